@@ -1,0 +1,90 @@
+"""The protocols of the outside world: each one small, so that a ten-line fake can replace it.
+
+Must not do: implement any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec, NodeStatus
+from watchfloor.report import Hello, Report, Schema
+
+
+class Clock(Protocol):
+    """Wall time in seconds since the epoch, and a monotonic time in seconds."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+
+class StreamReceiver(Protocol):
+    """What a transport calls as a node's stream comes in. Calls come on the transport's event loop."""
+
+    def data(self, chunk: bytes) -> None:
+        """Bytes of the standard output, cut anywhere."""
+
+    def error_output(self, chunk: bytes) -> None:
+        """Bytes of the standard error."""
+
+    def ended(self, error: Exception | None, exit_status: int | None) -> None:
+        """The stream is over: once, and nothing after it. `error` is a WatchfloorError where the end wasn't clean."""
+
+
+class Channel(Protocol):
+    """One running program on a node."""
+
+    def write(self, data: bytes) -> None:
+        """Bytes for its standard input."""
+
+    def pause(self) -> None:
+        """Stop reading from it until `resume` (back-pressure)."""
+
+    def resume(self) -> None: ...
+
+    async def close(self) -> None:
+        """End the program and free the channel; the connection too if nothing else uses it."""
+
+
+class Transport(Protocol):
+    """How a program is started on a node: SSH, a local child process, a recording."""
+
+    async def start(self, node: NodeSpec, command: str, receiver: StreamReceiver) -> Channel:
+        """Start a constant command line on the node (never one with interpolated data).
+
+        Raises ConnectError (HostKeyError among them), always within the node's connect timeout.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class FleetSink(Protocol):
+    """Where the supervisor puts what it hears. `node` is the index of the node in the inventory."""
+
+    def status(self, node: int, status: NodeStatus) -> None: ...
+
+    def hello(self, node: int, hello: Hello, received_at: float) -> None: ...
+
+    def schema(self, node: int, schema: Schema) -> None: ...
+
+    def report(self, node: int, report: Report, received_at: float) -> None:
+        """Raises StreamError (GARBAGE) where a position lies outside the schema."""
+
+    def clock(self, node: int, skew_seconds: float, round_trip_seconds: float) -> None:
+        """The node's clock minus the console's, and the round trip that it was measured with."""
+
+
+class Feed(Protocol):
+    """What the screens are given: frames, pushed. `on_frame` is called from another thread than the screen's."""
+
+    def start(self, on_frame: Callable[[Frame], None]) -> None: ...
+
+    def reconnect(self, node: int) -> None:
+        """Try this node now rather than when its back-off is over."""
+
+    def stop(self) -> None: ...

@@ -1,0 +1,150 @@
+"""What a node's probe says, line by line, typed. Pure: bytes in, structs out.
+
+The wire is JSON lines, one object a line, `t` naming its kind:
+
+    {"t":"hello", …}    first line: who speaks
+    {"t":"schema", …}   which subjects and metrics the positions of later reports mean; again when devices come or go
+    {"t":"report", …}   what changed since the last report (everything, where `full`)
+    {"t":"pong", …}     answer to the console's ping
+    {"t":"fault", …}    the probe's last word before it ends with an error
+
+A *position* is `subject * len(metrics) + metric` within one table of the schema. The console writes lines too, on
+the probe's standard input, after the archive: {"t":"settings","period":1.0,"delay":0.37,"full_every":60} (the first
+tick after `delay` seconds: each node's own phase), {"t":"ping","id":1}, {"t":"full"}.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from watchfloor.errors import StreamError
+from watchfloor.model import Problem
+
+PROTOCOL_VERSION = 1
+
+
+class Hello(msgspec.Struct, tag_field="t", tag="hello", frozen=True):
+    """Who speaks. `at` is the node's wall clock (seconds since the epoch) when the line was written."""
+
+    version: int
+    node: str  # its own host name
+    boot_id: str
+    at: float
+    probe: str  # SHA-256 (hex) of the archive that runs
+    python: str = ""
+    pid: int = 0
+    samplers: list[str] = []
+    facts: dict[str, str] = {}  # kernel, os, architecture, cpu_model, user …
+
+
+class Table(msgspec.Struct, frozen=True):
+    """The meaning of positions in one scope: `keys` are the subjects (accelerator uuid, link key; "" for the node)."""
+
+    keys: list[str]
+    metrics: list[str]
+
+
+class Schema(msgspec.Struct, tag_field="t", tag="schema", frozen=True):
+    generation: int
+    tables: dict[str, Table]  # by scope: "node", "accelerator", "link"
+
+
+class Cells(msgspec.Struct, frozen=True):
+    """Changed cells of one table, as parallel lists."""
+
+    p: list[int] = []  # positions of numbers
+    v: list[float] = []  # their values, in the catalogue's unit
+    mp: list[int] = []  # positions that are missing
+    mc: list[int] = []  # why: watchfloor.model.Missing
+    xp: list[int] = []  # positions of texts
+    x: list[str] = []  # the texts
+
+
+class SamplerStatus(msgspec.Struct, frozen=True):
+    """How one sampler does. `at` is the node's wall clock at its last answer (0: never)."""
+
+    state: str  # "ok", "absent" (nothing here to sample), "failed", "hung"
+    text: str = ""  # "no answer for 12 s, state D"; "libnvidia-ml.so.1 not found"
+    at: float = 0.0
+    cost: float = 0.0  # seconds that its last answer took
+    cpu: float = 0.0  # seconds of CPU that its last answer took
+    period: float = 1.0
+
+
+class Report(msgspec.Struct, tag_field="t", tag="report", frozen=True):
+    """One tick. `at` is the node's wall clock; `generation` names the schema that the positions refer to."""
+
+    n: int
+    generation: int
+    at: float
+    full: bool = False
+    cells: dict[str, Cells] = {}
+    samplers: dict[str, SamplerStatus] = {}  # those whose state or text changed; all in a full report
+    notes: dict[str, str] = {}  # "accelerator.temp_mem": the driver's words where a value is missing
+    details: dict[str, msgspec.Raw] = {}  # "processes", "filesystems" …: JSON, kept undecoded until a page asks
+
+
+class Pong(msgspec.Struct, tag_field="t", tag="pong", frozen=True):
+    id: int
+    at: float  # the node's wall clock
+
+
+class Fault(msgspec.Struct, tag_field="t", tag="fault", frozen=True):
+    text: str
+
+
+Line = Hello | Schema | Report | Pong | Fault
+
+_decoder = msgspec.json.Decoder(Line)
+
+
+def decode(line: bytes) -> Line:
+    """One line of the wire. Raises StreamError (GARBAGE), with the start of the line, where it isn't the protocol."""
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        shown = line[:80].decode("utf-8", "replace")
+        raise StreamError(Problem.GARBAGE, f"not a line of the probe's protocol: {shown!r}: {error}") from error
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One row of the detail "processes". Memory in bytes; -1 where the driver doesn't tell."""
+
+    pid: int
+    user: str
+    command: str
+    cgroup: str = ""
+    started_at: float = 0.0
+    cpu_percent: float = 0.0
+    memory_bytes: int = -1
+    accelerator: str = ""  # key of the accelerator it holds, "" where none
+    accelerator_memory_bytes: int = -1
+    kind: str = ""  # "compute", "graphics", "mps"
+    job: str = ""  # "slurm:4242", "pod:<uid>", from the cgroup
+    state: str = ""  # R, S, D, Z …
+
+
+class Filesystem(msgspec.Struct, frozen=True):
+    mount: str
+    device: str
+    kind: str
+    total_bytes: int
+    used_bytes: int
+
+
+class Disk(msgspec.Struct, frozen=True):
+    name: str
+    read_bytes_per_second: float
+    write_bytes_per_second: float
+    busy_percent: float
+
+
+DETAILS: dict[str, type] = {"processes": list[Process], "filesystems": list[Filesystem], "disks": list[Disk]}
+
+
+def decode_detail(name: str, raw: bytes) -> list[Process] | list[Filesystem] | list[Disk]:
+    """A detail of a report. Raises StreamError (GARBAGE); KeyError where the name is unknown."""
+    try:
+        return msgspec.json.decode(raw, type=DETAILS[name])
+    except msgspec.DecodeError as error:
+        raise StreamError(Problem.GARBAGE, f"detail {name!r} is not what the protocol says: {error}") from error
