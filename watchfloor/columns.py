@@ -6,7 +6,7 @@ codes of a vocabulary, so that a row is numbers throughout. Not thread-safe: one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,32 +50,25 @@ class Columns:
         self.values: Floats = np.full((_FIRST_CAPACITY, self.width), np.nan)
         self.missing: Codes = np.full((_FIRST_CAPACITY, self.width), Missing.NOT_YET, np.int8)
         self.node: Rows = np.zeros(_FIRST_CAPACITY, np.int32)
-        self._rows: dict[tuple[int, str], int] = {}
+        self._rows: dict[int, dict[str, int]] = {}
 
-    def rows_for(self, node: int, keys: Sequence[str]) -> list[int]:
-        """The rows of these subjects, made where they are new."""
-        return [self._row(node, key) for key in keys]
-
-    def rows_for_nodes(self, count: int) -> None:
-        """The rows of the node scope: row i is node i, its key is empty."""
-        for node in range(count):
-            self._row(node, "")
-
-    def rows_of(self, node: int) -> dict[str, int]:
-        """Key -> row of every subject that this node ever had."""
-        return {self.keys[row]: int(row) for row in np.flatnonzero(self.node[: self.count] == node)}
-
-    def _row(self, node: int, key: str) -> int:
-        known = self._rows.get((node, key))
-        if known is not None:
-            return known
+    def row_for(self, node: int, key: str) -> int:
+        """The row of this subject, made where it is new."""
+        rows = self._rows.setdefault(node, {})
+        row = rows.get(key)
+        if row is not None:
+            return row
         if self.count == len(self.values):
             self._grow()
-        row = self._rows[(node, key)] = self.count
+        row = rows[key] = self.count
         self.count += 1
         self.keys.append(key)
         self.node[row] = node
         return row
+
+    def rows_of(self, node: int) -> Collection[int]:
+        """Every row that this node ever had, in the order in which its subjects were first named."""
+        return self._rows.get(node, {}).values()
 
     def _grow(self) -> None:
         extra = max(_FIRST_CAPACITY, len(self.values) // 4)
@@ -88,7 +81,7 @@ class Columns:
         self.values.reshape(-1)[cells] = values
         self.missing.reshape(-1)[cells] = Missing.NO
 
-    def put_missing(self, cells: Rows, reasons: Codes) -> None:
+    def put_missing(self, cells: Rows, reasons: Floats) -> None:
         """Mark flat cells missing; their last value stays readable for a dim display."""
         self.missing.reshape(-1)[cells] = reasons
 

@@ -6,7 +6,7 @@ Must not do: I/O, checks, drawing. One thread writes (the collectors'); frames g
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +14,17 @@ from numpy.typing import NDArray
 from watchfloor.columns import Codes, Columns, Floats, Vocabulary
 from watchfloor.errors import StreamError
 from watchfloor.frame import Frame, NodeDetail, View
-from watchfloor.history import COUNTERS, CounterLog, History
-from watchfloor.metrics import CATALOGUE, COLUMNS
+from watchfloor.history import CounterLog, History
+from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Problem, Scope
 from watchfloor.report import Cells, Hello, Report, Schema, Table
+from watchfloor.tablemap import TableMap
 
 STALE_AFTER_PERIODS = 3.5
 SUBJECTS_PER_NODE = 4096  # more in one table of one node is a flood, not hardware
-
-
-@dataclass(slots=True)
-class _Mapping:
-    """Where the positions of one table of one node lie: flat cells of the scope's columns, -1 where not in the catalogue."""
-
-    cells: NDArray[np.int32]
-    rows: list[int]
-
-
-@dataclass(slots=True)
-class _Node:
-    tables: dict[str, _Mapping]
-    generation: int = -1
-    heard_at: float = 0.0  # console time of the newest report
-    period: float = 1.0
+METRICS_PER_TABLE = 512
+TEXTS_KEPT = 10_000  # texts of the past that may linger before the vocabulary is renewed
+NOTES_PER_NODE = 1024
 
 
 class Fleet:
@@ -45,27 +33,29 @@ class Fleet:
     def __init__(self, specs: Sequence[NodeSpec], now: Callable[[], float], period_seconds: float = 1.0) -> None:
         self.specs = list(specs)
         self._now = now
-        self._period = period_seconds
+        self._stale_after_seconds = STALE_AFTER_PERIODS * period_seconds
         self._vocabulary = Vocabulary()
         self._columns = {scope: Columns(scope) for scope in Scope}
-        self._nodes = [_Node({}, period=period_seconds) for _ in self.specs]
+        self._tables: list[dict[str, TableMap]] = [{} for _ in self.specs]
+        self._generations = [-1 for _ in self.specs]
+        self._heard_at = np.zeros(len(self.specs))  # console time of each node's newest report, 0 never
+        self._connected = np.zeros(len(self.specs), np.bool_)
         self._statuses = [NodeStatus() for _ in self.specs]
         self._details = [NodeDetail() for _ in self.specs]
         self._history = History()
         self._counters = CounterLog()
         self._frames = 0
-        self._columns[Scope.NODE].rows_for_nodes(len(self.specs))
         for index, spec in enumerate(self.specs):
             self._describe(index, spec)
 
     def _describe(self, node: int, spec: NodeSpec) -> None:
-        texts = {"name": spec.name, "site": spec.site, "rack": spec.rack, "group": spec.group}
-        for name, text in texts.items():
+        columns = self._columns[Scope.NODE]
+        columns.row_for(node, "")
+        for name, text in (("name", spec.name), ("site", spec.site), ("rack", spec.rack), ("group", spec.group)):
             self._put_node_text(node, name, text)
-        self._put_node_text(node, "phase", Phase.WAITING.value)
-        self._put_node_text(node, "problem", Problem.NONE.value)
         if spec.power_budget_watts is not None:
-            self._columns[Scope.NODE].put_one(node, "power_budget", spec.power_budget_watts)
+            columns.put_one(node, "power_budget", spec.power_budget_watts)
+        self.status(node, NodeStatus())
 
     def _put_node_text(self, node: int, name: str, text: str) -> None:
         self._columns[Scope.NODE].put_one(node, name, self._vocabulary.code(text))
@@ -74,103 +64,81 @@ class Fleet:
 
     def status(self, node: int, status: NodeStatus) -> None:
         self._statuses[node] = status
+        self._connected[node] = status.phase is Phase.LIVE
         self._put_node_text(node, "phase", status.phase.value)
         self._put_node_text(node, "problem", status.problem.value)
 
     def hello(self, node: int, hello: Hello, received_at: float) -> None:
         """A new conversation: what an earlier probe of this node said of its tables no longer counts."""
-        state = self._nodes[node]
-        state.tables, state.generation, state.heard_at = {}, -1, received_at
+        self._tables[node], self._generations[node] = {}, -1
+        self._heard_at[node] = received_at
         self._details[node] = NodeDetail(hello=hello)
         self._put_node_text(node, "hostname", hello.node)
         self._put_node_text(node, "boot_id", hello.boot_id)
 
     def schema(self, node: int, schema: Schema) -> None:
         """Raises StreamError (FLOOD) for more subjects than any hardware has."""
-        state = self._nodes[node]
         for name, table in schema.tables.items():
-            if len(table.keys) > SUBJECTS_PER_NODE or len(table.metrics) > 512:
-                raise StreamError(
-                    Problem.FLOOD, f"{len(table.keys)} subjects × {len(table.metrics)} metrics in table {name!r}"
-                )
-        known = {scope.value for scope in Scope}
-        state.tables = {
-            name: self._mapping(node, Scope(name), table) for name, table in schema.tables.items() if name in known
-        }
-        state.generation = schema.generation
-        for scope in (Scope.ACCELERATOR, Scope.LINK):
-            mapping = state.tables.get(scope.value)
-            self._mark_lost(node, scope, set(mapping.rows) if mapping else set())
-        present = state.tables.get(Scope.ACCELERATOR.value)
-        self._columns[Scope.NODE].put_one(node, "accelerators", len(present.rows) if present else 0)
+            if len(table.keys) > SUBJECTS_PER_NODE or len(table.metrics) > METRICS_PER_TABLE:
+                text = f"{len(table.keys)} subjects × {len(table.metrics)} metrics in table {name!r}"
+                raise StreamError(Problem.FLOOD, text)
+        ours = [(Scope(name), table) for name, table in schema.tables.items() if name in _SCOPES]
+        self._tables[node] = {scope.value: self._map(node, scope, table) for scope, table in ours}
+        self._generations[node] = schema.generation
+        self._mark_lost(node, Scope.LINK)
+        accelerators = self._mark_lost(node, Scope.ACCELERATOR)
+        self._columns[Scope.NODE].put_one(node, "accelerators", accelerators)
 
-    def _mapping(self, node: int, scope: Scope, table: Table) -> _Mapping:
-        columns = self._columns[scope]
-        rows = [node] * len(table.keys) if scope is Scope.NODE else columns.rows_for(node, table.keys)
-        at = np.array([COLUMNS[scope].get(name, -1) for name in table.metrics], np.int64)
-        cells = np.array(rows, np.int64)[:, None] * columns.width + at[None, :]
-        cells[:, at < 0] = -1
-        return _Mapping(cells.reshape(-1).astype(np.int32), rows)
+    def _map(self, node: int, scope: Scope, table: Table) -> TableMap:
+        keys = [""] * len(table.keys) if scope is Scope.NODE else table.keys
+        return TableMap(scope, table, [self._columns[scope].row_for(node, key) for key in keys])
 
-    def _mark_lost(self, node: int, scope: Scope, present: set[int]) -> None:
+    def _mark_lost(self, node: int, scope: Scope) -> int:
+        """Rows that the node no longer names are lost, never removed. Returns how many it names."""
+        table = self._tables[node].get(scope.value)
+        named = set(table.rows) if table else set()
         columns = self._columns[scope]
-        for row in columns.rows_of(node).values():
-            if row not in present:
+        for row in columns.rows_of(node):
+            if row not in named:
                 columns.missing[row] = Missing.LOST
+        return len(named)
 
     def report(self, node: int, report: Report, received_at: float) -> None:
-        state = self._nodes[node]
-        if report.generation != state.generation:
-            raise StreamError(
-                Problem.GARBAGE, f"report of schema {report.generation}, but the schema is {state.generation}"
-            )
+        """Raises StreamError (GARBAGE) where the report doesn't fit the schema."""
+        if report.generation != self._generations[node]:
+            text = f"a report of schema {report.generation}, but the schema is {self._generations[node]}"
+            raise StreamError(Problem.GARBAGE, text)
         for name, cells in report.cells.items():
-            mapping = state.tables.get(name)
-            if mapping is not None:
-                self._apply(Scope(name), mapping, cells, received_at)
-        state.heard_at = received_at
-        if report.samplers or report.notes or report.details:
-            self._remember(node, report)
+            table = self._tables[node].get(name)
+            if table is not None:
+                self._apply(Scope(name), table, cells, received_at)
+        self._heard_at[node] = received_at
+        if report.samplers or report.notes or report.details or report.full:
+            self._details[node] = _remembered(self._details[node], report)
 
-    def _remember(self, node: int, report: Report) -> None:
-        old = self._details[node]
-        self._details[node] = replace(
-            old,
-            samplers={**old.samplers, **report.samplers} if report.samplers else old.samplers,
-            notes=dict(report.notes) if report.full else {**old.notes, **report.notes} if report.notes else old.notes,
-            details={**old.details, **{name: bytes(raw) for name, raw in report.details.items()}}
-            if report.details
-            else old.details,
-        )
-
-    def _apply(self, scope: Scope, mapping: _Mapping, cells: Cells, at: float) -> None:
+    def _apply(self, scope: Scope, table: TableMap, cells: Cells, at: float) -> None:
         columns = self._columns[scope]
         try:
             if cells.p:
-                self._apply_values(scope, _picked(mapping.cells, cells.p), np.array(cells.v, np.float64), at)
+                self._note_counters(scope, table, cells, at)
+                columns.put(*table.pick(cells.p, cells.v))
             if cells.xp:
-                codes = np.array([self._vocabulary.code(text) for text in cells.x], np.float64)
-                columns.put(*_kept(_picked(mapping.cells, cells.xp), codes))
+                columns.put(*table.pick(cells.xp, [self._vocabulary.code(text) for text in cells.x]))
             if cells.mp:
-                columns.put_missing(*_kept(_picked(mapping.cells, cells.mp), np.array(cells.mc, np.int8)))
+                columns.put_missing(*table.pick(cells.mp, cells.mc))
         except (IndexError, ValueError, OverflowError) as error:
             raise StreamError(Problem.GARBAGE, f"cells outside of the {scope.value} table: {error}") from error
 
-    def _apply_values(self, scope: Scope, cells: NDArray[np.int32], values: Floats, at: float) -> None:
-        cells, values = _kept(cells, values)
-        self._note_counters(scope, cells, values, at)
-        self._columns[scope].put(cells, values)
-
-    def _note_counters(self, scope: Scope, cells: NDArray[np.int32], values: Floats, at: float) -> None:
-        columns = self._columns[scope]
-        counting = _COUNTING[scope][cells % columns.width]
-        if not counting.any():
+    def _note_counters(self, scope: Scope, table: TableMap, cells: Cells, at: float) -> None:
+        moved = table.counters(cells.p, cells.v)
+        if moved is None:
             return
-        for cell, now in zip(cells[counting].tolist(), values[counting].tolist(), strict=True):
-            before = float(columns.values.reshape(-1)[cell])
-            if before == before and before != now:
+        columns = self._columns[scope]
+        before = columns.values.reshape(-1)[moved[0]]
+        for cell, was, now in zip(moved[0].tolist(), before.tolist(), moved[1].tolist(), strict=True):
+            if was == was and was != now:
                 row, column = divmod(cell, columns.width)
-                self._counters.note(scope, _NAMES[scope][column], row, at, before, now)
+                self._counters.note(scope, _NAMES[scope][column], row, at, was, now)
 
     def clock(self, node: int, skew_seconds: float, round_trip_seconds: float) -> None:
         self._columns[Scope.NODE].put_one(node, "skew", skew_seconds)
@@ -187,12 +155,12 @@ class Fleet:
                 self._history.append(scope, {name: _current(columns, name, live) for name in names})
 
     def frame(self) -> Frame:
-        """The picture of now. About 1 ms per 10,000 accelerators: a copy of the columns."""
+        """The picture of now. About 1 ms per 5,000 accelerators: a copy of the columns."""
         self._frames += 1
-        if len(self._vocabulary) > 10_000 + 4 * self._cells_of_text():
+        if len(self._vocabulary) > TEXTS_KEPT + 2 * self._cells_of_text():
             self._renew_vocabulary()
         live = self._live()
-        self._age()
+        self._put_ages()
         views = {scope: self._view(scope, live) for scope in Scope}
         return Frame(
             number=self._frames,
@@ -209,31 +177,22 @@ class Fleet:
         )
 
     def _live(self) -> NDArray[np.bool_]:
-        now = self._now()
-        return np.array(
-            [
-                status.phase is Phase.LIVE and now - node.heard_at <= STALE_AFTER_PERIODS * node.period
-                for node, status in zip(self._nodes, self._statuses, strict=True)
-            ],
-            np.bool_,
-        )
+        return self._connected & (self._now() - self._heard_at <= self._stale_after_seconds)
 
-    def _age(self) -> None:
-        now, columns = self._now(), self._columns[Scope.NODE]
-        heard = np.array([node.heard_at for node in self._nodes])
+    def _put_ages(self) -> None:
+        columns, heard = self._columns[Scope.NODE], self._heard_at
         at = COLUMNS[Scope.NODE]["age"]
-        columns.values[: columns.count, at] = np.where(heard > 0, np.maximum(0.0, now - heard), np.nan)
+        columns.values[: columns.count, at] = np.where(heard > 0, np.maximum(0.0, self._now() - heard), np.nan)
         columns.missing[: columns.count, at] = np.where(heard > 0, Missing.NO, Missing.NOT_YET)
 
     def _view(self, scope: Scope, live: NDArray[np.bool_]) -> View:
-        columns = self._columns[scope]
-        count = columns.count
+        columns, count = self._columns[scope], self._columns[scope].count
         values, missing = columns.values[:count].copy(), columns.missing[:count].copy()
         node = columns.node[:count].copy()
         _derive_share(scope, values, missing)
-        stale = ~live[node] if count else np.empty(0, np.bool_)
-        if stale.any():
-            _mark_stale(scope, missing, stale)
+        silent = np.flatnonzero(~live[node])
+        if silent.size:
+            _mark_stale(scope, missing, silent)
         return View(scope, columns.keys, node, values, missing, self._vocabulary.texts)
 
     def _cells_of_text(self) -> int:
@@ -244,19 +203,16 @@ class Fleet:
         old, new = self._vocabulary, Vocabulary()
         for scope, columns in self._columns.items():
             cells = columns.values[: columns.count, _TEXTS[scope]]
-            flat = cells.reshape(-1)
-            known = flat == flat
-            flat[known] = [new.code(old.texts[int(code)]) for code in flat[known]]
-            columns.values[: columns.count, _TEXTS[scope]] = flat.reshape(cells.shape)
+            known = ~np.isnan(cells)
+            cells[known] = [new.code(old.texts[int(code)]) for code in cells[known].tolist()]
+            columns.values[: columns.count, _TEXTS[scope]] = cells
         self._vocabulary = new
 
 
+_SCOPES = {scope.value for scope in Scope}
 _NAMES: Mapping[Scope, list[str]] = {scope: list(table) for scope, table in CATALOGUE.items()}
-_COUNTING: Mapping[Scope, NDArray[np.bool_]] = {
-    scope: np.array([name in COUNTERS[scope] for name in names]) for scope, names in _NAMES.items()
-}
 _TEXTS: Mapping[Scope, list[int]] = {
-    scope: [COLUMNS[scope][name] for name, metric in table.items() if metric.kind.value == "text"]
+    scope: [COLUMNS[scope][name] for name, metric in table.items() if metric.kind is Kind.TEXT]
     for scope, table in CATALOGUE.items()
 }
 # what the console itself knows of a node doesn't grow stale with the node's silence
@@ -267,19 +223,16 @@ _CONSOLE_OWNED = [
 ]
 
 
-def _picked(cells: NDArray[np.int32], positions: list[int]) -> NDArray[np.int32]:
-    at = np.array(positions, np.int64)
-    if at.size and int(at.min()) < 0:
-        raise IndexError(f"position {int(at.min())}")
-    return cells[at]
-
-
-def _kept(cells: NDArray[np.int32], values: NDArray) -> tuple[NDArray[np.int32], NDArray]:
-    """Without the cells of metrics that this console's catalogue doesn't have (a newer probe)."""
-    if len(cells) != len(values):
-        raise ValueError(f"{len(cells)} positions but {len(values)} values")
-    keep = cells >= 0
-    return (cells, values) if keep.all() else (cells[keep], values[keep])
+def _remembered(old: NodeDetail, report: Report) -> NodeDetail:
+    """A full report says everything that is to be said; another adds to what is known."""
+    if report.full:
+        notes, samplers = dict(report.notes), dict(report.samplers)
+    else:
+        notes, samplers = {**old.notes, **report.notes}, {**old.samplers, **report.samplers}
+    if len(notes) > NOTES_PER_NODE:
+        raise StreamError(Problem.FLOOD, f"{len(notes)} notes from one node")
+    fresh = {name: bytes(raw) for name, raw in report.details.items()}
+    return replace(old, samplers=samplers, notes=notes, details={**old.details, **fresh} if fresh else old.details)
 
 
 def _current(columns: Columns, name: str, live: NDArray[np.bool_]) -> Floats:
@@ -299,9 +252,10 @@ def _derive_share(scope: Scope, values: Floats, missing: Codes) -> None:
     missing[:, share] = np.where(missing[:, used] != Missing.NO, missing[:, used], missing[:, total])
 
 
-def _mark_stale(scope: Scope, missing: Codes, stale: NDArray[np.bool_]) -> None:
+def _mark_stale(scope: Scope, missing: Codes, silent: NDArray[np.intp]) -> None:
     """Every value that was current becomes stale; the reason of one that was missing already stays."""
-    kept = missing[:, _CONSOLE_OWNED].copy() if scope is Scope.NODE else None
-    missing[(missing == Missing.NO) & stale[:, None]] = Missing.STALE
-    if kept is not None:
-        missing[:, _CONSOLE_OWNED] = kept
+    before = missing[silent]
+    after = np.where(before == Missing.NO, np.int8(Missing.STALE), before)
+    if scope is Scope.NODE:
+        after[:, _CONSOLE_OWNED] = before[:, _CONSOLE_OWNED]
+    missing[silent] = after

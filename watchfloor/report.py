@@ -15,6 +15,8 @@ tick after `delay` seconds: each node's own phase), {"t":"ping","id":1}, {"t":"f
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from watchfloor.errors import StreamError
@@ -49,14 +51,17 @@ class Schema(msgspec.Struct, tag_field="t", tag="schema", frozen=True):
     tables: dict[str, Table]  # by scope: "node", "accelerator", "link"
 
 
+_Position = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
 class Cells(msgspec.Struct, frozen=True):
     """Changed cells of one table, as parallel lists."""
 
-    p: list[int] = []  # positions of numbers
+    p: list[_Position] = []  # positions of numbers
     v: list[float] = []  # their values, in the catalogue's unit
-    mp: list[int] = []  # positions that are missing
-    mc: list[int] = []  # why: watchfloor.model.Missing
-    xp: list[int] = []  # positions of texts
+    mp: list[_Position] = []  # positions that are missing
+    mc: list[Annotated[int, msgspec.Meta(ge=0, le=7)]] = []  # why: watchfloor.model.Missing
+    xp: list[_Position] = []  # positions of texts
     x: list[str] = []  # the texts
 
 
