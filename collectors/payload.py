@@ -1,0 +1,181 @@
+"""What the console sends to start a probe on a node: a command, an archive, and lines of settings.
+
+The command is constant and short; the archive follows on its standard input and runs from memory. Nothing is
+installed or left behind on the node. Must not do: run any of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import zlib
+from functools import cache
+from pathlib import Path
+
+PROBE_FOLDER = Path(__file__).parent / "probe"
+
+# Runs on the node under whatever python3 is there, so even its syntax is old. No quote ', no ! and no backslash: it
+# travels within single quotes through the login shell of the node, which may be csh. A global WORLD replaces the node.
+BOOTSTRAP = """
+import os, sys, json, zlib
+def fault(text):
+    os.write(1, (json.dumps({"t": "fault", "text": text}) + chr(10)).encode())
+    os._exit(1)
+def take(size):
+    parts = []
+    while size:
+        part = os.read(0, size)
+        if not part:
+            os._exit(0)
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+if sys.version_info < (3, 6):
+    fault("python3 of this node is %d.%d; the probe needs 3.6 or newer" % sys.version_info[:2])
+try:
+    from _sha2 import sha256
+except ImportError:
+    try:
+        from _sha256 import sha256
+    except ImportError:
+        from hashlib import sha256
+header = b""
+while not header.endswith(b"%c" % 10):
+    header += take(1)
+size, digest = header.split()
+archive = take(int(size))
+if not sha256(archive).hexdigest() == digest.decode():
+    fault("the archive of the probe was damaged on its way")
+sources = json.loads(zlib.decompress(archive).decode())
+import importlib.machinery
+class Archive:
+    def find_spec(self, name, path=None, target=None):
+        if name in sources:
+            return importlib.machinery.ModuleSpec(name, self, is_package=name == "probe")
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        name = module.__name__
+        exec(compile(sources[name], name, "exec", 0, True, 2), module.__dict__)
+sys.dont_write_bytecode = True
+sys.meta_path.insert(0, Archive())
+from probe.main import main
+main(globals().get("WORLD"), sorted(sources), digest.decode())
+"""
+
+# -I: nothing of the user's environment; -B: no .pyc; -S: no site-packages (the world asks for them when it needs them)
+COMMAND = f"exec python3 -IBSu -c 'exec({json.dumps(BOOTSTRAP)})'"
+
+
+@cache
+def _archive() -> bytes:
+    return zlib.compress(json.dumps(sources(), separators=(",", ":")).encode(), 9)
+
+
+@cache
+def payload() -> bytes:
+    """All that goes to the standard input before the first settings line: header and archive."""
+    return f"{len(_archive())} {digest()}\n".encode() + _archive()
+
+
+@cache
+def digest() -> str:
+    """SHA-256 (hex) of the archive: what the probe's hello answers with."""
+    return hashlib.sha256(_archive()).hexdigest()
+
+
+def __getattr__(name: str) -> str:
+    if name == "DIGEST":  # computed when it is first asked for: a command that needs no probe doesn't build one
+        return digest()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def settings_line(period_seconds: float, delay_seconds: float, full_every: int) -> bytes:
+    """How often to report; the first regular tick comes `delay_seconds` after the line is read."""
+    return _line({"t": "settings", "period": period_seconds, "delay": delay_seconds, "full_every": full_every})
+
+
+def ping_line(ping: int) -> bytes:
+    """Ask for a pong with this id and the node's wall clock."""
+    return _line({"t": "ping", "id": ping})
+
+
+def full_line() -> bytes:
+    """Ask for a full report at the next tick."""
+    return _line({"t": "full"})
+
+
+def _line(message: dict[str, object]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def sources() -> dict[str, str]:
+    """Module name on the node -> source, without the comments and docstrings that the node has no use for."""
+    modules = {_module_name(path): path.read_text() for path in sorted(PROBE_FOLDER.glob("*.py"))}
+    return {**modules, "pynvml": pruned(_source_of("pynvml"), "\n".join(modules.values()))}
+
+
+def _module_name(path: Path) -> str:
+    return "probe" if path.stem == "__init__" else f"probe.{path.stem}"
+
+
+def _source_of(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ImportError(f"{module} is not installed beside watchfloor")
+    return Path(spec.origin).read_text()
+
+
+def pruned(library: str, user: str) -> str:
+    """The top-level statements of `library` that `user` reaches, by name, directly or through other statements.
+
+    Compiling the whole of pynvml would cost the node 80 ms. Kept as they stand, in their order; statements that bind
+    no name (imports, calls) always stay, and so does every error code, from which the error classes are made.
+    """
+    statements = ast.parse(library).body
+    binds = [_bound(statement) for statement in statements]
+    where: dict[str, list[int]] = {}
+    for index, names in enumerate(binds):
+        for name in names:
+            where.setdefault(name, []).append(index)
+    roots = _words(ast.parse(user)) | {name for name in where if name.startswith("NVML_ERROR_")}
+    kept = {index for index, names in enumerate(binds) if not names}
+    waiting = [*kept, *(index for name in roots for index in where.get(name, ()))]
+    while waiting:
+        index = waiting.pop()
+        if index in kept and binds[index]:
+            continue
+        kept.add(index)
+        waiting += [other for name in _words(statements[index]) for other in where.get(name, ()) if other not in kept]
+    lines = library.splitlines()
+    return "\n".join(_text(statements[index], lines) for index in sorted(kept))
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """Names that a top-level statement gives a meaning to; none for imports and calls."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Assign):
+        return {node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return set()
+
+
+def _words(tree: ast.AST) -> set[str]:
+    """Every identifier within: names, attributes and texts that could be one (getattr)."""
+    words = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            words.add(node.value)
+    return words
+
+
+def _text(statement: ast.stmt, lines: list[str]) -> str:
+    decorators = getattr(statement, "decorator_list", [])
+    first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+    return "\n".join(lines[first - 1 : statement.end_lineno])

@@ -1,0 +1,138 @@
+"""The one door from the probe to its node: files, time, names, the driver's library.
+
+Samplers reach the node through a World and nothing else, so that the simulator can put another world behind them
+by subclassing. Every method raises OSError as the kernel does; nothing here interprets what it reads.
+"""
+
+import os
+import socket
+import time
+
+_READ_SIZE = 1 << 16
+_KEPT_OPEN = 512  # descriptors: far below the usual limit of 1,024
+
+
+class World:
+    """The real node. A simulated one overrides the methods; their signatures are the contract."""
+
+    def __init__(self) -> None:
+        self._open = {}  # path -> descriptor, for `read(path, keep=True)`
+        self._users = {}  # uid -> name
+
+    # -- files
+
+    def read(self, path: str, keep: bool = False) -> str:
+        """The whole text of a small file. `keep`: leave it open and read it in place the next time (/proc, /sys)."""
+        return (self._reread(path) if keep else _read_once(path)).decode("utf-8", "replace")
+
+    def _reread(self, path: str) -> bytes:
+        descriptor = self._open.get(path)
+        if descriptor is None:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if len(self._open) >= _KEPT_OPEN:
+                os.close(self._open.pop(next(iter(self._open))))
+            self._open[path] = descriptor
+        try:
+            return _read_all(descriptor)
+        except OSError:  # the device went away, or came back as another one: the next read opens it anew
+            os.close(self._open.pop(path))
+            raise
+
+    def listdir(self, path: str) -> "list[str]":
+        """Names in a folder, in no order."""
+        return os.listdir(path)
+
+    def readlink(self, path: str) -> str:
+        return os.readlink(path)
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
+    def owner(self, path: str) -> int:
+        """The uid that owns a file (of /proc/PID: who runs it)."""
+        return os.stat(path).st_uid
+
+    def statvfs(self, path: str) -> os.statvfs_result:
+        return os.statvfs(path)
+
+    # -- time
+
+    def now(self) -> float:
+        """Wall clock, seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds; only differences mean anything."""
+        return time.monotonic()
+
+    def thread_cpu(self) -> float:
+        """Seconds of CPU that the calling thread has used."""
+        return time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    # -- names
+
+    def hostname(self) -> str:
+        return socket.gethostname()
+
+    def uname(self) -> os.uname_result:
+        return os.uname()
+
+    def user_of(self, uid: int) -> str:
+        """Login name, or the number where there is none. May ask the network (LDAP) the first time."""
+        name = self._users.get(uid)
+        if name is None:
+            name = self._users[uid] = _login_name(uid)
+        return name
+
+    def user(self) -> str:
+        """Whom the probe runs as."""
+        return self.user_of(os.getuid())
+
+    def cpus(self) -> int:
+        """Logical processors."""
+        return os.cpu_count() or 1
+
+    # -- libraries
+
+    def nvml(self):
+        """The pynvml module. Raises ImportError."""
+        import pynvml  # noqa: PLC0415 - costs its compilation: only on a thread that wants it
+
+        return pynvml
+
+    def psutil(self):
+        """The psutil module, for kernels without /proc. Raises ImportError."""
+        import site  # noqa: PLC0415 - the probe starts without site-packages
+
+        site.main()
+        import psutil  # noqa: PLC0415
+
+        return psutil
+
+
+def _login_name(uid: int) -> str:
+    import pwd  # noqa: PLC0415 - not on every platform
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _read_once(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _read_all(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int) -> bytes:
+    chunks, size = [os.pread(descriptor, _READ_SIZE, 0)], 0
+    while chunks[-1]:  # a short read is not the end: /proc hands over whole records, as many as fit in a page
+        size += len(chunks[-1])
+        chunks.append(os.pread(descriptor, _READ_SIZE, size))
+    return b"".join(chunks)
