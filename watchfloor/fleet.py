@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from watchfloor.columns import Codes, Columns, Floats, Vocabulary
+from watchfloor.columns import Codes, Columns, Floats, Rows, Vocabulary
 from watchfloor.errors import StreamError
 from watchfloor.frame import Frame, NodeDetail, View
 from watchfloor.history import CounterLog, History
@@ -120,8 +120,9 @@ class Fleet:
         columns = self._columns[scope]
         try:
             if cells.p:
-                self._note_counters(scope, table, cells, at)
-                columns.put(*table.pick(cells.p, cells.v))
+                where, values = table.pick(cells.p, cells.v)
+                self._note_counters(columns, table, where, values, at)
+                columns.put(where, values)
             if cells.xp:
                 columns.put(*table.pick(cells.xp, [self._vocabulary.code(text) for text in cells.x]))
             if cells.mp:
@@ -129,16 +130,15 @@ class Fleet:
         except (IndexError, ValueError, OverflowError) as error:
             raise StreamError(Problem.GARBAGE, f"cells outside of the {scope.value} table: {error}") from error
 
-    def _note_counters(self, scope: Scope, table: TableMap, cells: Cells, at: float) -> None:
-        moved = table.counters(cells.p, cells.v)
-        if moved is None:
+    def _note_counters(self, columns: Columns, table: TableMap, cells: Rows, values: Floats, at: float) -> None:
+        counting = table.counters(cells)
+        if counting is None or not counting.any():
             return
-        columns = self._columns[scope]
-        before = columns.values.reshape(-1)[moved[0]]
-        for cell, was, now in zip(moved[0].tolist(), before.tolist(), moved[1].tolist(), strict=True):
+        before = columns.values.reshape(-1)[cells[counting]]
+        for cell, was, now in zip(cells[counting].tolist(), before.tolist(), values[counting].tolist(), strict=True):
             if was == was and was != now:
                 row, column = divmod(cell, columns.width)
-                self._counters.note(scope, _NAMES[scope][column], row, at, was, now)
+                self._counters.note(columns.scope, _NAMES[columns.scope][column], row, at, was, now)
 
     def clock(self, node: int, skew_seconds: float, round_trip_seconds: float) -> None:
         self._columns[Scope.NODE].put_one(node, "skew", skew_seconds)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.columns import Floats
-from watchfloor.metrics import CATALOGUE, Kind, Unit
+from watchfloor.metrics import CATALOGUE, Good, Kind, Unit
 from watchfloor.model import Scope
 
 FINE_SLOTS = 60
@@ -133,7 +133,15 @@ class History:
             return self._rings[scope].series(name, row, coarse=True)
 
 
-_CHANGES_KEPT = 512
+# changes closer together than this are kept as one: an hour of a counter that never rests is 360 entries
+_CHANGE_SECONDS = 10.0
+_CHANGES_KEPT = 360
+
+# the counters whose changes are kept: those that should not move. `energy` moves all the time.
+COUNTERS: Mapping[Scope, tuple[str, ...]] = {
+    scope: tuple(name for name, metric in table.items() if metric.kind is Kind.COUNTER and metric.good is Good.LOW)
+    for scope, table in CATALOGUE.items()
+}
 
 
 class CounterLog:
@@ -151,7 +159,10 @@ class CounterLog:
         increase = now - before if now >= before else now
         with self._lock:
             changes = self._changes.setdefault((scope, name, row), deque(maxlen=_CHANGES_KEPT))
-            changes.append((at, increase))
+            if changes and at - changes[-1][0] < _CHANGE_SECONDS:
+                changes[-1] = (changes[-1][0], changes[-1][1] + increase)
+            else:
+                changes.append((at, increase))
 
     def increases(self, scope: Scope, name: str, rows: int, since: float) -> Floats:
         """By how much each of `rows` counters grew since console time `since`; 0 where none of its changes is known."""
@@ -161,9 +172,3 @@ class CounterLog:
                 if of_scope is scope and of_name == name and row < rows:
                     found[row] = sum(increase for at, increase in changes if at >= since)
         return found
-
-
-COUNTERS: Mapping[Scope, tuple[str, ...]] = {
-    scope: tuple(name for name, metric in table.items() if metric.kind is Kind.COUNTER)
-    for scope, table in CATALOGUE.items()
-}

@@ -31,8 +31,9 @@ class TableMap:
         cells[:, columns < 0] = -1
         self._cells: Rows = cells.reshape(-1).astype(np.int32)
         self._all_known = bool((columns >= 0).all())
-        counters = _IS_COUNTER[scope][columns] & (columns >= 0)
-        self._counts: NDArray[np.bool_] | None = np.tile(counters, len(rows)) if counters.any() else None
+        self._width = width
+        self._is_counter = _IS_COUNTER[scope]
+        self._counts = bool(self._is_counter[columns[columns >= 0]].any())
 
     def pick(self, positions: Sequence[int], values: Sequence[float]) -> tuple[Rows, Floats]:
         """The cells and values of these positions, without metrics that this console doesn't know (a newer probe).
@@ -47,10 +48,6 @@ class TableMap:
         known = cells >= 0
         return cells[known], numbers[known]
 
-    def counters(self, positions: Sequence[int], values: Sequence[float]) -> tuple[Rows, Floats] | None:
-        """The same for counters alone; None where none of the positions is a counter."""
-        if self._counts is None:
-            return None
-        at = np.array(positions, np.int64)
-        counts = self._counts[at]
-        return (self._cells[at[counts]], np.array(values, np.float64)[counts]) if counts.any() else None
+    def counters(self, cells: Rows) -> NDArray[np.bool_] | None:
+        """Which of these cells are counters; None where the table has no counter at all."""
+        return self._is_counter[cells % self._width] if self._counts else None

@@ -1,0 +1,265 @@
+"""The fleet: reports in, frames out; what is missing keeps its reason, what is stale keeps its last value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watchfloor.errors import StreamError
+from watchfloor.fleet import SUBJECTS_PER_NODE, Fleet
+from watchfloor.frame import Cell
+from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Phase, Problem, Scope, State, Subject
+from watchfloor.report import Cells, Hello, Report, SamplerStatus, Schema, Table
+
+METRICS = ["util", "temp", "mem_used", "mem_total", "model", "ecc_uncorrected"]
+NAMES = [f"n{number}" for number in range(4)]
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def fleet(time: Time) -> Fleet:
+    return Fleet([NodeSpec(name, rack="r1") for name in NAMES], time)
+
+
+def speak(fleet: Fleet, node: int = 0, keys: tuple[str, ...] = ("a", "b"), metrics: list[str] | None = None) -> None:
+    at = fleet._now()
+    fleet.status(node, NodeStatus(Phase.LIVE))
+    fleet.hello(node, Hello(1, f"host{node}", "boot", at, "digest"), at)
+    fleet.schema(node, Schema(1, {"accelerator": Table(list(keys), metrics or METRICS)}))
+
+
+def say(fleet: Fleet, node: int = 0, **cells: list) -> None:
+    fleet.report(node, Report(1, 1, fleet._now(), cells={"accelerator": Cells(**cells)}), fleet._now())
+
+
+def test_a_value_arrives_in_the_cell_of_its_subject_and_metric(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[0, 7], v=[97.0, 61.5], xp=[4], x=["H100"])
+    view = fleet.frame().accelerators
+    assert view.cell(0, "util") == Cell(97.0)
+    assert view.cell(1, "temp") == Cell(61.5)
+    assert view.cell(0, "model") == Cell("H100")
+    assert view.cell(1, "util") == Cell(None, Missing.NOT_YET)
+
+
+def test_a_missing_value_keeps_its_reason_and_its_last_value(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[0], v=[97.0])
+    say(fleet, mp=[0, 1], mc=[Missing.TIMED_OUT, Missing.UNSUPPORTED])
+    view = fleet.frame().accelerators
+    assert view.cell(0, "util") == Cell(97.0, Missing.TIMED_OUT)
+    assert view.cell(0, "temp") == Cell(None, Missing.UNSUPPORTED)
+    assert np.isnan(view.known("util")[0])
+
+
+def test_a_frame_is_not_changed_by_later_reports(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[0], v=[10.0])
+    before = fleet.frame()
+    say(fleet, p=[0], v=[20.0])
+    assert before.accelerators.cell(0, "util") == Cell(10.0)
+    assert fleet.frame().accelerators.cell(0, "util") == Cell(20.0)
+
+
+def test_silence_makes_values_stale_and_the_next_report_heals_them(fleet: Fleet, time: Time) -> None:
+    speak(fleet)
+    say(fleet, p=[0], v=[97.0], mp=[1], mc=[Missing.UNSUPPORTED])
+    time.now += 10
+    frame = fleet.frame()
+    assert not frame.live[0]
+    assert frame.accelerators.cell(0, "util") == Cell(97.0, Missing.STALE)
+    assert frame.accelerators.cell(0, "temp") == Cell(None, Missing.UNSUPPORTED)
+    assert frame.nodes.cell(0, "age") == Cell(10.0)
+    assert frame.nodes.cell(0, "name") == Cell("n0")
+    say(fleet)
+    assert fleet.frame().accelerators.cell(0, "util") == Cell(97.0)
+
+
+def test_a_disconnected_node_is_stale_at_once(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[0], v=[97.0])
+    fleet.status(0, NodeStatus(Phase.BACKOFF, Problem.REFUSED, "connection refused"))
+    frame = fleet.frame()
+    assert frame.accelerators.cell(0, "util").missing is Missing.STALE
+    assert frame.nodes.text(0, "problem") == "refused"
+
+
+def test_the_share_of_memory_is_computed_and_missing_for_the_reason_of_its_part(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[2, 3, 8], v=[20.0, 80.0, 5.0], mp=[9], mc=[Missing.NOT_PERMITTED])
+    view = fleet.frame().accelerators
+    assert view.cell(0, "mem") == Cell(25.0)
+    assert view.cell(1, "mem").missing is Missing.NOT_PERMITTED
+
+
+def test_rows_are_stable_when_devices_come_and_go(fleet: Fleet) -> None:
+    speak(fleet, keys=("a", "b"))
+    say(fleet, p=[0, 6], v=[1.0, 2.0])
+    fleet.schema(0, Schema(2, {"accelerator": Table(["c", "b"], METRICS)}))
+    fleet.report(0, Report(2, 2, 0.0, cells={"accelerator": Cells(p=[0, 6], v=[3.0, 4.0])}), fleet._now())
+    frame = fleet.frame()
+    by_key = {
+        frame.accelerators.keys[row]: frame.accelerators.cell(row, "util")
+        for row in frame.rows_of(Scope.ACCELERATOR, 0)
+    }
+    assert by_key == {"a": Cell(1.0, Missing.LOST), "b": Cell(4.0), "c": Cell(3.0)}
+    assert frame.row(Subject(Scope.ACCELERATOR, "n0", "b")) == 1
+    assert frame.nodes.cell(0, "accelerators") == Cell(2.0)
+
+
+def test_metrics_of_a_newer_probe_are_passed_over(fleet: Fleet) -> None:
+    speak(fleet, metrics=["from_the_future", "util"])
+    say(fleet, p=[0, 1, 3], v=[1.0, 42.0, 43.0])
+    assert fleet.frame().accelerators.known("util").tolist() == [42.0, 43.0]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [{"p": [12], "v": [1.0]}, {"p": [0, 1], "v": [1.0]}, {"mp": [99], "mc": [1]}, {"xp": [0], "x": []}],
+    ids=["outside", "lengths", "missing outside", "text lengths"],
+)
+def test_cells_that_do_not_fit_the_schema_are_garbage(fleet: Fleet, cells: dict) -> None:
+    speak(fleet)
+    with pytest.raises(StreamError) as caught:
+        say(fleet, **cells)
+    assert caught.value.problem is Problem.GARBAGE
+
+
+def test_a_report_of_another_schema_is_garbage(fleet: Fleet) -> None:
+    speak(fleet)
+    with pytest.raises(StreamError, match="schema 7"):
+        fleet.report(0, Report(1, 7, 0.0), 0.0)
+
+
+def test_more_subjects_than_any_hardware_has_is_a_flood(fleet: Fleet) -> None:
+    with pytest.raises(StreamError) as caught:
+        speak(fleet, keys=tuple(map(str, range(SUBJECTS_PER_NODE + 1))))
+    assert caught.value.problem is Problem.FLOOD
+
+
+def test_a_full_report_replaces_what_was_said_of_samplers_and_notes(fleet: Fleet) -> None:
+    speak(fleet)
+    hung = {"nvidia": SamplerStatus("hung", "no answer for 12 s"), "host": SamplerStatus("ok")}
+    fleet.report(0, Report(1, 1, 0.0, samplers=hung, notes={"accelerator.temp": "Not Supported"}), 0.0)
+    fleet.report(0, Report(2, 1, 0.0, samplers={"nvidia": SamplerStatus("ok")}), 0.0)
+    assert {name: status.state for name, status in fleet.frame().detail[0].samplers.items()} == {
+        "nvidia": "ok",
+        "host": "ok",
+    }
+    fleet.report(0, Report(3, 1, 0.0, full=True, samplers={"host": SamplerStatus("ok")}), 0.0)
+    assert list(fleet.frame().detail[0].samplers) == ["host"]
+    assert fleet.frame().detail[0].notes == {}
+
+
+def test_findings_set_the_state_of_their_subjects(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet)
+    found = [
+        Finding(Subject(Scope.ACCELERATOR, "n0", "b"), "hot", State.WARNING, "hot"),
+        Finding(Subject(Scope.ACCELERATOR, "n0", "b"), "lost", State.CRITICAL, "lost"),
+        Finding(Subject(Scope.NODE, "gone"), "x", State.CRITICAL, "a node that is not in the fleet"),
+    ]
+    frame = fleet.frame().with_findings(found)
+    assert frame.accelerators.states.tolist() == [State.OK, State.CRITICAL]
+    assert frame.nodes.states.tolist() == [State.OK, State.UNKNOWN, State.UNKNOWN, State.UNKNOWN]
+    assert len(frame.findings) == 3
+
+
+def test_the_history_holds_a_minute_and_half_an_hour(fleet: Fleet, time: Time) -> None:
+    speak(fleet)
+    for second in range(100):
+        say(fleet, p=[0], v=[float(second)])
+        fleet.tick()
+        time.now += 1
+    history = fleet.frame().history
+    assert history.minute(Scope.ACCELERATOR, "util", 0).mean.tolist() == list(range(40, 100))
+    coarse = history.half_hour(Scope.ACCELERATOR, "util", 0)
+    assert coarse.mean.tolist() == [4.5 + 10 * ten for ten in range(10)]
+    assert coarse.maximum.tolist() == [9.0 + 10 * ten for ten in range(10)]
+    assert np.isnan(history.minute(Scope.ACCELERATOR, "util", 1).mean).all()
+
+
+def test_the_history_of_a_silent_node_is_a_gap_not_a_line(fleet: Fleet, time: Time) -> None:
+    speak(fleet)
+    say(fleet, p=[0], v=[50.0])
+    fleet.tick()
+    time.now += 60
+    fleet.tick()
+    minute = fleet.frame().history.minute(Scope.ACCELERATOR, "util", 0).mean
+    assert minute[0] == 50.0
+    assert np.isnan(minute[1])
+
+
+def test_large_numbers_survive_the_half_precision_of_the_history(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[2], v=[191.5 * 2**30])
+    fleet.tick()
+    kept = fleet.frame().history.minute(Scope.ACCELERATOR, "mem_used", 0).mean[0]
+    assert kept == pytest.approx(191.5 * 2**30, rel=1e-3)
+
+
+def test_counters_remember_when_they_moved_and_take_a_reset_as_a_start(fleet: Fleet, time: Time) -> None:
+    speak(fleet)
+    for value, wait in ((5.0, 3600), (7.0, 60), (10.0, 60), (2.0, 0)):
+        say(fleet, p=[5], v=[value])
+        time.now += wait
+    counters = fleet.frame().counters
+    assert counters.increases(Scope.ACCELERATOR, "ecc_uncorrected", 2, time.now - 30).tolist() == [2.0, 0.0]
+    assert counters.increases(Scope.ACCELERATOR, "ecc_uncorrected", 2, time.now - 7200).tolist() == [7.0, 0.0]
+
+
+def test_texts_of_the_past_are_left_behind(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchfloor.fleet.TEXTS_KEPT", 10)
+    speak(fleet)
+    for number in range(500):
+        say(fleet, xp=[4], x=[f"model {number}"])
+    frame = fleet.frame()
+    assert frame.accelerators.text(0, "model") == "model 499"
+    assert frame.nodes.text(2, "name") == "n2"
+    assert len(frame.accelerators.texts) < 100
+
+
+def test_many_rows_grow_without_losing_any() -> None:
+    fleet = Fleet([NodeSpec(f"n{number}") for number in range(300)], Time())
+    for node in range(300):
+        speak(fleet, node)
+        say(fleet, node, p=[0, 6], v=[float(node), 0.5])
+    frame = fleet.frame()
+    rows = [frame.rows_of(Scope.ACCELERATOR, node)[0] for node in range(300)]
+    assert frame.accelerators.known("util")[rows].tolist() == list(range(300))
+
+
+cell_lists = st.lists(
+    st.tuples(st.integers(0, 11), st.floats(allow_nan=False, allow_infinity=False, width=32)), max_size=20
+)
+
+
+@given(st.lists(cell_lists, max_size=8))
+def test_changes_applied_in_order_equal_the_last_value_of_each_cell(reports: list[list[tuple[int, float]]]) -> None:
+    fleet = Fleet([NodeSpec("n0")], Time())
+    speak(fleet, metrics=["util", "temp", "power", "fan", "clock_sm", "clock_mem"])
+    last: dict[int, float] = {}
+    for cells in reports:
+        changed = dict(cells)
+        last |= changed
+        say(fleet, p=list(changed), v=list(changed.values()))
+    view = fleet.frame().accelerators
+    names = ["util", "temp", "power", "fan", "clock_sm", "clock_mem"]
+    for position in range(12):
+        row, column = divmod(position, 6)
+        expected = Cell(last[position]) if position in last else Cell(None, Missing.NOT_YET)
+        assert view.cell(row, names[column]) == expected

@@ -1,0 +1,206 @@
+"""The one module that joins the rooms: collectors to the fleet, the fleet to the checks, frames to the screens.
+
+Must not do: anything of its own. What is here is construction, and the rhythm in which frames are made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from watchfloor import checks
+from watchfloor.fleet import Fleet
+from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec, Phase
+
+if TYPE_CHECKING:
+    from collectors.diagnose import Check
+    from collectors.supervisor import Supervisor
+
+    from watchfloor.ports import Transport
+
+FEW_NODES = 500  # up to here frames come twice a second, beyond it once
+
+
+class SystemClock:
+    """ports.Clock of this machine."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class Transports:
+    """One transport of each kind, made when the first node needs it (asyncssh alone costs 0.2 s to import)."""
+
+    def __init__(self) -> None:
+        self._local: Transport | None = None
+        self._ssh: Transport | None = None
+
+    def for_node(self, spec: NodeSpec) -> Transport:
+        if spec.local:
+            if self._local is None:
+                from collectors.transports.local import LocalTransport  # noqa: PLC0415
+
+                self._local = LocalTransport()
+            return self._local
+        if self._ssh is None:
+            from collectors.transports.ssh import SshTransport  # noqa: PLC0415
+
+            self._ssh = SshTransport()
+        return self._ssh
+
+    async def close(self) -> None:
+        for transport in (self._local, self._ssh):
+            if transport is not None:
+                await transport.close()
+
+
+class Collection:
+    """A fleet with its supervisor, to be run in the event loop of its caller."""
+
+    def __init__(self, specs: Sequence[NodeSpec], period_seconds: float = 1.0) -> None:
+        from collectors.supervisor import Supervisor  # noqa: PLC0415
+
+        self._clock = SystemClock()
+        self.fleet = Fleet(specs, self._clock.now, period_seconds)
+        self._transports = Transports()
+        self.supervisor: Supervisor = Supervisor(
+            specs, self._transports.for_node, self.fleet, self._clock, random.Random(), period_seconds
+        )
+
+    async def frame(self) -> Frame:
+        """The picture of now with its findings. Breathes in between, so that no stream waits for the whole."""
+        frame = self.fleet.frame()
+        await asyncio.sleep(0)
+        return frame.with_findings(checks.run(frame))
+
+    async def run(self, on_frame: Callable[[Frame], None], frames_a_second: int) -> None:
+        """Collect until cancelled; the history advances once a second, whatever the rhythm of the frames."""
+        supervising = asyncio.create_task(self.supervisor.run())
+        try:
+            await self._beat(on_frame, frames_a_second, supervising)
+        finally:
+            supervising.cancel()
+            with suppress(asyncio.CancelledError):
+                await supervising
+            await self._transports.close()
+
+    async def _beat(self, on_frame: Callable[[Frame], None], frames_a_second: int, supervising: asyncio.Task) -> None:
+        start, beats = self._clock.monotonic(), 0
+        while True:
+            if beats % frames_a_second == 0:
+                self.fleet.tick()
+                await asyncio.sleep(0)
+            on_frame(await self.frame())
+            beats = max(beats + 1, int((self._clock.monotonic() - start) * frames_a_second))
+            due = start + beats / frames_a_second - self._clock.monotonic()
+            done, _ = await asyncio.wait([supervising], timeout=max(0.0, due))
+            if done:
+                supervising.result()
+                raise RuntimeError("the supervisor ended by itself")
+
+
+class LiveFeed:
+    """ports.Feed over real nodes: the collectors in a thread with an event loop of their own, off the screen's loop."""
+
+    def __init__(self, specs: Sequence[NodeSpec], period_seconds: float = 1.0) -> None:
+        self._specs = specs
+        self._period = period_seconds
+        self._frames_a_second = 2 if len(specs) <= FEW_NODES else 1
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._supervisor: Supervisor | None = None
+        self.error: BaseException | None = None  # why the collectors ended, where they did so by themselves
+
+    def start(self, on_frame: Callable[[Frame], None]) -> None:
+        self._thread = threading.Thread(target=self._run, args=(on_frame,), name="collectors", daemon=True)
+        self._thread.start()
+
+    def _run(self, on_frame: Callable[[Frame], None]) -> None:
+        try:
+            asyncio.run(self._collect(on_frame))
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # the thread's last word: the screen shows it
+            self.error = error
+
+    async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        collection = Collection(self._specs, self._period)
+        self._supervisor = collection.supervisor
+        await collection.run(on_frame, self._frames_a_second)
+
+    def reconnect(self, node: int) -> None:
+        if self._loop is not None and self._supervisor is not None:
+            self._loop.call_soon_threadsafe(self._supervisor.reconnect, node)
+
+    def stop(self) -> None:
+        if self._loop is not None and self._task is not None and not self._loop.is_closed():
+            with suppress(RuntimeError):  # the loop may close in between
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+
+def answered(frame: Frame) -> bool:
+    """Every node has been heard, or has failed at least once."""
+    return all(
+        status.phase is Phase.BACKOFF or (status.phase is Phase.LIVE and frame.detail[node].samplers)
+        for node, status in enumerate(frame.statuses)
+    )
+
+
+async def collect(specs: Sequence[NodeSpec], seconds: float, complete: Callable[[Frame], bool] = answered) -> Frame:
+    """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings."""
+    collection = Collection(specs)
+    latest: list[Frame] = []
+    enough = asyncio.Event()
+
+    def on_frame(frame: Frame) -> None:
+        latest[:] = [frame]
+        if complete(frame):
+            enough.set()
+
+    running = asyncio.create_task(collection.run(on_frame, frames_a_second=10))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(_first_of(running, enough), seconds)
+    frame = latest[0] if latest else await collection.frame()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    return frame
+
+
+async def _first_of(running: asyncio.Task[None], enough: asyncio.Event) -> None:
+    waiting = asyncio.create_task(enough.wait())
+    try:
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    if running.done():
+        running.result()
+
+
+async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[NodeSpec, list[Check]]]:
+    """What `watchfloor doctor` asks of every node, many nodes at a time, in the order of `specs`."""
+    from collectors.diagnose import diagnose as diagnose_node  # noqa: PLC0415
+
+    transports, gate = Transports(), asyncio.Semaphore(at_once)
+
+    async def one(spec: NodeSpec) -> tuple[NodeSpec, list[Check]]:
+        async with gate:
+            return spec, await diagnose_node(spec, transports.for_node(spec))
+
+    try:
+        return list(await asyncio.gather(*(one(spec) for spec in specs)))
+    finally:
+        await transports.close()
