@@ -52,6 +52,8 @@ def legend() -> Sequence[tuple[str, str]]:
 
 def fit(text: str, width: int, align: Align = "left", ellipsis: str = "…") -> str:
     """The text in exactly `width` cells, cut with an ellipsis where it is longer; wide characters count as two."""
+    if not text.isprintable():
+        text = printable(text)
     length = cell_len(text)
     if length > width:
         cut = set_cell_size(text, max(0, width - len(ellipsis))) + ellipsis
@@ -61,6 +63,11 @@ def fit(text: str, width: int, align: Align = "left", ellipsis: str = "…") -> 
         return " " * room + text
     left = room // 2 if align == "center" else 0
     return " " * left + text + " " * (room - left)
+
+
+def printable(text: str) -> str:
+    """The text without control and format characters: what a node says must not act on the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def number(value: float, unit: Unit) -> str:

@@ -211,3 +211,5 @@ _MONO: dict[Token, Style] = {
 }
 
 THEMES: Mapping[str, Mapping[Token, Style]] = {"default": _DEFAULT, "colorblind": _COLORBLIND, "mono": _MONO}
+
+DEFAULT = palette("default")
