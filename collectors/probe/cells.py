@@ -1,0 +1,108 @@
+"""What a sampler gives: values or the reason why there is none, by scope, subject and metric.
+
+A sampler is a class `Sampler` in a module of this folder:
+
+    period      seconds between samples; deadline: seconds after which a silent one counts as hung
+    metrics     {scope: names} that it fills; the names are those of the console's catalogue
+    owns        scopes whose subjects it names ("" of "node" belongs to nobody): others only add to them
+    lasting     metrics that stay true while it is silent (identity)
+    awaited     the report of a tick waits a moment for it: only for what answers in milliseconds
+    follows_holders   it samples anew at once when the processes on the accelerators change
+    __init__(world, board)    runs on its own thread; `board.holders` is what other samplers know of processes
+    sample() -> Reading       raises Absent where there is nothing here to sample
+"""
+
+# watchfloor.model.Missing, in numbers: the probe can't import it
+NOT_YET_CODE, UNSUPPORTED_CODE, NOT_PERMITTED_CODE, TIMED_OUT_CODE, FAILED_CODE, LOST_CODE = 1, 2, 3, 4, 5, 6
+
+
+class Missing:
+    """Why a cell has no value; `note` is the driver's or kernel's word for it."""
+
+    __slots__ = ("code", "note")
+
+    def __init__(self, code: int, note: str = "") -> None:
+        self.code = code
+        self.note = note
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Missing) and (self.code, self.note) == (other.code, other.note)
+
+    def __hash__(self) -> int:
+        return hash((self.code, self.note))
+
+    def __repr__(self) -> str:
+        return "Missing(%d, %r)" % (self.code, self.note)
+
+
+NOT_YET = Missing(NOT_YET_CODE)
+UNSUPPORTED = Missing(UNSUPPORTED_CODE)
+TIMED_OUT = Missing(TIMED_OUT_CODE)
+
+
+class Absent(Exception):
+    """There is nothing here for this sampler; the text says what was looked for."""
+
+
+class Reading:
+    """One answer. `cells` {scope: {key: {metric: value or Missing}}}, `details` {name: rows},
+    `holders` {accelerator key: [(pid, bytes or -1, kind)] or Missing}."""
+
+    __slots__ = ("cells", "details", "holders")
+
+    def __init__(self, cells: dict, details: "dict | None" = None, holders: "dict | None" = None) -> None:
+        self.cells = cells
+        self.details = details or {}
+        self.holders = holders
+
+    def without_values(self, reason: Missing, lasting: "tuple[str, ...]") -> "Reading":
+        """The same subjects, with a reason in place of every value but those that last."""
+        return Reading(
+            {
+                scope: {
+                    key: {name: value if name in lasting else reason for name, value in row.items()}
+                    for key, row in rows.items()
+                }
+                for scope, rows in self.cells.items()
+            },
+            self.details,
+            self.holders,
+        )
+
+
+class Board:
+    """What samplers know of one another. `holders`: sampler name -> as in Reading. Written by the main thread."""
+
+    def __init__(self) -> None:
+        self.holders = {}
+
+
+class Rates:
+    """Counters as changes a second. A counter that goes backwards was reset: its rate is not yet known again."""
+
+    def __init__(self) -> None:
+        self._last = {}
+
+    def rate(self, name: object, counter: float, at: float, scale: float = 1.0) -> "float | Missing":
+        """`scale` per unit of the counter; `at` in seconds of the monotonic clock."""
+        before = self._last.get(name)
+        self._last[name] = (counter, at)
+        if before is None or counter < before[0] or at <= before[1]:
+            return NOT_YET
+        return (counter - before[0]) * scale / (at - before[1])
+
+
+def rounded(value, digits: int = 0):
+    """A number with few digits, so that a line stays short and noise is no change; a Missing as it is."""
+    if isinstance(value, Missing):
+        return value
+    return round(value, digits) if digits else int(value + 0.5)
+
+
+def from_oserror(error: OSError) -> Missing:
+    """Why the kernel didn't let a file be read."""
+    if error.errno in (1, 13):  # EPERM, EACCES
+        return Missing(NOT_PERMITTED_CODE, error.strerror or "")
+    if error.errno in (2, 19, 22, 95):  # ENOENT, ENODEV, EINVAL (counters that a driver lists but lacks), EOPNOTSUPP
+        return UNSUPPORTED
+    return Missing(FAILED_CODE, error.strerror or str(error))

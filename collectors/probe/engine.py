@@ -1,0 +1,138 @@
+"""When to sample and when to speak: the clockwork between the samplers, the console and the wire.
+
+The main thread owns everything here; sampler threads and the reader of the console's lines only leave word and wake
+it. Must not do: know what is sampled.
+"""
+
+import _thread
+import json
+
+from .assembly import Assembly
+from .cells import Board
+from .runner import Runner
+
+FIRST_WAIT_SECONDS = 0.15  # the first report waits this long for the drivers
+TICK_WAIT_SECONDS = 0.05  # a later one this long for what was started with it
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class Engine:
+    """`write(text)` puts one line out and may block; `kinds` maps sampler names to their classes."""
+
+    def __init__(self, world, kinds: dict, write) -> None:
+        self._world = world
+        self._write = write
+        self._wake = _thread.allocate_lock()
+        self._wake.acquire()
+        self._heard = []  # the console's lines, left by the reader
+        self._board = Board()
+        self._runners = [Runner(name, kind, world, self._board, self._answered) for name, kind in kinds.items()]
+        self._followers = [runner for runner in self._runners if runner.kind.follows_holders]
+        self._assembly = Assembly(self._runners)
+        self._period = 1.0
+        self._full_every = 60
+        self._full_wanted = True
+        self._next_tick = 0.0
+        self._ticks = 0
+
+    # -- other threads
+
+    def hear(self, message: dict) -> None:
+        """A line from the console."""
+        self._heard.append(message)
+        self._rouse()
+
+    def _answered(self, runner: Runner) -> None:
+        """A sampler has answered: of interest at once where a report waits for it, or before the first tick."""
+        if self._ticks == 0 or (runner.kind.awaited and not self._awaiting()):
+            self._rouse()
+
+    def _rouse(self) -> None:
+        try:
+            self._wake.release()
+        except RuntimeError:  # it is awake already
+            pass
+
+    # -- the main thread
+
+    def run(self) -> None:
+        """Speak until the process ends."""
+        self._next_tick = self._world.monotonic() + self._period
+        self._start_due()
+        self._wait_for_answers(FIRST_WAIT_SECONDS)
+        self._report([runner for runner in self._runners if runner.collect()])
+        while True:
+            self._wait_until(self._next_tick)
+            if self._world.monotonic() >= self._next_tick:
+                self._tick()
+            elif self._ticks == 0:
+                self._report_early()
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        now = self._world.monotonic()
+        behind = int((now - self._next_tick) / self._period)  # ticks lost while the console didn't read
+        self._next_tick += (behind + 1) * self._period
+        if self._full_every and self._ticks % self._full_every == 0:
+            self._full_wanted = True
+        self._start_due()
+        self._wait_for_answers(TICK_WAIT_SECONDS)
+        self._report([runner for runner in self._runners if runner.collect()])
+
+    def _start_due(self) -> None:
+        now, slack = self._world.monotonic(), self._period / 2
+        for runner in self._runners:
+            runner.start_if_due(now, slack, self._period)
+
+    def _awaiting(self) -> bool:
+        return any(runner.running and runner.kind.awaited and runner.state != "hung" for runner in self._runners)
+
+    def _wait_for_answers(self, seconds: float) -> None:
+        until = self._world.monotonic() + seconds
+        while self._awaiting() and self._world.monotonic() < until:
+            self._wait_until(until)
+
+    def _wait_until(self, when: float) -> None:
+        """Sleep until then, or until roused; then answer the console."""
+        self._wake.acquire(True, max(0.0, when - self._world.monotonic()))
+        while self._heard:
+            self._obey(self._heard.pop(0))
+
+    def _obey(self, message: dict) -> None:
+        kind = message.get("t")
+        if kind == "ping":
+            self._write(_encode({"t": "pong", "id": message["id"], "at": self._world.now()}))
+        elif kind == "full":
+            self._full_wanted = True
+        elif kind == "settings":
+            self._period = max(0.1, float(message["period"]))
+            self._full_every = int(message["full_every"])
+            self._next_tick = self._world.monotonic() + max(0.0, float(message["delay"]))
+
+    def _report_early(self) -> None:
+        """Before the first tick: what took longer than the first report could wait for."""
+        fresh = [runner for runner in self._runners if runner.collect()]
+        if fresh:
+            self._report(fresh)
+
+    def _report(self, collected: list) -> None:
+        now = self._world.monotonic()
+        fresh = collected + [runner for runner in self._runners if runner.judge(now)]
+        self._pass_on_holders(fresh)
+        schema = self._assembly.renew(fresh)
+        if schema is not None:
+            self._write(_encode(schema))
+        full = schema is not None or self._full_wanted
+        self._full_wanted = False
+        self._write(_encode(self._assembly.report(self._world.now(), full, self._period)))
+
+    def _pass_on_holders(self, fresh: list) -> None:
+        for runner in fresh:
+            holders = runner.reading.holders if runner.reading is not None else None
+            if holders is None or holders == self._board.holders.get(runner.name):
+                continue
+            self._board.holders = dict(self._board.holders, **{runner.name: holders})
+            for follower in self._followers:
+                follower.hurry()
+                follower.start_if_due(self._world.monotonic(), 0.0, self._period)

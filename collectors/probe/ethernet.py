@@ -1,0 +1,118 @@
+"""Ethernet interfaces as links, and the host's network totals, from /proc/net/dev and /sys/class/net."""
+
+from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Rates, Reading, from_oserror, rounded
+
+_NET = "/sys/class/net/"
+_ETHERNET_TYPE = "1"  # ARPHRD_ETHER; InfiniBand interfaces are 32 and are told of by their ports
+_SLOW_EVERY = 10  # samples between two looks at what interfaces there are, and their speeds
+
+
+class Sampler:
+    period, deadline = 1.0, 5.0
+    metrics = {
+        "link": "name kind accelerator up phys speed rx tx rx_errors tx_discards".split(),
+        "node": ("net_rx", "net_tx"),
+    }
+    owns = ("link",)
+    lasting = ("name", "kind", "accelerator")
+    awaited, follows_holders = True, False
+
+    def __init__(self, world, board) -> None:
+        self._world = world
+        self._rates = Rates()
+        self._speeds = {}  # interface -> bytes a second or Missing
+        self._samples = 0
+
+    def sample(self) -> Reading:
+        if self._samples % _SLOW_EVERY == 0:
+            self._speeds = {name: self._speed(name) for name in interfaces(self._world)}
+        self._samples += 1
+        try:
+            counters = parse_net_dev(self._world.read("/proc/net/dev", keep=True))
+        except OSError as error:
+            raise Absent("no /proc/net/dev: %s" % error) from error
+        at = self._world.monotonic()
+        links = {"eth:" + name: self._link(name, counters[name], at) for name in self._speeds if name in counters}
+        totals = {"net_rx": _total(links, "rx"), "net_tx": _total(links, "tx")}
+        return Reading({"link": links, "node": {"": totals}})
+
+    def _link(self, name: str, counters: dict, at: float) -> dict:
+        operstate = self._attribute(name, "operstate")
+        return {
+            "name": name,
+            "kind": "ethernet",
+            "accelerator": "",
+            "up": self._up(name, operstate),
+            "phys": operstate,
+            "speed": self._speeds[name],
+            "rx": rounded(self._rates.rate((name, "rx"), counters["rx"], at)),
+            "tx": rounded(self._rates.rate((name, "tx"), counters["tx"], at)),
+            "rx_errors": counters["rx_errors"],
+            "tx_discards": counters["tx_discards"],
+        }
+
+    def _up(self, name: str, operstate) -> "int | Missing":
+        if isinstance(operstate, Missing):
+            return operstate
+        if operstate != "unknown":  # drivers that don't keep a state still have a carrier
+            return int(operstate == "up")
+        carrier = self._attribute(name, "carrier")
+        return carrier if isinstance(carrier, Missing) else int(carrier)
+
+    def _speed(self, name: str) -> "int | Missing":
+        megabits = self._attribute(name, "speed")  # EINVAL, or -1, while there is no carrier
+        if isinstance(megabits, Missing):
+            return megabits
+        return int(megabits) * 125000 if int(megabits) > 0 else UNSUPPORTED
+
+    def _attribute(self, name: str, attribute: str) -> "str | Missing":
+        try:
+            return self._world.read(_NET + name + "/" + attribute, keep=True).strip()
+        except OSError as error:
+            return from_oserror(error)
+
+
+def interfaces(world) -> "list[str]":
+    """Physical Ethernet interfaces. In a container, which has none: its ends of virtual cables."""
+    try:
+        names = sorted(world.listdir(_NET))
+    except OSError:
+        return []
+    ethernet = [name for name in names if name != "lo" and _read(world, name, "type") == _ETHERNET_TYPE]
+    physical = [
+        name
+        for name in ethernet
+        if world.exists(_NET + name + "/device") and not world.exists(_NET + name + "/device/physfn")
+    ]  # a virtual function's bytes are counted by its physical one too
+    return physical or [
+        name for name in ethernet if _read(world, name, "iflink") not in ("", _read(world, name, "ifindex"))
+    ]
+
+
+def _read(world, name: str, attribute: str) -> str:
+    try:
+        return world.read(_NET + name + "/" + attribute).strip()
+    except OSError:
+        return ""
+
+
+def parse_net_dev(text: str) -> dict:
+    """Interface -> counters: rx and tx in bytes, rx_errors and tx_discards in packets."""
+    found = {}
+    for line in text.splitlines()[2:]:
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        found[name.strip()] = {
+            "rx": int(words[0]),
+            "rx_errors": int(words[2]),
+            "tx": int(words[8]),
+            "tx_discards": int(words[11]),
+        }
+    return found
+
+
+def _total(links: dict, name: str):
+    rates = [link[name] for link in links.values()]
+    if not rates:
+        return UNSUPPORTED
+    return NOT_YET if any(isinstance(rate, Missing) for rate in rates) else sum(rates)

@@ -1,0 +1,145 @@
+"""The host itself: processors, memory, pressure, disks, and what it is, from /proc."""
+
+from . import diskstats
+from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Reading, from_oserror, rounded
+
+_DISKS_EVERY = 5  # samples between two details of the disks
+
+
+class Sampler:
+    period, deadline = 1.0, 5.0
+    metrics = {
+        "node": (
+            "hostname boot_id kernel os cpu_model cpu cpu_iowait cpus load1 load5 load15 blocked mem_used mem_total "
+            "swap_used swap_total pressure_cpu pressure_mem pressure_io disk_read disk_write uptime"
+        ).split()
+    }
+    owns = ()
+    lasting = ("hostname", "boot_id", "kernel", "os", "cpu_model", "cpus", "mem_total", "swap_total")
+    awaited, follows_holders = True, False
+
+    def __init__(self, world, board) -> None:
+        if not world.exists("/proc/stat"):
+            raise Absent("/proc/stat not found")
+        self._world = world
+        self._identity = identity(world)
+        self._times = None
+        self._disks = diskstats.Disks(world)
+        self._samples = 0
+
+    def sample(self) -> Reading:
+        cells = dict(self._identity)
+        for part in (self._processors, self._load, self._memory, self._pressure, self._uptime):
+            cells.update(part())
+        cells.update(self._disks.sample())
+        show_disks = self._samples % _DISKS_EVERY == 1  # the first sample knows no rates
+        self._samples += 1
+        return Reading({"node": {"": cells}}, {"disks": self._disks.rows} if show_disks else None)
+
+    def _processors(self) -> dict:
+        stat = parse_stat(self._world.read("/proc/stat", keep=True))
+        before, self._times = self._times, stat["times"]
+        busy, iowait = shares(before, self._times)
+        return {"cpu": busy, "cpu_iowait": iowait, "cpus": stat["cpus"], "blocked": stat["blocked"]}
+
+    def _load(self) -> dict:
+        words = self._world.read("/proc/loadavg", keep=True).split()
+        return {"load1": float(words[0]), "load5": float(words[1]), "load15": float(words[2])}
+
+    def _memory(self) -> dict:
+        return parse_meminfo(self._world.read("/proc/meminfo", keep=True))
+
+    def _pressure(self) -> dict:
+        return {"pressure_" + short: self._one_pressure(name) for short, name in _PRESSURES}
+
+    def _one_pressure(self, name: str):
+        try:
+            return parse_pressure(self._world.read("/proc/pressure/" + name, keep=True))
+        except OSError as error:
+            return from_oserror(error)
+
+    def _uptime(self) -> dict:
+        return {"uptime": int(float(self._world.read("/proc/uptime", keep=True).split()[0]))}
+
+
+_PRESSURES = (("cpu", "cpu"), ("mem", "memory"), ("io", "io"))
+
+
+def identity(world) -> dict:
+    """What doesn't change while the probe runs."""
+    return {
+        "hostname": world.hostname(),
+        "boot_id": _text(world.read, "/proc/sys/kernel/random/boot_id", str.strip),
+        "kernel": world.uname().release,
+        "os": _text(world.read, "/etc/os-release", parse_os_release),
+        "cpu_model": _text(world.first_page, "/proc/cpuinfo", parse_cpuinfo),
+    }
+
+
+def _text(read, path: str, parse) -> "str | Missing":
+    try:
+        return parse(read(path)) or UNSUPPORTED
+    except OSError as error:
+        return from_oserror(error)
+
+
+def parse_os_release(text: str) -> str:
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        if name == "PRETTY_NAME":
+            return value.strip().strip("\"'")
+    return ""
+
+
+def parse_cpuinfo(text: str) -> str:
+    """The processor's name; on ARM, where there is none, its implementer and part numbers."""
+    found = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip(), value.strip())
+    if "model name" in found or "Processor" in found:
+        return found.get("model name") or found["Processor"]
+    if "CPU part" in found:
+        return "ARM implementer %s part %s" % (found.get("CPU implementer", "?"), found["CPU part"])
+    return ""
+
+
+def parse_stat(text: str) -> dict:
+    """`times` in jiffies: user nice system idle iowait irq softirq steal; the number of `cpus`; `blocked` processes."""
+    lines = text.splitlines()
+    times = [int(word) for word in lines[0].split()[1:9]]
+    cpus = sum(1 for line in lines[1:] if line.startswith("cpu"))
+    blocked = next((int(line.split()[1]) for line in lines if line.startswith("procs_blocked")), UNSUPPORTED)
+    return {"times": times, "cpus": cpus, "blocked": blocked}
+
+
+def shares(before: "list[int] | None", now: "list[int]") -> tuple:
+    """Percent of CPU time that was not idle, and that waited for I/O, between two looks at the times."""
+    if before is None:
+        return NOT_YET, NOT_YET
+    deltas = [max(0, new - old) for old, new in zip(before, now)]  # iowait of a core may go backwards
+    total = sum(deltas)
+    if not total:
+        return NOT_YET, NOT_YET
+    idle, iowait = deltas[3], deltas[4]
+    return round(100.0 * (total - idle - iowait) / total, 1), round(100.0 * iowait / total, 1)
+
+
+def parse_meminfo(text: str) -> dict:
+    """Bytes. MemAvailable is missing before Linux 3.14."""
+    kib = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        kib[name] = int(value.split()[0]) * 1024
+    available = kib.get("MemAvailable")
+    return {
+        "mem_total": kib["MemTotal"],
+        "mem_used": UNSUPPORTED if available is None else kib["MemTotal"] - available,
+        "swap_total": kib.get("SwapTotal", UNSUPPORTED),
+        "swap_used": kib["SwapTotal"] - kib["SwapFree"] if "SwapFree" in kib else UNSUPPORTED,
+    }
+
+
+def parse_pressure(text: str) -> float:
+    """`some avg10` in percent: "some avg10=0.12 avg60=…"."""
+    return rounded(float(text.split("avg10=", 1)[1].split(maxsplit=1)[0]), 2)

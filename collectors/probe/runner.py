@@ -1,0 +1,113 @@
+"""One sampler on one thread, so that a hung driver costs one sampler and nothing else.
+
+Must not do: know other samplers or the wire.
+"""
+
+import _thread
+
+from .cells import FAILED_CODE, TIMED_OUT, Absent, Missing, Reading
+
+ABSENT_PERIOD_SECONDS = 30.0  # how often to look whether there is something to sample by now
+
+
+class Runner:
+    """Runs a sampler when told to. The main thread calls start, collect and judge; the rest is on its own thread."""
+
+    def __init__(self, name: str, kind, world, board, finished) -> None:
+        self.name = name
+        self.kind = kind
+        self.state = "ok"
+        self.text = "no answer yet"
+        self.answered_at = 0.0  # wall clock; 0: never
+        self.cost = 0.0  # seconds
+        self.cpu = 0.0  # seconds
+        self.reading = None  # the newest one, as it is shown
+        self.running = False
+        self._world = world
+        self._board = board
+        self._finished = finished
+        self._sampler = None
+        self._answer = None  # (state, text, reading), put by the thread, taken by `collect`
+        self._thread_id = ""
+        self._started = 0.0
+        self._due = world.monotonic()
+        self._go = _thread.allocate_lock()
+        self._go.acquire()
+        _thread.start_new_thread(self._run, ())
+
+    # -- main thread
+
+    def start_if_due(self, now: float, slack: float, period: float) -> None:
+        """Sample, if the period is over (or will be within `slack` seconds) and the last sample has been answered."""
+        if self.running or now < self._due - slack:
+            return
+        self.running = True
+        self._started = now
+        self._due = now + max(self.kind.period, period)
+        self._go.release()
+
+    def hurry(self) -> None:
+        self._due = 0.0
+
+    def collect(self) -> bool:
+        """Take a new answer, if there is one."""
+        if self._answer is None:
+            return False
+        (self.state, self.text, reading), self._answer = self._answer, None
+        if self.state == "absent":
+            self._due = max(self._due, self._started + ABSENT_PERIOD_SECONDS)
+        if reading is not None or self.state == "absent":
+            self.reading = reading
+        elif self.reading is not None:
+            self.reading = self.reading.without_values(Missing(FAILED_CODE, self.text), self.kind.lasting)
+        return True
+
+    def judge(self, now: float) -> bool:
+        """Whether it has just become hung; its values are then taken back."""
+        silent = now - self._started
+        if not self.running or silent < self.kind.deadline:
+            return False
+        new, self.state = self.state != "hung", "hung"
+        self.text = "no answer for %d s%s" % (silent, self._kernel_state())
+        if new and self.reading is not None:
+            self.reading = self.reading.without_values(TIMED_OUT, self.kind.lasting)
+        return new
+
+    def _kernel_state(self) -> str:
+        try:
+            stat = self._world.read("/proc/self/task/%s/stat" % self._thread_id)
+        except OSError:
+            return ""
+        return ", state " + stat.rpartition(")")[2].split()[0]
+
+    # -- its own thread
+
+    def _run(self) -> None:
+        self._thread_id = _thread_id(self._world)
+        while True:
+            self._go.acquire()
+            began, cpu = self._world.monotonic(), self._world.thread_cpu()
+            answer = self._sample()
+            self.cost = self._world.monotonic() - began
+            self.cpu = self._world.thread_cpu() - cpu
+            self.answered_at = self._world.now()
+            self._answer = answer
+            self.running = False
+            self._finished(self)
+
+    def _sample(self) -> "tuple[str, str, Reading | None]":
+        try:
+            if self._sampler is None:
+                self._sampler = self.kind(self._world, self._board)
+            return "ok", "", self._sampler.sample()
+        except Absent as absent:
+            return "absent", str(absent), None
+        except Exception as error:  # whatever it is, it concerns this sampler alone, and it is told
+            return "failed", "%s: %s" % (type(error).__name__, error), None
+
+
+def _thread_id(world) -> str:
+    try:
+        return world.readlink("/proc/thread-self").rpartition("/")[2]
+    except OSError:
+        return "?"
