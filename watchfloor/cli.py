@@ -1,0 +1,80 @@
+"""The commands: which there are, and how each of their endings becomes an exit code and words for a person.
+
+Each command lies in a module of `watchfloor.commands` that is imported when it is asked for, so that `--version` costs
+nothing else and `snapshot` never loads the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
+
+from watchfloor import __version__
+from watchfloor.commands.output import described, problem, show_error
+from watchfloor.commands.terminal import terminal
+from watchfloor.errors import ConfigError, QueryError, WatchfloorError
+from watchfloor.exits import Exit
+
+# name -> (where it is, what it does): also what docs and tests are held to
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("watchfloor.commands.demo:demo", "A simulated fleet behind real SSH servers, on this machine."),
+    "snapshot": ("watchfloor.commands.snapshot:snapshot", "Read the fleet once and print it."),
+    "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
+    "metrics": ("watchfloor.commands.metrics:metrics", "The metric catalogue."),
+    "schema": ("watchfloor.commands.schema:schema", "The JSON Schema of a file or of an output."),
+}
+
+
+def build() -> App:
+    """The command tree. Parsing errors are raised, never printed here: `run` knows how they are to be shown."""
+    app = App(
+        name="watchfloor",
+        help="The terminal from which GPU and accelerator fleets are operated.",
+        version=__version__,
+        default_parameter=Parameter(negative=()),
+        print_error=False,
+        exit_on_error=False,
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
+    app["--help"].group = app["--version"].group = "Other"
+    for name, (where, text) in COMMANDS.items():
+        app.command(where, name=name, help=text)
+    app.default(terminal)
+    return app
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. Ctrl-C, a closed pipe and every error end here."""
+    as_json = "--json" in tokens
+    try:
+        result = build()(list(tokens))
+        return int(result) if isinstance(result, int) else Exit.OK
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except CycloptsError as error:
+        show_error(problem(str(error).strip(), "watchfloor --help lists the commands and their options"), as_json)
+        return Exit.USAGE
+    except Exception as error:
+        code, shown = _explained(error)
+        show_error(shown, as_json)
+        return code
+
+
+def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
+    """The exit code and the fields of an error: the user's own mistakes apart from ours."""
+    if isinstance(error, WatchfloorError):
+        usage = isinstance(error, ConfigError | QueryError)
+        return Exit.USAGE if usage else Exit.INTERNAL, described(error)
+    return Exit.INTERNAL, described(error)
+
+
+def _reader_left() -> int:
+    """Whoever read our output has closed it (`| head`): no error, and nothing more may be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK

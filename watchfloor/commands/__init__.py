@@ -1,0 +1,1 @@
+"""The commands, one a module, each imported when it is asked for. They read arguments, call the wiring and print."""

@@ -1,0 +1,21 @@
+"""`watchfloor [HOSTS…]`: the terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from watchfloor.commands.arguments import Hosts, Source
+
+
+def terminal(
+    *hosts: Hosts,
+    source: Source = Source(),
+    read_only: Annotated[bool, Parameter(help="Watch only: no key that acts is bound.")] = False,
+) -> int:
+    """Open the terminal on these hosts; with no hosts, on the fleet file or else on this machine."""
+    from watchfloor import wiring  # noqa: PLC0415 - every command imports this module for its signature
+
+    specs = source.specs(hosts)
+    return wiring.run_terminal(wiring.LiveFeed(specs), read_only=read_only)

@@ -1,0 +1,178 @@
+"""The document of `snapshot --json`: stable, described by schemas/snapshot.schema.json, never NaN, units as catalogued.
+
+A metric is either in `values` or in `missing` with its reason; the last value of a missing one stands there as `last`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from watchfloor import __version__
+from watchfloor.frame import Frame, NodeDetail
+from watchfloor.metrics import CATALOGUE, Kind, Metric
+from watchfloor.model import Finding, Missing, NodeStatus, Scope, State
+from watchfloor.report import SamplerStatus
+from watchfloor.snapshot.selection import Selection, is_read
+
+FORMAT = "watchfloor.snapshot/1"
+
+Json = dict[str, object]
+Value = float | int | bool | str
+
+_INNER = {"accelerators": Scope.ACCELERATOR, "links": Scope.LINK}
+_LARGEST_EXACT = 2.0**53
+
+
+def document(selection: Selection) -> Json:
+    """The whole selection as JSON-ready data. Nodes that could not be read are always in it."""
+    frame, query = selection.frame, selection.query
+    return {
+        "format": FORMAT,
+        "watchfloor": __version__,
+        "at": frame.at,
+        "time": datetime.fromtimestamp(frame.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "query": {"text": query.text, "scope": query.scope.value} if query else None,
+        "summary": _summary(selection),
+        "units": {scope.value: _units(scope) for scope in Scope},
+        "nodes": _nodes(selection),
+        "findings": [_finding(finding) for finding in frame.findings],
+    }
+
+
+def _summary(selection: Selection) -> Json:
+    frame = selection.frame
+    read = sum(is_read(frame, node) for node in range(len(frame.specs)))
+    inner = {
+        name: {"total": frame.view(scope).count, "shown": int(selection.rows[scope].sum())}
+        for name, scope in _INNER.items()
+    }
+    states = [finding.state for finding in frame.findings]
+    return {
+        "nodes": {"total": len(frame.specs), "read": read, "failed": len(frame.specs) - read},
+        **inner,
+        "findings": {state.label: states.count(state) for state in (State.CRITICAL, State.WARNING, State.UNKNOWN)},
+    }
+
+
+def _units(scope: Scope) -> dict[str, str]:
+    return {name: metric.unit.value for name, metric in CATALOGUE[scope].items() if metric.unit.value}
+
+
+def _nodes(selection: Selection) -> list[Json]:
+    frame = selection.frame
+    rows = {name: _rows_by_node(selection, scope) for name, scope in _INNER.items()}
+    shown = selection.rows[Scope.NODE]
+    return [
+        {
+            **_node(frame, node),
+            **{name: _subjects(frame, scope, rows[name].get(node, [])) for name, scope in _INNER.items()},
+        }
+        for node in range(len(frame.specs))
+        if shown[node] or not is_read(frame, node)
+    ]
+
+
+def _rows_by_node(selection: Selection, scope: Scope) -> Mapping[int, list[int]]:
+    node, found = selection.frame.view(scope).node, {}
+    for row in selection.indices(scope):
+        found.setdefault(int(node[row]), []).append(row)
+    return found
+
+
+def _node(frame: Frame, node: int) -> Json:
+    spec = frame.specs[node]
+    return {
+        "name": spec.name,
+        "host": spec.host,
+        "site": spec.site,
+        "rack": spec.rack,
+        "group": spec.group,
+        "labels": dict(spec.labels),
+        "status": _status(frame.statuses[node]),
+        "age_seconds": frame.nodes.cell(node, "age").value,
+        "skew_seconds": frame.nodes.cell(node, "skew").value,
+        "samplers": {name: _sampler(sampler) for name, sampler in frame.detail[node].samplers.items()},
+        **_cells(frame, Scope.NODE, node),
+    }
+
+
+def _status(status: NodeStatus) -> Json:
+    return {
+        "phase": status.phase.value,
+        "problem": status.problem.value,
+        "text": status.text,
+        "advice": status.advice,
+        "since": status.since or None,
+        "retry_at": status.retry_at or None,
+        "attempts": status.attempts,
+        "via": status.via,
+    }
+
+
+def _sampler(sampler: SamplerStatus) -> Json:
+    return {
+        "state": sampler.state,
+        "text": sampler.text,
+        "at": sampler.at or None,
+        "cost_seconds": sampler.cost,
+        "cpu_seconds": sampler.cpu,
+        "period_seconds": sampler.period,
+    }
+
+
+def _subjects(frame: Frame, scope: Scope, rows: list[int]) -> list[Json]:
+    keys = frame.view(scope).keys
+    return [{"key": keys[row], **_cells(frame, scope, row)} for row in rows]
+
+
+def _cells(frame: Frame, scope: Scope, row: int) -> Json:
+    """State, values and missing values of one row."""
+    view = frame.view(scope)
+    detail = frame.detail[int(view.node[row])]
+    values: dict[str, Value] = {}
+    missing: dict[str, Json] = {}
+    cells = zip(CATALOGUE[scope].values(), view.values[row].tolist(), view.missing[row].tolist(), strict=True)
+    for metric, number, code in cells:
+        known = None if number != number else _value(metric, number, view.texts)
+        if code == Missing.NO and known is not None:
+            values[metric.name] = known
+        else:
+            missing[metric.name] = _missing(metric, Missing(code), known, detail)
+    state = State(int(view.states[row])).label
+    return {"state": state, "values": values, "missing": missing}
+
+
+def _value(metric: Metric, number: float, texts: Sequence[str]) -> Value:
+    match metric.kind:
+        case Kind.TEXT:
+            return texts[int(number)]
+        case Kind.FLAG:
+            return bool(number)
+        case Kind.STATE:
+            return State(int(number)).label
+    exact = number.is_integer() and abs(number) < _LARGEST_EXACT
+    return int(number) if exact else number
+
+
+def _missing(metric: Metric, reason: Missing, last: Value | None, detail: NodeDetail) -> Json:
+    reason = Missing.NOT_YET if reason is Missing.NO else reason
+    note = detail.notes.get(f"{metric.scope.value}.{metric.name}", "")
+    found: Json = {"reason": reason.label}
+    if note:
+        found["note"] = note
+    if last is not None and last == last:
+        found["last"] = last
+    return found
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "node": finding.subject.node,
+        "scope": finding.subject.scope.value,
+        "key": finding.subject.key,
+        "code": finding.code,
+        "state": finding.state.label,
+        "text": finding.text,
+        "evidence": dict(finding.evidence),
+    }

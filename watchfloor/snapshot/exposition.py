@@ -1,0 +1,192 @@
+"""`snapshot --prometheus`: the text exposition format 0.0.4, in base units, for a textfile collector or a scrape.
+
+A missing value has no sample; `watchfloor_<scope>_missing` says why. Texts are labels of `_info` series; the ones that
+change with the work on a device stand apart in `_status_info`. Command lines are never exposed.
+Names follow prometheus.io/docs/practices/naming and pass `promtool check metrics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from watchfloor import __version__
+from watchfloor.frame import Frame, View
+from watchfloor.metrics import CATALOGUE, THROTTLE_REASONS, Kind, Metric, Unit
+from watchfloor.model import Missing, Scope, State
+from watchfloor.snapshot.selection import Selection, is_read
+
+# the catalogue's short words, where a scrape should say the long one
+_LONG = {
+    "util": "utilization",
+    "mem_util": "memory_utilization",
+    "mem": "memory_used",
+    "mem_used": "memory_used",
+    "mem_total": "memory_size",
+    "mem_reserved": "memory_reserved",
+    "temp": "temperature",
+    "temp_mem": "memory_temperature",
+    "temp_margin": "temperature_margin",
+    "clock_mem": "clock_memory",
+    "clock_mem_max": "clock_memory_max",
+    "pressure_mem": "pressure_memory",
+    "swap_total": "swap_size",
+    "fs_used": "filesystem_used",
+    "ecc_corrected": "ecc_corrected_volatile",
+    "ecc_uncorrected": "ecc_uncorrected_volatile",
+    "ecc_corrected_total": "ecc_corrected_aggregate",
+    "ecc_uncorrected_total": "ecc_uncorrected_aggregate",
+    "state": "health",
+}
+
+# unit -> (suffix, factor to the base unit)
+_BASE: dict[Unit, tuple[str, float]] = {
+    Unit.PERCENT: ("_ratio", 0.01),
+    Unit.CELSIUS: ("_celsius", 1.0),
+    Unit.WATTS: ("_watts", 1.0),
+    Unit.JOULES: ("_joules", 1.0),
+    Unit.BYTES: ("_bytes", 1.0),
+    Unit.BYTES_PER_SECOND: ("_bytes_per_second", 1.0),
+    Unit.MEGAHERTZ: ("_hertz", 1e6),
+    Unit.SECONDS: ("_seconds", 1.0),
+    Unit.COUNT: ("", 1.0),
+    Unit.NONE: ("", 1.0),
+}
+
+_CHANGING = {"user", "job", "phase", "problem"}
+_NEVER = {"command"}
+_IDENTITY = {"name"}
+
+Labels = dict[str, str]
+Sample = tuple[Labels, float]
+
+
+def series_name(metric: Metric) -> str:
+    """The series that shows this metric; "" for one that is never exposed."""
+    stem = f"watchfloor_{metric.scope.value}"
+    if metric.name in _NEVER:
+        return ""
+    if metric.kind is Kind.TEXT:
+        return f"{stem}_status_info" if metric.name in _CHANGING else f"{stem}_info"
+    words = _LONG.get(metric.name, metric.name).replace(".", "_")
+    total = "_total" if metric.kind is Kind.COUNTER else ""
+    return f"{stem}_{words}{_BASE[metric.unit][0]}{total}"
+
+
+def exposition(selection: Selection) -> str:
+    """The rows of the selection in every scope."""
+    frame = selection.frame
+    families = [
+        _family("watchfloor_build_info", "gauge", "version of watchfloor", [({"version": __version__}, 1.0)]),
+        _family("watchfloor_node_up", "gauge", "1 where the node's values are current", _up(frame)),
+        _family("watchfloor_sampler_up", "gauge", "1 where the sampler answers", _samplers_up(frame)),
+        _family("watchfloor_sampler_duration_seconds", "gauge", "time its last answer took", _sampler_costs(frame)),
+        *(family for scope in Scope for family in _scope_families(selection, scope)),
+        _family("watchfloor_finding", "gauge", "a finding of the checks that holds now", _findings(frame)),
+    ]
+    return "".join(families)
+
+
+def _scope_families(selection: Selection, scope: Scope) -> Iterator[str]:
+    view, rows = selection.frame.view(scope), selection.indices(scope)
+    labels = {row: _labels(selection.frame, scope, row) for row in rows}
+    texts = [metric for metric in CATALOGUE[scope].values() if metric.kind is Kind.TEXT]
+    changing = [metric.name for metric in texts if metric.name in _CHANGING]
+    for suffix, names in (("info", _steady(texts)), ("status_info", changing)):
+        samples = [({**labels[row], **_texts(view, row, names)}, 1.0) for row in rows if names]
+        yield _family(f"watchfloor_{scope.value}_{suffix}", "gauge", f"{scope.value}: {', '.join(names)}", samples)
+    for metric in CATALOGUE[scope].values():
+        if metric.kind is not Kind.TEXT:
+            yield _metric_family(view, metric, labels)
+    missing = [sample for row in rows for sample in _missing(view, row, labels[row])]
+    yield _family(f"watchfloor_{scope.value}_missing", "gauge", "1 for a metric without a value, and why", missing)
+
+
+def _steady(texts: Iterable[Metric]) -> list[str]:
+    apart = _CHANGING | _NEVER | _IDENTITY
+    return [metric.name for metric in texts if metric.name not in apart]
+
+
+def _labels(frame: Frame, scope: Scope, row: int) -> Labels:
+    view = frame.view(scope)
+    node = {"node": frame.specs[int(view.node[row])].name}
+    if scope is Scope.NODE:
+        return node
+    key = view.keys[row]
+    return {**node, "device": view.text(row, "name") or key, "key": key}
+
+
+def _texts(view: View, row: int, names: Iterable[str]) -> Labels:
+    return {name: text for name in names if isinstance(text := view.cell(row, name).value, str) and text}
+
+
+def _metric_family(view: View, metric: Metric, labels: dict[int, Labels]) -> str:
+    known, factor = view.known(metric.name), _BASE[metric.unit][1]
+    numbers = [(row, float(known[row])) for row in labels]
+    present = [(row, number) for row, number in numbers if number == number]
+    if metric.kind is Kind.BITS:
+        samples = [sample for row, number in present for sample in _bits(labels[row], int(number))]
+    else:
+        samples = [(labels[row], number * factor) for row, number in present]
+    kind = "counter" if metric.kind is Kind.COUNTER else "gauge"
+    text = f"{metric.help}: 0 ok, 1 unknown, 2 warning, 3 critical" if metric.kind is Kind.STATE else metric.help
+    return _family(series_name(metric), kind, text, samples)
+
+
+def _bits(labels: Labels, mask: int) -> Iterator[Sample]:
+    for bit, reason in THROTTLE_REASONS.items():
+        yield {**labels, "reason": reason}, float(bool(mask & bit))
+
+
+def _missing(view: View, row: int, labels: Labels) -> Iterator[Sample]:
+    for metric in CATALOGUE[view.scope].values():
+        cell = view.cell(row, metric.name)
+        if cell.missing is not Missing.NO and metric.name not in _NEVER:
+            yield {**labels, "metric": metric.name, "reason": cell.missing.label}, 1.0
+
+
+def _up(frame: Frame) -> Iterator[Sample]:
+    for node, spec in enumerate(frame.specs):
+        yield {"node": spec.name}, float(is_read(frame, node))
+
+
+def _samplers_up(frame: Frame) -> Iterator[Sample]:
+    for spec, detail in zip(frame.specs, frame.detail, strict=True):
+        for name, sampler in detail.samplers.items():
+            if sampler.state != "absent":
+                yield {"node": spec.name, "sampler": name}, float(sampler.state == "ok")
+
+
+def _sampler_costs(frame: Frame) -> Iterator[Sample]:
+    for spec, detail in zip(frame.specs, frame.detail, strict=True):
+        for name, sampler in detail.samplers.items():
+            if sampler.at:
+                yield {"node": spec.name, "sampler": name}, sampler.cost
+
+
+def _findings(frame: Frame) -> Iterator[Sample]:
+    for finding in frame.findings:
+        subject = finding.subject
+        labels = {"node": subject.node, "scope": subject.scope.value, "key": subject.key}
+        yield {**labels, "code": finding.code, "state": State(finding.state).label}, 1.0
+
+
+def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
+    """One family with its samples; nothing where it has none."""
+    lines = [f"{name}{_label_text(labels)} {_number(value)}\n" for labels, value in samples]
+    if not lines:
+        return ""
+    return f"# HELP {name} {_escaped(text)}\n# TYPE {name} {kind}\n{''.join(lines)}"
+
+
+def _label_text(labels: Labels) -> str:
+    inner = ",".join(f'{name}="{_escaped(text, quote=True)}"' for name, text in labels.items())
+    return f"{{{inner}}}"
+
+
+def _escaped(text: str, quote: bool = False) -> str:
+    text = text.replace("\\", r"\\").replace("\n", r"\n")
+    return text.replace('"', r"\"") if quote else text
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() and abs(value) < 2**53 else f"{value:.12g}"

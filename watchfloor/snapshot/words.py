@@ -1,0 +1,91 @@
+"""One value as a person reads it in a line of text. Missing values become the short code of their reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from watchfloor.frame import Cell
+from watchfloor.metrics import Kind, Metric, Unit, throttle_reasons
+from watchfloor.model import MISSING_LABELS, Missing, State
+
+SHORT: dict[Missing, str] = {
+    Missing.NOT_YET: "…",
+    Missing.UNSUPPORTED: "n/s",
+    Missing.NOT_PERMITTED: "n/p",
+    Missing.TIMED_OUT: "t/o",
+    Missing.FAILED: "fail",
+    Missing.LOST: "lost",
+    Missing.STALE: "stale",
+}
+
+_BINARY = "KMGTPE"
+_DECIMAL = "kMGTPE"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def shown(metric: Metric, cell: Cell) -> str:
+    """The value with its unit, or why there is none; an old value of a silent node carries a `~`."""
+    if cell.value is None:
+        return SHORT.get(cell.missing, "…")
+    if cell.missing is Missing.NO:
+        return _present(metric, cell.value)
+    if cell.missing in (Missing.STALE, Missing.TIMED_OUT):
+        return f"~{_present(metric, cell.value)}"
+    return SHORT[cell.missing]
+
+
+def legend(reasons: set[Missing]) -> str:
+    """What the short codes of these reasons mean: one line, "" where there is nothing to explain."""
+    words = [f"{SHORT[reason]} {MISSING_LABELS[reason]}" for reason in sorted(reasons - {Missing.NO})]
+    return "  ".join(words)
+
+
+def _present(metric: Metric, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    match metric.kind:
+        case Kind.FLAG:
+            return "yes" if value else "no"
+        case Kind.STATE:
+            return State(int(value)).label
+        case Kind.BITS:
+            return "+".join(throttle_reasons(int(value)))
+    return _number(metric.unit, value)
+
+
+def _number(unit: Unit, value: float) -> str:
+    word = _WORDS.get(unit)
+    return word(value) if word else f"{value:.0f}{unit.value}"
+
+
+def scaled(value: float, base: int, letters: str) -> str:
+    """Three figures and a letter: 79.6G, 512M, 0."""
+    size = abs(value)
+    if size < base:
+        return f"{value:.0f}"
+    power = min(int(math.log(size, base)), len(letters))
+    short = value / base**power
+    return f"{short:.3g}{letters[power - 1]}" if abs(short) < 1000 else f"{short:.0f}{letters[power - 1]}"
+
+
+def duration(seconds: float) -> str:
+    """0.3s, 12s, 5m, 7h, 3d."""
+    size = abs(seconds)
+    if size < 10:
+        return f"{seconds:.2g}s"
+    if size < 2 * _MINUTE:
+        return f"{seconds:.0f}s"
+    if size < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f}m"
+    return f"{seconds / _HOUR:.0f}h" if size < 2 * _DAY else f"{seconds / _DAY:.0f}d"
+
+
+_WORDS: dict[Unit, Callable[[float], str]] = {
+    Unit.BYTES: lambda value: scaled(value, 1024, _BINARY),
+    Unit.BYTES_PER_SECOND: lambda value: f"{scaled(value, 1000, _DECIMAL)}B/s",
+    Unit.JOULES: lambda value: f"{scaled(value, 1000, _DECIMAL)}J",
+    Unit.SECONDS: duration,
+    Unit.COUNT: lambda value: f"{value:.0f}",
+    Unit.NONE: lambda value: f"{value:.6g}",
+}
