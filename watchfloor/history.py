@@ -9,6 +9,7 @@ Written by the fleet's thread alone. Readers in another thread take copies under
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,6 +100,27 @@ class Ring:
         fine = _unrolled(self._fine[index], row, self._ticks) * step
         return Series(1.0, fine, fine)
 
+    def window(self, name: str, seconds: float, rows: NDArray[np.intp]) -> Floats:
+        """As History.window. A mean that reaches beyond `seconds`, or into the last minute, is among them."""
+        index, ticks = self.metrics[name], math.ceil(seconds)
+        done = self._ticks // COARSE_SECONDS
+        first = max(0, (self._ticks - ticks) // COARSE_SECONDS)
+        if ticks > self._ticks or (ticks > FINE_SLOTS and done - first > COARSE_SLOTS):
+            return np.empty((0, len(rows)))
+        fine = np.arange(self._ticks - min(ticks, FINE_SLOTS), self._ticks) % FINE_SLOTS
+        last = -(-(self._ticks - FINE_SLOTS) // COARSE_SECONDS)
+        coarse = np.arange(first, last) % COARSE_SLOTS if ticks > FINE_SLOTS else np.empty(0, np.intp)
+        parts = [_cut(self._mean[index], coarse, rows), _cut(self._fine[index], fine, rows)]
+        return np.concatenate(parts) * self._steps[index]
+
+
+def _cut(ring: Halves, slots: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
+    """Slots × rows; NaN for rows that the ring has not seen yet."""
+    inside = rows < ring.shape[1]
+    found = np.full((len(slots), len(rows)), np.nan)
+    found[:, inside] = ring[np.ix_(slots, rows[inside])]
+    return found
+
 
 def _unrolled(ring: Halves, row: int, written: int) -> Floats:
     if row >= ring.shape[1]:
@@ -126,6 +148,15 @@ class History:
         """The last 60 seconds, one value a second. Raises KeyError where the metric has no trend."""
         with self._lock:
             return self._rings[scope].series(name, row, coarse=False)
+
+    def window(self, scope: Scope, name: str, seconds: float, rows: NDArray[np.intp]) -> Floats:
+        """The last `seconds` of one metric for these rows as an array [time, row], oldest first.
+
+        One value a second within the last minute, means of ten seconds before it; NaN where nothing was known; no
+        times at all where the history is shorter than `seconds`. Raises KeyError where the metric has no trend.
+        """
+        with self._lock:
+            return self._rings[scope].window(name, seconds, rows)
 
     def half_hour(self, scope: Scope, name: str, row: int) -> Series:
         """The last 30 minutes, one value per 10 seconds. Raises KeyError where the metric has no trend."""

@@ -1,0 +1,303 @@
+"""Conditions and numbers over the rows of a frame, as numpy arrays.
+
+Three-valued logic: a condition answers twice, with the rows where it is known to be true and the rows where it is
+known to be false; a row in neither is unknown. A number that isn't known is NaN, and so is what is reckoned from it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.columns import Floats
+from watchfloor.frame import Frame
+from watchfloor.model import Scope
+
+Mask = NDArray[np.bool_]
+
+
+class Rows:
+    """What an expression is asked of: every row of one scope of a frame, now."""
+
+    def __init__(self, frame: Frame, scope: Scope, memory: Memory | None = None) -> None:
+        self.frame = frame
+        self.scope = scope
+        self.memory = memory
+        self.view = frame.view(scope)
+
+    def numbers(self, name: str, outer: bool) -> Floats:
+        """Current values of a metric, codes where it is a text; `outer`: of the node around each row."""
+        return self.frame.nodes.known(name)[self.view.node] if outer else self.view.known(name)
+
+    @property
+    def texts(self) -> Sequence[str]:
+        return self.view.texts
+
+    def increase(self, name: str, seconds: float) -> Floats:
+        since = self.frame.at - seconds
+        return self.frame.counters.increases(self.scope, name, self.view.count, since)
+
+    def inner(self, scope: Scope) -> Rows:
+        return Rows(self.frame, scope, self.memory)
+
+
+class Memory(Protocol):
+    """What was seen of a lasting condition in earlier frames: watchfloor.query.lasting keeps it."""
+
+    def held(self, condition: Condition, rows: Rows) -> tuple[Mask, Mask] | None:
+        """Rows where the condition has held throughout, rows where it is known not to; None where it isn't watched."""
+
+
+class Quantity(Protocol):
+    def numbers(self, rows: Rows) -> Floats: ...
+
+
+class Condition(Protocol):
+    def true(self, rows: Rows) -> Mask: ...
+
+    def false(self, rows: Rows) -> Mask: ...
+
+
+# -- numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    value: float
+
+    def numbers(self, rows: Rows) -> Floats:
+        return np.float64(self.value)  # type: ignore[return-value] # broadcasts
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    name: str
+    outer: bool = False
+
+    def numbers(self, rows: Rows) -> Floats:
+        return rows.numbers(self.name, self.outer)
+
+
+_REALS: Mapping[str, Callable[[Floats, Floats], Floats]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reckoned:
+    """left sign right; what has no finite result (a division by zero) is unknown."""
+
+    sign: str
+    left: Quantity
+    right: Quantity
+
+    def numbers(self, rows: Rows) -> Floats:
+        left, right = self.left.numbers(rows), self.right.numbers(rows)
+        with np.errstate(all="ignore"):
+            result = _bits(left, right) if self.sign == "&" else _REALS[self.sign](left, right)
+            return np.where(np.isfinite(result), result, np.nan)
+
+
+def _bits(left: Floats, right: Floats) -> Floats:
+    known = (np.abs(left) < 2.0**53) & (np.abs(right) < 2.0**53)
+    both = np.where(known, left, 0).astype(np.int64) & np.where(known, right, 0).astype(np.int64)
+    return np.where(known, both, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """By how much a counter grew within the last `seconds`; unknown where its value is."""
+
+    name: str
+    seconds: float
+
+    def numbers(self, rows: Rows) -> Floats:
+        return np.where(np.isnan(rows.numbers(self.name, False)), np.nan, rows.increase(self.name, self.seconds))
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """max, min, mean or sum over a node's accelerators or links, of those whose value is known."""
+
+    function: str
+    scope: Scope
+    item: Quantity
+
+    def numbers(self, rows: Rows) -> Floats:
+        inner, nodes = rows.inner(self.scope), rows.view.count
+        values = np.broadcast_to(self.item.numbers(inner), inner.view.count)
+        known = ~np.isnan(values)
+        node, values = inner.view.node[known], values[known]
+        counts = np.bincount(node, minlength=nodes)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(counts > 0, _gather(self.function, node, values, counts), np.nan)
+
+
+def _gather(function: str, node: NDArray[np.int32], values: Floats, counts: NDArray[np.intp]) -> Floats:
+    if function in ("sum", "mean"):
+        sums = np.bincount(node, values, len(counts))
+        return sums if function == "sum" else sums / counts
+    found = np.full(len(counts), -np.inf if function == "max" else np.inf)
+    (np.maximum if function == "max" else np.minimum).at(found, node, values)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """How many of a node's accelerators or links are known to match; unknown where of none is known whether it does."""
+
+    scope: Scope
+    item: Condition
+
+    def numbers(self, rows: Rows) -> Floats:
+        inner, nodes = rows.inner(self.scope), rows.view.count
+        true, false = self.item.true(inner), self.item.false(inner)
+        matching = np.bincount(inner.view.node[true], minlength=nodes).astype(np.float64)
+        known = np.bincount(inner.view.node[true | false], minlength=nodes) > 0
+        return np.where(known | _childless(rows, inner), matching, np.nan)
+
+
+# -- conditions
+
+_REVERSED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+_ORDERS: Mapping[str, Callable[[Floats, Floats], Mask]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """left sign right, where sign is one of < <= > >= ==. NaN makes both answers no."""
+
+    sign: str
+    left: Quantity
+    right: Quantity
+
+    def true(self, rows: Rows) -> Mask:
+        return _full(rows, _ORDERS[self.sign](self.left.numbers(rows), self.right.numbers(rows)))
+
+    def false(self, rows: Rows) -> Mask:
+        left, right = self.left.numbers(rows), self.right.numbers(rows)
+        if self.sign == "==":
+            return _full(rows, (left < right) | (left > right))
+        return _full(rows, _ORDERS[_REVERSED[self.sign]](left, right))
+
+
+def _full(rows: Rows, mask: Mask) -> Mask:
+    """A mask over every row, also where it was reckoned from constants alone."""
+    return mask if np.ndim(mask) else np.full(rows.view.count, bool(mask))
+
+
+@dataclass(eq=False)
+class TextMatches:
+    """Where a text metric fits a rule. Each text is asked once, however many rows hold it."""
+
+    column: Column
+    fits: Callable[[str], bool]
+    _texts: Sequence[str] = field(default=(), init=False)
+    _fitting: Mask = field(default_factory=lambda: np.empty(0, np.bool_), init=False)
+
+    def true(self, rows: Rows) -> Mask:
+        codes = self.column.numbers(rows)
+        known = ~np.isnan(codes)
+        return self._table(rows.texts)[np.where(known, codes, 0).astype(np.intp)] & known
+
+    def false(self, rows: Rows) -> Mask:
+        codes = self.column.numbers(rows)
+        known = ~np.isnan(codes)
+        return ~self._table(rows.texts)[np.where(known, codes, 0).astype(np.intp)] & known
+
+    def _table(self, texts: Sequence[str]) -> Mask:
+        """Which codes fit. The vocabulary only grows, until the fleet replaces it by another."""
+        if texts is not self._texts:
+            self._texts, self._fitting = texts, np.empty(0, np.bool_)
+        have, count = len(self._fitting), len(texts)
+        if have < count:
+            more = np.fromiter(map(self.fits, texts[have:count]), np.bool_, count - have)
+            self._fitting = np.concatenate([self._fitting, more])
+        return self._fitting
+
+
+@dataclass(frozen=True, eq=False)
+class Negated:
+    item: Condition
+
+    def true(self, rows: Rows) -> Mask:
+        return self.item.false(rows)
+
+    def false(self, rows: Rows) -> Mask:
+        return self.item.true(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Both:
+    items: tuple[Condition, ...]
+
+    def true(self, rows: Rows) -> Mask:
+        return np.logical_and.reduce([item.true(rows) for item in self.items])
+
+    def false(self, rows: Rows) -> Mask:
+        return np.logical_or.reduce([item.false(rows) for item in self.items])
+
+
+@dataclass(frozen=True, eq=False)
+class Either:
+    items: tuple[Condition, ...]
+
+    def true(self, rows: Rows) -> Mask:
+        return np.logical_or.reduce([item.true(rows) for item in self.items])
+
+    def false(self, rows: Rows) -> Mask:
+        return np.logical_and.reduce([item.false(rows) for item in self.items])
+
+
+@dataclass(frozen=True, eq=False)
+class AnyOf:
+    """One of a node's accelerators or links matches."""
+
+    scope: Scope
+    item: Condition
+
+    def true(self, rows: Rows) -> Mask:
+        inner = rows.inner(self.scope)
+        return np.bincount(inner.view.node[self.item.true(inner)], minlength=rows.view.count) > 0
+
+    def false(self, rows: Rows) -> Mask:
+        inner = rows.inner(self.scope)
+        open_ = np.bincount(inner.view.node[~self.item.false(inner)], minlength=rows.view.count) > 0
+        has_some = np.bincount(inner.view.node, minlength=rows.view.count) > 0
+        return ~open_ & (has_some | _childless(rows, inner))
+
+
+@dataclass(frozen=True, eq=False)
+class AllOf:
+    """All of a node's accelerators or links match; unknown where it has none."""
+
+    scope: Scope
+    item: Condition
+
+    def true(self, rows: Rows) -> Mask:
+        inner = rows.inner(self.scope)
+        open_ = np.bincount(inner.view.node[~self.item.true(inner)], minlength=rows.view.count) > 0
+        return ~open_ & (np.bincount(inner.view.node, minlength=rows.view.count) > 0)
+
+    def false(self, rows: Rows) -> Mask:
+        inner = rows.inner(self.scope)
+        return np.bincount(inner.view.node[self.item.false(inner)], minlength=rows.view.count) > 0
+
+
+def _childless(rows: Rows, inner: Rows) -> Mask:
+    """Nodes that report, and have none of these: there 0 is known rather than unknown."""
+    return (np.bincount(inner.view.node, minlength=rows.view.count) == 0) & rows.frame.live
