@@ -1,0 +1,78 @@
+# watchfloor. Every target sets up what it needs first, in .venv; `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+LOCK := $(if $(UV),$(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+# what tests and benches with real parts need, by Debian's names
+TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev
+BENCH_PACKAGES := $(TEST_PACKAGES) pdsh clustershell
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench golden lock wheel clean
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready ## A simulated fleet in the terminal (ARGS="--nodes 64 --scenario xid79")
+	@$(BIN)/watchfloor demo $(ARGS)
+
+run: $(VENV)/.ready ## The terminal on real hosts (ARGS="node[01-16] gpu@lab7"), or on this machine
+	@$(BIN)/watchfloor $(ARGS)
+
+setup: $(VENV)/.ready-dev ## Everything for working on it; then .venv/bin/watchfloor is the program
+
+test: $(VENV)/.ready-dev ## All tests (ARGS="tests/tui -k sort")
+	@tests/system-packages.sh $(TEST_PACKAGES)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready-dev ## Style, types, layers, conventions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/house
+
+bench: $(VENV)/.ready-dev ## Measure, beside the limits and beside peers (ARGS="screen query")
+	@tests/system-packages.sh $(BENCH_PACKAGES)
+	@$(BIN)/python -m bench $(ARGS)
+
+golden: $(VENV)/.ready-dev ## Renew expected outputs and screen pictures; look at the difference before you commit
+	@GOLDEN=1 $(BIN)/python -m pytest -q --snapshot-update tests/house tests/watchfloor tests/tui
+
+lock: $(VENV)/.ready-dev ## Renew the pinned requirements
+	@$(LOCK) pyproject.toml requirements.in -o requirements.txt
+	@$(LOCK) -c requirements.txt pyproject.toml requirements.in requirements-dev.in -o requirements-dev.txt
+
+wheel: $(VENV)/.ready-dev ## The wheel, in dist/
+	@$(BIN)/hatchling build -t wheel
+
+clean: ## Remove what was built, .venv included
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ifdef UV
+INSTALL = $(UV) pip install -q --python $(BIN)/python
+$(BIN)/python:
+	@$(UV) venv -q --allow-existing --python '>=3.11' $(VENV)
+else
+INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "watchfloor needs Python 3.11 or newer; $(PYTHON) is not. Use: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "the venv module is missing (Debian: apt install python3-venv)" >&2; exit 1; }
+endif
+
+$(VENV)/.ready: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "installing what watchfloor needs into $(VENV) …"
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.txt $(VENV)/.ready
+	@echo "installing what checks and tests need into $(VENV) …"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
