@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
-LOCK := $(if $(UV),$(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
+LOCK = $(or $(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 # what tests and benches with real parts need, by Debian's names
 TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev
@@ -43,6 +43,7 @@ golden: $(VENV)/.ready-dev ## Renew expected outputs and screen pictures; look a
 	@GOLDEN=1 $(BIN)/python -m pytest -q --snapshot-update tests/house tests/watchfloor tests/tui
 
 lock: $(VENV)/.ready-dev ## Renew the pinned requirements
+	@test -n "$(UV)" || $(INSTALL) uv
 	@$(LOCK) pyproject.toml requirements.in -o requirements.txt
 	@$(LOCK) -c requirements.txt pyproject.toml requirements.in requirements-dev.in -o requirements-dev.txt
 
