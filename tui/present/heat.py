@@ -73,6 +73,10 @@ class HeatModel(Protocol):
 
     def index_of(self, identity: Hashable) -> int | None: ...
 
+    def short(self, position: int) -> str:
+        """At most three characters, drawn on the tile where there is room: `97`, `1.2`; "" where missing."""
+        ...
+
     def describe(self, position: int) -> str:
         """One accelerator in words, for the legend line: `dgx-03/gpu5  97 %`."""
         ...

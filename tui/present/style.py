@@ -82,6 +82,7 @@ class Glyphs:
     states: Mapping[State, str]
     missing: str  # a cell of the heat map without a value
     stale: str  # ... whose value is old; also the mark behind a stale value
+    left_out: str  # a cell of the heat map that a filter leaves out
     mark: str  # a marked row
     ascending: str
     descending: str
@@ -97,11 +98,11 @@ class Glyphs:
 
 UNICODE = Glyphs(
     {State.OK: "●", State.UNKNOWN: "?", State.WARNING: "▲", State.CRITICAL: "✖"},
-    "░", "~", "◆", "▲", "▼", "…", "█", "▀", "▁▂▃▄▅▆▇█", "·▁▂▃▄▅▆▇██", "─", "▪", True,
+    "░", "~", "·", "◆", "▲", "▼", "…", "■", "▀", "▁▂▃▄▅▆▇█", "·▁▂▃▄▅▆▇██", "─", "▪", True,
 )  # fmt: skip
 ASCII = Glyphs(
     {State.OK: "o", State.UNKNOWN: "?", State.WARNING: "!", State.CRITICAL: "X"},
-    ".", "~", "*", "^", "v", "~", "", "", "_.-:=+*#", "0123456789", "-", "|", False,
+    ".", "~", " ", "*", "^", "v", "~", "", "", "_.-:=+*#", "0123456789", "-", "|", False,
 )  # fmt: skip
 
 

@@ -1,0 +1,251 @@
+"""How the tiles of a heat map look: a code for each tile, then segments for each line.
+
+A code is a level (or missing, or stale) with flags; two codes that are equal look the same, so that a line is drawn
+as runs and every look is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+
+from tui.present.format import fit, number, printable
+from tui.present.heat import STALE, HeatModel, Scale
+from tui.present.heat_layout import NUMBER_TILE, HeatLayout
+from tui.present.style import HEAT, LEVELS, LOAD, Palette, Token
+from watchfloor.model import State
+
+Codes = NDArray[np.uint8]
+
+# a code: bits 0-3 a level 0 to 9 or one of these, then flags
+_MISSING: Final = 10
+_STALE: Final = 11
+_EMPTY: Final = 12
+_LEVEL: Final = 0x0F
+_DIMMED: Final = 0x10
+_WARNING: Final = 0x20
+_CRITICAL: Final = 0x40
+CURSOR: Final = 0x80
+
+_BLACK = Color.from_ansi(16)
+_WHITE = Color.from_ansi(231)
+_GREY = Color.from_ansi(240)  # half a cell without a value; no scale has greys of this brightness
+_DARK = Color.from_ansi(234)  # half a cell that a filter leaves out
+_LIGHT_LEVEL = 6  # from here on a level's colour is so light that the text on it is black
+
+
+def tile_codes(layout: HeatLayout, model: HeatModel) -> Codes:
+    """The code of each tile: of its accelerator, or of what its accelerators have in common."""
+    levels, states, dimmed = _per_tile(layout, model)
+    codes = np.where(levels >= 0, levels, np.where(levels == STALE, _STALE, _MISSING)).astype(np.uint8)
+    codes[states == State.WARNING] |= _WARNING
+    codes[states == State.CRITICAL] |= _CRITICAL
+    codes[dimmed] = _DIMMED
+    return codes
+
+
+def _per_tile(layout: HeatLayout, model: HeatModel) -> tuple[NDArray[np.int8], NDArray[np.int8], NDArray[np.bool_]]:
+    """Level, state and whether it is left out, of each tile. Of several accelerators those left out don't count."""
+    levels, states = model.levels, model.states
+    dimmed = model.dimmed if model.dimmed is not None else np.zeros(len(levels), np.bool_)
+    if layout.density.merge == 1:
+        return levels, states, dimmed
+    starts = layout.starts[:-1]
+    known = (levels >= 0) & ~dimmed
+    count = np.add.reduceat(known.astype(np.int32), starts)
+    if model.scale.worst_high:
+        merged = np.maximum.reduceat(np.where(known, levels, -1), starts)
+    else:
+        merged = np.add.reduceat(np.where(known, levels, 0).astype(np.int32), starts) // np.maximum(count, 1)
+    without = np.minimum.reduceat(np.where(dimmed, np.int8(0), levels), starts)
+    worst = np.maximum.reduceat(np.where(dimmed, np.int8(0), states), starts)
+    every = np.logical_and.reduceat(dimmed, starts)
+    return np.where(count > 0, merged, without).astype(np.int8), worst.astype(np.int8), every
+
+
+def _state_of(code: int) -> State | None:
+    """The worst state that a code, or two codes together, tell; None where both are well."""
+    if code & _CRITICAL:
+        return State.CRITICAL
+    return State.WARNING if code & _WARNING else None
+
+
+class HeatPainter:
+    """Segments of a heat map in one palette. `focused` decides how the cursor looks."""
+
+    def __init__(self, palette: Palette, scale: Scale) -> None:
+        self.palette = palette
+        self.scale = scale
+        self._looks: dict[tuple[int, int, bool], tuple[str, Style]] = {}
+        self._tokens = LOAD if scale.load else HEAT
+        self._colours = [palette.style(token).color for token in self._tokens]
+        self._ramp = self._make_ramp()
+
+    def _make_ramp(self) -> list[tuple[str, Style]]:
+        """How each level looks in a cell of its own, then missing, stale and empty."""
+        glyphs, style = self.palette.glyphs, self.palette.style
+        characters = glyphs.tile * LEVELS if self.palette.colours and glyphs.tile else glyphs.shades
+        levels = [(character, style(token)) for character, token in zip(characters, self._tokens, strict=True)]
+        return [*levels, (glyphs.missing, style(Token.DIM)), (glyphs.stale, style(Token.STALE)), (" ", Style())]
+
+    def line(self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool) -> list[Segment]:
+        """One line of the map; `codes` of every tile, `shorts` the texts of number tiles (else empty)."""
+        pieces = [(x, text, self.palette.style(Token.DIM)) for line, x, text in layout.labels if line == y]
+        if layout.density.tile == NUMBER_TILE:
+            pieces += self._numbers(layout, codes, shorts, y, focused)
+        else:
+            pieces += self._runs(layout, codes, y, focused)
+        return _joined(sorted(pieces, key=lambda piece: piece[0]), layout.width)
+
+    def _runs(self, layout: HeatLayout, codes: Codes, y: int, focused: bool) -> list[tuple[int, str, Style]]:
+        coded = np.append(codes, np.uint8(_EMPTY))
+        if layout.density.pair:
+            upper, lower = coded[layout.grid[2 * y]], coded[layout.grid[2 * y + 1]]
+        else:
+            upper = lower = coded[layout.grid[y]]
+        both = upper.astype(np.int32) << 8 | lower
+        edges = np.flatnonzero(np.diff(both)) + 1
+        runs = []
+        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), layout.width], strict=True):
+            key = int(both[begin])
+            if key != _EMPTY << 8 | _EMPTY:
+                look = self._look(key >> 8, key & 0xFF, layout.density.pair, focused)
+                runs.append((begin, look[0] * (end - begin), look[1]))
+        return runs
+
+    def _look(self, upper: int, lower: int, pair: bool, focused: bool) -> tuple[str, Style]:
+        key = (upper, lower << 1 | focused, pair)
+        look = self._looks.get(key)
+        if look is None:
+            look = self._looks[key] = self._pair(upper, lower, focused) if pair else self._single(upper, focused)
+        return look
+
+    def _single(self, code: int, focused: bool) -> tuple[str, Style]:
+        """A tile that has a cell to itself."""
+        glyph, style = self._plain(code)
+        if code & CURSOR:
+            style = style + self._cursor(focused)
+        return glyph, style
+
+    def _plain(self, code: int) -> tuple[str, Style]:
+        state = _state_of(code)
+        if state is not None:
+            return self.palette.glyph(state), self._state_style(state)
+        if code & _DIMMED:
+            return self.palette.glyphs.left_out, self.palette.style(Token.RULE)
+        return self._ramp[code & _LEVEL]
+
+    def _pair(self, upper: int, lower: int, focused: bool) -> tuple[str, Style]:
+        """Two tiles in one cell, or one above nothing."""
+        half, state = self.palette.glyphs.half, _state_of(upper | lower)
+        if lower & _LEVEL == _EMPTY:
+            if self._has_colour(upper):
+                return half, Style(color=self._colour(upper, focused))
+            return self._single(upper, focused)
+        if state is not None:
+            return self._flagged(state, upper, lower, focused)
+        if upper & ~CURSOR == lower & ~CURSOR and not self._has_colour(upper):
+            return self._single(upper | (lower & CURSOR), focused)
+        return half, Style(color=self._colour(upper, focused), bgcolor=self._colour(lower, focused))
+
+    def _flagged(self, state: State, upper: int, lower: int, focused: bool) -> tuple[str, Style]:
+        """A state's glyph takes the whole cell; the colour behind it is that of the other tile."""
+        if (upper | lower) & CURSOR:
+            return self.palette.glyph(state), self._state_style(state) + self._cursor(focused)
+        behind = lower if _state_of(upper) is state else upper
+        return self.palette.glyph(state), self._state_style(state) + Style(bgcolor=self._shade(behind))
+
+    def _state_style(self, state: State) -> Style:
+        return self.palette.style(Token.CRITICAL if state is State.CRITICAL else Token.WARNING)
+
+    @staticmethod
+    def _has_colour(code: int) -> bool:
+        return code & (_WARNING | _CRITICAL | _DIMMED) == 0 and code & _LEVEL < LEVELS
+
+    def _colour(self, code: int, focused: bool) -> Color | None:
+        if code & CURSOR:
+            return _WHITE if focused else _GREY
+        if code & _DIMMED:
+            return _DARK
+        return self._colours[code & _LEVEL] if code & _LEVEL < LEVELS else _GREY
+
+    def _shade(self, code: int) -> Color | None:
+        """A colour dark enough for a state's glyph to be read on it."""
+        level = code & _LEVEL
+        return self._colours[min(level, 3)] if level < LEVELS and not code & _DIMMED else None
+
+    def _numbers(
+        self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool
+    ) -> list[tuple[int, str, Style]]:
+        pieces = []
+        for tile in np.flatnonzero(layout.rows == y).tolist():
+            text, style = self._number(int(codes[tile]), shorts[tile], focused)
+            pieces.append((int(layout.xs[tile]), text, style))
+        return pieces
+
+    def _number(self, code: int, short: str, focused: bool) -> tuple[str, Style]:
+        """Three cells: the value on its level's colour; a state's glyph before it, on the state's colour."""
+        glyph, style = self._plain(code)
+        if code & (_WARNING | _CRITICAL):
+            text = glyph + fit(short or glyph, NUMBER_TILE - 2, "right", "")
+            style = Style(color=_BLACK, bgcolor=style.color, bold=True) if self.palette.colours else style
+        elif code & _LEVEL >= LEVELS or code & _DIMMED:
+            text = fit(short or glyph, NUMBER_TILE - 1, "right", "") if not code & _DIMMED else f" {glyph} "
+        else:
+            text = fit(short, NUMBER_TILE - 1, "right", "")
+            style = self._on_level(code & _LEVEL)
+        return text, style + self._cursor(focused) if code & CURSOR else style
+
+    def _on_level(self, level: int) -> Style:
+        if not self.palette.colours:
+            return self.palette.style(Token.TEXT)
+        return Style(color=_BLACK if level >= _LIGHT_LEVEL else _WHITE, bgcolor=self._colours[level])
+
+    def _cursor(self, focused: bool) -> Style:
+        if not self.palette.colours:
+            return Style(reverse=True)
+        return Style(color=_BLACK, bgcolor=_WHITE if focused else _GREY, bold=True)
+
+    def legend(self, layout: HeatLayout, described: str, width: int) -> list[Segment]:
+        """What the colours and glyphs mean, and the accelerator under the cursor in words."""
+        style, right = self.palette.style, self._key(layout)
+        while right and sum(cell_len(text) for part in right for text, _ in part) + len(described) + 3 > width:
+            right.pop()  # the least important stands last
+        words = Segment(f" {printable(described)}", style(Token.STRONG))
+        shown = [Segment(text, look) for part in right for text, look in part]
+        room = width - sum(cell_len(segment.text) for segment in shown)
+        return [*Segment.adjust_line_length([words], room, style(Token.TEXT)), *shown]
+
+    def _key(self, layout: HeatLayout) -> list[list[tuple[str, Style]]]:
+        """Parts of the legend, the most important first."""
+        style, glyphs = self.palette.style, self.palette.glyphs
+        dim = style(Token.DIM)
+        ends = [f"{number(end, self.scale.unit)}" for end in (self.scale.low, self.scale.high)]
+        begin, end = f"{self.scale.title} {ends[0]} ", f" {ends[1]}{self.scale.unit.value} "
+        parts = [[(begin, dim), *self._ramp[:LEVELS], (end, dim)]]
+        if layout.density.merge > 1:
+            how = "highest" if self.scale.worst_high else "mean"
+            parts.append([(f" {how} of {layout.density.merge} ", dim)])
+        for state in (State.CRITICAL, State.WARNING):
+            parts.append([(f" {glyphs.states[state]}", self._state_style(state)), (f" {state.label} ", dim)])
+        parts.append([(f" {glyphs.missing} missing ", dim)])
+        parts.append([(f" {glyphs.stale} stale ", dim)])
+        return parts
+
+
+def _joined(pieces: Sequence[tuple[int, str, Style]], width: int) -> list[Segment]:
+    """Pieces at their places, blanks between them, exactly `width` cells."""
+    segments, x = [], 0
+    for at, text, style in pieces:
+        if at > x:
+            segments.append(Segment(" " * (at - x)))
+        segments.append(Segment(text, style))
+        x = at + cell_len(text)
+    return Segment.adjust_line_length(segments, width)

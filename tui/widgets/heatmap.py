@@ -1,0 +1,237 @@
+"""The heat map: every accelerator of the fleet on one screen, and a cursor that moves over them.
+
+The cursor is pinned to an identity. Arithmetic is in `tui.present.heat_layout`, colours in `tui.present.heat_paint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+import numpy as np
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.present.heat import HeatModel
+from tui.present.heat_layout import NUMBER_TILE, HeatLayout, lay_out
+from tui.present.heat_paint import CURSOR, Codes, HeatPainter, tile_codes
+from tui.present.style import DEFAULT, Palette
+
+__all__ = ["HeatMap", "HeatModel"]
+
+LEGEND_LINES = 1
+
+
+class HeatMap(Widget, can_focus=True):
+    """Shows a `HeatModel`; its last line is the legend."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "HeatMap { background: transparent; height: 1fr; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "step(-1, 0)", "Left", show=False),
+        Binding("right,l", "step(1, 0)", "Right", show=False),
+        Binding("up,k", "step(0, -1)", "Up", show=False),
+        Binding("down,j", "step(0, 1)", "Down", show=False),
+        Binding("home,g", "first", "First", show=False),
+        Binding("end,G", "last", "Last", show=False),
+        Binding("enter", "choose", "Open", show=False),
+    ]
+
+    class Said(Message):
+        def __init__(self, heatmap: HeatMap, identity: Hashable) -> None:
+            super().__init__()
+            self.heatmap = heatmap
+            self.identity = identity
+
+        @property
+        def control(self) -> HeatMap:
+            return self.heatmap
+
+    class Highlighted(Said):
+        """The cursor went to another accelerator."""
+
+    class Chosen(Said):
+        """Enter, or a double click."""
+
+    def __init__(self, *, palette: Palette = DEFAULT, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._palette = palette
+        self._model: HeatModel | None = None
+        self._painter: HeatPainter | None = None
+        self._cursor: Hashable | None = None
+        self._position: int | None = None  # where the cursor's accelerator is in the model of now
+        self._layout_of_tiles: HeatLayout = lay_out((), 0, 0, pairs=False)
+        self._codes: Codes = np.zeros(0, np.uint8)
+        self._shorts: Sequence[str] = ()
+
+    # what pages call
+
+    def show(self, model: HeatModel) -> None:
+        """Show this model; only the lines that differ are drawn again."""
+        before = self._model
+        self._model = model
+        if self._painter is None or self._painter.scale != model.scale:
+            self._painter = HeatPainter(self._palette, model.scale)
+            self.refresh()
+        if before is None or (before.groups is not model.groups and before.groups != model.groups):
+            self._lay_out()
+        self._find_cursor()
+        self._recolour()
+
+    @property
+    def cursor(self) -> Hashable | None:
+        """Identity of the selected accelerator, None where there is none."""
+        return self._cursor if self._position is not None else None
+
+    def select(self, identity: Hashable) -> bool:
+        """Put the cursor on this accelerator; False where the model doesn't have it."""
+        position = self._model.index_of(identity) if self._model else None
+        if position is None:
+            return False
+        self._go_to(position)
+        return True
+
+    def lines_wanted(self, limit: int) -> int:
+        """Lines, legend included, that the roomiest density within `limit` lines takes at the width of now."""
+        if self._model is None:
+            return min(limit, LEGEND_LINES)
+        room = max(0, limit - LEGEND_LINES)
+        return LEGEND_LINES + lay_out(self._model.groups, self.size.width, room, pairs=self._pairs).lines
+
+    @property
+    def palette(self) -> Palette:
+        return self._palette
+
+    @palette.setter
+    def palette(self, palette: Palette) -> None:
+        self._palette = palette
+        if self._model is not None:
+            self._painter = HeatPainter(palette, self._model.scale)
+            self._lay_out()
+            self._recolour()
+        self.refresh()
+
+    # drawing
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if self._painter is None:
+            return Strip.blank(width)
+        if y == self.size.height - LEGEND_LINES:
+            return Strip(self._painter.legend(self._layout_of_tiles, self._described(), width), width)
+        if y >= self._layout_of_tiles.lines:
+            return Strip.blank(width)
+        segments = self._painter.line(self._layout_of_tiles, self._codes, self._shorts, y, self.has_focus)
+        return Strip(segments, width)
+
+    def _described(self) -> str:
+        if self._model is None or self._position is None:
+            return ""
+        return self._model.describe(self._position)
+
+    @property
+    def _pairs(self) -> bool:
+        return self._palette.colours and bool(self._palette.glyphs.half)
+
+    def on_resize(self) -> None:
+        self._lay_out()
+        self._recolour()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        if self._model is not None:
+            room = self.size.height - LEGEND_LINES
+            self._layout_of_tiles = lay_out(self._model.groups, self.size.width, room, pairs=self._pairs)
+            self.refresh()
+
+    def _recolour(self) -> None:
+        """Codes of the model of now, and the lines where they differ from what is drawn."""
+        model, layout = self._model, self._layout_of_tiles
+        if model is None or not layout.tiles:
+            self._codes, self._shorts = np.zeros(0, np.uint8), ()
+            self.refresh()
+            return
+        codes = tile_codes(layout, model)
+        if self._position is not None:
+            codes[layout.tile_of(self._position)] |= CURSOR
+        shorts: Sequence[str] = ()
+        if layout.density.tile == NUMBER_TILE:
+            shorts = [model.short(int(position)) for position in layout.starts[:-1]]
+        self._refresh_changed(codes, shorts)
+        self._codes, self._shorts = codes, shorts
+
+    def _refresh_changed(self, codes: Codes, shorts: Sequence[str]) -> None:
+        if len(codes) != len(self._codes) or len(shorts) != len(self._shorts):
+            self.refresh()
+            return
+        changed = np.flatnonzero(codes != self._codes).tolist()
+        changed += [tile for tile, short in enumerate(shorts) if short != self._shorts[tile]]
+        lines = {self._layout_of_tiles.line_of(tile) for tile in changed}
+        lines.add(self.size.height - LEGEND_LINES)  # the words of the cursor's accelerator
+        self.refresh(*(Region(0, line, self.size.width, 1) for line in lines))
+
+    # cursor
+
+    def _find_cursor(self) -> None:
+        model = self._model
+        count = model.groups[-1].stop if model and model.groups else 0
+        if model is None or not count:
+            self._position = None  # the identity is kept: it may come back
+            return
+        found = model.index_of(self._cursor) if self._cursor is not None else None
+        if found is not None:
+            self._position = found
+        else:
+            self._set_cursor(min(self._position or 0, count - 1))
+
+    def _set_cursor(self, position: int) -> None:
+        assert self._model is not None
+        self._position = position
+        identity = self._model.identity(position)
+        if identity != self._cursor:
+            self._cursor = identity
+            self.post_message(self.Highlighted(self, identity))
+
+    def _go_to(self, position: int) -> None:
+        self._set_cursor(position)
+        self._recolour()
+
+    def _go_to_tile(self, tile: int) -> None:
+        """Of several accelerators in one tile the worst is meant."""
+        assert self._model is not None
+        positions = self._layout_of_tiles.positions(tile)
+        self._go_to(positions[int(self._model.states[positions.start : positions.stop].argmax())])
+
+    def action_step(self, dx: int, dy: int) -> None:
+        layout = self._layout_of_tiles
+        if self._position is None or not layout.tiles:
+            return
+        here = layout.tile_of(self._position)
+        there = layout.step(here, dx, dy)
+        if there != here:
+            self._go_to_tile(there)
+
+    def action_first(self) -> None:
+        if self._layout_of_tiles.tiles:
+            self._go_to_tile(0)
+
+    def action_last(self) -> None:
+        if self._layout_of_tiles.tiles:
+            self._go_to_tile(self._layout_of_tiles.tiles - 1)
+
+    def action_choose(self) -> None:
+        if self.cursor is not None:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        tile = self._layout_of_tiles.tile_at(offset.y, offset.x) if offset else None
+        if tile is None:
+            return
+        self._go_to_tile(tile)
+        if event.chain == 2:
+            self.action_choose()
