@@ -6,7 +6,9 @@ Must not do: anything of its own. What is here is construction, and the rhythm i
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collectors.diagnose import Check
     from collectors.supervisor import Supervisor
 
-    from watchfloor.ports import Transport
+    from watchfloor.ports import Feed, Transport
 
 FEW_NODES = 500  # up to here frames come twice a second, beyond it once
 
@@ -204,3 +206,16 @@ async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[N
         return list(await asyncio.gather(*(one(spec) for spec in specs)))
     finally:
         await transports.close()
+
+
+def run_terminal(feed: Feed, context: str = "fleet", read_only: bool = False) -> int:
+    """Open the screens on a feed until the operator leaves them; the exit status of the program."""
+    os.environ.setdefault("TEXTUAL_FPS", "240")  # keys wait for the next paint: half the tail latency of the default 60
+    sys.setswitchinterval(0.001)  # the collectors' thread hands over to a key within a millisecond
+    from tui.app import run  # noqa: PLC0415
+    from tui.base import AppOptions  # noqa: PLC0415
+    from tui.present.style import Palette  # noqa: PLC0415
+    from tui.remember import state_folder  # noqa: PLC0415
+
+    options = AppOptions(context, read_only, Palette.from_environment(os.environ), state_folder(os.environ))
+    return run(feed, options)
