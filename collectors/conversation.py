@@ -1,0 +1,172 @@
+"""One conversation with one node's probe: what comes in, in order, to the sink; and how it ended.
+
+Lives on the event loop and does no I/O of its own but writing lines to the probe. The path of a report is short on
+purpose: a thousand of them come each second. Must not do: wait, connect, or decide what follows an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from collectors.payload import full_line, ping_line
+from collectors.programs import Reader
+from collectors.stream import ErrorTail
+from watchfloor.errors import StreamError, WatchfloorError
+from watchfloor.model import Problem
+from watchfloor.ports import Channel, Clock, FleetSink
+from watchfloor.report import PROTOCOL_VERSION, Fault, Hello, Line, Pong, Report, Schema
+
+PING_SECONDS = 60.0
+_MISFITS = 3  # reports in a row that don't fit the schema, each answered by asking for a full one
+_NOT_FOUND = 127  # exit statuses of sh: no such command, and a command that can't be run
+_NOT_RUNNABLE = 126
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a conversation ended, as the node's status will say it."""
+
+    problem: Problem
+    text: str
+    advice: str = ""
+
+    @classmethod
+    def of(cls, error: WatchfloorError) -> Ending:
+        return cls(getattr(error, "problem", Problem.PROBE), error.message, error.advice)
+
+
+Greeting = Callable[[], bytes]
+
+
+class Conversation:
+    """ports.StreamReceiver for one program on one node. `over` is done when it has ended, in whichever way."""
+
+    def __init__(self, node: int, sink: FleetSink, clock: Clock, reader: Reader, greeting: Greeting | None) -> None:
+        """`greeting` makes the line that answers a hello; None where the program doesn't listen."""
+        loop = asyncio.get_running_loop()
+        self.greeted: asyncio.Future[None] = loop.create_future()  # done at the hello, or at the end without one
+        self.over: asyncio.Future[Ending] = loop.create_future()
+        self.hello: Hello | None = None
+        self.channel: Channel | None = None
+        self.heard = clock.monotonic()
+        self._node = node
+        self._sink = sink
+        self._clock = clock
+        self._reader = reader
+        self._greeting = greeting
+        self._errors = ErrorTail()
+        self._misfits = 0
+        self._pings = 0
+        self._pinged: tuple[float, float] = (0.0, 0.0)  # wall and monotonic time of the last ping
+
+    # -- ports.StreamReceiver
+
+    def data(self, chunk: bytes) -> None:
+        if self.over.done():
+            return
+        now = self._clock.monotonic()
+        try:
+            for line in self._reader.feed(chunk, now):
+                self.heard = now
+                if type(line) is Report:
+                    self._report(line)
+                else:
+                    self._other(line)
+        except StreamError as error:
+            self.end(Ending.of(error))
+
+    def error_output(self, chunk: bytes) -> None:
+        self._errors.feed(chunk)
+
+    def ended(self, error: Exception | None, exit_status: int | None) -> None:
+        if isinstance(error, WatchfloorError):
+            self.end(Ending.of(error))
+        elif self.hello is None:
+            self.end(self._never_spoke(exit_status))
+        else:
+            self.end(Ending(Problem.CLOSED, f"the probe ended{_status(exit_status)}{self._said()}"))
+
+    # -- lines
+
+    def _report(self, report: Report) -> None:
+        """A report that doesn't fit is answered by asking for a full one; several in a row are garbage."""
+        try:
+            self._sink.report(self._node, report, self._clock.now())
+        except StreamError:
+            self._misfits += 1
+            if self._misfits > _MISFITS:
+                raise
+            self._write(full_line())
+        else:
+            self._misfits = 0
+
+    def _other(self, line: Line) -> None:
+        match line:
+            case Hello():
+                self._greet(line)
+            case Schema():
+                self._sink.schema(self._node, line)
+            case Pong():
+                self._pong(line)
+            case Fault():
+                self.end(Ending(Problem.PROBE, line.text, "`watchfloor doctor` shows what the probe needs"))
+
+    def _greet(self, hello: Hello) -> None:
+        if hello.version != PROTOCOL_VERSION:
+            raise StreamError(
+                Problem.VERSION,
+                f"the probe speaks version {hello.version} of the protocol, this console {PROTOCOL_VERSION}",
+                "use the watchfloor that the recording or the node's own probe was made with",
+            )
+        self.hello = hello
+        self._sink.hello(self._node, hello, self._clock.now())
+        if self._greeting is not None:
+            self._write(self._greeting())
+            self.ping()
+        if not self.greeted.done():
+            self.greeted.set_result(None)
+
+    def _pong(self, pong: Pong) -> None:
+        """The node's clock against the middle of the round trip, as NTP does it."""
+        if pong.id != self._pings:
+            return  # late answer to an older ping
+        wall, monotonic = self._pinged
+        round_trip = self._clock.monotonic() - monotonic
+        self._sink.clock(self._node, pong.at - (wall + round_trip / 2), round_trip)
+
+    def ping_if_due(self) -> None:
+        if self._greeting is not None and self._clock.monotonic() - self._pinged[1] >= PING_SECONDS:
+            self.ping()
+
+    def ping(self) -> None:
+        self._pings += 1
+        self._pinged = (self._clock.now(), self._clock.monotonic())
+        self._write(ping_line(self._pings))
+
+    def _write(self, data: bytes) -> None:
+        if self.channel is not None and self._greeting is not None:
+            self.channel.write(data)
+
+    # -- the end
+
+    def end(self, ending: Ending) -> None:
+        """Only the first end counts."""
+        if not self.over.done():
+            self.over.set_result(ending)
+        if not self.greeted.done():
+            self.greeted.set_result(None)
+
+    def _never_spoke(self, exit_status: int | None) -> Ending:
+        if exit_status in (_NOT_FOUND, _NOT_RUNNABLE):
+            return Ending(Problem.NO_PYTHON, self._errors.last_line or "the program isn't there")
+        text = f"the probe ended before it spoke{_status(exit_status)}{self._said()}"
+        return Ending(Problem.PROBE, text, "`watchfloor doctor` shows what the probe needs")
+
+    def _said(self) -> str:
+        return f": {self._errors.last_line}" if self._errors.last_line else ""
+
+
+def _status(exit_status: int | None) -> str:
+    return "" if exit_status is None else f" (exit status {exit_status})"

@@ -1,0 +1,85 @@
+"""The programs that are started on nodes to read them, and how the bytes of each become lines of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from collectors import payload
+from collectors.stream import Budget, LineStream
+from watchfloor.errors import StreamError
+from watchfloor.model import Problem
+from watchfloor.report import Line, decode
+
+if TYPE_CHECKING:
+    from collectors.smi_loop import SmiLoopReader
+
+_NOISE_BYTES = 16 * 1024  # what a login shell may print before the probe speaks
+
+
+class Reader(Protocol):
+    """Bytes to lines of the protocol. Raises StreamError."""
+
+    def feed(self, chunk: bytes, now: float) -> list[Line]: ...
+
+
+class ProbeReader:
+    """The probe's JSON lines. What a login shell prints before the first of them is skipped, up to a bound."""
+
+    def __init__(self) -> None:
+        self._stream = LineStream()
+        self._noise = b""
+        self._greeted = False
+
+    def feed(self, chunk: bytes, now: float) -> list[Line]:
+        lines = self._stream.feed(chunk, now)
+        if not self._greeted:
+            lines = self._without_noise(lines)
+        return [decode(line) for line in lines]
+
+    def _without_noise(self, lines: list[bytes]) -> list[bytes]:
+        for index, line in enumerate(lines):
+            if line.startswith(b'{"t"'):
+                self._greeted = True
+                return lines[index:]
+            self._noise += line + b"\n"
+        if len(self._noise) > _NOISE_BYTES:
+            raise StreamError(
+                Problem.GARBAGE,
+                f"something prints {len(self._noise)} bytes before the probe speaks: {self._noise[:60]!r}",
+                "the login shell's start-up files on the node (~/.bashrc) must be quiet for `ssh HOST command`",
+            )
+        return []
+
+
+class SmiReader:
+    """The tables of the nvidia-smi loop, within the same budget as the probe's lines."""
+
+    def __init__(self, reader: SmiLoopReader) -> None:
+        self._budget = Budget()
+        self._reader = reader
+
+    def feed(self, chunk: bytes, now: float) -> list[Line]:
+        self._budget.charge(len(chunk), now)
+        return list(self._reader.feed(chunk))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is started on a node, and how its output is read."""
+
+    via: str  # as the node's status names it
+    command: str
+    reader: Callable[[], Reader]
+    listens: bool  # takes the archive, settings and pings on its standard input
+
+
+PROBE = Program("probe", payload.COMMAND, ProbeReader, listens=True)
+
+
+def smi_loop() -> Program:
+    """What runs where python3 is missing."""
+    from collectors import smi_loop as loop  # noqa: PLC0415 (few fleets need it)
+
+    return Program("nvidia-smi loop", loop.COMMAND, lambda: SmiReader(loop.SmiLoopReader()), listens=False)
