@@ -103,6 +103,10 @@ class World:
         """Logical processors."""
         return os.cpu_count() or 1
 
+    def page_size(self) -> int:
+        """Bytes of a page of memory: what /proc/PID/stat counts in."""
+        return os.sysconf("SC_PAGE_SIZE")
+
     # -- libraries
 
     def nvml(self):

@@ -1,0 +1,140 @@
+"""NVIDIA GPUs, their MIG instances and NVLinks, through NVML.
+
+Each device costs the driver some time: what changes slowly is asked every ten seconds, of one device a tick.
+XID events and PCIe traffic, whose calls block, have samplers of their own.
+"""
+
+from . import nvidia_links, nvidia_live, nvidia_static
+from .cells import Missing, Reading
+from .nvml import Device, answers, closed, gpus, lost, opened, partitions
+
+_SLOW_EVERY = 10  # samples
+_PROCESSES_EVERY = 2
+_LINKS_EVERY = 5
+_LIVE = nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"]
+
+
+class Sampler:
+    period, deadline = 1.0, 8.0
+    metrics = {"accelerator": nvidia_static.METRICS + _LIVE, "link": nvidia_links.METRICS}
+    owns = ("accelerator", "link")
+    lasting = (*nvidia_static.METRICS, "kind", "accelerator", "peer")
+    awaited, follows_holders = True, False
+
+    def __init__(self, world, board) -> None:
+        self._world = world
+        self._nvml = None
+        self._versions = {}
+        self._gpus = []
+        self._slow = {}  # device key -> cells that are asked for now and then
+        self._links = {}  # device key -> NvLinks
+        self._holders = {}  # device key -> processes on it
+        self._samples = 0
+
+    def sample(self) -> Reading:
+        try:
+            return self._sample()
+        except Exception:
+            self._close()  # whatever the driver went through, the next sample starts from its front door
+            raise
+
+    def _sample(self) -> Reading:
+        if self._nvml is None:
+            self._nvml = opened(self._world)
+            self._samples = 0
+        if self._samples % _SLOW_EVERY == 0:
+            self._enumerate()
+        accelerators, links = {}, {}
+        for gpu in self._gpus:
+            accelerators[gpu.key] = self._gpu(gpu)
+            if gpu.key in self._links:
+                links.update(self._links[gpu.key].cells)
+            accelerators.update((part.key, self._partition(part)) for part in gpu.partitions)
+        self._samples += 1
+        return Reading({"accelerator": accelerators, "link": links}, None, self._shown_holders())
+
+    def _close(self) -> None:
+        if self._nvml is not None:
+            closed(self._nvml)
+        self._nvml, self._gpus = None, []
+        self._slow, self._links, self._holders = {}, {}, {}
+
+    def _shown_holders(self) -> dict:
+        """Who holds what; a process on a MIG instance holds the instance, not its GPU as well."""
+        shown = dict(self._holders)
+        for gpu in self._gpus:
+            whole = shown.get(gpu.key)
+            if gpu.partitions and isinstance(whole, list):
+                on_parts = {holder[0] for part in gpu.partitions for holder in _listed(shown.get(part.key))}
+                shown[gpu.key] = [holder for holder in whole if holder[0] not in on_parts]
+        return shown
+
+    # -- which devices there are
+
+    def _enumerate(self) -> None:
+        before = {gpu.index: gpu for gpu in self._gpus}
+        self._versions = nvidia_static.versions(self._nvml)
+        self._gpus = [self._met(gpu, before.get(gpu.index)) for gpu in gpus(self._nvml)]
+        present = {device.key for gpu in self._gpus for device in [gpu, *gpu.partitions]}
+        for kept in (self._slow, self._links, self._holders):
+            for key in set(kept) - present:
+                del kept[key]
+
+    def _met(self, gpu: Device, before: "Device | None") -> Device:
+        """A device as it was met before, unless another one has taken its place; its MIG instances as they are now."""
+        if before is not None and (gpu.key == before.key or gpu.key.startswith("nvidia:")):
+            gpu = before
+            gpu.unsupported = {}
+        else:
+            gpu.known = nvidia_static.identity(self._nvml, gpu, self._versions)
+        if not isinstance(gpu.handle, Missing):
+            gpu.partitions = partitions(self._nvml, gpu)
+            for part in gpu.partitions:
+                part.known = nvidia_static.identity(self._nvml, part, self._versions)
+        return gpu
+
+    # -- what they do
+
+    def _gpu(self, gpu: Device) -> dict:
+        quick = None if isinstance(gpu.handle, Missing) else answers(self._nvml, gpu, nvidia_live.QUICK)
+        if quick is None or not self._look_closer(gpu):
+            self._slow.pop(gpu.key, None)
+            self._holders.pop(gpu.key, None)
+            return dict(gpu.known, **lost(_LIVE))
+        cells = dict(gpu.known)
+        cells.update(self._slow[gpu.key])
+        cells.update(quick)
+        cells.update(self._links[gpu.key].totals(self._world.monotonic()))
+        cells["processes"] = self._processes(gpu)
+        return cells
+
+    def _look_closer(self, gpu: Device) -> bool:
+        """What isn't asked at every tick; spread, so that each tick has about the same to do. False: it is lost."""
+        if gpu.key not in self._slow or (self._samples + gpu.index) % _SLOW_EVERY == 0:
+            slow = answers(self._nvml, gpu, nvidia_live.SLOW)
+            if slow is None:
+                return False
+            self._slow.setdefault(gpu.key, {}).update(slow)
+        if gpu.key not in self._links:
+            self._links[gpu.key] = nvidia_links.NvLinks(self._nvml, gpu)
+            self._links[gpu.key].look(self._world.monotonic())
+        elif (self._samples + gpu.index) % _LINKS_EVERY == 0:
+            self._links[gpu.key].look(self._world.monotonic())
+        return True
+
+    def _partition(self, part: Device) -> dict:
+        cells = answers(self._nvml, part, (nvidia_live.MEMORY,))
+        if cells is None:
+            self._holders.pop(part.key, None)
+            return dict(part.known, **lost(_LIVE))
+        return dict(part.known, processes=self._processes(part), **cells)
+
+    def _processes(self, device: Device) -> "int | Missing":
+        if device.key not in self._holders or (self._samples + device.index) % _PROCESSES_EVERY == 0:
+            self._holders[device.key] = nvidia_live.holders(self._nvml, device.handle)
+        found = self._holders[device.key]
+        return found if isinstance(found, Missing) else len(found)
+
+
+def _listed(holders) -> list:
+    return holders if isinstance(holders, list) else []

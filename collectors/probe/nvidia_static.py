@@ -1,0 +1,58 @@
+"""What a GPU is: asked once for each device, and again when devices come or go."""
+
+from .cells import UNSUPPORTED, Missing
+from .nvml import Device, ask
+
+_TEXTS = (
+    ("model", "nvmlDeviceGetName"),
+    ("serial", "nvmlDeviceGetSerial"),
+    ("board", "nvmlDeviceGetBoardPartNumber"),
+    ("firmware", "nvmlDeviceGetVbiosVersion"),
+)
+_NUMBERS = (
+    ("pcie_gen_max", "nvmlDeviceGetMaxPcieLinkGeneration"),
+    ("pcie_width_max", "nvmlDeviceGetMaxPcieLinkWidth"),
+)
+METRICS = (
+    "name vendor model uuid serial bus_id board driver cuda firmware partition_of index power_min power_max "
+    "clock_sm_max clock_mem_max pcie_gen_max pcie_width_max"
+).split()
+
+
+def identity(nvml, device: Device, versions: dict) -> dict:
+    """The lasting cells of a GPU or a MIG instance; of an instance the board's are those of its GPU."""
+    cells = {"name": device.name, "vendor": "NVIDIA", "uuid": device.key, "index": device.index}
+    cells.update(versions)
+    if device.parent is not None:
+        cells.update((name, device.parent.known[name]) for name in ("serial", "board", "firmware", "bus_id"))
+        cells.update(partition_of=device.parent.key, model=ask(nvml, "nvmlDeviceGetName", device.handle))
+        return cells
+    cells["partition_of"] = ""
+    if isinstance(device.handle, Missing):  # lost before it could say who it is
+        return dict(dict.fromkeys(METRICS, device.handle), **cells)
+    cells.update((name, ask(nvml, call, device.handle)) for name, call in _TEXTS + _NUMBERS)
+    cells["bus_id"] = _bus_id(nvml, device)
+    cells["power_min"], cells["power_max"] = _limits(nvml, device)
+    cells["clock_sm_max"] = ask(nvml, "nvmlDeviceGetMaxClockInfo", device.handle, nvml.NVML_CLOCK_SM)
+    cells["clock_mem_max"] = ask(nvml, "nvmlDeviceGetMaxClockInfo", device.handle, nvml.NVML_CLOCK_MEM)
+    return cells
+
+
+def versions(nvml) -> dict:
+    """Of the driver: the same for every device."""
+    cuda = ask(nvml, "nvmlSystemGetCudaDriverVersion_v2")
+    return {
+        "driver": ask(nvml, "nvmlSystemGetDriverVersion"),
+        "cuda": cuda if isinstance(cuda, Missing) else "%d.%d" % (cuda // 1000, cuda % 1000 // 10),
+    }
+
+
+def _bus_id(nvml, device: Device) -> "str | Missing":
+    info = ask(nvml, "nvmlDeviceGetPciInfo_v3", device.handle)
+    return info if isinstance(info, Missing) else info.busId or UNSUPPORTED
+
+
+def _limits(nvml, device: Device) -> tuple:
+    """Watts."""
+    limits = ask(nvml, "nvmlDeviceGetPowerManagementLimitConstraints", device.handle)
+    return (limits, limits) if isinstance(limits, Missing) else tuple(limit // 1000 for limit in limits)
