@@ -95,12 +95,12 @@ class HeatMap(Widget, can_focus=True):
         self._go_to(position)
         return True
 
-    def lines_wanted(self, limit: int) -> int:
-        """Lines, legend included, that the roomiest density within `limit` lines takes at the width of now."""
+    def lines_wanted(self, limit: int, width: int = 0) -> int:
+        """Lines, legend included, that the roomiest density within `limit` lines takes at `width` (0: the width of now)."""
         if self._model is None:
             return min(limit, LEGEND_LINES)
         room = max(0, limit - LEGEND_LINES)
-        return LEGEND_LINES + lay_out(self._model.groups, self.size.width, room, pairs=self._pairs).lines
+        return LEGEND_LINES + lay_out(self._model.groups, width or self.size.width, room, pairs=self._pairs).lines
 
     @property
     def palette(self) -> Palette:
@@ -118,6 +118,10 @@ class HeatMap(Widget, can_focus=True):
     # drawing
 
     def render_line(self, y: int) -> Strip:
+        # Textual doesn't lay the background under a line that a widget draws itself
+        return self._strip(y).apply_style(self.rich_style)
+
+    def _strip(self, y: int) -> Strip:
         width = self.size.width
         if self._painter is None:
             return Strip.blank(width)

@@ -148,7 +148,8 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._painted[y] = content
         strip = self._strips.get(content)
         if strip is None:
-            strip = self._strips[content] = self._draw(content)
+            # Textual doesn't lay the background under a line that a widget draws itself
+            strip = self._strips[content] = self._draw(content).apply_style(self.rich_style)
         return strip
 
     def _line_content(self, y: int) -> object:

@@ -1,0 +1,205 @@
+"""The terminal app: takes frames from a feed, gives the newest to the page that is seen, moves between pages.
+
+Must not do: collect, decide, draw a cell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.theme import Theme
+from textual.timer import Timer
+
+from tui.base import AppOptions, Desk, Page, discover
+from tui.commands import Command, PaletteProvider, Table, one_of, table
+from tui.help import HelpScreen
+from tui.messages import Drill, FrameReady
+from tui.present.style import THEMES, Token, palette
+from watchfloor.frame import Frame
+from watchfloor.model import Subject
+from watchfloor.ports import Feed
+
+FRAME_SECONDS = 0.25  # data is drawn at most four times a second; keys are answered at once
+
+_COLOURS = Theme(
+    "watchfloor",
+    primary="#5fd7d7",
+    background="#11151a",
+    surface="#11151a",
+    panel="#1a2027",
+    foreground="#d0d0d0",
+    accent="#5fd7d7",
+    variables={"input-cursor-background": "#5fd7d7", "block-cursor-background": "#005f87"},
+)
+
+
+class WatchfloorApp(App[int]):
+    """Given a feed, not started yet, and what the command line said."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "watchfloor"
+    COMMANDS: ClassVar = {PaletteProvider}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help for this page"),
+        Binding("colon", "command", "command line"),
+        Binding("escape", "back", "back: filter, marks, then the page before"),
+        Binding("q", "quit", "quit"),
+        # the terminal hands Ctrl-C over as a key: it ends the program, and never anything else
+        Binding("ctrl+c", "quit", "quit", priority=True),
+    ]
+
+    def __init__(self, feed: Feed, options: AppOptions | None = None) -> None:
+        super().__init__()
+        self.feed = feed
+        self.options = options or AppOptions()
+        self.desk = Desk.for_options(self.options, self.commands, self.open)
+        self.pages: dict[str, Page] = {}
+        self._trail: list[str] = []
+        self._drawn_at = 0.0
+        self._draw_timer: Timer | None = None
+        self._feed_running = False
+
+    # -- start and end
+
+    def on_mount(self) -> None:
+        self.register_theme(_COLOURS)
+        self.theme = _COLOURS.name
+        for kind in discover():
+            page = self.pages[kind.slug] = kind(self.desk)
+            self.install_screen(page, kind.slug)
+            self.bind(kind.key, f"open('{kind.slug}')", description=f"{kind.heading} page")
+        self.push_screen(next(iter(self.pages)))
+        self.set_interval(1.0, self._each_second)
+        self.call_after_refresh(self._start_feed)
+
+    async def _start_feed(self) -> None:
+        """After the first paint, and off this loop: a feed may import and connect for a while before it returns."""
+        self._feed_running = True
+        try:
+            await asyncio.to_thread(self.feed.start, self.receive)
+        except Exception as error:  # whatever it is, a person has to see it, and the pages stay usable
+            self._feed_running = False
+            self.page.say(f"the collectors did not start: {error}", Token.CRITICAL)
+
+    async def action_quit(self) -> None:
+        if self._feed_running:
+            self._feed_running = False
+            await asyncio.to_thread(self.feed.stop)
+        self.exit(0)
+
+    async def on_unmount(self) -> None:
+        if self._feed_running:
+            await asyncio.to_thread(self.feed.stop)
+
+    # -- frames
+
+    def receive(self, frame: Frame) -> None:
+        """Called by the feed, from its own thread."""
+        with suppress(RuntimeError):  # the loop has just ended
+            self.post_message(FrameReady(frame))
+
+    def on_frame_ready(self, event: FrameReady) -> None:
+        self.desk.frame = event.frame
+        if self._draw_timer is not None:
+            return
+        wait = self._drawn_at + FRAME_SECONDS - time.monotonic()
+        if wait <= 0:
+            self._draw_frame()
+        else:
+            self._draw_timer = self.set_timer(wait, self._draw_frame)
+
+    def _draw_frame(self) -> None:
+        self._draw_timer = None
+        self._drawn_at = time.monotonic()
+        frame = self.desk.frame
+        if frame is not None:
+            self.desk.take(frame)
+            if isinstance(self.screen, Page):
+                self.screen.receive(frame)
+
+    def _each_second(self) -> None:
+        if isinstance(self.screen, Page):
+            self.screen.draw_bars()
+
+    # -- pages
+
+    @property
+    def page(self) -> Page:
+        """The page that is seen, or that lies beneath the help or the palette."""
+        return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, Page))
+
+    def action_open(self, slug: str) -> None:
+        self.open(slug)
+
+    def open(self, slug: str, subject: Subject | None = None) -> None:
+        """Go to a page, aimed at a subject where one is given."""
+        page, here = self.pages[slug], self.page
+        if subject is not None:
+            page.aim(subject)
+        if page is here:
+            if self.desk.frame is not None:
+                page.receive(self.desk.frame)
+            return
+        self._trail = [*self._trail, here.slug][-20:]
+        self.switch_screen(slug)
+
+    def on_drill(self, event: Drill) -> None:
+        self.open("node", event.subject)
+
+    def action_back(self) -> None:
+        if not isinstance(self.screen, Page):
+            self.pop_screen()
+        elif not self.page.go_back() and self._trail:
+            self.switch_screen(self._trail.pop())
+
+    def action_help(self) -> None:
+        if isinstance(self.screen, Page):
+            self.push_screen(HelpScreen(self.page, list(self.pages.values()), self.commands()))
+
+    def action_command(self) -> None:
+        self.prompt()
+
+    def prompt(self, text: str = "") -> None:
+        if isinstance(self.screen, Page):
+            self.screen.prompt(text)
+
+    # -- commands
+
+    def commands(self) -> Table:
+        """What the command line and the palette know: the pages' own commands, the pages themselves, then the app's."""
+        own = [command for page in self.pages.values() for command in page.own_commands()]
+        named = {command.name for command in own}
+        pages = [self._page_command(page) for page in self.pages.values() if page.slug not in named]
+        return table([*own, *pages, *self._app_commands()])
+
+    def _page_command(self, page: Page) -> Command:
+        return Command(page.slug, f"the {page.heading} page", lambda _: self.open(page.slug))
+
+    def _app_commands(self) -> Sequence[Command]:
+        return [
+            Command("theme", "colours", self._set_theme, lambda: list(THEMES), "NAME"),
+            Command("help", "help for this page", lambda _: self.action_help()),
+            Command("q", "quit", lambda _: self.call_later(self.action_quit) and None),
+        ]
+
+    def _set_theme(self, name: str) -> None:
+        chosen = palette(one_of(name, list(THEMES), "theme"), ascii_only=not self.desk.palette.glyphs.braille)
+        self.desk.palette = chosen
+        for page in self.pages.values():
+            for widget in page.query("*"):
+                if hasattr(widget, "palette"):
+                    widget.palette = chosen  # type: ignore[attr-defined]
+                    widget.refresh()
+        if self.desk.frame is not None:
+            self.page.receive(self.desk.frame)
+
+
+def run(feed: Feed, options: AppOptions | None = None) -> int:
+    """Open the terminal until the operator leaves it; the exit status of the program."""
+    return WatchfloorApp(feed, options).run() or 0

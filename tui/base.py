@@ -1,0 +1,222 @@
+"""What every page is: header above, status below, a command line when it is asked for; and how pages are found.
+
+A page is a module of `tui/screens` with a `Page` class in it. No list is edited: its mode, key, palette entry and
+help come from the class.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+
+from tui.commands import Command, Table, complete, run
+from tui.messages import Prompt
+from tui.present.header import Summary, badge, first_line, second_line, summarise
+from tui.present.line import Line, Piece, joined, spread
+from tui.present.style import Palette, Token, palette
+from tui.remember import Remembered
+from tui.widgets.commandline import CommandLine
+from tui.widgets.lines import Lines
+from watchfloor.errors import ConfigError, QueryError, WatchfloorError
+from watchfloor.frame import Frame
+from watchfloor.model import Subject
+
+MESSAGE_SECONDS = 8.0
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """How the terminal is opened. `now` is console time in seconds since the epoch."""
+
+    context: str = "fleet"  # what is watched, in a word or two: shown at the top
+    read_only: bool = False
+    palette: Palette = field(default_factory=lambda: palette("default"))
+    state_folder: Path | None = None  # where typed lines are kept; None keeps them only as long as the program runs
+    now: Callable[[], float] = time.time
+
+
+@dataclass
+class Desk:
+    """What all pages share: the newest frame, the palette, what was typed before, and the commands."""
+
+    options: AppOptions
+    palette: Palette
+    typed_commands: Remembered
+    typed_filters: Remembered
+    commands: Callable[[], Table]
+    go: Callable[[str, Subject | None], None]  # to a page, aimed at a subject
+    frame: Frame | None = None
+    summary: Summary | None = None
+
+    @staticmethod
+    def for_options(
+        options: AppOptions, commands: Callable[[], Table], go: Callable[[str, Subject | None], None]
+    ) -> Desk:
+        folder = options.state_folder
+        return Desk(
+            options,
+            options.palette,
+            Remembered(folder / "commands" if folder else None),
+            Remembered(folder / "filters" if folder else None),
+            commands,
+            go,
+        )
+
+    def take(self, frame: Frame) -> None:
+        self.frame, self.summary = frame, summarise(frame)
+
+
+class Page(Screen[None]):
+    """One page. `show` is called with every newest frame while the page is seen, and once when it comes to be seen."""
+
+    slug: ClassVar[str] = ""
+    key: ClassVar[str] = ""  # "1" to "9"
+    heading: ClassVar[str] = ""
+    help_text: ClassVar[str] = ""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self._message: Piece | None = None
+        self._message_timer: Timer | None = None
+        self._came_from: Widget | None = None
+
+    # -- what a page brings
+
+    def compose_body(self) -> ComposeResult:
+        """The widgets between header and status bar."""
+        raise NotImplementedError
+
+    def show(self, frame: Frame) -> None:
+        """Draw this frame."""
+        raise NotImplementedError
+
+    def aim(self, subject: Subject) -> None:
+        """Bring this subject into view, where the page has a notion of it."""
+
+    def own_commands(self) -> Sequence[Command]:
+        """The commands that this page understands; they are offered on every page."""
+        return ()
+
+    def facts(self) -> Sequence[Line]:
+        """What the status bar says on the left: filter, sort, marks."""
+        return ()
+
+    def hints(self) -> Line:
+        """The keys that the status bar reminds of."""
+        return hint_line("?", "help", "/", "filter", ":", "command", "q", "quit")
+
+    def go_back(self) -> bool:
+        """Leave something within the page (a filter, a mark); False where there is nothing to leave."""
+        return False
+
+    # -- the frame around it
+
+    def compose(self) -> ComposeResult:
+        yield Lines(self.desk.palette, id="header")
+        yield from self.compose_body()
+        line = CommandLine(self.desk.palette, self.desk.typed_commands, self._complete, id="commandline")
+        yield line
+        yield Lines(self.desk.palette, id="status")
+
+    def on_mount(self) -> None:
+        self.draw_bars()
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        if self.desk.frame is not None:
+            self.receive(self.desk.frame)
+
+    def receive(self, frame: Frame) -> None:
+        self.show(frame)
+        self.draw_bars()
+
+    def draw_bars(self) -> None:
+        """Header and status; called at least once a second, so that ages move on without frames."""
+        self.query_one("#header", Lines).show(self._header)
+        self.query_one("#status", Lines).show(self._status)
+
+    def _header(self, width: int) -> Sequence[Line]:
+        desk, now = self.desk, self.desk.options.now()
+        since = now - desk.frame.at if desk.frame else 0.0
+        sign = badge(desk.frame, desk.options.read_only, now)
+        first = first_line(desk.options.context, desk.summary, sign, width, since)
+        return [first, second_line(desk.summary, desk.palette.glyphs, width)]
+
+    def _status(self, width: int) -> Sequence[Line]:
+        left = joined([[self._message]] if self._message else list(self.facts()), "   ")
+        return [spread([(" ", Token.TEXT), *left], [*self.hints(), (" ", Token.TEXT)], width)]
+
+    def say(self, words: str, token: Token = Token.TEXT) -> None:
+        """Put a message into the status bar for a few seconds."""
+        self._message = (words, token)
+        if self._message_timer is not None:
+            self._message_timer.stop()
+        self._message_timer = self.set_timer(MESSAGE_SECONDS, self._unsay)
+        self.draw_bars()
+
+    def _unsay(self) -> None:
+        self._message = None
+        self.draw_bars()
+
+    # -- the command line
+
+    def prompt(self, text: str = "") -> None:
+        """Open the command line."""
+        self._came_from = self.focused
+        self.query_one(CommandLine).open(text)
+
+    def on_prompt(self, event: Prompt) -> None:
+        self.prompt(event.text)
+
+    def _complete(self, text: str, cursor: int) -> Sequence[str]:
+        return complete(self.desk.commands(), text, cursor)
+
+    @on(CommandLine.Entered, "#commandline")
+    def _run_command(self, event: CommandLine.Entered) -> None:
+        line = self.query_one(CommandLine)
+        try:
+            run(self.desk.commands(), event.text)
+        except WatchfloorError as error:
+            column = error.column if isinstance(error, ConfigError | QueryError) else 0
+            line.point(column, f"{error.message}{': ' if error.advice else ''}{error.advice}")
+            return
+        line.remember()
+        self._close_command()
+
+    @on(CommandLine.Left, "#commandline")
+    def _close_command(self) -> None:
+        self.query_one(CommandLine).close()
+        if self._came_from is not None and self._came_from.is_attached:
+            self._came_from.focus()
+
+
+def hint_line(*words: str) -> Line:
+    """`? help  / filter` from key, word, key, word …"""
+    found: list[Piece] = []
+    for key, word in zip(words[::2], words[1::2], strict=True):
+        found += [("  " if found else "", Token.DIM), (key, Token.ACCENT), (f" {word}", Token.DIM)]
+    return found
+
+
+def discover() -> Sequence[type[Page]]:
+    """Every page of `tui.screens`, by its key."""
+    folder = importlib.import_module("tui.screens")
+    modules = [importlib.import_module(f"tui.screens.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
+    pages = {
+        page.slug: page
+        for module in modules
+        for page in vars(module).values()
+        if isinstance(page, type) and issubclass(page, Page) and page.__module__ == module.__name__ and page.slug
+    }
+    return sorted(pages.values(), key=lambda page: page.key)

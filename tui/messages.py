@@ -1,0 +1,35 @@
+"""The one list of what may be said between the app and its pages, beyond what widgets say."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+from watchfloor.frame import Frame
+from watchfloor.model import Subject
+
+
+class FrameReady(Message):
+    """A newer picture of the fleet. One that still waits is replaced by the next."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__()
+        self.frame = frame
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, FrameReady)
+
+
+class Drill(Message):
+    """Open the node page at this subject."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self.subject = subject
+
+
+class Prompt(Message):
+    """Open the command line with this text in it: how a key asks for a choice."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text

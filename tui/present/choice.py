@@ -1,0 +1,91 @@
+"""What the operator has chosen to see of the fleet: rows, filter, sort, metric of the map, marks. Plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.errors import QueryError
+from watchfloor.frame import Frame
+from watchfloor.model import Scope, Subject
+from watchfloor.query import Watch, parse
+
+Mask = NDArray[np.bool_]
+
+
+class Rows(StrEnum):
+    """What a row of the fleet table is."""
+
+    ACCELERATORS = "accelerators"
+    NODES = "nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A column's name, and its direction; the worst or largest first is descending."""
+
+    column: str
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    rows: Rows = Rows.ACCELERATORS
+    sort: Sort = Sort("state")
+    metric: str = "util"  # of the heat map
+    marks: frozenset[Subject] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Which accelerators and which nodes a filter lets through."""
+
+    accelerators: Mask
+    nodes: Mask
+
+
+class Filter:
+    """A query of the filter bar, of any scope, answered for accelerators and for nodes."""
+
+    def __init__(self, text: str) -> None:
+        """Raises QueryError with the column where the text can't be understood."""
+        self.text = text
+        query = parse(text)
+        self.scope = query.scope
+        self._watch = Watch(query)
+        self._answered: tuple[int, Passed] | None = None
+
+    def passed(self, frame: Frame) -> Passed:
+        """The answer for one frame; asked again for the same frame, it is the same object."""
+        if self._answered is None or self._answered[0] != frame.number:
+            self._answered = frame.number, spread_over(frame, self.scope, self._watch.update(frame))
+        return self._answered[1]
+
+
+def spread_over(frame: Frame, scope: Scope, mask: Mask) -> Passed:
+    """A mask of one scope as masks of both: a node passes with any accelerator or link of its own that does."""
+    node_of = frame.accelerators.node
+    if scope is Scope.NODE:
+        return Passed(mask[node_of], mask)
+    nodes = np.zeros(frame.nodes.count, np.bool_)
+    nodes[frame.view(scope).node[mask]] = True
+    return Passed(mask if scope is Scope.ACCELERATOR else nodes[node_of], nodes)
+
+
+def problem_of(text: str) -> QueryError | None:
+    """What is wrong with a filter's text, None where nothing is."""
+    try:
+        Filter(text)
+    except QueryError as error:
+        return error
+    return None
+
+
+def matches(passed: Passed, rows: Rows) -> tuple[int, int]:
+    """How many pass, and of how many."""
+    mask: Sequence[bool] | Mask = passed.accelerators if rows is Rows.ACCELERATORS else passed.nodes
+    return int(np.count_nonzero(mask)), len(mask)

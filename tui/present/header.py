@@ -1,0 +1,150 @@
+"""The two lines at the top of every page: who we watch, how much of it answers, what it does, what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tui.present.format import age, meter
+from tui.present.line import Line, Piece, fitting, joined, spread
+from tui.present.style import Glyphs, Token
+from watchfloor.frame import Frame
+from watchfloor.model import Missing, State
+
+BUSY_PERCENT = 1.0  # an accelerator below this utilisation is idle
+SILENT_SECONDS = 5.0  # without a new frame for this long, the feed itself is in doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The fleet in a dozen numbers. Power in watts, None where no board tells it or no budget is set."""
+
+    nodes: int
+    nodes_up: int
+    accelerators: int
+    busy: int
+    idle: int
+    faulted: int
+    unknown: int
+    power_watts: float | None
+    budget_watts: float | None
+    warnings: int
+    criticals: int
+    oldest_seconds: float | None  # age of the oldest sample among the nodes that are live
+
+
+def summarise(frame: Frame) -> Summary:
+    boards = frame.accelerators
+    util = boards.known("util")
+    faulted = (boards.states == State.CRITICAL) | (boards.reasons("util") == Missing.LOST)
+    busy = (util >= BUSY_PERCENT) & ~faulted
+    idle = (util < BUSY_PERCENT) & ~faulted
+    ages = frame.nodes.known("age")[frame.live]
+    states = [finding.state for finding in frame.findings]
+    return Summary(
+        nodes=frame.nodes.count,
+        nodes_up=int(frame.live.sum()),
+        accelerators=boards.count,
+        busy=int(busy.sum()),
+        idle=int(idle.sum()),
+        faulted=int(faulted.sum()),
+        unknown=boards.count - int(busy.sum()) - int(idle.sum()) - int(faulted.sum()),
+        power_watts=_total(boards.known("power")),
+        budget_watts=_total(frame.nodes.known("power_budget")),
+        warnings=states.count(State.WARNING),
+        criticals=states.count(State.CRITICAL),
+        oldest_seconds=float(np.nanmax(ages)) if np.any(ages == ages) else None,
+    )
+
+
+def _total(values: np.ndarray) -> float | None:
+    known = values[values == values]
+    return float(known.sum()) if known.size else None
+
+
+def badge(frame: Frame | None, read_only: bool, now: float) -> Piece:
+    """What kind of picture this is: live, read-only, a recording, or none at all."""
+    if frame is None:
+        return "STARTING", Token.UNKNOWN
+    if frame.replay:
+        return "REPLAY", Token.ACCENT
+    if now - frame.at > SILENT_SECONDS:
+        return f"NO FRAME FOR {age(now - frame.at)}", Token.CRITICAL
+    return ("READ-ONLY", Token.ACCENT) if read_only else ("LIVE", Token.OK)
+
+
+def first_line(context: str, summary: Summary | None, sign: Piece, width: int, since_frame: float) -> Line:
+    """Name and context on the left, badge and age of the oldest live sample on the right."""
+    left: list[Piece] = [(" watchfloor ", Token.TITLE), (f" {context}", Token.STRONG)]
+    right: list[Piece] = [sign, (" ", Token.TEXT)]
+    if summary is not None and summary.oldest_seconds is not None:
+        oldest = age(summary.oldest_seconds + max(0.0, since_frame))
+        right = [("oldest sample ", Token.DIM), (oldest, Token.TEXT), ("  ", Token.TEXT), *right]
+    return spread(left, right, width)
+
+
+def second_line(summary: Summary | None, glyphs: Glyphs, width: int) -> Line:
+    """The figures, in the longest form that fits."""
+    if summary is None:
+        return [(" waiting for the first report", Token.DIM)]
+    forms = (
+        lambda: _figures(summary, glyphs, "accelerators", " · ", 10),
+        lambda: _figures(summary, glyphs, "accelerators", " · ", 0),
+        lambda: _figures(summary, glyphs, "accel", " ", 0),
+        lambda: _compact(summary, glyphs),
+    )
+    return spread(fitting(forms, width - 1), (), width)
+
+
+def _figures(summary: Summary, glyphs: Glyphs, noun: str, between: str, gauge: int) -> Line:
+    counts = [
+        (summary.busy, "busy", Token.STRONG),
+        (summary.idle, "idle", Token.TEXT),
+        (summary.faulted, "faulted", Token.CRITICAL),
+        (summary.unknown, "silent", Token.UNKNOWN),
+    ]
+    boards: list[Piece] = [(f"{noun} ", Token.DIM), (f"{summary.accelerators}", Token.STRONG), ("  ", Token.DIM)]
+    shown = [(number, word, token) for number, word, token in counts if number or word in ("busy", "idle")]
+    for at, (number, word, token) in enumerate(shown):
+        boards += [(between, Token.DIM)] if at else []
+        boards += [(str(number), token), (f" {word}", token if token is Token.CRITICAL else Token.DIM)]
+    parts = [_nodes(summary), boards if summary.accelerators else [], _power(summary, glyphs, gauge)]
+    return [(" ", Token.TEXT), *joined([*parts, _findings(summary, glyphs, "findings ")], "   ")]
+
+
+def _compact(summary: Summary, glyphs: Glyphs) -> Line:
+    boards: list[Piece] = [(f"{summary.busy}", Token.STRONG), (f"/{summary.accelerators} busy", Token.DIM)]
+    return [(" ", Token.TEXT), *joined([_nodes(summary), boards, _findings(summary, glyphs, "")])]
+
+
+def _nodes(summary: Summary) -> list[Piece]:
+    all_up = summary.nodes_up == summary.nodes
+    return [
+        ("nodes ", Token.DIM),
+        (f"{summary.nodes_up}", Token.STRONG if all_up else Token.WARNING),
+        (f"/{summary.nodes}", Token.DIM),
+    ]
+
+
+def _power(summary: Summary, glyphs: Glyphs, gauge: int) -> list[Piece]:
+    if summary.power_watts is None:
+        return []
+    used, budget = summary.power_watts / 1000, (summary.budget_watts or 0.0) / 1000
+    found: list[Piece] = [("power ", Token.DIM)]
+    if budget and gauge:
+        bar = meter(used / budget, gauge, glyphs)
+        found += [(bar.rstrip(), Token.ACCENT), ("·" * (gauge - len(bar.rstrip())), Token.RULE), (" ", Token.TEXT)]
+    token = Token.CRITICAL if budget and used > budget else Token.STRONG
+    return [*found, (f"{used:.1f}", token), (f" / {budget:.1f} kW" if budget else " kW", Token.DIM)]
+
+
+def _findings(summary: Summary, glyphs: Glyphs, label: str) -> list[Piece]:
+    found: list[Piece] = [(label, Token.DIM)] if label else []
+    if not summary.criticals and not summary.warnings:
+        return [*found, ("none", Token.OK)] if label else found
+    if summary.criticals:
+        found.append((f"{glyphs.states[State.CRITICAL]} {summary.criticals} ", Token.CRITICAL))
+    if summary.warnings:
+        found.append((f"{glyphs.states[State.WARNING]} {summary.warnings}", Token.WARNING))
+    return found

@@ -1,0 +1,53 @@
+"""The last column of a table: in words, what is the matter with a node or an accelerator, if anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.present.format import Text, age
+from tui.present.style import STATE_TOKENS, Token
+from watchfloor.frame import Frame
+from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, Subject
+
+
+def worst_findings(frame: Frame) -> Mapping[Subject, Finding]:
+    """The worst finding of each subject that has one."""
+    found: dict[Subject, Finding] = {}
+    for finding in frame.findings:
+        known = found.get(finding.subject)
+        if known is None or finding.state > known.state:
+            found[finding.subject] = finding
+    return found
+
+
+def status_note(status: NodeStatus, live: bool, silent_for: float, at: float) -> Text | None:
+    """Why a node's values are not current; None where they are. `silent_for` in seconds, NaN where never heard."""
+    if live:
+        return None
+    words = [status.text or status.problem.value or status.phase.value]
+    if status.problem is Problem.NONE and status.phase is Phase.LIVE:
+        words = ["silent"]
+    if silent_for == silent_for:
+        words.append(f"last heard {age(silent_for)} ago")
+    if status.retry_at > at:
+        words.append(f"next try in {age(status.retry_at - at)}")
+    return ", ".join(words), Token.STALE
+
+
+def node_note(frame: Frame, node: int, worst: Mapping[Subject, Finding]) -> Text:
+    """What is the matter with a node: its silence first, then its worst finding."""
+    silent_for = float(frame.nodes.last("age")[node])
+    note = status_note(frame.statuses[node], bool(frame.live[node]), silent_for, frame.at)
+    if note is not None:
+        return note
+    finding = worst.get(Subject(Scope.NODE, frame.specs[node].name))
+    return (finding.text, STATE_TOKENS[finding.state]) if finding else ("", Token.DIM)
+
+
+def accelerator_note(frame: Frame, row: int, worst: Mapping[Subject, Finding]) -> Text:
+    """What is the matter with an accelerator: its own finding, else its node's."""
+    node = int(frame.accelerators.node[row])
+    finding = worst.get(frame.subject(Scope.ACCELERATOR, row)) if frame.live[node] else None
+    if finding is None:
+        return node_note(frame, node, worst)
+    return finding.text, STATE_TOKENS[finding.state]

@@ -1,0 +1,332 @@
+"""The fleet page: a heat map of all accelerators by rack, over a table of accelerators or nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tui.base import Desk, Page, hint_line
+from tui.commands import Command, one_of
+from tui.messages import Drill, Prompt
+from tui.present.accelerators import AcceleratorTable
+from tui.present.choice import Choice, Filter, Rows, Sort, matches
+from tui.present.fields import ACCELERATOR_FIELDS, NODE_FIELDS, Field, columns_for
+from tui.present.fleetmap import DRAWABLE, FleetMap, Places, next_metric, places
+from tui.present.line import Line
+from tui.present.nodes import NodeTable
+from tui.present.style import Token
+from tui.widgets.filterbar import FilterBar
+from tui.widgets.heatmap import HeatMap
+from tui.widgets.lineinput import LineInput
+from tui.widgets.table import VirtualTable
+from watchfloor.errors import QueryError
+from watchfloor.frame import Frame
+from watchfloor.model import Scope, Subject
+from watchfloor.query import complete
+
+_MAP_SHARE = 0.4  # of the page's height, at most
+_FIELDS = {Rows.ACCELERATORS: ACCELERATOR_FIELDS, Rows.NODES: NODE_FIELDS}
+
+
+def _letters() -> list[BindingType]:
+    letters = sorted({field.letter for fields in _FIELDS.values() for field in fields if field.letter})
+    titles = {field.letter: field.title or field.name for field in (*NODE_FIELDS, *ACCELERATOR_FIELDS)}
+    return [Binding(letter, f"sort_letter('{letter}')", f"sort by {titles[letter]}") for letter in letters]
+
+
+class FleetPage(Page):
+    slug = "fleet"
+    key = "1"
+    heading = "fleet"
+    help_text = (
+        "Every accelerator of the fleet, by rack, coloured by one metric; below it the same accelerators as a table. "
+        "A filter thins out both. Nodes that can't be read keep their rows, with their last values and the reason."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter rows by a query"),
+        Binding("t", "rows", "rows: accelerators or nodes"),
+        Binding("m", "metric", "next metric of the map"),
+        Binding("M", "ask('metric ')", "pick the metric of the map"),
+        Binding("s", "ask('sort ')", "pick the column to sort by"),
+        Binding("r", "reverse", "reverse the order"),
+        Binding("u", "unmark", "remove all marks"),
+        *_letters(),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.choice = Choice()
+        self.filter: Filter | None = None
+        self._kept: Filter | None = None  # the filter to go back to while another is typed
+        self._places: Places | None = None
+        self._target: Subject | None = None
+
+    def compose_body(self) -> ComposeResult:
+        yield HeatMap(palette=self.desk.palette, id="map")
+        yield VirtualTable(palette=self.desk.palette, empty="nothing passes the filter", id="table")
+        yield FilterBar(self.desk.palette, self.desk.typed_filters, complete, id="filterbar")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#map").display = False
+        self.table.focus()
+
+    @property
+    def table(self) -> VirtualTable:
+        return self.query_one("#table", VirtualTable)
+
+    @property
+    def map(self) -> HeatMap:
+        return self.query_one("#map", HeatMap)
+
+    # -- drawing
+
+    def show(self, frame: Frame) -> None:
+        self._show_map(frame)
+        self._show_table(frame)
+        if self._target is not None:
+            self.table.select(self._target)
+            self.map.select(self._target)
+            self._target = None
+
+    def _show_map(self, frame: Frame) -> None:
+        heat = self.map
+        heat.display = frame.accelerators.count > 0
+        if not heat.display:
+            return
+        self._places = places(frame, self._places)
+        passed = self.filter.passed(frame) if self.filter else None
+        heat.show(FleetMap(frame, self._places, self.choice.metric, passed))
+        self._give_height()
+
+    def _give_height(self) -> None:
+        lines = self.map.lines_wanted(max(3, int(self.size.height * _MAP_SHARE)), self.size.width - 2)
+        if self.map.styles.height is None or self.map.styles.height.value != lines:
+            self.map.styles.height = lines
+
+    def _show_table(self, frame: Frame) -> None:
+        passed = self.filter.passed(frame) if self.filter else None
+        rows = self.rows_shown(frame)
+        longest = max((len(spec.name) for spec in frame.specs), default=6)
+        columns = columns_for(_FIELDS[rows], self.size.width - 1, longest)
+        kind = AcceleratorTable if rows is Rows.ACCELERATORS else NodeTable
+        self.table.show(kind(frame, columns, self.choice, passed, glyphs=self.desk.palette.glyphs))
+
+    def rows_shown(self, frame: Frame) -> Rows:
+        """A fleet without accelerators has only nodes to show."""
+        return self.choice.rows if frame.accelerators.count else Rows.NODES
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self.desk.frame is not None:
+            self.call_after_refresh(self.receive, self.desk.frame)
+
+    def choose(self, choice: Choice) -> None:
+        """Take a new choice and draw it at once."""
+        self.choice = choice
+        if self.desk.frame is not None and self.is_current:
+            self.receive(self.desk.frame)
+
+    def facts(self) -> Sequence[Line]:
+        frame, found = self.desk.frame, list[Line]()
+        if frame is None:
+            return found
+        rows = self.rows_shown(frame)
+        if self.filter is not None:
+            passed, total = matches(self.filter.passed(frame), rows)
+            found.append([("/ ", Token.ACCENT), (self.filter.text, Token.MATCH), (f"  {passed} of {total}", Token.DIM)])
+        arrow = self.desk.palette.glyphs.descending if self.choice.sort.descending else self.desk.palette.glyphs.ascending
+        found.append([(f"{rows} by ", Token.DIM), (self.choice.sort.column, Token.TEXT), (f" {arrow}", Token.ACCENT)])
+        if self.choice.marks:
+            found.append([(f"{len(self.choice.marks)} marked", Token.MARK)])
+        return found
+
+    def hints(self) -> Line:
+        return hint_line("?", "help", "/", "filter", "t", "rows", "m", "metric", "Enter", "node", "q", "quit")
+
+    # -- moving and marking
+
+    def aim(self, subject: Subject) -> None:
+        self._target = subject
+
+    @on(VirtualTable.Highlighted, "#table")
+    def _follow_table(self, event: VirtualTable.Highlighted) -> None:
+        if event.table.has_focus and self.map.display:
+            self.map.select(event.identity)
+
+    @on(HeatMap.Highlighted, "#map")
+    def _follow_map(self, event: HeatMap.Highlighted) -> None:
+        if self.map.has_focus:
+            self.table.select(event.identity)
+
+    @on(VirtualTable.Chosen, "#table")
+    @on(HeatMap.Chosen, "#map")
+    def _drill(self, event: VirtualTable.Chosen | HeatMap.Chosen) -> None:
+        if isinstance(event.identity, Subject):
+            self.post_message(Drill(event.identity))
+
+    @on(VirtualTable.Marked, "#table")
+    def _mark(self, event: VirtualTable.Marked) -> None:
+        if isinstance(event.identity, Subject):
+            self.choose(replace(self.choice, marks=self.choice.marks ^ {event.identity}))
+
+    def action_unmark(self) -> None:
+        self.choose(replace(self.choice, marks=frozenset()))
+
+    # -- sorting
+
+    @on(VirtualTable.HeaderClicked, "#table")
+    def _sort_by_click(self, event: VirtualTable.HeaderClicked) -> None:
+        self.sort_by(event.column)
+
+    def action_sort_letter(self, letter: str) -> None:
+        field = next((field for field in self._fields() if field.letter == letter), None)
+        if field is None:
+            self.say(f"no column of these rows has the letter {letter}", Token.WARNING)
+        else:
+            self.sort_by(field.name)
+
+    def _fields(self) -> Sequence[Field]:
+        rows = self.rows_shown(self.desk.frame) if self.desk.frame else self.choice.rows
+        return _FIELDS[rows]
+
+    def sort_by(self, column: str) -> None:
+        """By this column, numbers largest first, words from A; the other way round where it is sorted by it already."""
+        old = self.choice.sort
+        first = next((field.align == "right" for field in self._fields() if field.name == column), True)
+        descending = not old.descending if old.column == column else first or column == "state"
+        self.choose(replace(self.choice, sort=Sort(column, descending)))
+
+    def action_reverse(self) -> None:
+        sort = self.choice.sort
+        self.choose(replace(self.choice, sort=Sort(sort.column, not sort.descending)))
+
+    # -- rows and metric
+
+    def action_rows(self) -> None:
+        rows = Rows.NODES if self.choice.rows is Rows.ACCELERATORS else Rows.ACCELERATORS
+        here = self.table.cursor
+        known = any(field.name == self.choice.sort.column for field in _FIELDS[rows])
+        self.choose(replace(self.choice, rows=rows, sort=self.choice.sort if known else Sort("state")))
+        if isinstance(here, Subject):
+            self.table.select(self._same_place(here, rows))
+
+    def _same_place(self, here: Subject, rows: Rows) -> Subject:
+        """The node of an accelerator, or the first accelerator of a node."""
+        frame = self.desk.frame
+        if rows is Rows.NODES or frame is None or here.scope is not Scope.NODE:
+            return Subject(Scope.NODE, here.node) if rows is Rows.NODES else here
+        boards = frame.rows_of(Scope.ACCELERATOR, frame.node_index[here.node])
+        return frame.subject(Scope.ACCELERATOR, int(boards[0])) if boards.size else here
+
+    def action_metric(self) -> None:
+        self.choose(replace(self.choice, metric=next_metric(self.choice.metric)))
+
+    def action_ask(self, text: str) -> None:
+        self.post_message(Prompt(text))
+
+    # -- the filter
+
+    def action_filter(self) -> None:
+        self._kept = self.filter
+        self._came_from = self.focused
+        bar = self.query_one(FilterBar)
+        bar.open(self.filter.text if self.filter else "")
+
+    @on(LineInput.Edited, "#filterbar")
+    def _try_filter(self, event: LineInput.Edited) -> None:
+        """Filter while it is typed; a text that can't be understood yet leaves the rows as they were."""
+        if self._take_filter(event.text) and self.desk.frame is not None:
+            self.receive(self.desk.frame)
+            self._count_matches()
+
+    def _take_filter(self, text: str) -> bool:
+        try:
+            self.filter = Filter(text) if text.strip() else None
+        except QueryError as error:
+            advice = f": {error.advice}" if error.advice else ""
+            self.query_one(FilterBar).point(error.column, f"{error.message}{advice}")
+            return False
+        return True
+
+    def _count_matches(self) -> None:
+        frame, bar = self.desk.frame, self.query_one(FilterBar)
+        if frame is None or self.filter is None:
+            bar.say([(bar.HINT, Token.DIM)])
+            return
+        passed, total = matches(self.filter.passed(frame), self.rows_shown(frame))
+        bar.say([(bar.HINT, Token.DIM)], [(f"{passed}", Token.MATCH if passed else Token.WARNING), (f" of {total} ", Token.DIM)])
+
+    @on(LineInput.Entered, "#filterbar")
+    def _keep_filter(self, event: LineInput.Entered) -> None:
+        if self._take_filter(event.text):
+            event.line.remember()
+            self._close_filter()
+
+    @on(LineInput.Left, "#filterbar")
+    def _drop_filter(self, event: LineInput.Left) -> None:
+        self.filter = self._kept
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one(FilterBar).close()
+        (self._came_from or self.table).focus()
+        if self.desk.frame is not None:
+            self.receive(self.desk.frame)
+
+    def go_back(self) -> bool:
+        """Esc: the filter first, then the marks."""
+        if self.filter is None and not self.choice.marks:
+            return False
+        if self.filter is not None:
+            self.filter = None
+        else:
+            self.choice = replace(self.choice, marks=frozenset())
+        self.choose(self.choice)
+        return True
+
+    # -- commands
+
+    def own_commands(self) -> Sequence[Command]:
+        return [
+            Command("fleet", "the fleet page", lambda _: self.desk.go(self.slug, None)),
+            Command("filter", "show what passes a query; nothing shows all", self._command_filter, argument="QUERY"),
+            Command("sort", "sort by a column", self._here(self._command_sort), self._sortable, "COLUMN"),
+            Command("metric", "colour the map by a metric", self._here(self._command_metric), lambda: DRAWABLE, "NAME"),
+            Command("rows", "what a row is", self._here(self._command_rows), lambda: list(Rows), "accelerators|nodes"),
+        ]
+
+    def _here(self, act: Callable[[str], None]) -> Callable[[str], None]:
+        """Do it, then come to this page."""
+
+        def act_here(argument: str) -> None:
+            act(argument)
+            self.desk.go(self.slug, None)
+
+        return act_here
+
+    def _sortable(self) -> Sequence[str]:
+        return [field.name for field in self._fields() if field.name != "note"]
+
+    def _command_filter(self, text: str) -> None:
+        """Raises QueryError, with the column within the whole command."""
+        try:
+            self.filter = Filter(text) if text else None
+        except QueryError as error:
+            offset = len("filter ")
+            raise QueryError(error.message, error.advice, query=text, column=error.column + offset) from error
+        self.desk.go(self.slug, None)
+
+    def _command_sort(self, text: str) -> None:
+        self.sort_by(one_of(text, self._sortable(), "column"))
+
+    def _command_metric(self, text: str) -> None:
+        self.choose(replace(self.choice, metric=one_of(text, DRAWABLE, "metric to draw")))
+
+    def _command_rows(self, text: str) -> None:
+        if Rows(one_of(text, list(Rows), "kind of row")) is not self.choice.rows:
+            self.action_rows()

@@ -1,0 +1,10 @@
+"""The command line: `:` and a command."""
+
+from __future__ import annotations
+
+from tui.widgets.lineinput import LineInput
+
+
+class CommandLine(LineInput):
+    PROMPT = " : "
+    HINT = "Tab completes, Enter runs, Esc closes"
