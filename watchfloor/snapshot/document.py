@@ -90,11 +90,16 @@ def _node(frame: Frame, node: int) -> Json:
         "group": spec.group,
         "labels": dict(spec.labels),
         "status": _status(frame.statuses[node]),
-        "age_seconds": frame.nodes.cell(node, "age").value,
-        "skew_seconds": frame.nodes.cell(node, "skew").value,
+        "age_seconds": _seconds(frame, node, "age"),
+        "skew_seconds": _seconds(frame, node, "skew"),
         "samplers": {name: _sampler(sampler) for name, sampler in frame.detail[node].samplers.items()},
         **_cells(frame, Scope.NODE, node),
     }
+
+
+def _seconds(frame: Frame, node: int, name: str) -> float | None:
+    value = frame.nodes.cell(node, name).value
+    return round(value, 6) if isinstance(value, float) else None
 
 
 def _status(status: NodeStatus) -> Json:
@@ -152,7 +157,12 @@ def _value(metric: Metric, number: float, texts: Sequence[str]) -> Value:
         case Kind.STATE:
             return State(int(number)).label
     exact = number.is_integer() and abs(number) < _LARGEST_EXACT
-    return int(number) if exact else number
+    return int(number) if exact else _rounded(number)
+
+
+def _rounded(number: float) -> float:
+    """Twelve figures: more than any sensor has, without the tail that binary fractions grow."""
+    return float(f"{number:.12g}")
 
 
 def _missing(metric: Metric, reason: Missing, last: Value | None, detail: NodeDetail) -> Json:

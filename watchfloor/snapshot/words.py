@@ -19,26 +19,27 @@ SHORT: dict[Missing, str] = {
     Missing.STALE: "stale",
 }
 
+_OLD = {Missing.STALE, Missing.TIMED_OUT, Missing.LOST}
 _BINARY = "KMGTPE"
 _DECIMAL = "kMGTPE"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def shown(metric: Metric, cell: Cell) -> str:
-    """The value with its unit, or why there is none; an old value of a silent node carries a `~`."""
+    """The value with its unit, or why there is none; a last known value (and every last known text) carries a `~`."""
     if cell.value is None:
         return SHORT.get(cell.missing, "…")
     if cell.missing is Missing.NO:
         return _present(metric, cell.value)
-    if cell.missing in (Missing.STALE, Missing.TIMED_OUT):
-        return f"~{_present(metric, cell.value)}"
-    return SHORT[cell.missing]
+    old = isinstance(cell.value, str) or cell.missing in (Missing.STALE, Missing.TIMED_OUT)
+    return f"~{_present(metric, cell.value)}" if old else SHORT[cell.missing]
 
 
 def legend(reasons: set[Missing]) -> str:
     """What the short codes of these reasons mean: one line, "" where there is nothing to explain."""
-    words = [f"{SHORT[reason]} {MISSING_LABELS[reason]}" for reason in sorted(reasons - {Missing.NO})]
-    return "  ".join(words)
+    coded = [reason for reason in sorted(reasons - {Missing.NO}) if SHORT[reason] != MISSING_LABELS[reason]]
+    words = [f"{SHORT[reason]} {MISSING_LABELS[reason]}" for reason in coded]
+    return "   ".join([*words, "~ last known"] if reasons & _OLD else words)
 
 
 def _present(metric: Metric, value: float | str) -> str:
@@ -65,6 +66,7 @@ def scaled(value: float, base: int, letters: str) -> str:
     if size < base:
         return f"{value:.0f}"
     power = min(int(math.log(size, base)), len(letters))
+    power += power < len(letters) and round(size / base**power) >= base
     short = value / base**power
     return f"{short:.3g}{letters[power - 1]}" if abs(short) < 1000 else f"{short:.0f}{letters[power - 1]}"
 
@@ -87,5 +89,5 @@ _WORDS: dict[Unit, Callable[[float], str]] = {
     Unit.JOULES: lambda value: f"{scaled(value, 1000, _DECIMAL)}J",
     Unit.SECONDS: duration,
     Unit.COUNT: lambda value: f"{value:.0f}",
-    Unit.NONE: lambda value: f"{value:.6g}",
+    Unit.NONE: lambda value: f"{value:.0f}" if value.is_integer() else f"{value:.3g}",
 }

@@ -1,0 +1,86 @@
+"""`watchfloor demo`: a simulated fleet behind real SSH servers on this machine, in the terminal or printed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from watchfloor import wiring
+from watchfloor.commands import output
+from watchfloor.commands.snapshot import show
+from watchfloor.errors import ConfigError
+from watchfloor.exits import Exit
+from watchfloor.frame import Frame
+from watchfloor.inventory import fleet_text
+from watchfloor.model import NodeSpec
+from watchfloor.snapshot.selection import failed_nodes, select
+
+MOST_NODES = 512
+
+
+def demo(
+    *,
+    nodes: Annotated[int, Parameter(help="Simulated nodes, 1 to 512.")] = 32,
+    scenario: Annotated[str, Parameter(help="What happens to them: docs/demo.md lists the scenarios.")] = "mixed",
+    seed: Annotated[int, Parameter(help="Another seed is another fleet; the same seed is the same one.")] = 1,
+    headless: Annotated[bool, Parameter(help="No terminal: serve the fleet, and print it with --seconds.")] = False,
+    seconds: Annotated[float | None, Parameter(help="With --headless: print the fleet after so long and end.")] = None,
+    json: Annotated[bool, Parameter(help="With --seconds: print as JSON instead of a table.")] = False,
+    write_fleet: Annotated[Path | None, Parameter(help="Write a fleet.yaml for `snapshot --fleet` meanwhile.")] = None,
+) -> int:
+    """Open the terminal on a simulated fleet. The probe, the SSH connections and the screens are the real ones."""
+    _check(nodes, scenario, seconds, headless, json)
+    with wiring.demo(nodes, scenario, seed) as specs:
+        if write_fleet is not None:
+            _write(write_fleet, fleet_text(specs))
+        if not headless:
+            return wiring.run_terminal(wiring.LiveFeed(specs), context=f"demo: {scenario}")
+        if seconds is None:
+            return _serve(specs, write_fleet)
+        return _print(asyncio.run(wiring.collect(specs, seconds, _never)), json)
+
+
+def _check(nodes: int, scenario: str, seconds: float | None, headless: bool, json: bool) -> None:
+    if not 1 <= nodes <= MOST_NODES:
+        raise ConfigError(f"{nodes} nodes", f"from 1 to {MOST_NODES}", file="--nodes")
+    names = wiring.demo_scenarios()
+    if scenario not in names:
+        raise ConfigError(f"no scenario {scenario!r}", f"there are {', '.join(names)}", file="--scenario")
+    if seconds is not None and not seconds > 0:
+        raise ConfigError(f"{seconds:g} seconds", "a number above 0", file="--seconds")
+    if seconds is not None and not headless:
+        raise ConfigError("the terminal doesn't end by itself", "add --headless", file="--seconds")
+    if json and seconds is None:
+        raise ConfigError("nothing would be printed", "add --headless --seconds N", file="--json")
+
+
+def _write(path: Path, text: str) -> None:
+    """Raises ConfigError where the file can't be written. It names private keys, so it is for its owner alone."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"can't write it: {error.strerror}", "another path", file=str(path)) from error
+
+
+def _serve(specs: Sequence[NodeSpec], fleet_file: Path | None) -> int:
+    """Keep the fleet up until Ctrl-C."""
+    how = f"watchfloor snapshot --fleet {fleet_file}" if fleet_file else "nothing: --write-fleet FILE tells how"
+    output.remark(f"{len(specs)} simulated nodes are up until Ctrl-C; reach them with {how}")
+    threading.Event().wait()
+    return Exit.OK
+
+
+def _print(frame: Frame, json: bool) -> int:
+    show(select(frame), "json" if json else "table", [])
+    return Exit.OK if len(failed_nodes(frame)) < len(frame.specs) else Exit.NOTHING_READ
+
+
+def _never(_frame: Frame) -> bool:
+    return False
