@@ -67,7 +67,7 @@ _QUANTITY = re.compile(r"\s*(-?\d+(?:\.\d+)?|-?\.\d+)\s*(\S*)\s*")
 
 
 def quantity(text: str, unit: Unit) -> float:
-    """A number with its unit ("120kW"), in `unit`. Raises ValueError, which says what is wrong, also where no unit is given."""
+    """A number with its unit ("120kW"), in `unit`. Raises ValueError, which says what is wrong or lacking."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a number with a unit")

@@ -62,7 +62,7 @@ class Binder:
 
     # -- conditions
 
-    def condition(self, node: tree.Tree) -> Condition:
+    def condition(self, node: tree.Tree) -> Condition:  # noqa: PLR0911 - one case, one return
         """Raises QueryError where it isn't one."""
         match node:
             case tree.And(items=items):

@@ -143,7 +143,7 @@ class Gathered:
 
 def _gather(function: str, node: NDArray[np.int32], values: Floats, counts: NDArray[np.intp]) -> Floats:
     if function in ("sum", "mean"):
-        sums = np.bincount(node, values, len(counts))
+        sums = np.bincount(node, values, len(counts)).astype(np.float64)  # of integers where nothing was given
         return sums if function == "sum" else sums / counts
     found = np.full(len(counts), -np.inf if function == "max" else np.inf)
     (np.maximum if function == "max" else np.minimum).at(found, node, values)

@@ -24,7 +24,7 @@ LONGEST_GAP_SECONDS = 15.0
 
 @dataclass(frozen=True, eq=False)
 class Lasts:
-    """A condition that must have held for `seconds`. `columns` are the metrics in it, None where it asks for more than metrics."""
+    """A condition that must have held for `seconds`. `columns`: the metrics in it, None where it calls functions."""
 
     item: Condition
     seconds: float

@@ -1,0 +1,90 @@
+"""Links: NVLinks and InfiniBand ports that are down, and ports whose error counters grow.
+
+A link is down for certain where it is known to be, and broken rather than never wired where a sister of its kind in
+the same node works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.checks._tools import current, limit, named, report
+from watchfloor.frame import Frame
+from watchfloor.model import Finding, Scope, State
+
+_AT = Scope.LINK
+_HOUR, _MINUTE = 3600.0, 60.0
+
+
+def check(frame: Frame) -> Iterator[Finding]:
+    yield from _down(frame)
+    yield from _growing(frame, "ib.symbol_error", "ib-symbol-errors", "critical_per_hour", State.CRITICAL)
+    yield from _growing(frame, "ib.link_downed", "ib-link-downed", "warning_per_hour", State.WARNING)
+    yield from _growing(frame, "ib.link_recovery", "ib-link-recovery", "warning_per_minute", State.WARNING)
+
+
+def _down(frame: Frame) -> Iterator[Finding]:
+    view = frame.links
+    down = np.zeros(view.count, np.bool_)
+    down[current(view, "up", view.last("up") == 0)] = True
+    if not down.any():
+        return
+    for kind, lonely in (("nvlink", None), ("infiniband", State.WARNING)):
+        of_kind = _of_kind(frame, kind)
+        beside = _node_has(frame, of_kind & (view.known("up") == 1))[view.node]
+        mask = down & of_kind & ~_disabled(frame)
+        yield from _told_down(frame, kind, mask & beside, State.CRITICAL)
+        if lonely is not None:
+            yield from _told_down(frame, kind, mask & ~beside, lonely)
+
+
+def _told_down(frame: Frame, kind: str, mask: NDArray[np.bool_], state: State) -> Iterator[Finding]:
+    title = {"nvlink": "NVLink", "infiniband": "InfiniBand port"}[kind]
+    code = {"nvlink": "nvlink-down", "infiniband": "ib-port-down"}[kind]
+    yield from report(
+        frame,
+        _AT,
+        np.flatnonzero(mask),
+        code,
+        state,
+        lambda row: f"{title} {named(frame, _AT, row)} is down",
+        ("up", "phys"),
+    )
+
+
+def _of_kind(frame: Frame, kind: str) -> NDArray[np.bool_]:
+    return _text_mask(frame, "kind", lambda text: text == kind)
+
+
+def _disabled(frame: Frame) -> NDArray[np.bool_]:
+    """Ports that somebody switched off."""
+    return _text_mask(frame, "phys", lambda text: "disabled" in text.casefold())
+
+
+def _text_mask(frame: Frame, name: str, fits: Callable[[str], bool]) -> NDArray[np.bool_]:
+    codes = frame.links.known(name)
+    present = np.unique(codes[~np.isnan(codes)])
+    return np.isin(codes, [code for code in present if fits(frame.links.texts[int(code)])])
+
+
+def _node_has(frame: Frame, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.bincount(frame.links.node[mask], minlength=frame.nodes.count) > 0
+
+
+def _growing(frame: Frame, metric: str, code: str, key: str, state: State) -> Iterator[Finding]:
+    seconds, period = (_MINUTE, "minute") if key.endswith("minute") else (_HOUR, "hour")
+    increase = frame.counters.increases(_AT, metric, frame.links.count, frame.at - seconds)
+    rows = current(frame.links, metric, increase > limit(code, key))
+    words = {"ib.symbol_error": "symbol errors", "ib.link_downed": "losses of the link"}.get(metric, "link recoveries")
+    yield from report(
+        frame,
+        _AT,
+        rows,
+        code,
+        state,
+        lambda row: f"{named(frame, _AT, row)} had {increase[row]:,.0f} {words} within the last {period}",
+        (metric, "up"),
+    )

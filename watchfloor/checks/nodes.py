@@ -1,0 +1,113 @@
+"""Nodes: what can't be read, what is silent, whose clock is off, whose samplers fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from watchfloor.checks._tools import MOST_FINDINGS, limit, named, report
+from watchfloor.frame import Frame, NodeDetail
+from watchfloor.metrics import Unit
+from watchfloor.model import Finding, Phase, Problem, Scope, State, Subject
+
+# the node, or the way to it, is broken; the others tell that the console may not or can't read it
+_BROKEN = {Problem.UNREACHABLE, Problem.REFUSED, Problem.HUNG, Problem.CLOSED, Problem.HOST_KEY_CHANGED}
+_SICK = {"hung": State.CRITICAL, "failed": State.WARNING}
+
+
+def check(frame: Frame) -> Iterator[Finding]:
+    yield from _unreadable(frame)
+    yield from _silent(frame)
+    yield from _skewed(frame)
+    yield from _sampler_faults.of(frame)
+
+
+def _unreadable(frame: Frame) -> Iterator[Finding]:
+    codes = frame.nodes.known("problem")  # code 0 is the empty text: no problem
+    for code in np.unique(codes[codes > 0]):
+        problem = Problem(frame.nodes.texts[int(code)])
+        state = State.CRITICAL if problem in _BROKEN else State.WARNING
+        yield from report(
+            frame,
+            Scope.NODE,
+            np.flatnonzero(codes == code),
+            f"node-{problem.value.replace(' ', '-')}",
+            state,
+            lambda row, problem=problem: _told(frame, row, problem),
+            ("age",),
+        )
+
+
+def _told(frame: Frame, row: int, problem: Problem) -> str:
+    status = frame.statuses[row]
+    words = f": {status.text}" if status.text else ""
+    return f"{frame.specs[row].name} can't be read ({problem.value}){words}"
+
+
+def _silent(frame: Frame) -> Iterator[Finding]:
+    age = frame.nodes.known("age")
+    silent = np.flatnonzero(~frame.live & (frame.nodes.known("problem") == 0) & (age > 0))
+    yield from report(
+        frame,
+        Scope.NODE,
+        silent[[frame.statuses[row].phase is Phase.STALE for row in silent.tolist()]],
+        "node-silent",
+        State.WARNING,
+        lambda row: f"{frame.specs[row].name} is connected and has said nothing for {age[row]:.0f} s",
+        ("age",),
+    )
+
+
+def _skewed(frame: Frame) -> Iterator[Finding]:
+    skew = frame.nodes.known("skew")
+    most = limit("node-clock-skew", "warning", Unit.SECONDS)
+    yield from report(
+        frame,
+        Scope.NODE,
+        np.flatnonzero((np.abs(skew) > most) & frame.live),
+        "node-clock-skew",
+        State.WARNING,
+        lambda row: f"the clock of {named(frame, Scope.NODE, row)} is {skew[row]:+.1f} s from the console's",
+        ("skew", "round_trip"),
+    )
+
+
+class _SamplerFaults:
+    """Hung and failed samplers. What a node says of its samplers rarely changes: only what changed is read again."""
+
+    def __init__(self) -> None:
+        self._details: Sequence[NodeDetail] = ()
+        self._faults: list[list[tuple[str, str, State]]] = []
+
+    def of(self, frame: Frame) -> Iterator[Finding]:
+        self._read(frame.detail)
+        sick = [node for node, faults in enumerate(self._faults) if faults and frame.live[node]]
+        for node in sick[:MOST_FINDINGS]:
+            name = frame.specs[node].name
+            for sampler, text, state in self._faults[node]:
+                told = f"the {sampler} sampler of {name} {text}"
+                yield Finding(Subject(Scope.NODE, name), f"sampler-{_word(state)}", state, told, ((sampler, text),))
+
+    def _read(self, details: Sequence[NodeDetail]) -> None:
+        if len(details) != len(self._details):
+            self._details, self._faults = (NodeDetail(),) * len(details), [[] for _ in details]
+        for node, (new, old) in enumerate(zip(details, self._details, strict=True)):
+            if new is not old:
+                self._faults[node] = _faults(new)
+        self._details = details
+
+
+def _faults(detail: NodeDetail) -> list[tuple[str, str, State]]:
+    return [
+        (name, f"is {status.state}" + (f": {status.text}" if status.text else ""), _SICK[status.state])
+        for name, status in detail.samplers.items()
+        if status.state in _SICK
+    ]
+
+
+def _word(state: State) -> str:
+    return "hung" if state is State.CRITICAL else "failed"
+
+
+_sampler_faults = _SamplerFaults()

@@ -1,0 +1,53 @@
+"""Heat and power: boards that are held down by a protection, and boards that are close to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from watchfloor.checks._tools import current, limit, named, report
+from watchfloor.frame import Frame
+from watchfloor.metrics import Unit, throttle_reasons
+from watchfloor.model import Finding, Scope, State
+
+_AT = Scope.ACCELERATOR
+
+
+def check(frame: Frame) -> Iterator[Finding]:
+    yield from _throttled(frame)
+    yield from _margin(frame)
+
+
+def _throttled(frame: Frame) -> Iterator[Finding]:
+    view, mask = frame.accelerators, int(limit("throttle", "mask"))
+    held = view.last("throttle")
+    rows = current(view, "throttle", held >= (mask & -mask))  # the lowest bit of the mask: less can't hold any of it
+    reasons = {row: int(held[row]) & mask for row in rows.tolist()}
+    yield from report(
+        frame,
+        _AT,
+        np.array([row for row, bits in reasons.items() if bits], np.intp),
+        "throttled",
+        State.WARNING,
+        lambda row: f"{named(frame, _AT, row)} is slowed down: {', '.join(throttle_reasons(reasons[row]))}",
+        ("throttle", "temp", "power", "clock_sm", "clock_sm_max"),
+    )
+
+
+def _margin(frame: Frame) -> Iterator[Finding]:
+    view = frame.accelerators
+    margin = view.last("temp_margin")
+    lowest = limit("temp-margin", "critical", Unit.CELSIUS)
+    low = limit("temp-margin", "warning", Unit.CELSIUS)
+    critical = margin <= lowest
+    for state, mask in ((State.CRITICAL, critical), (State.WARNING, (margin < low) & ~critical)):
+        yield from report(
+            frame,
+            _AT,
+            current(view, "temp_margin", mask),
+            "temp-margin",
+            state,
+            lambda row: f"{named(frame, _AT, row)} is {margin[row]:.0f} °C from slowing itself down",
+            ("temp_margin", "temp"),
+        )
