@@ -1,0 +1,75 @@
+"""Who uses the node: the processes that hold accelerators, and those that use the most processor or memory.
+
+The holders are looked at every few seconds. Reading all of /proc costs a large node tens of milliseconds, so that
+happens as seldom as keeps it below SCAN_SHARE of one processor.
+"""
+
+from . import procfs
+from .cells import NOT_PERMITTED_CODE, Missing, Reading
+
+SCAN_SHARE = 0.0004
+_SCAN_SECONDS = 10.0
+_SHOWN_HOLDERS, _SHOWN_CONSUMERS = 256, 10
+_UNSEEN = Missing(NOT_PERMITTED_CODE, "its process is not visible from here (another pid namespace, or hidepid)")
+
+
+class Sampler:
+    period, deadline = 5.0, 10.0
+    metrics = {"accelerator": ("user", "job", "command")}
+    owns = lasting = ()
+    awaited, follows_holders = False, True
+
+    def __init__(self, world, board) -> None:
+        self._world = world
+        self._board = board
+        self._reader = procfs.Processes(world)
+        self._consumers = []  # pids, of the last scan
+        self._scan_at = world.monotonic() + 2.0  # the first reports have more urgent things to do
+
+    def sample(self) -> Reading:
+        holders = {key: held for by_key in self._board.holders.values() for key, held in by_key.items()}
+        if self._world.monotonic() >= self._scan_at:
+            self._scan()
+        held = {pid for listed in holders.values() if isinstance(listed, list) for pid, _, _ in listed}
+        seen = {pid: self._reader.describe(pid) for pid in held.union(self._consumers)}
+        self._reader.forget_all_but(seen)
+        rows = _holder_rows(holders, seen)
+        rows += [seen[pid] for pid in self._consumers if pid not in held and seen[pid] is not None]
+        accelerators = {key: texts(listed, seen) for key, listed in holders.items()}
+        return Reading({"accelerator": accelerators}, {"processes": rows})
+
+    def _scan(self) -> None:
+        before = self._world.thread_cpu()
+        self._consumers = self._reader.top(_SHOWN_CONSUMERS)
+        cost = self._world.thread_cpu() - before
+        self._scan_at = self._world.monotonic() + max(_SCAN_SECONDS, cost / SCAN_SHARE)
+
+
+def _holder_rows(holders: dict, seen: dict) -> list:
+    """A row for each process on each accelerator (watchfloor.report.Process)."""
+    rows = []
+    for key, listed in holders.items():
+        for pid, memory, kind in listed if isinstance(listed, list) else ():
+            row = dict(seen[pid] or {"pid": pid, "user": "", "command": ""})
+            row.update(accelerator=key, accelerator_memory_bytes=memory, kind=kind)
+            rows.append(row)
+    return rows[:_SHOWN_HOLDERS]
+
+
+def texts(listed, seen: dict) -> dict:
+    """Who uses an accelerator: users and jobs of its processes, and what the largest of them runs."""
+    if isinstance(listed, Missing):
+        return {"user": listed, "job": listed, "command": listed}
+    rows = [seen[pid] for pid, _, _ in sorted(listed, key=lambda holder: -holder[1])]
+    visible = [row for row in rows if row is not None]
+    if rows and not visible:
+        return {"user": _UNSEEN, "job": _UNSEEN, "command": _UNSEEN}
+    return {
+        "user": _joined(row["user"] for row in visible),
+        "job": _joined(row.get("job", "") for row in visible),
+        "command": visible[0]["command"] if visible else "",
+    }
+
+
+def _joined(words) -> str:
+    return ",".join(dict.fromkeys(word for word in words if word))

@@ -1,0 +1,108 @@
+"""Processes as /proc shows them: what each runs, for whom, in which cgroup, at what cost. Part of the sampler above."""
+
+from .commands import command_text
+from .jobs import cgroup_of, job_of
+
+_TICKS_PER_SECOND = 100.0  # USER_HZ: the same on every Linux that has a GPU driver
+
+
+class Processes:
+    """Remembers what doesn't change of a process, and its CPU time as of the last look."""
+
+    def __init__(self, world) -> None:
+        self._world = world
+        self._page = world.page_size()
+        self._known = {}  # pid -> (start ticks, row of what doesn't change)
+        self._spent = {}  # pid -> (start ticks, CPU ticks, at), of the last look at this pid
+        self._scanned = {}  # as _spent, of the last scan
+
+    def describe(self, pid: int) -> "dict | None":
+        """The row of a process (watchfloor.report.Process), None where it is gone or can't be seen."""
+        stat = self._stat(pid)
+        if stat is None:
+            return None
+        known = self._known.get(pid)
+        if known is None or known[0] != stat["start"]:
+            known = self._known[pid] = (stat["start"], self._identity(pid, stat))
+        row = dict(known[1])
+        row["memory_bytes"] = stat["pages"] * self._page
+        row["cpu_percent"] = self._percent(self._spent, pid, stat, self._world.monotonic())
+        row["state"] = stat["state"]
+        return row
+
+    def forget_all_but(self, pids) -> None:
+        for kept in (self._known, self._spent):
+            for pid in [pid for pid in kept if pid not in pids]:
+                del kept[pid]
+
+    def top(self, count: int) -> "list[int]":
+        """The pids of the largest users of processor time since the last call, and of memory."""
+        at, before, self._scanned = self._world.monotonic(), self._scanned, {}
+        busy, large = [], []
+        for name in self._world.listdir("/proc"):
+            stat = self._stat(int(name)) if name.isdigit() else None
+            if stat is None:
+                continue
+            pid = int(name)
+            last = before.get(pid)
+            if last is not None and last[0] == stat["start"]:
+                busy.append((stat["spent"] - last[1], pid))
+            large.append((stat["pages"], pid))
+            self._scanned[pid] = (stat["start"], stat["spent"], at)
+        chosen = sorted(busy, reverse=True)[:count] + sorted(large, reverse=True)[:count]
+        return list(dict.fromkeys(pid for amount, pid in chosen if amount))
+
+    def _stat(self, pid: int) -> "dict | None":
+        try:
+            return parse_stat(self._world.read("/proc/%d/stat" % pid))
+        except OSError:
+            return None
+
+    def _percent(self, spent: dict, pid: int, stat: dict, at: float) -> float:
+        """Percent of one processor since the last look; since its start on the first one."""
+        before = spent.get(pid)
+        spent[pid] = (stat["start"], stat["spent"], at)
+        if before is None or before[0] != stat["start"]:
+            age = self._uptime() - stat["start"] / _TICKS_PER_SECOND
+            return round(stat["spent"] / max(age, 1.0), 1)
+        return round((stat["spent"] - before[1]) / max(at - before[2], 0.01), 1)
+
+    def _identity(self, pid: int, stat: dict) -> dict:
+        folder = "/proc/%d" % pid
+        cgroup = cgroup_of(self._text(folder + "/cgroup"))
+        row = {
+            "pid": pid,
+            "user": self._user(folder),
+            "command": command_text(self._text(folder + "/cmdline"), stat["name"]),
+            "started_at": round(self._world.now() - self._uptime() + stat["start"] / _TICKS_PER_SECOND),
+        }
+        row.update((name, text) for name, text in (("cgroup", cgroup), ("job", job_of(cgroup))) if text)
+        return row
+
+    def _user(self, folder: str) -> str:
+        try:
+            return self._world.user_of(self._world.owner(folder))
+        except OSError:
+            return ""
+
+    def _text(self, path: str) -> str:
+        try:
+            return self._world.read(path)
+        except OSError:
+            return ""
+
+    def _uptime(self) -> float:
+        return float(self._world.read("/proc/uptime", keep=True).split()[0])
+
+
+def parse_stat(text: str) -> dict:
+    """/proc/PID/stat: name, state, CPU ticks spent, start in ticks since boot, resident pages. A name may hold ") "."""
+    head, _, rest = text.rpartition(")")
+    words = rest.split()
+    return {
+        "name": head.partition("(")[2],
+        "state": words[0],
+        "spent": int(words[11]) + int(words[12]),
+        "start": int(words[19]),
+        "pages": int(words[21]),
+    }
