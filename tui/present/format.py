@@ -134,8 +134,9 @@ def reason(missing: Missing, width: int = 0) -> str:
 
 def meter(fraction: float, width: int, glyphs: Glyphs = UNICODE) -> str:
     """A horizontal gauge, exactly `width` cells, for a fraction of 0 to 1 (cut to that range)."""
-    filled = round(min(1.0, max(0.0, fraction)) * width)
-    return glyphs.bar * filled + " " * (width - filled)
+    halves = round(min(1.0, max(0.0, fraction)) * width * 2)
+    whole, half = divmod(halves, 2)
+    return (glyphs.bar[0] * whole + glyphs.bar[1] * half).ljust(width)
 
 
 def _missing(cell: Cell, metric: Metric, width: int, glyphs: Glyphs) -> Text:
@@ -143,7 +144,7 @@ def _missing(cell: Cell, metric: Metric, width: int, glyphs: Glyphs) -> Text:
         return reason(cell.missing, width), Token.DIM
     shown, _ = _known(cell.value, metric, max(0, width - 1), glyphs)
     # an old text (a name, a model) stays true; an old number gets a mark that doesn't rest on colour
-    return (shown, Token.STALE) if metric.kind is Kind.TEXT else (shown + glyphs.stale, Token.STALE)
+    return shown if metric.kind is Kind.TEXT else shown + glyphs.stale, Token.STALE
 
 
 def _known(known: float | str, metric: Metric, width: int, glyphs: Glyphs) -> Text:

@@ -169,6 +169,8 @@ class _Plan:
         """(line, x, cells) of each piece of a group alone on its lines: a run that doesn't fit goes on below."""
         tile = self.density.tile
         room = self.room + (tile > 1)  # a wide tile ends with a gap, and the last gap may be beyond the edge
+        if len(set(runs)) == 1 and runs[0] <= room:
+            room = _balanced(len(runs), runs[0], self.density.gap, room)
         longest = room - room % tile
         line, x, pieces = 0, 0, []
         for run in runs:
@@ -245,3 +247,10 @@ class _Plan:
 
     def _cut(self, label: str) -> str:
         return label[: self.gutter - 1]
+
+
+def _balanced(count: int, run: int, gap: int, room: int) -> int:
+    """Cells to use so that `count` equal runs fill their lines alike: eight as 4 + 4, where 6 + 2 would fit."""
+    fit = (room + gap) // (run + gap)
+    lines = -(-count // fit)
+    return -(-count // lines) * (run + gap) - gap

@@ -36,6 +36,7 @@ CURSOR: Final = 0x80
 
 _BLACK = Color.from_ansi(16)
 _WHITE = Color.from_ansi(231)
+_BLUR = Color.from_ansi(248)  # the cursor while another widget has the focus
 _GREY = Color.from_ansi(240)  # half a cell without a value; no scale has greys of this brightness
 _DARK = Color.from_ansi(234)  # half a cell that a filter leaves out
 _LIGHT_LEVEL = 6  # from here on a level's colour is so light that the text on it is black
@@ -91,8 +92,11 @@ class HeatPainter:
     def _make_ramp(self) -> list[tuple[str, Style]]:
         """How each level looks in a cell of its own, then missing, stale and empty."""
         glyphs, style = self.palette.glyphs, self.palette.style
-        characters = glyphs.tile * LEVELS if self.palette.colours and glyphs.tile else glyphs.shades
-        levels = [(character, style(token)) for character, token in zip(characters, self._tokens, strict=True)]
+        if self.palette.colours and glyphs.tile:
+            levels = [(glyphs.tile, style(token)) for token in self._tokens]
+        else:  # the darkest colours are too dark for a thin character
+            tokens = [Token.DIM, Token.DIM, *self._tokens[2:]]
+            levels = [(character, style(token)) for character, token in zip(glyphs.shades, tokens, strict=True)]
         return [*levels, (glyphs.missing, style(Token.DIM)), (glyphs.stale, style(Token.STALE)), (" ", Style())]
 
     def line(self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool) -> list[Segment]:
@@ -171,7 +175,7 @@ class HeatPainter:
 
     def _colour(self, code: int, focused: bool) -> Color | None:
         if code & CURSOR:
-            return _WHITE if focused else _GREY
+            return _WHITE if focused else _BLUR
         if code & _DIMMED:
             return _DARK
         return self._colours[code & _LEVEL] if code & _LEVEL < LEVELS else _GREY
@@ -196,8 +200,10 @@ class HeatPainter:
         if code & (_WARNING | _CRITICAL):
             text = glyph + fit(short or glyph, NUMBER_TILE - 2, "right", "")
             style = Style(color=_BLACK, bgcolor=style.color, bold=True) if self.palette.colours else style
-        elif code & _LEVEL >= LEVELS or code & _DIMMED:
-            text = fit(short or glyph, NUMBER_TILE - 1, "right", "") if not code & _DIMMED else f" {glyph} "
+        elif code & _LEVEL == _STALE and len(short) < NUMBER_TILE - 1:
+            text = glyph + fit(short, NUMBER_TILE - 2, "right", "")
+        elif not self._has_colour(code):
+            text = f" {glyph} "
         else:
             text = fit(short, NUMBER_TILE - 1, "right", "")
             style = self._on_level(code & _LEVEL)
@@ -211,7 +217,7 @@ class HeatPainter:
     def _cursor(self, focused: bool) -> Style:
         if not self.palette.colours:
             return Style(reverse=True)
-        return Style(color=_BLACK, bgcolor=_WHITE if focused else _GREY, bold=True)
+        return Style(color=_BLACK, bgcolor=_WHITE if focused else _BLUR, bold=True)
 
     def legend(self, layout: HeatLayout, described: str, width: int) -> list[Segment]:
         """What the colours and glyphs mean, and the accelerator under the cursor in words."""
@@ -234,7 +240,7 @@ class HeatPainter:
             how = "highest" if self.scale.worst_high else "mean"
             parts.append([(f" {how} of {layout.density.merge} ", dim)])
         for state in (State.CRITICAL, State.WARNING):
-            parts.append([(f" {glyphs.states[state]}", self._state_style(state)), (f" {state.label} ", dim)])
+            parts.append([(" ", dim), (self.palette.glyph(state), self._state_style(state)), (f" {state.label} ", dim)])
         parts.append([(f" {glyphs.missing} missing ", dim)])
         parts.append([(f" {glyphs.stale} stale ", dim)])
         return parts

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
 from tui.present.format import Align, Text, fit
-from tui.present.style import STATE_TOKENS, Palette, Token
+from tui.present.style import Palette, Token
 
 GUTTER = 2  # cells before the first column: the mark
 GAP = 1  # cells between columns
@@ -114,7 +115,7 @@ class RowPainter:
         segments = [Segment(" " * GUTTER, title)]
         for column, width in zip(layout.columns, layout.widths, strict=True):
             if sort and sort[0] == column.name:
-                segments.append(Segment(self._sorted_title(column, width, sort[1]) + " " * GAP, accent))
+                segments.append(Segment(self._sorted_title(column, width, sort[1]), accent))
             else:
                 segments.append(Segment(self._fit(column.title, width, column.align) + " " * GAP, title))
         return self._closed(segments, layout.total, title)
@@ -129,10 +130,11 @@ class RowPainter:
         return self._closed(_merged(runs), layout.total, styles[Token.TEXT])
 
     def _sorted_title(self, column: Column, width: int, descending: bool) -> str:
-        glyphs = self.palette.glyphs
-        arrow = glyphs.descending if descending else glyphs.ascending
-        words = fit(column.title, max(0, width - 1), "left", "").rstrip()
-        return fit(words + arrow, width, column.align)
+        """The title with the arrow right behind it, in the gap where the title needs the whole column."""
+        arrow = self.palette.glyphs.descending if descending else self.palette.glyphs.ascending
+        title = self._fit(column.title, width, column.align)
+        words = title.rstrip()
+        return words + arrow + " " * (width + GAP - cell_len(words) - 1)
 
     def _fit(self, text: str, width: int, align: Align) -> str:
         return fit(text, width, align, self.palette.glyphs.ellipsis)
@@ -147,7 +149,7 @@ def _styles(palette: Palette, look: Look) -> dict[Token, Style]:
     if look is Look.PLAIN:
         return {token: palette.style(token) for token in Token}
     row = palette.style(Token.CURSOR if look is Look.CURSOR else Token.CURSOR_BLUR)
-    kept = {*STATE_TOKENS.values(), Token.MARK, Token.MATCH}
+    kept = {Token.WARNING, Token.CRITICAL, Token.MARK, Token.MATCH}
     over = Style(color=None, bgcolor=row.bgcolor, reverse=row.reverse, underline=row.underline)
     # on the cursor's background only the colours that warn stay; the rest must be easy to read
     return {token: palette.style(token) + (over if token in kept else row) for token in Token}

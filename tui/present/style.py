@@ -92,17 +92,17 @@ class Glyphs:
     steps: str  # eight heights of a bar in one cell, lowest first
     shades: str  # ten levels where colours can't tell them apart
     rule: str
-    bar: str  # the filled part of a gauge
+    bar: str  # the filled part of a gauge: a whole cell, half a cell
     braille: bool  # braille dots may be drawn
 
 
 UNICODE = Glyphs(
     {State.OK: "●", State.UNKNOWN: "?", State.WARNING: "▲", State.CRITICAL: "✖"},
-    "░", "~", "·", "◆", "▲", "▼", "…", "■", "▀", "▁▂▃▄▅▆▇█", "·▁▂▃▄▅▆▇██", "─", "▪", True,
+    "░", "~", "·", "◆", "▲", "▼", "…", "■", "▀", "▁▂▃▄▅▆▇█", "·▁▂▃▄▅▆▇██", "─", "━╸", True,
 )  # fmt: skip
 ASCII = Glyphs(
     {State.OK: "o", State.UNKNOWN: "?", State.WARNING: "!", State.CRITICAL: "X"},
-    ".", "~", " ", "*", "^", "v", "~", "", "", "_.-:=+*#", "0123456789", "-", "|", False,
+    ".", "~", " ", "*", "^", "v", "~", "", "", "_.-:=+*#", "0123456789", "-", "=-", False,
 )  # fmt: skip
 
 
@@ -174,11 +174,11 @@ _DEFAULT: dict[Token, Style] = {
     Token.MARK: _ink(177, bold=True),
     Token.CURSOR: _ink(255, 24),
     Token.CURSOR_BLUR: _ink(None, 236),
-    Token.OK: _ink(71),
+    Token.OK: _ink(65),
     Token.UNKNOWN: _ink(244),
     Token.WARNING: _ink(214, bold=True),
     Token.CRITICAL: _ink(203, bold=True),
-    **_scale(LOAD, (236, 17, 18, 24, 25, 31, 38, 44, 80, 123)),
+    **_scale(LOAD, (236, 23, 24, 30, 31, 67, 37, 73, 80, 116)),
     **_scale(HEAT, (235, 53, 54, 90, 91, 127, 133, 169, 175, 218)),
 }
 
@@ -186,10 +186,10 @@ _DEFAULT: dict[Token, Style] = {
 _COLORBLIND: dict[Token, Style] = {
     **_DEFAULT,
     Token.OK: _ink(75),
-    Token.WARNING: _ink(220, bold=True),
-    Token.CRITICAL: _ink(208, bold=True, reverse=True),
-    **_scale(LOAD, (235, 17, 18, 19, 60, 67, 102, 143, 185, 229)),
-    **_scale(HEAT, (235, 17, 18, 19, 60, 67, 102, 143, 185, 229)),
+    Token.WARNING: _ink(221, bold=True),
+    Token.CRITICAL: _ink(202, bold=True),
+    **_scale(LOAD, (236, 17, 18, 24, 60, 66, 102, 144, 179, 186)),
+    **_scale(HEAT, (236, 17, 18, 24, 60, 66, 102, 144, 179, 186)),
 }
 
 _PLAIN = _ink()
@@ -204,7 +204,7 @@ _MONO: dict[Token, Style] = {
     Token.BAR: _ink(reverse=True),
     Token.ACCENT: _ink(bold=True),
     Token.MATCH: _ink(underline=True),
-    Token.MARK: _ink(bold=True, underline=True),
+    Token.MARK: _ink(bold=True),
     Token.CURSOR: _ink(reverse=True),
     Token.CURSOR_BLUR: _ink(underline=True),
     Token.WARNING: _ink(bold=True),

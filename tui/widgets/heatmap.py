@@ -96,7 +96,7 @@ class HeatMap(Widget, can_focus=True):
         return True
 
     def lines_wanted(self, limit: int, width: int = 0) -> int:
-        """Lines, legend included, that the roomiest density within `limit` lines takes at `width` (0: the width of now)."""
+        """Lines, legend included, of the roomiest density within `limit` lines at `width` (0: the width of now)."""
         if self._model is None:
             return min(limit, LEGEND_LINES)
         room = max(0, limit - LEGEND_LINES)
