@@ -1,8 +1,7 @@
 """What things look like: tokens, and the palettes that turn a token into a rich Style.
 
-Present functions say *what* a piece of text is (`Token`); a palette says how that looks in this terminal. Colours are
-those of the 256-colour table: they need fewer bytes on a thin link. A colour never stands alone: states have a glyph,
-load has a number, a bar or a digit beside it.
+Present functions say *what* a piece of text is (`Token`); a palette says how that looks in this terminal. A colour never
+stands alone: states have a glyph, load has a number, a bar or a digit beside it.
 
 Load colours (how busy) are kept apart from health colours (how well): full load is good, and never red.
 """
@@ -156,8 +155,9 @@ def _ink(colour: int | None = None, on: int | None = None, **attributes: bool) -
     )
 
 
-def _scale(tokens: Sequence[Token], colours: Sequence[int]) -> dict[Token, Style]:
-    return {token: _ink(colour) for token, colour in zip(tokens, colours, strict=True)}
+def _scale(tokens: Sequence[Token], colours: str) -> dict[Token, Style]:
+    """A style for each level. The 256-colour table has no even ramp; rich rounds these where a terminal needs it."""
+    return {token: Style(color=colour) for token, colour in zip(tokens, colours.split(), strict=True)}
 
 
 _DEFAULT: dict[Token, Style] = {
@@ -178,18 +178,21 @@ _DEFAULT: dict[Token, Style] = {
     Token.UNKNOWN: _ink(244),
     Token.WARNING: _ink(214, bold=True),
     Token.CRITICAL: _ink(203, bold=True),
-    **_scale(LOAD, (236, 23, 24, 30, 31, 67, 37, 73, 80, 116)),
-    **_scale(HEAT, (235, 53, 54, 90, 91, 127, 133, 169, 175, 218)),
+    **_scale(LOAD, "#262f38 #1d3d4c #164d61 #186278 #1f788e #2a8ea0 #40a4b0 #5cbbbd #79ccc9 #96dcd4"),
+    **_scale(HEAT, "#2a2833 #3a2c52 #4a3170 #603988 #77429c #9050aa #a762b7 #be78c2 #d594cf #ecb3dc"),
 }
 
-# blue and orange differ for every common kind of colour blindness; the scales differ in lightness alone
+# after the cividis map (doi:10.1371/journal.pone.0199239): lightness alone tells the levels apart
+_CIVIDIS = "#242b3a #18325e #203d6f #3c4d6e #58606f #757470 #928b70 #b1a465 #cdbd5d #e8d65a"
+
+# blue and orange differ for every common kind of colour blindness
 _COLORBLIND: dict[Token, Style] = {
     **_DEFAULT,
     Token.OK: _ink(75),
     Token.WARNING: _ink(221, bold=True),
     Token.CRITICAL: _ink(202, bold=True),
-    **_scale(LOAD, (236, 17, 18, 24, 60, 66, 102, 144, 179, 186)),
-    **_scale(HEAT, (236, 17, 18, 24, 60, 66, 102, 144, 179, 186)),
+    **_scale(LOAD, _CIVIDIS),
+    **_scale(HEAT, _CIVIDIS),
 }
 
 _PLAIN = _ink()
