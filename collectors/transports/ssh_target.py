@@ -64,6 +64,12 @@ class Target:
         address = self.host if self.port == DEFAULT_PORT else f"{self.host}:{self.port}"
         return self.alias if self.alias == address else f"{self.alias} ({address})"
 
+    @property
+    def way(self) -> str:
+        """For the doctor: who, where, and through whom."""
+        by = f" through {self.jump.way}" if self.jump else f" through `{self.proxy_key}`" if self.proxy_key else ""
+        return f"{self.user}@{self.host} port {self.port}{by}"
+
 
 def config_files(options: SshOptions) -> tuple[str, ...]:
     """As `ssh`: the user's and the system's, or, like `ssh -F`, only the one that is named."""

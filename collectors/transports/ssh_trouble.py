@@ -6,6 +6,7 @@ Pure. Imported only with asyncssh's users, so it may name asyncssh's errors.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -45,8 +46,8 @@ class Dropped(ConnectError):
 
 def words(error: BaseException) -> str:
     """An exception's own text on one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError) and error.errno and error.errno > 0:  # asyncio writes its own text into strerror
+        return os.strerror(error.errno)
     return " ".join((str(error) or type(error).__name__).split())
 
 

@@ -1,0 +1,142 @@
+"""What the doctor makes of what a node said: one check a function, pure.
+
+Must not do: connect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from collectors.conversation import Ending
+from watchfloor.frame import Frame
+from watchfloor.metrics import CATALOGUE
+from watchfloor.model import Missing, Scope
+from watchfloor.report import Hello, SamplerStatus
+
+WAY = ("name", "ssh", "host key", "authentication")
+NODE = ("python3", "probe", "driver", "permission", "clock")
+SKEW_SECONDS = 1.0  # beyond this, times of different nodes can't be compared by eye
+_SHOWN = 6  # names in one sentence
+
+# samplers of accelerators are named after their vendor
+VENDORS = frozenset(name for metric in CATALOGUE[Scope.ACCELERATOR].values() for name in metric.sources)
+VENDORS -= {"linux", "console", "probe"}
+
+
+class CheckState(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step: what was seen, and what to do next ("" where there is nothing to do)."""
+
+    name: str
+    state: CheckState
+    text: str
+    advice: str = ""
+
+
+def skipped(names: Sequence[str], why: str) -> list[Check]:
+    return [Check(name, CheckState.SKIPPED, why) for name in names]
+
+
+def of_python(hello: Hello | None, no_python: Ending | None, ending: Ending | None) -> Check:
+    """`no_python` is how the first program failed, `ending` how the last one did."""
+    if no_python is not None:
+        instead = "nvidia-smi is read instead" if ending is None else "and nvidia-smi doesn't run there either"
+        return Check(
+            "python3",
+            CheckState.WARNING if ending is None else CheckState.FAILED,
+            f"{no_python.text}: {instead}",
+            "install python3 (3.6 or newer), or put it on the PATH that `ssh HOST command` has",
+        )
+    if hello is None:
+        return Check("python3", CheckState.SKIPPED, "the probe ended before it said so")
+    return Check("python3", CheckState.OK, f"version {hello.python} on {hello.node}")
+
+
+def of_probe(samplers: Mapping[str, SamplerStatus], no_python: Ending | None) -> Check:
+    """Whether all that isn't a driver is read as well."""
+    if no_python is not None:
+        return Check("probe", CheckState.SKIPPED, "the nvidia-smi loop runs in its place: accelerators only")
+    bad = [
+        f"{name} {status.state}: {status.text}"
+        for name, status in samplers.items()
+        if status.state in ("failed", "hung") and name not in VENDORS
+    ]
+    if bad:
+        return Check("probe", CheckState.WARNING, "; ".join(bad), "what these samplers read is missing; the rest isn't")
+    working = [name for name, status in samplers.items() if status.state == "ok"]
+    return Check("probe", CheckState.OK, f"reads {', '.join(sorted(working))}")
+
+
+def of_driver(frame: Frame, samplers: Mapping[str, SamplerStatus]) -> Check:
+    """Whether a vendor's driver answers, and for which devices."""
+    vendors = {name: status for name, status in samplers.items() if name in VENDORS}
+    broken = [
+        f"{name} {status.state}: {status.text}"
+        for name, status in vendors.items()
+        if status.state in ("failed", "hung")
+    ]
+    if broken:
+        return Check(
+            "driver", CheckState.FAILED, "; ".join(broken), "see `dmesg` and the vendor's own tool on the node"
+        )
+    rows = frame.rows_of(Scope.ACCELERATOR, 0)
+    if rows.size:
+        return Check("driver", CheckState.OK, _devices(frame, rows))
+    said = "; ".join(status.text for status in vendors.values() if status.text) or "nothing that looks for one"
+    return Check(
+        "driver",
+        CheckState.WARNING,
+        f"no accelerator driver found: {said}",
+        "on a node with accelerators, see whether the driver is loaded (`lsmod`) and its library installed",
+    )
+
+
+def _devices(frame: Frame, rows: np.ndarray) -> str:
+    view = frame.accelerators
+    models = [view.text(int(row), "model") or view.text(int(row), "vendor") or "accelerator" for row in rows]
+    counted = ", ".join(f"{models.count(model)} × {model}" for model in dict.fromkeys(models))
+    versions = dict.fromkeys(view.text(int(row), "driver") for row in rows)
+    driver = ", ".join(version for version in versions if version)
+    return f"{counted}, driver {driver}" if driver else counted
+
+
+def of_permission(frame: Frame) -> Check:
+    """Whether the user of the probe may read all that there is."""
+    refused = [
+        f"{scope.value}.{name}"
+        for scope in Scope
+        for name in CATALOGUE[scope]
+        if (frame.view(scope).reasons(name) == Missing.NOT_PERMITTED).any()
+    ]
+    if not refused:
+        return Check("permission", CheckState.OK, "everything that is there may be read")
+    more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
+    notes = frame.detail[0].notes
+    why = next((notes[name] for name in refused if notes.get(name)), "")
+    return Check(
+        "permission",
+        CheckState.WARNING,
+        f"may not be read by this user: {', '.join(refused[:_SHOWN])}{more}" + (f" ({why})" if why else ""),
+        "let this user read them on the node, or live without them: they are shown as not permitted",
+    )
+
+
+def of_clock(frame: Frame) -> Check:
+    skew, trip = frame.nodes.cell(0, "skew").value, frame.nodes.cell(0, "round_trip").value
+    if not isinstance(skew, float) or not isinstance(trip, float):
+        return Check("clock", CheckState.SKIPPED, "not measured")
+    text = f"{skew:+.3f} s against this machine (round trip {trip * 1000:.0f} ms)"
+    if abs(skew) > SKEW_SECONDS + trip:
+        return Check("clock", CheckState.WARNING, text, "see `chronyc tracking` or `timedatectl` on both machines")
+    return Check("clock", CheckState.OK, text)
