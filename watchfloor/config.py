@@ -20,6 +20,7 @@ from watchfloor.units import nearest, quantity
 
 LARGEST_FILE_BYTES = 16 * 2**20
 DEEPEST = 40
+_PLAIN_TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
 _LOOKS_LIKE_NUMBER = re.compile(r"[-+]?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?")
 
 _Read = TypeVar("_Read")
@@ -95,14 +96,14 @@ class Item:
 
     def whole(self, lowest: int, highest: int) -> int:
         text = self.text_of("whole number")
-        if not text.isdecimal() or not lowest <= int(text) <= highest:
+        if self.plain != "int" or not text.isdecimal() or not lowest <= int(text) <= highest:
             self.fail(f"{self.named}: {text!r} is not a whole number from {lowest} to {highest}")
         return int(text)
 
     def flag(self) -> bool:
         text = self.text_of("flag")
-        if text not in ("true", "false"):
-            self.fail(f"{self.named}: {text!r} is neither true nor false")
+        if self.plain != "bool" or text not in ("true", "false"):
+            self.fail(f"{self.named}: {text!r} is neither true nor false", "without quotes")
         return text == "true"
 
     def quantity(self, unit: Unit) -> float:
@@ -170,8 +171,11 @@ def parse(text: str, file: str) -> Item:
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         problem = error.problem or error.context or "not YAML"
         raise ConfigError(problem, file=file, line=line, column=column) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"not YAML: {error}", file=file) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"not YAML: {error.reason}", file=file, line=line) from error
+    except RecursionError as error:
+        raise ConfigError("too deeply nested", file=file) from error
     finally:
         loader.dispose()
 
@@ -190,7 +194,7 @@ class _Reader:
         if id(node) in self._seen or depth > DEEPEST:
             make("").fail(*(("too deeply nested",) if depth > DEEPEST else ("an alias (*name)", "write it out")))
         self._seen.add(id(node))
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in _PLAIN_TAGS:
             make("").fail(f"a tag ({node.tag})", "leave it out")
         if node.id == "mapping":
             return make(dict(self._entries(node, path, depth)))

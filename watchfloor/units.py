@@ -63,7 +63,7 @@ UNITS: Mapping[str, tuple[Unit, float]] = {
     "G": (Unit.NONE, 1e9),
 }
 
-_QUANTITY = re.compile(r"\s*(-?\d+(?:\.\d+)?|-?\.\d+)\s*(\S*)\s*")
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(\S*)\s*")
 
 
 def quantity(text: str, unit: Unit) -> float:
