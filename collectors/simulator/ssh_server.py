@@ -85,6 +85,15 @@ def serve(start: Start) -> None:
             shutil.rmtree(settings["folder"], ignore_errors=True)
 
 
+_kept: set[asyncio.Task[Any]] = set()
+
+
+def keep(task: asyncio.Task[Any]) -> None:
+    """Let a task run for as long as the server does; its failure ends the server."""
+    _kept.add(task)
+    task.add_done_callback(lambda done: os._exit(1) if not done.cancelled() and done.exception() else None)
+
+
 async def _until_orphaned(start: Start, settings: Settings) -> None:
     loop, orphaned = asyncio.get_running_loop(), asyncio.Event()
     os.set_blocking(0, False)

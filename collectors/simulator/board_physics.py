@@ -1,0 +1,114 @@
+"""How a board's load becomes power, heat, clocks and traffic, second by second. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from collectors.simulator.faults import Faults
+from collectors.simulator.floor import NodePlan
+from collectors.simulator.hardware import Board
+from collectors.simulator.work import Doing, Job, noise
+
+_HEATS_IN_SECONDS = 22.0
+_CONTEXT_WATTS = 0.05  # share of the limit that an open context costs while nothing runs
+_IDLE_CLOCK = 345
+IDLE, POWER_CAP, SLOWDOWN, SOFT_THERMAL, HARD_THERMAL, BRAKE = 0x1, 0x4, 0x8, 0x20, 0x40, 0x80
+
+
+@dataclass(slots=True)
+class BoardState:
+    """One board. Energy in J, traffic in bytes; those and the errors only grow, until the node starts anew."""
+
+    temp: float
+    power: float = 0.0
+    util: float = 0.0
+    mem_util: float = 0.0
+    clock_sm: float = _IDLE_CLOCK
+    throttle: int = IDLE
+    memory_used: float = 0.0
+    thermal_cap: float = 1.0  # share of the clock that its own temperature leaves it
+    job: Job | None = None
+    energy: float = 0.0
+    pcie_rx: float = 0.0
+    pcie_tx: float = 0.0
+    nvlink_bytes: float = 0.0  # in and out alike, of all links
+    pcie_rx_rate: float = 0.0  # B/s
+    pcie_tx_rate: float = 0.0
+    nvlink_rate: float = 0.0
+    ecc_corrected: float = 0.0
+    link_errors: dict[int, float] = field(default_factory=dict)
+    link_silence: dict[int, float] = field(default_factory=dict)  # bytes that a link missed while it was down
+
+
+def step_board(state: BoardState, plan: NodePlan, index: int, doing: Doing, faults: Faults, t: float) -> None:
+    """One second under `doing`, with what is wrong."""
+    board = plan.shape.board
+    assert board is not None
+    brake = faults.clock_caps.get(index, 1.0)
+    clock = min(brake, state.thermal_cap)
+    _load(state, board, doing, clock)
+    _heat(state, board, plan.inlet + 0.5 * index, faults.cooling.get(index, 1.0))
+    state.throttle = _throttle(state, board, doing, brake)
+    down = [link for at, link in faults.links_down if at == index]
+    _traffic(state, board, doing, down)
+    _errors(state, plan.index, index, faults, t)
+
+
+def _load(state: BoardState, board: Board, doing: Doing, clock: float) -> None:
+    context = state.job is not None
+    span = board.power_limit - board.idle_watts
+    draw = doing.draw * clock**1.8 + (_CONTEXT_WATTS if context else 0.0)
+    state.power = min(board.power_limit * 1.01, board.idle_watts + span * draw)
+    state.util = 100 * doing.busy
+    state.mem_util = 62 * doing.draw * (doing.busy > 0)
+    state.clock_sm = 15 * round(board.clock_sm * clock / 15) if context else _IDLE_CLOCK
+    free = board.memory_bytes - board.reserved_bytes
+    state.memory_used = free * state.job.kind.memory * doing.memory if state.job else 0.0
+    state.energy += state.power
+
+
+def _heat(state: BoardState, board: Board, inlet: float, worse: float) -> None:
+    target = inlet + 3 + state.power * board.degrees_per_watt * worse
+    state.temp += (target - state.temp) * (1 - math.exp(-1 / _HEATS_IN_SECONDS))
+    margin = board.slowdown_at - state.temp
+    if margin < 2:
+        state.thermal_cap = max(0.3, state.thermal_cap - 0.012)
+    elif margin > 4:
+        state.thermal_cap = min(1.0, state.thermal_cap + 0.01)
+
+
+def _throttle(state: BoardState, board: Board, doing: Doing, brake: float) -> int:
+    if state.job is None or doing.busy == 0:
+        return IDLE
+    bits = 0
+    if state.power > 0.97 * board.power_limit:
+        bits |= POWER_CAP
+    if state.thermal_cap < 1:
+        bits |= SOFT_THERMAL
+    if board.slowdown_at - state.temp < 1:
+        bits |= HARD_THERMAL | SLOWDOWN
+    if brake < 1:
+        bits |= BRAKE | SLOWDOWN
+    return bits
+
+
+def _traffic(state: BoardState, board: Board, doing: Doing, down: list[int]) -> None:
+    slot_speed = {4: 1.97e9, 5: 3.94e9, 6: 7.56e9}[board.pcie_gen] * 16
+    state.pcie_rx_rate = slot_speed * (0.0002 + 0.03 * doing.draw + 0.22 * doing.reading * (doing.memory > 0))
+    state.pcie_tx_rate = slot_speed * (0.0001 + 0.02 * doing.draw + 0.15 * doing.writing)
+    state.nvlink_rate = board.nvlinks * board.nvlink_speed * doing.fabric
+    state.pcie_rx += state.pcie_rx_rate
+    state.pcie_tx += state.pcie_tx_rate
+    state.nvlink_bytes += state.nvlink_rate
+    for link in down:
+        state.link_silence[link] = state.link_silence.get(link, 0.0) + state.nvlink_rate / board.nvlinks
+
+
+def _errors(state: BoardState, node: int, index: int, faults: Faults, t: float) -> None:
+    weak = noise(node, index, 77)  # a few boards correct an error every few minutes, the rest none
+    if weak > 0.93 and noise(node, index, int(t)) < 0.008:
+        state.ecc_corrected += 1
+    for (board, link), rate in faults.link_errors.items():
+        if board == index:
+            state.link_errors[link] = state.link_errors.get(link, 0.0) + rate

@@ -1,0 +1,311 @@
+"""/proc and /sys of a simulated node, as text, made when it is read. Pure: of (machine, path)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from collectors.simulator.machine import Machine
+from collectors.simulator.work import USERS, Job, noise
+
+KIB = 1024
+GIB = 2**30
+_HERTZ = 100
+_SECTOR = 512
+_MOUNTS = (("/dev/md0", "/", "ext4", 1.8e12, 0.31), ("/dev/md1", "/raid", "xfs", 30.7e12, 0.62))
+_DISKS = ("nvme0n1", "nvme1n1", "nvme2n1", "nvme3n1")
+_PORT_TYPES = {200: "HDR", 400: "NDR"}
+_DAEMONS = (("systemd", 1, "/init.scope"), ("slurmd", 2214, "/system.slice/slurmd.service"),
+            ("nvidia-persistenced", 2302, "/system.slice/nvidia-persistenced.service"),
+            ("sshd", 1877, "/system.slice/ssh.service"))  # fmt: skip
+_DAEMON_USER = 0
+
+
+def missing(path: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+
+class Files:
+    """Files of one machine. The caller brings the machine to the present first."""
+
+    def __init__(self, machine: Machine, began_at: float) -> None:
+        self._machine = machine
+        self._began_at = began_at  # time 0 of the demo on this node's wall clock
+        self._shape = machine.plan.shape
+
+    def read(self, path: str) -> str:
+        """Raises FileNotFoundError."""
+        make = self._made.get(path)
+        if make is not None:
+            return make()
+        parts = path.split("/")
+        if path.startswith("/proc/") and len(parts) == 4 and parts[2].isdigit():
+            return self._process_file(int(parts[2]), parts[3])
+        raise missing(path)
+
+    def exists(self, path: str) -> bool:
+        if path.startswith("/proc/") and path[6:].isdigit():
+            return int(path[6:]) in self.processes()
+        return path in self._made or path in self._folders
+
+    def listdir(self, path: str) -> list[str]:
+        """Raises FileNotFoundError."""
+        if path.rstrip("/") == "/proc":
+            return [str(pid) for pid in self.processes()] + sorted(self._folders["/proc"])
+        try:
+            return sorted(self._folders[path.rstrip("/")])
+        except KeyError:
+            raise missing(path) from None
+
+    def statvfs(self, path: str) -> os.statvfs_result:
+        for _, mount, _, size, used in _MOUNTS:
+            if mount == path:
+                blocks = int(size / 4096)
+                free = int(blocks * (1 - used))
+                return os.statvfs_result((4096, 4096, blocks, free, free, 10**8, 9 * 10**7, 9 * 10**7, 0, 255))
+        raise missing(path)
+
+    # -- processes
+
+    def processes(self) -> dict[int, tuple[Job, int] | str]:
+        """Pid -> (job, board), or the name of a daemon."""
+        found: dict[int, tuple[Job, int] | str] = {pid: name for name, pid, _ in _DAEMONS}
+        for index, board in enumerate(self._machine.boards):
+            if board.job is not None:
+                found[board.job.pid(self._machine.plan.index, index)] = (board.job, index)
+        return found
+
+    def owner(self, path: str) -> int:
+        """Raises FileNotFoundError."""
+        pid = path.removeprefix("/proc/").split("/")[0]
+        who = self.processes().get(int(pid) if pid.isdigit() else -1)
+        if who is None:
+            raise missing(path)
+        return _DAEMON_USER if isinstance(who, str) else USERS[who[0].user]
+
+    def _process_file(self, pid: int, name: str) -> str:
+        who = self.processes().get(pid)
+        make = _PROCESS_FILES.get(name)
+        if who is None or make is None:
+            raise missing(f"/proc/{pid}/{name}")
+        return make(self._machine, pid, who)
+
+    # -- the tree
+
+    @cached_property
+    def _made(self) -> Mapping[str, Callable[[], str]]:
+        """Path -> what makes its text."""
+        made: dict[str, Callable[[], str]] = {
+            "/proc/sys/kernel/random/boot_id": self._boot_id,
+            "/proc/stat": self._stat,
+            "/proc/loadavg": self._loadavg,
+            "/proc/meminfo": self._meminfo,
+            "/proc/uptime": self._uptime,
+            "/proc/diskstats": self._diskstats,
+            "/proc/net/dev": self._net_dev,
+            "/proc/cpuinfo": lambda: f"processor\t: 0\nmodel name\t: {self._shape.cpu_model}\n",
+            "/proc/self/mounts": _mounts,
+            "/proc/mounts": _mounts,
+            "/proc/filesystems": lambda: "nodev\tsysfs\nnodev\tproc\nnodev\ttmpfs\n\text4\n\txfs\n",
+            "/etc/os-release": lambda: 'NAME="Ubuntu"\nPRETTY_NAME="Ubuntu 24.04.2 LTS"\nID=ubuntu\n',
+            "/proc/pressure/cpu": lambda: _pressure(0.2),
+            "/proc/pressure/memory": lambda: _pressure(0.0),
+            "/proc/pressure/io": lambda: _pressure(100 * self._machine.host.wait_share),
+            "/dev/kmsg": self._kernel_log,
+        }
+        for disk in _DISKS:
+            made[f"/sys/block/{disk}/size"] = lambda: "15002931888\n"
+        self._add_network(made)
+        self._add_ports(made)
+        return made
+
+    @cached_property
+    def _folders(self) -> Mapping[str, set[str]]:
+        """Folder -> names in it."""
+        folders: dict[str, set[str]] = {}
+        for path in self._made:
+            folder = path
+            while folder:
+                folder, _, name = folder.rpartition("/")
+                folders.setdefault(folder, set()).add(name)
+        return folders
+
+    def _add_network(self, made: dict[str, Callable[[], str]]) -> None:
+        for name, gigabits in self._shape.ethernet:
+            root = f"/sys/class/net/{name}"
+            texts = {"type": "1", "operstate": "up", "carrier": "1", "speed": str(gigabits * 1000), "mtu": "9000",
+                     "device/vendor": "0x15b3", "ifindex": "2", "iflink": "2"}  # fmt: skip
+            for file, text in texts.items():
+                made[f"{root}/{file}"] = _constant(text)
+
+    def _add_ports(self, made: dict[str, Callable[[], str]]) -> None:
+        shape = self._shape
+        for port in range(shape.ib_ports + shape.roce_ports):
+            root = f"/sys/class/infiniband/mlx5_{port}/ports/1"
+            layer = "InfiniBand" if shape.ib_ports else "Ethernet"
+            made[f"{root}/link_layer"] = _constant(layer)
+            made[f"{root}/rate"] = _constant(f"{shape.ib_speed} Gb/sec (4X {_PORT_TYPES[shape.ib_speed]})")
+            made[f"{root}/state"] = self._port_text(port, "1: DOWN", "4: ACTIVE")
+            made[f"{root}/phys_state"] = self._port_text(port, "2: Polling", "5: LinkUp")
+            for name, counter in self._port_counters(port).items():
+                made[f"{root}/counters/{name}"] = counter
+
+    def _port_text(self, port: int, down: str, up: str) -> Callable[[], str]:
+        return lambda: f"{down if port in self._machine.faults.ports_down else up}\n"
+
+    def _port_counters(self, port: int) -> dict[str, Callable[[], str]]:
+        def counted(name: str, share: float) -> Callable[[], str]:
+            return lambda: f"{int(getattr(self._machine.counters, name)[port] * share)}\n"
+
+        def data() -> str:
+            counters = self._machine.counters
+            return f"{int(self._machine.grown(counters.port_bytes[port], counters.port_rates[port]) / 4)}\n"
+
+        return {
+            "port_rcv_data": data,
+            "port_xmit_data": data,
+            "symbol_error": counted("port_symbol_errors", 1.0),
+            "link_downed": counted("port_downs", 1.0),
+            "link_error_recovery": counted("port_downs", 1.0),
+            "port_rcv_errors": counted("port_symbol_errors", 0.05),
+            "port_xmit_discards": counted("port_downs", 12.0),
+        }
+
+    # -- texts
+
+    def _boot_id(self) -> str:
+        name = f"{self._machine.plan.name}.boot{self._machine.boots}.watchfloor"
+        return f"{uuid.uuid5(uuid.NAMESPACE_DNS, name)}\n"
+
+    def _uptime(self) -> str:
+        up = self._machine.time - self._machine.booted_at
+        return f"{up:.2f} {up * self._shape.cpus * 0.8:.2f}\n"
+
+    def _stat(self) -> str:
+        counters, cpus = self._machine.counters, self._shape.cpus
+        busy, wait = counters.cpu_busy_seconds * _HERTZ, counters.cpu_wait_seconds * _HERTZ
+        idle = counters.seconds * cpus * _HERTZ - busy - wait
+        part = [int(part) for part in (busy * 0.8, 0, busy * 0.2, idle, wait, 0, 0, 0)]
+        each = " ".join(str(value // cpus) for value in part)
+        lines = [f"cpu  {' '.join(map(str, part))} 0 0", *(f"cpu{number} {each} 0 0" for number in range(cpus))]
+        lines += ["ctxt 1", f"btime {int(self._began_at + self._machine.booted_at)}", "processes 1", "procs_running 1"]
+        return "\n".join([*lines, f"procs_blocked {self._machine.host.blocked}\n"])
+
+    def _loadavg(self) -> str:
+        one, five, fifteen = self._machine.host.load
+        return f"{one:.2f} {five:.2f} {fifteen:.2f} 3/2811 48123\n"
+
+    def _meminfo(self) -> str:
+        total = self._shape.memory_bytes
+        available = max(GIB, total - int(self._machine.host.memory_used))
+        rows = {"MemTotal": total, "MemFree": available // 2, "MemAvailable": available, "SwapTotal": 8 * GIB,
+                "SwapFree": 8 * GIB}  # fmt: skip
+        return "".join(f"{name}:  {value // KIB} kB\n" for name, value in rows.items())
+
+    def _diskstats(self) -> str:
+        counters, lines = self._machine.counters, []
+        for number, disk in enumerate(_DISKS):
+            read, written = (int(done / len(_DISKS) / _SECTOR) for done in (counters.disk_read, counters.disk_write))
+            busy = int((read + written) * _SECTOR / 5e9 * 1000)
+            lines.append(f" 259 {number} {disk} {read // 256} 0 {read} 0 {written // 256} 0 {written} 0 0 {busy} 0")
+        return "\n".join(lines) + "\n"
+
+    def _net_dev(self) -> str:
+        counters, lines = self._machine.counters, ["Inter-|   Receive  | Transmit", " face |bytes packets …"]
+        names = [name for name, _ in self._shape.ethernet]
+        for name in names:
+            share = 1.0 if name == names[-1] else 0.02  # storage goes over the last, fast one
+            rx, tx = int(counters.net_rx * share), int(counters.net_tx * share)
+            lines.append(f"{name}: {rx} {rx // 1400} 0 0 0 0 0 0 {tx} {tx // 1400} 0 0 0 0 0 0")
+        return "\n".join(lines) + "\n"
+
+    def _kernel_log(self) -> str:
+        machine = self._machine
+        lines = [
+            f"4,{1000 + index},{int(1e6 * (machine.time - machine.booted_at))},-;NVRM: Xid (PCI:0000:"
+            f"{0x18 + 0x11 * index:02x}:00): {xid}, pid='<unknown>', name=<unknown>, {text}\n"
+            for (index, xid), text in zip(machine.faults.xid.items(), machine.faults.log, strict=True)
+        ]
+        return "".join(lines)
+
+
+def _constant(text: str) -> Callable[[], str]:
+    return lambda: f"{text}\n"
+
+
+def _mounts() -> str:
+    return "".join(f"{device} {mount} {kind} rw,relatime 0 0\n" for device, mount, kind, _, _ in _MOUNTS)
+
+
+def _pressure(percent: float) -> str:
+    line = f"avg10={percent:.2f} avg60={percent:.2f} avg300={percent:.2f} total=1\n"
+    return f"some {line}full {line}"
+
+
+# -- files of one process
+
+
+def _command(who: tuple[Job, int] | str) -> str:
+    return f"/usr/sbin/{who}" if isinstance(who, str) else who[0].kind.command
+
+
+def _cmdline(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
+    return _command(who).replace(" ", "\0") + "\0"
+
+
+def _cgroup(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
+    if isinstance(who, str):
+        return f"0::{next(group for name, _, group in _DAEMONS if name == who)}\n"
+    return f"0::{who[0].cgroup}\n"
+
+
+def _stat(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
+    """Fields of proc(5): state is 3, utime 14, stime 15, start 22 (ticks since boot), vsize 23, rss 24 (pages)."""
+    started = 0.0 if isinstance(who, str) else max(0.0, who[0].started - machine.booted_at)
+    age = machine.time - machine.booted_at - started
+    share = 0.01 if isinstance(who, str) else 1.0 + 0.1 * noise(pid, int(machine.time))
+    resident = (60 * 2**20 if isinstance(who, str) else 30 * GIB) // 4096
+    state = "D" if not isinstance(who, str) and machine.faults.driver_hung else "S"
+    fields = ["0"] * 52
+    fields[0], fields[1], fields[2], fields[3] = str(pid), f"({_name(who)})", state, "1"
+    fields[13], fields[14] = str(int(age * share * _HERTZ)), str(int(age * share * 5))
+    fields[19], fields[21], fields[22], fields[23] = (
+        "12",
+        str(int(started * _HERTZ)),
+        str(resident * 8192),
+        str(resident),
+    )
+    return " ".join(fields) + "\n"
+
+
+def _name(who: tuple[Job, int] | str) -> str:
+    return _command(who).split()[0].rpartition("/")[2][:15]
+
+
+def _status(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
+    uid = _DAEMON_USER if isinstance(who, str) else USERS[who[0].user]
+    resident = (60 * 2**20 if isinstance(who, str) else 30 * GIB) // KIB
+    uids = "\t".join([str(uid)] * 4)
+    return f"Name:\t{_name(who)}\nState:\tS (sleeping)\nPid:\t{pid}\nUid:\t{uids}\nVmRSS:\t{resident} kB\n"
+
+
+def _statm(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
+    resident = (60 * 2**20 if isinstance(who, str) else 30 * GIB) // 4096
+    return f"{resident * 2} {resident} 1000 10 0 {resident} 0\n"
+
+
+def _comm(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
+    return f"{_name(who)}\n"
+
+
+_PROCESS_FILES = {
+    "cmdline": _cmdline,
+    "cgroup": _cgroup,
+    "stat": _stat,
+    "status": _status,
+    "statm": _statm,
+    "comm": _comm,
+}

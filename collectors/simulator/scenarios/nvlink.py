@@ -1,0 +1,43 @@
+"""NVLink down: errors grow on one link of a board until it goes down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from collectors.simulator.faults import Faults, Floor, Incident, Scenario
+from collectors.simulator.floor import NodePlan
+
+_BOARD, _LINK, _DOWN = 5, 7, 12.0
+
+
+@dataclass(frozen=True)
+class LinkDown(Incident):
+    def strike(self, since: float, faults: Faults) -> None:
+        if since < _DOWN:
+            faults.link_errors[_BOARD, _LINK] = 40.0 * since
+        else:
+            faults.links_down.add((_BOARD, _LINK))
+
+    def pace(self, since: float) -> float:
+        return 1.0 if since < _DOWN else 0.9
+
+    def story(self) -> list[tuple[float, str]]:
+        link = f"{self.node.name}: NVLink {_LINK} of board {_BOARD}"
+        return [(0, f"{link} counts errors"), (_DOWN, f"{link} goes down"), (self.lasts, f"{link} is back")]
+
+
+def _suits(plan: NodePlan) -> bool:
+    return plan.shape.boards > _BOARD and plan.shape.board is not None and plan.shape.board.nvlinks > _LINK
+
+
+def _place(floor: Floor) -> list[Incident]:
+    node = floor.pick(_suits)
+    return [LinkDown(node, first=9, lasts=200)] if node else []
+
+
+SCENARIO = Scenario(
+    "nvlink",
+    "an NVLink counts errors, then goes down",
+    "NVLINKS one below NVLMAX on one board; on the node's page the link's CRC and REPLAY counts, then down",
+    _place,
+)

@@ -1,0 +1,124 @@
+"""The world that the probe sees on a simulated node: collectors.probe.world.World with other things behind it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from collectors.probe.world import World
+from collectors.simulator import nvml
+from collectors.simulator.faults import scenarios
+from collectors.simulator.files import Files, missing
+from collectors.simulator.floor import plan_floor
+from collectors.simulator.machine import Machine
+from collectors.simulator.work import USERS
+
+_FRESH_SECONDS = 0.02  # within one sample the machine stands still
+_KERNELS = {"x86_64": "6.8.0-52-generic", "aarch64": "6.8.0-1021-nvidia-64k"}
+_OWN_TASKS = ("/proc/self/task/", "/proc/thread-self")
+
+
+class SimulatedWorld(World):
+    """One node of a demo. `elapsed()` gives the seconds since the demo began, `began_at` that instant's wall clock."""
+
+    def __init__(self, machine: Machine, elapsed: Callable[[], float], began_at: float) -> None:
+        super().__init__()
+        self._machine = machine
+        self._elapsed = elapsed
+        self._lock = threading.Lock()
+        self._files = Files(machine, began_at + machine.plan.skew)
+        self._driver = nvml.Driver(self._present, self.sleep)
+        self._library = nvml.library(self._driver)
+
+    def _present(self) -> Machine:
+        with self._lock:
+            t = self._elapsed()
+            if not 0 <= t - self._machine.time < _FRESH_SECONDS:
+                self._machine.at(t)
+        return self._machine
+
+    # -- files
+
+    def read(self, path: str, keep: bool = False) -> str:
+        if path.startswith(_OWN_TASKS):
+            return self._own_task(path)
+        self._present()
+        return self._files.read(path)
+
+    def _own_task(self, path: str) -> str:
+        """The true state of the probe's own thread, or D where it hangs in the simulated driver."""
+        text = super().read(path)
+        thread = path.split("/")[-2]
+        if not thread.isdigit() or int(thread) not in self._driver.blocked:
+            return text
+        head, _, tail = text.rpartition(")")
+        return f"{head}) D {tail.split(' ', 2)[2]}"
+
+    def first_page(self, path: str) -> str:
+        return self.read(path)[:4096]
+
+    def listdir(self, path: str) -> list[str]:
+        self._present()
+        return self._files.listdir(path)
+
+    def readlink(self, path: str) -> str:
+        if path.startswith(_OWN_TASKS):
+            return super().readlink(path)
+        raise missing(path)
+
+    def exists(self, path: str) -> bool:
+        self._present()
+        return self._files.exists(path)
+
+    def owner(self, path: str) -> int:
+        self._present()
+        return self._files.owner(path)
+
+    def statvfs(self, path: str) -> os.statvfs_result:
+        return self._files.statvfs(path)
+
+    # -- time
+
+    def now(self) -> float:
+        return time.time() + self._machine.plan.skew
+
+    # -- names
+
+    def hostname(self) -> str:
+        return self._machine.plan.name
+
+    def uname(self) -> os.uname_result:
+        machine = self._machine.plan.shape.machine
+        return os.uname_result(("Linux", self.hostname(), _KERNELS[machine], "#53-Ubuntu SMP", machine))
+
+    def user_of(self, uid: int) -> str:
+        names = {number: name for name, number in USERS.items()}
+        return names.get(uid, "root" if uid == 0 else str(uid))
+
+    def user(self) -> str:
+        return "ops"
+
+    def cpus(self) -> int:
+        return self._machine.plan.shape.cpus
+
+    # -- libraries
+
+    def nvml(self) -> Any:
+        return self._library
+
+    def psutil(self) -> Any:
+        raise ImportError("a simulated node has no psutil")
+
+
+def machine_of(nodes: int, scenario: str, seed: int, node: int) -> Machine:
+    """The machine of one node of a demo, from nothing but the demo's parameters."""
+    floor = plan_floor(nodes, seed)
+    return Machine(floor, floor.nodes[node], scenarios()[scenario].place(floor))
+
+
+def simulated_world(nodes: int, scenario: str, seed: int, node: int, began_at: float) -> SimulatedWorld:
+    """The world of one node now, where the demo began at `began_at` (seconds since the epoch)."""
+    return SimulatedWorld(machine_of(nodes, scenario, seed, node), lambda: time.time() - began_at, began_at)
