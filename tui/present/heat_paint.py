@@ -37,7 +37,7 @@ CURSOR: Final = 0x80
 _BLACK = Color.from_ansi(16)
 _WHITE = Color.from_ansi(231)
 _BLUR = Color.from_ansi(248)  # the cursor while another widget has the focus
-_GREY = Color.from_ansi(240)  # half a cell without a value; no scale has greys of this brightness
+_GREY = Color.from_ansi(240)  # under the cursor's neighbour: half a cell without a value
 _DARK = Color.from_ansi(234)  # half a cell that a filter leaves out
 _LIGHT_LEVEL = 6  # from here on a level's colour is so light that the text on it is black
 
@@ -157,7 +157,19 @@ class HeatPainter:
             return self._flagged(state, upper, lower, focused)
         if upper & ~CURSOR == lower & ~CURSOR and not self._has_colour(upper):
             return self._single(upper | (lower & CURSOR), focused)
+        if not (upper | lower) & CURSOR and self._is_absent(upper) != self._is_absent(lower):
+            return self._hatched(upper, lower)
         return half, Style(color=self._colour(upper, focused), bgcolor=self._colour(lower, focused))
+
+    def _hatched(self, upper: int, lower: int) -> tuple[str, Style]:
+        """One of two tiles has no value: its glyph on the colour of the other, for no colour means "no value"."""
+        absent, other = (upper, lower) if self._is_absent(upper) else (lower, upper)
+        ink = _BLACK if other & _LEVEL >= _LIGHT_LEVEL and self._has_colour(other) else _WHITE
+        return self._ramp[absent & _LEVEL][0], Style(color=ink, bgcolor=self._colour(other, focused=False))
+
+    @staticmethod
+    def _is_absent(code: int) -> bool:
+        return code & _DIMMED == 0 and code & _LEVEL in (_MISSING, _STALE)
 
     def _flagged(self, state: State, upper: int, lower: int, focused: bool) -> tuple[str, Style]:
         """A state's glyph takes the whole cell; the colour behind it is that of the other tile."""

@@ -1,6 +1,6 @@
 """What things look like: tokens, and the palettes that turn a token into a rich Style.
 
-Present functions say *what* a piece of text is (`Token`); a palette says how that looks in this terminal. A colour never
+Present functions say *what* a piece of text is (`Token`); a palette says how it looks in this terminal. A colour never
 stands alone: states have a glyph, load has a number, a bar or a digit beside it.
 
 Load colours (how busy) are kept apart from health colours (how well): full load is good, and never red.
