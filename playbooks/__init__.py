@@ -1,0 +1,1 @@
+"""What is done when: playbooks, planners, policies and catalogues. Empty until the harness can run them."""

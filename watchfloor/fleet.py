@@ -55,6 +55,8 @@ class Fleet:
             self._put_node_text(node, name, text)
         if spec.power_budget_watts is not None:
             columns.put_one(node, "power_budget", spec.power_budget_watts)
+        else:
+            columns.missing[node, COLUMNS[Scope.NODE]["power_budget"]] = Missing.UNSUPPORTED
         self.status(node, NodeStatus())
 
     def _put_node_text(self, node: int, name: str, text: str) -> None:

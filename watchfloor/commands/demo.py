@@ -16,8 +16,8 @@ from watchfloor.commands import output
 from watchfloor.commands.snapshot import show
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
+from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
-from watchfloor.inventory import fleet_text
 from watchfloor.model import NodeSpec
 from watchfloor.snapshot.selection import failed_nodes, select
 
@@ -63,7 +63,7 @@ def _check(nodes: int, scenario: str, seconds: float | None, headless: bool, jso
 def _write(path: Path, text: str) -> None:
     """Raises ConfigError where the file can't be written. It names private keys, so it is for its owner alone."""
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise ConfigError(f"can't write it: {error.strerror}", "another path", file=str(path)) from error

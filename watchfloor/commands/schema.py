@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from watchfloor.commands.output import write
-from watchfloor.inventory import schema_text
+from watchfloor.schemas import schema_text
 
 
 def schema(

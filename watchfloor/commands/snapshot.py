@@ -40,7 +40,10 @@ def snapshot(
     if not timeout > 0:
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
     condition = query.parse(where) if where else None
-    frame = collected(source.specs(hosts), timeout)
+    specs = source.specs(hosts)
+    frame = collected(specs, timeout)
+    if frame.accelerators.count == 0 and all(spec.local for spec in specs):
+        output.remark("no accelerators on this machine; `watchfloor demo` shows a simulated fleet")
     show(select(frame, condition), "json" if json else "prometheus" if prometheus else "table", _names(columns))
     return code_of(frame)
 

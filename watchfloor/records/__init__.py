@@ -1,0 +1,1 @@
+"""The room of the ledger, sessions and lineage; empty until something acts that must be on record."""

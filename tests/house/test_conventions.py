@@ -1,0 +1,115 @@
+"""House rules as tests. A failure names the files and the rule."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house.sources import ROOMS, files, modules, shown
+from tests.support.parts import ROOT
+
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+
+# in pieces, so that this file is none of its own findings
+_REFUSED = {
+    "unfinished work": "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b")),
+    "registry address": "|".join(("pypi" + r"\.org", "python" + "hosted", "extra-" + "index-url", "--index" + "-url")),
+    "path of one machine": r"(?<![\w.~-])/(?:" + "|".join(("ro" + "ot", "wo" + "rk")) + r")/(?!\*)",
+}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [shown(path) for path, tree in modules(*ROOMS, "tests", "bench") if not ast.get_docstring(tree)]
+    assert not silent, f"no docstring at the top of {silent}"
+
+
+@pytest.mark.parametrize("rule", list(_REFUSED))
+def test_nothing_is_written_that_has_no_place_here(rule: str) -> None:
+    pattern = re.compile(_REFUSED[rule])
+    found = [
+        f"{shown(path)}:{number}: {line.strip()[:80]}"
+        for path in files()
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert not found, f"{rule}:\n" + "\n".join(found)
+
+
+def test_nothing_prints_past_the_commands() -> None:
+    calls = [
+        f"{shown(path)}:{node.lineno}"
+        for path, tree in modules(*ROOMS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not calls, f"print() in {calls}: commands write through watchfloor.commands.output"
+
+
+def test_tests_wait_for_events_and_never_sleep() -> None:
+    calls = [
+        f"{shown(path)}:{node.lineno}"
+        for path, tree in modules("tests")
+        for node in ast.walk(tree)
+        if path.name.startswith("test_")  # a helper of tests/support may poll
+        and isinstance(node, ast.Attribute)
+        and node.attr == "sleep"
+        and _is(node.value, "time")
+    ]
+    assert not calls, f"time.sleep in {calls}: poll a condition with a deadline, or await an event"
+
+
+def _is(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def test_files_and_functions_stay_readable() -> None:
+    long = [
+        f"{shown(path)}: {len(path.read_text('utf-8').splitlines())} lines"
+        for path, _ in modules(*ROOMS, "bench", "tests")
+        if len(path.read_text("utf-8").splitlines()) > LONGEST_FILE
+    ]
+    assert not long, f"more than {LONGEST_FILE} lines: {long}"
+    functions = [
+        f"{shown(path)}:{node.lineno} {node.name}"
+        for path, tree in modules(*ROOMS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+    ]
+    assert not functions, f"{LONGEST_FUNCTION} lines or more: {functions}"
+
+
+def _probe() -> Iterator[tuple[Path, str]]:
+    for path in sorted((ROOT / "collectors" / "probe").rglob("*.py")):
+        yield path, path.read_text("utf-8")
+
+
+def test_the_probe_is_python_3_6() -> None:
+    for path, text in _probe():
+        ast.parse(text, str(path), feature_version=(3, 6))
+
+
+def test_the_probe_imports_nothing_that_a_node_may_lack() -> None:
+    allowed = {*sys.stdlib_module_names, "pynvml", "psutil", "collectors"}
+    foreign = [
+        f"{shown(path)}:{node.lineno} {name}"
+        for path, text in _probe()
+        for node in ast.walk(ast.parse(text))
+        for name in _imported(node)
+        if name.split(".")[0] not in allowed or (name.startswith("collectors") and "probe" not in name)
+    ]
+    assert not foreign, f"the probe runs on the node's bare python3: {foreign}"
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
