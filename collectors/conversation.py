@@ -20,8 +20,7 @@ from watchfloor.report import PROTOCOL_VERSION, Fault, Hello, Line, Pong, Report
 
 PING_SECONDS = 60.0
 _MISFITS = 3  # reports in a row that don't fit the schema, each answered by asking for a full one
-_NOT_FOUND = 127  # exit statuses of sh: no such command, and a command that can't be run
-_NOT_RUNNABLE = 126
+_NOT_THERE = (127, 126)  # exit statuses of sh: no such command, and a command that can't be run
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,7 @@ class Conversation:
         self._greeting = greeting
         self._errors = ErrorTail()
         self._misfits = 0
+        self._reported = False
         self._pings = 0
         self._pinged: tuple[float, float] = (0.0, 0.0)  # wall and monotonic time of the last ping
 
@@ -83,8 +83,11 @@ class Conversation:
     def ended(self, error: Exception | None, exit_status: int | None) -> None:
         if isinstance(error, WatchfloorError):
             self.end(Ending.of(error))
+        elif exit_status in _NOT_THERE and not self._reported:
+            self.end(Ending(Problem.NO_PYTHON, self._errors.last_line or "the program isn't there"))
         elif self.hello is None:
-            self.end(self._never_spoke(exit_status))
+            text = f"the probe ended before it spoke{_status(exit_status)}{self._said()}"
+            self.end(Ending(Problem.PROBE, text, "`watchfloor doctor` shows what the probe needs"))
         else:
             self.end(Ending(Problem.CLOSED, f"the probe ended{_status(exit_status)}{self._said()}"))
 
@@ -101,6 +104,7 @@ class Conversation:
             self._write(full_line())
         else:
             self._misfits = 0
+            self._reported = True
 
     def _other(self, line: Line) -> None:
         match line:
@@ -157,12 +161,6 @@ class Conversation:
             self.over.set_result(ending)
         if not self.greeted.done():
             self.greeted.set_result(None)
-
-    def _never_spoke(self, exit_status: int | None) -> Ending:
-        if exit_status in (_NOT_FOUND, _NOT_RUNNABLE):
-            return Ending(Problem.NO_PYTHON, self._errors.last_line or "the program isn't there")
-        text = f"the probe ended before it spoke{_status(exit_status)}{self._said()}"
-        return Ending(Problem.PROBE, text, "`watchfloor doctor` shows what the probe needs")
 
     def _said(self) -> str:
         return f": {self._errors.last_line}" if self._errors.last_line else ""

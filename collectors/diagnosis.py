@@ -27,6 +27,11 @@ VENDORS = frozenset(name for metric in CATALOGUE[Scope.ACCELERATOR].values() for
 VENDORS -= {"linux", "console", "probe"}
 
 
+def is_driver(sampler: str) -> bool:
+    """Whether this sampler reads accelerators: `nvidia`, `nvidia-smi`."""
+    return sampler.partition("-")[0] in VENDORS
+
+
 class CheckState(StrEnum):
     OK = "ok"
     WARNING = "warning"
@@ -70,7 +75,7 @@ def of_probe(samplers: Mapping[str, SamplerStatus], no_python: Ending | None) ->
     bad = [
         f"{name} {status.state}: {status.text}"
         for name, status in samplers.items()
-        if status.state in ("failed", "hung") and name not in VENDORS
+        if status.state in ("failed", "hung") and not is_driver(name)
     ]
     if bad:
         return Check("probe", CheckState.WARNING, "; ".join(bad), "what these samplers read is missing; the rest isn't")
@@ -80,7 +85,7 @@ def of_probe(samplers: Mapping[str, SamplerStatus], no_python: Ending | None) ->
 
 def of_driver(frame: Frame, samplers: Mapping[str, SamplerStatus]) -> Check:
     """Whether a vendor's driver answers, and for which devices."""
-    vendors = {name: status for name, status in samplers.items() if name in VENDORS}
+    vendors = {name: status for name, status in samplers.items() if is_driver(name)}
     broken = [
         f"{name} {status.state}: {status.text}"
         for name, status in vendors.items()

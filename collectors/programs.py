@@ -10,7 +10,7 @@ from collectors import payload
 from collectors.stream import Budget, LineStream
 from watchfloor.errors import StreamError
 from watchfloor.model import Problem
-from watchfloor.report import Line, decode
+from watchfloor.report import Hello, Line, decode
 
 if TYPE_CHECKING:
     from collectors.smi_loop import SmiLoopReader
@@ -59,10 +59,16 @@ class SmiReader:
     def __init__(self, reader: SmiLoopReader) -> None:
         self._budget = Budget()
         self._reader = reader
+        self._greeted = False
 
     def feed(self, chunk: bytes, now: float) -> list[Line]:
         self._budget.charge(len(chunk), now)
-        return list(self._reader.feed(chunk))
+        lines: list[Line] = [*self._reader.feed(chunk)]
+        if not self._greeted:  # what a login shell prints before that means nothing
+            while lines and not isinstance(lines[0], Hello):
+                lines.pop(0)
+            self._greeted = bool(lines)
+        return lines
 
 
 @dataclass(frozen=True, slots=True)

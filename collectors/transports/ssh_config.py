@@ -83,6 +83,11 @@ class Answer:
     def first(self, keyword: str, default: str = "") -> str:
         return self.values.get(keyword, [default])[0]
 
+    @property
+    def host(self) -> str:
+        """HostName, with its token, as far as the blocks until now have set it."""
+        return expand(self.first("hostname", self.alias), {"h": self.alias})
+
     def take(self, keyword: str, arguments: list[str]) -> None:
         if keyword in _LISTS:
             self.values.setdefault(keyword, []).extend(arguments)
@@ -198,7 +203,7 @@ def _holds(criterion: Criterion, answer: Answer, final: bool) -> bool:
         case "alias" | "originalhost":
             found = criterion.globs.matches(answer.alias)
         case "host":
-            found = criterion.globs.matches(expand(answer.first("hostname", answer.alias), {"h": answer.alias}))
+            found = criterion.globs.matches(answer.host)
         case "user":
             found = criterion.globs.matches(answer.first("user", answer.local_user))
         case "localuser":
@@ -214,7 +219,7 @@ def _holds(criterion: Criterion, answer: Answer, final: bool) -> bool:
 
 def _runs(command: str, answer: Answer) -> bool:
     """Whether the user's own command, from the user's own file, ends well. Waits at most 5 s."""
-    tokens = {"h": answer.first("hostname", answer.alias), "n": answer.alias, "u": answer.local_user}
+    tokens = {"h": answer.host, "n": answer.alias, "u": answer.local_user}
     tokens |= {"r": answer.first("user", answer.local_user), "p": answer.first("port", "22")}
     try:
         done = subprocess.run(

@@ -270,6 +270,7 @@ def _options(attempt: Attempt, ring: KeyRing) -> dict[str, Any]:
     options: dict[str, Any] = {
         "config": None, "username": target.user, "client_factory": lambda: _Client(attempt, ring),
         "known_hosts": lambda host, addr, port: _trusted(attempt.trust),
+        "host_key_alias": target.host_key_alias or None,  # the name that a host certificate must be for
         "client_keys": None, "x509_trusted_certs": None, "x509_trusted_cert_paths": [""],
         "preferred_auth": ["publickey", "keyboard-interactive", "password"], "gss_auth": False, "gss_kex": False,
         "encryption_algs": target.ciphers or CIPHERS, "agent_forwarding": False, "login_timeout": 0,

@@ -89,7 +89,7 @@ def resolve(spec: NodeSpec, config: SshConfig) -> Target:
 
 def _resolve(alias: str, options: SshOptions, config: SshConfig, depth: int) -> Target:
     answer = config.ask(alias, options.user)
-    host = expand(answer.first("hostname", alias), {"h": alias})
+    host = answer.host
     port = options.port or int(answer.first("port", str(DEFAULT_PORT)))
     user = options.user or answer.first("user", answer.local_user)
     tokens = _tokens(answer, host, port, user)

@@ -6,17 +6,17 @@ Nothing in ~/.ssh or /etc/ssh is read or written. Every server is stopped by its
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from getpass import getuser
 from pathlib import Path
 
+from tests.support import parts
 from watchfloor.model import NodeSpec, SshOptions
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 _START_SECONDS = 10.0
 
 _CONFIG = """
@@ -41,13 +41,12 @@ LogLevel VERBOSE
 """
 
 
-def missing() -> str:
-    """Why no server can run here; "" where it can."""
-    if SSHD is None:
-        return "no sshd here (Debian: openssh-server)"
+def need() -> None:
+    """End the running test where no server can run here."""
+    parts.program("sshd", "openssh-server")
+    parts.program("ssh-keygen", "openssh-client")
     if not Path("/run/sshd").is_dir() and os.getuid() != 0:
-        return "/run/sshd is missing, which sshd needs, and only root can make it"
-    return ""
+        parts.missing("/run/sshd, which sshd wants and only root can make,")
 
 
 def free_port() -> int:
@@ -57,8 +56,8 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-def keygen(path: Path, comment: str, passphrase: str = "") -> Path:
-    _run("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", comment, "-f", str(path))
+def keygen(path: Path, comment: str, passphrase: str = "", kind: str = "ed25519") -> Path:
+    _run("ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", comment, "-f", str(path))
     return path
 
 
@@ -91,8 +90,7 @@ class Host:
         return self
 
     def _launch(self) -> None:
-        assert SSHD is not None
-        command = [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        command = [parts.program("sshd", "openssh-server"), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_SECONDS
@@ -127,7 +125,8 @@ class Host:
     def cut(self) -> None:
         """Kill what serves the connections: to the other side, the connection breaks."""
         for pid in self.sessions():
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
 
     def stop(self) -> None:
         if self.process is not None:
