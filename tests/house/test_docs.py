@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -87,5 +86,5 @@ def _packages(room: str) -> list[str]:
 def test_paths_named_in_the_architecture_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     named = re.findall(r"`((?:watchfloor|collectors|agents|playbooks|tui|tests|bench|docs)/[\w./-]+)`", text)
-    dead = [name for name in named if not Path(ROOT / name).exists()]
+    dead = [name for name in named if "NAME" not in name and not (ROOT / name).exists()]
     assert not dead, f"ARCHITECTURE.md names what isn't there: {dead}"
