@@ -142,7 +142,7 @@ class _Plan:
         """Cells of each part of a group that a gap follows."""
         size = group.stop - group.start
         if self.density.gap:
-            sizes = group.blocks or (size,)
+            sizes = [block for block in group.blocks if block] or [size]
             return [self.density.tile * (-(-block // 2) if self.density.pair else block) for block in sizes]
         tiles = -(-size // self.density.merge)
         return [self.density.tile * (-(-tiles // 2) if self.density.pair else tiles)]
@@ -169,9 +169,9 @@ class _Plan:
         """(line, x, cells) of each piece of a group alone on its lines: a run that doesn't fit goes on below."""
         tile = self.density.tile
         room = self.room + (tile > 1)  # a wide tile ends with a gap, and the last gap may be beyond the edge
-        if len(set(runs)) == 1 and runs[0] <= room:
+        if len(set(runs)) == 1 and 0 < runs[0] <= room:
             room = _balanced(len(runs), runs[0], self.density.gap, room)
-        longest = room - room % tile
+        longest = max(tile, room - room % tile)
         line, x, pieces = 0, 0, []
         for run in runs:
             if x and x + run > room:

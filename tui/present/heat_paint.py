@@ -155,8 +155,8 @@ class HeatPainter:
             return self._single(upper, focused)
         if state is not None:
             return self._flagged(state, upper, lower, focused)
-        if upper & ~CURSOR == lower & ~CURSOR and not self._has_colour(upper):
-            return self._single(upper | (lower & CURSOR), focused)
+        if (self._is_absent(upper) and self._is_absent(lower)) or upper & lower & _DIMMED:
+            return self._single(max(upper & ~CURSOR, lower & ~CURSOR) | ((upper | lower) & CURSOR), focused)
         if not (upper | lower) & CURSOR and self._is_absent(upper) != self._is_absent(lower):
             return self._hatched(upper, lower)
         return half, Style(color=self._colour(upper, focused), bgcolor=self._colour(lower, focused))
