@@ -11,8 +11,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from watchfloor import checks
@@ -22,8 +22,8 @@ from watchfloor.model import NodeSpec, Phase
 
 if TYPE_CHECKING:
     from collectors.diagnose import Check
+    from collectors.simulator.fleet import DemoFleet
     from collectors.supervisor import Supervisor
-
     from watchfloor.ports import Feed, Transport
 
 FEW_NODES = 500  # up to here frames come twice a second, beyond it once
@@ -206,6 +206,18 @@ async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[N
         return list(await asyncio.gather(*(one(spec) for spec in specs)))
     finally:
         await transports.close()
+
+
+@contextmanager
+def demo(nodes: int, scenario: str, seed: int) -> Iterator[DemoFleet]:
+    """A simulated fleet for as long as the block runs. Raises ConfigError for what can't be simulated."""
+    from collectors.simulator.fleet import start_demo  # noqa: PLC0415
+
+    fleet = asyncio.run(start_demo(nodes, scenario, seed))
+    try:
+        yield fleet
+    finally:
+        asyncio.run(fleet.close())
 
 
 def run_terminal(feed: Feed, context: str = "fleet", read_only: bool = False) -> int:

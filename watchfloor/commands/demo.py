@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,15 +17,12 @@ from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
-from watchfloor.model import NodeSpec
 from watchfloor.snapshot.selection import failed_nodes, select
-
-MOST_NODES = 512
 
 
 def demo(
     *,
-    nodes: Annotated[int, Parameter(help="Simulated nodes, 1 to 512.")] = 32,
+    nodes: Annotated[int, Parameter(help="Simulated nodes.")] = 32,
     scenario: Annotated[str, Parameter(help="What happens to them: docs/demo.md lists the scenarios.")] = "mixed",
     seed: Annotated[int, Parameter(help="Another seed is another fleet; the same seed is the same one.")] = 1,
     headless: Annotated[bool, Parameter(help="No terminal: serve the fleet, and print it with --seconds.")] = False,
@@ -35,23 +31,18 @@ def demo(
     write_fleet: Annotated[Path | None, Parameter(help="Write a fleet.yaml for `snapshot --fleet` meanwhile.")] = None,
 ) -> int:
     """Open the terminal on a simulated fleet. The probe, the SSH connections and the screens are the real ones."""
-    _check(nodes, scenario, seconds, headless, json)
-    with wiring.demo(nodes, scenario, seed) as specs:
+    _check(seconds, headless, json)
+    with wiring.demo(nodes, scenario, seed) as fleet:
         if write_fleet is not None:
-            _write(write_fleet, fleet_text(specs))
+            _write(write_fleet, fleet_text(fleet.specs))
         if not headless:
-            return wiring.run_terminal(wiring.LiveFeed(specs), context=f"demo: {scenario}")
+            return wiring.run_terminal(wiring.LiveFeed(fleet.specs), context=f"demo: {scenario}")
         if seconds is None:
-            return _serve(specs, write_fleet)
-        return _print(asyncio.run(wiring.collect(specs, seconds, _never)), json)
+            return _serve(fleet.describe(), fleet.ssh_config, write_fleet)
+        return _print(asyncio.run(wiring.collect(fleet.specs, seconds, _never)), json)
 
 
-def _check(nodes: int, scenario: str, seconds: float | None, headless: bool, json: bool) -> None:
-    if not 1 <= nodes <= MOST_NODES:
-        raise ConfigError(f"{nodes} nodes", f"from 1 to {MOST_NODES}", file="--nodes")
-    names = wiring.demo_scenarios()
-    if scenario not in names:
-        raise ConfigError(f"no scenario {scenario!r}", f"there are {', '.join(names)}", file="--scenario")
+def _check(seconds: float | None, headless: bool, json: bool) -> None:
     if seconds is not None and not seconds > 0:
         raise ConfigError(f"{seconds:g} seconds", "a number above 0", file="--seconds")
     if seconds is not None and not headless:
@@ -69,10 +60,15 @@ def _write(path: Path, text: str) -> None:
         raise ConfigError(f"can't write it: {error.strerror}", "another path", file=str(path)) from error
 
 
-def _serve(specs: Sequence[NodeSpec], fleet_file: Path | None) -> int:
+def _serve(story: str, ssh_config: Path, fleet_file: Path | None) -> int:
     """Keep the fleet up until Ctrl-C."""
-    how = f"watchfloor snapshot --fleet {fleet_file}" if fleet_file else "nothing: --write-fleet FILE tells how"
-    output.remark(f"{len(specs)} simulated nodes are up until Ctrl-C; reach them with {how}")
+    output.remark(story)
+    if fleet_file:
+        output.remark(f"up until Ctrl-C; read it with: watchfloor snapshot --fleet {fleet_file}")
+    else:
+        output.remark(
+            f"up until Ctrl-C; reach a node with: ssh -F {ssh_config} NODE; --write-fleet FILE for a fleet file"
+        )
     threading.Event().wait()
     return Exit.OK
 
