@@ -81,13 +81,15 @@ class _Reader:
             self._add(section, base)
             for rack, rack_item in _entries(section, "racks"):
                 self._rack(rack, rack_item, base)
-            self.found_sites.append(_place(site, "", list(self.specs)[before:], section))
+            if site:
+                self.found_sites.append(_place(site, "", list(self.specs)[before:], section))
 
     def _rack(self, rack: str, item: Item, base: NodeSpec) -> None:
         section = item.section(RACK_KEYS) if item.is_mapping else Section(item, {"nodes": item})
         labels, ssh = {**base.labels, **_labels(section)}, merged(base.ssh, self._ssh(section))
         names = self._add(section, replace(base, rack=rack, labels=labels, ssh=ssh))
-        self.found_racks.append(_place(rack, base.site, names, section))
+        if rack:
+            self.found_racks.append(_place(rack, base.site, names, section))
 
     def _add(self, section: Section, base: NodeSpec) -> list[str]:
         names = section.get("nodes", _names) or []

@@ -15,10 +15,9 @@ from watchfloor import hosts
 from watchfloor.errors import ConfigError
 from watchfloor.fleettext import fleet_text
 from watchfloor.model import NodeSpec, SshOptions
-from watchfloor.schemas import schema_text
 from watchfloor.units import nearest
 
-__all__ = ["Inventory", "Place", "fleet_text", "from_arguments", "schema_text", "ssh_config_hosts"]
+__all__ = ["Inventory", "Place", "fleet_text", "from_arguments", "ssh_config_hosts"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ __all__ = ["Query", "Watch", "complete", "fields", "parse"]
 
 _PREFIX = re.compile(rf"\s*({'|'.join(SCOPES)})\s*:(?!=)")
 _BARE = re.compile(r"[^\s<>=!~()'\"+*&,%|]+")  # one word, of any characters that no operator needs
+LONGEST_TEXT = 4000
 _INFERRED = (Scope.ACCELERATOR, Scope.LINK, Scope.NODE)
 
 
@@ -72,6 +73,8 @@ def parse(text: str, scope: Scope | None = None) -> Query:
     """A query over `scope`, or over the one that its prefix names ("node: …"), or the first of accelerator, link and
     node that knows its names. Raises QueryError, with the column within `text`.
     """
+    if len(text) > LONGEST_TEXT:
+        raise QueryError(f"a query of {len(text):,} characters", f"at most {LONGEST_TEXT:,}", query=text, column=1)
     prefix = _PREFIX.match(text)
     named = SCOPES[prefix[1]] if prefix else None
     if scope and named and scope is not named:
@@ -81,6 +84,8 @@ def parse(text: str, scope: Scope | None = None) -> Query:
     wanted = scope or named
     scopes = (wanted,) if wanted else _INFERRED
     body = " " * prefix.end() + text[prefix.end() :] if prefix else text
+    if not body.strip():
+        raise QueryError("an empty query", "try util < 5", query=text, column=len(text) + 1)
     try:
         return _searching(text, body.strip(), scopes) or first_fitting(scopes, lambda at: _bound(text, body, at))
     except QueryError as error:

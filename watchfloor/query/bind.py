@@ -252,11 +252,11 @@ class Binder:
 
     def _gathered(self, node: tree.Call, make: Callable[[Binder, tree.Tree], _Made]) -> tuple[Scope, _Made]:
         """The argument of an aggregate, in the first inner scope that understands it."""
+        if len(node.arguments) != 1:
+            raise QueryError(f"{node.name}() needs one argument", "as in max(temp)", column=node.column)
         if self.scope is not Scope.NODE:
             advice = f"ask it of nodes: node: {node.name}(…)"
             raise QueryError(f"{node.name}() is over the accelerators of a node", advice, column=node.column)
-        if len(node.arguments) != 1:
-            raise QueryError(f"{node.name}() needs one argument", "as in max(temp)", column=node.column)
         return first_fitting(_INNER, lambda scope: (scope, make(Binder(scope, self._lasts), node.arguments[0])))
 
 
