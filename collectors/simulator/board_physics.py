@@ -73,7 +73,7 @@ def _heat(state: BoardState, board: Board, inlet: float, worse: float) -> None:
     state.temp += (target - state.temp) * (1 - math.exp(-1 / _HEATS_IN_SECONDS))
     margin = board.slowdown_at - state.temp
     if margin < 2:
-        state.thermal_cap = max(0.3, state.thermal_cap - 0.012)
+        state.thermal_cap = max(0.3, state.thermal_cap - (0.012 if margin > 0 else 0.06))
     elif margin > 4:
         state.thermal_cap = min(1.0, state.thermal_cap + 0.01)
 

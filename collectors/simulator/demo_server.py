@@ -214,7 +214,7 @@ async def start(settings: dict[str, Any]) -> dict[str, Any]:
     ssh_server.send_like_sshd()
     folder = Path(settings["folder"])
     ssh_server.make_keys(folder)
-    settings["began_at"] = time.time()
+    settings["began_at"] = time.time() - settings["ahead"]
     demo = Demo(settings)
     for node in demo.nodes:
         await node.up()

@@ -55,8 +55,11 @@ def scenario_names() -> list[str]:
     return sorted(scenarios())
 
 
-async def start_demo(nodes: int = 32, scenario: str = "mixed", seed: int = 1, folder: Path | None = None) -> DemoFleet:
-    """Start a demo of this many nodes. The same seed gives the same floor, jobs and incidents.
+async def start_demo(
+    nodes: int = 32, scenario: str = "mixed", seed: int = 1, folder: Path | None = None, ahead_seconds: float = 0.0
+) -> DemoFleet:
+    """Start a demo of this many nodes, `ahead_seconds` into its story. The same seed gives the same floor, jobs and
+    incidents.
 
     `folder`: where keys and configuration go (made where missing, and left there); without it, a private temporary
     one that goes with the demo. Raises ConfigError for an unknown scenario or a number of nodes out of bounds,
@@ -64,7 +67,7 @@ async def start_demo(nodes: int = 32, scenario: str = "mixed", seed: int = 1, fo
     """
     check(nodes, scenario)
     floor = plan_floor(nodes, seed)
-    settings = {"nodes": nodes, "scenario": scenario, "seed": seed}
+    settings = {"nodes": nodes, "scenario": scenario, "seed": seed, "ahead": ahead_seconds}
     service = await Service.start("collectors.simulator.demo_server", settings, folder)
     specs = _specs(floor, service.answer["ports"], service.folder)
     return DemoFleet(specs, scenario, service.answer["began_at"], service, scenarios()[scenario].place(floor))

@@ -92,9 +92,9 @@ class Machine:
 
     def _skip(self, t: float) -> None:
         """Replay one whole cycle, and count it as often as it fits before `t`."""
-        self.at(CYCLE_SECONDS)
+        self.at(max(CYCLE_SECONDS, self._second))  # the first one has a beginning, and is unlike the others
         before = self._snapshot()
-        self.at(2 * CYCLE_SECONDS)
+        self.at(self._second + CYCLE_SECONDS)
         times = int((t - self._second) // CYCLE_SECONDS)
         if times > 0 and self.boots == before[2]:
             _extrapolate(self.counters, before[0], times)
