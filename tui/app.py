@@ -47,7 +47,7 @@ class WatchfloorApp(App[int]):
     COMMANDS: ClassVar = {PaletteProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help for this page"),
-        Binding("colon", "command", "command line"),
+        Binding("colon", "command", "command line", priority=True),
         Binding("escape", "back", "back: filter, marks, then the page before"),
         Binding("q", "quit", "quit"),
         # the terminal hands Ctrl-C over as a key: it ends the program, and never anything else
@@ -141,7 +141,7 @@ class WatchfloorApp(App[int]):
         """Go to a page, aimed at a subject where one is given."""
         page, here = self.pages[slug], self.page
         if subject is not None:
-            page.aim(subject)
+            self.desk.selected = subject
         if page is here:
             if self.desk.frame is not None:
                 page.receive(self.desk.frame)
@@ -152,7 +152,7 @@ class WatchfloorApp(App[int]):
     def on_drill(self, event: Drill) -> None:
         self.open("node", event.subject)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         if not isinstance(self.screen, Page):
             self.pop_screen()
         elif not self.page.go_back() and self._trail:
@@ -161,6 +161,11 @@ class WatchfloorApp(App[int]):
     def action_help(self) -> None:
         if isinstance(self.screen, Page):
             self.push_screen(HelpScreen(self.page, list(self.pages.values()), self.commands()))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "command":
+            return isinstance(self.screen, Page) and not self.screen.is_typing
+        return super().check_action(action, parameters)
 
     def action_command(self) -> None:
         self.prompt()
@@ -185,8 +190,11 @@ class WatchfloorApp(App[int]):
         return [
             Command("theme", "colours", self._set_theme, lambda: list(THEMES), "NAME"),
             Command("help", "help for this page", lambda _: self.action_help()),
-            Command("q", "quit", lambda _: self.call_later(self.action_quit) and None),
+            Command("q", "quit", lambda _: self._leave()),
         ]
+
+    def _leave(self) -> None:
+        self.call_later(self.action_quit)
 
     def _set_theme(self, name: str) -> None:
         chosen = palette(one_of(name, list(THEMES), "theme"), ascii_only=not self.desk.palette.glyphs.braille)

@@ -19,9 +19,9 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input
 
 from tui.commands import Command, Table, complete, run
-from tui.messages import Prompt
 from tui.present.header import Summary, badge, first_line, second_line, summarise
 from tui.present.line import Line, Piece, joined, spread
 from tui.present.style import Palette, Token, palette
@@ -33,6 +33,7 @@ from watchfloor.frame import Frame
 from watchfloor.model import Subject
 
 MESSAGE_SECONDS = 8.0
+OPENERS = frozenset({"filter", "ask"})  # actions that open a line to type into
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Desk:
     go: Callable[[str, Subject | None], None]  # to a page, aimed at a subject
     frame: Frame | None = None
     summary: Summary | None = None
+    selected: Subject | None = None  # what the cursor is on, whichever page it is moved on
 
     @staticmethod
     def for_options(
@@ -101,9 +103,6 @@ class Page(Screen[None]):
     def show(self, frame: Frame) -> None:
         """Draw this frame."""
         raise NotImplementedError
-
-    def aim(self, subject: Subject) -> None:
-        """Bring this subject into view, where the page has a notion of it."""
 
     def own_commands(self) -> Sequence[Command]:
         """The commands that this page understands; they are offered on every page."""
@@ -176,8 +175,21 @@ class Page(Screen[None]):
         self._came_from = self.focused
         self.query_one(CommandLine).open(text)
 
-    def on_prompt(self, event: Prompt) -> None:
-        self.prompt(event.text)
+    def action_ask(self, text: str) -> None:
+        """Open the command line with the beginning of a command: how a key asks for a choice."""
+        self.prompt(text)
+
+    @property
+    def is_typing(self) -> bool:
+        return isinstance(self.focused, Input)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that open a line to type into are looked at before the focused widget sees them (priority bindings),
+        so that what is typed right behind them lands in the line, even where a slow link delivers all in one piece.
+        """
+        if action in OPENERS:
+            return self.is_current and not self.is_typing
+        return super().check_action(action, parameters)
 
     def _complete(self, text: str, cursor: int) -> Sequence[str]:
         return complete(self.desk.commands(), text, cursor)

@@ -32,7 +32,7 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
         self._page, self._pages, self._commands = page, pages, commands
         focused = page.focused
-        self._nodes: list[DOMNode] = [page] if focused is None else [page, focused]
+        self._parts: list[DOMNode] = [page] if focused is None else [page, focused]
 
     def compose(self) -> ComposeResult:
         body = Lines(self._page.desk.palette, id="helptext")
@@ -49,7 +49,7 @@ class HelpScreen(ModalScreen[None]):
         palette = self._page.desk.palette
         commands = [(f":{name} {command.argument}".strip(), command.help) for name, command in self._commands.items()]
         lines = prose(self._page.help_text, width)
-        for node in self._nodes:
+        for node in self._parts:
             title = "Keys of this page" if node is self._page else "Keys of the part that has the focus"
             lines += section(title, entries(node), width)
         lines += section("Keys everywhere", [*entries(self.app), ("Ctrl+P", "palette: everything by name")], width)

@@ -25,11 +25,3 @@ class Drill(Message):
     def __init__(self, subject: Subject) -> None:
         super().__init__()
         self.subject = subject
-
-
-class Prompt(Message):
-    """Open the command line with this text in it: how a key asks for a choice."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text

@@ -115,7 +115,7 @@ class SyntheticFleet:
             boards = [self._board(machine, index, gpu) for gpu in range(machine.count)]
             cells["accelerator"] = _cells(tables["accelerator"], boards)
         elif machine.kind is not None:
-            blank: Values = {name: Missing.TIMED_OUT for name in tables["accelerator"].metrics[3:]}
+            blank: Values = dict.fromkeys(tables["accelerator"].metrics[3:], Missing.TIMED_OUT)
             cells["accelerator"] = _cells(tables["accelerator"], [blank] * machine.count)
         if machine.kind is not None:
             cells["link"] = _cells(tables["link"], _links(machine, self._tick))
@@ -127,7 +127,7 @@ class SyntheticFleet:
     def _board(self, machine: Machine, node: int, gpu: int) -> Values:
         assert machine.kind is not None
         if self.faults and machine.spec.name == "dgx-02" and gpu == 3 and self._tick > 25:
-            return {name: Missing.LOST for name in _tables(machine)["accelerator"].metrics[3:]} | {"xid": 79.0}
+            return dict.fromkeys(_tables(machine)["accelerator"].metrics[3:], Missing.LOST) | {"xid": 79.0}
         return _board(machine, node, gpu, self._tick)
 
     def frame(self) -> Frame:
@@ -251,7 +251,8 @@ def _links(machine: Machine, tick: int) -> list[dict[str, float | str | Missing]
     links: list[dict[str, float | str | Missing]] = []
     for gpu in range(machine.count if machine.kind and machine.kind.nvlinks else 0):
         down = machine.spec.name == "dgx-03" and gpu == 4 and tick > 20
-        links.append(_link(f"gpu{gpu}:nvlink0", "nvlink", f"GPU-{machine.spec.name}-{gpu}", 26.5e9, 0.0 if down else 1.0))
+        owner = f"GPU-{machine.spec.name}-{gpu}"
+        links.append(_link(f"gpu{gpu}:nvlink0", "nvlink", owner, 26.5e9, 0.0 if down else 1.0))
     for port in range(machine.count // 2):
         links.append(_link(f"mlx5_{port}/1", "infiniband", "", 50e9, 1.0))
     return [*links, _link("eth0", "ethernet", "", 12.5e9, 1.0)]
@@ -294,14 +295,15 @@ def _details(machine: Machine, node: int) -> dict[str, msgspec.Raw]:
     ]  # fmt: skip
     files = [Filesystem("/", "/dev/nvme0n1p2", "ext4", int(1900 * GB), int(800 * GB))]
     files.append(Filesystem("/scratch", "/dev/md0", "xfs", int(30_000 * GB), int(18_300 * GB)))
-    return {"processes": msgspec.Raw(msgspec.json.encode(processes)), "filesystems": msgspec.Raw(msgspec.json.encode(files))}
+    found = {"processes": processes, "filesystems": files}
+    return {name: msgspec.Raw(msgspec.json.encode(detail)) for name, detail in found.items()}
 
 
 def _findings(frame: Frame) -> list[Finding]:
     """What the checks would say of this fleet; by hand, so that pictures don't change with a threshold."""
     wanted = [
         (Scope.ACCELERATOR, "dgx-02", "GPU-dgx-02-3", "accelerator-lost", State.CRITICAL, "fell off the bus (XID 79)"),
-        (Scope.ACCELERATOR, "dgx-01", "GPU-dgx-01-5", "thermal-slowdown", State.WARNING, "slowed down by heat (hardware)"),
+        (Scope.ACCELERATOR, "dgx-01", "GPU-dgx-01-5", "thermal-slowdown", State.WARNING, "slowed down by heat"),
         (Scope.LINK, "dgx-03", "gpu4:nvlink0", "nvlink-down", State.WARNING, "NVLink 0 of gpu4 is down"),
         (Scope.NODE, "dgx-07", "", "sampler-hung", State.WARNING, "nvidia: no answer for 12 s, state D"),
         (Scope.NODE, "l40-03", "", "node-unreachable", State.CRITICAL, "the host key has changed"),

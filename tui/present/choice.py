@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
-from watchfloor.query import Watch, parse
+from watchfloor.query import Query, Watch, parse, tree
+from watchfloor.query.names import resolve
 
 Mask = NDArray[np.bool_]
 
@@ -57,13 +58,42 @@ class Filter:
         query = parse(text)
         self.scope = query.scope
         self._watch = Watch(query)
+        self._of_nodes = node_query(query)
         self._answered: tuple[int, Passed] | None = None
 
     def passed(self, frame: Frame) -> Passed:
         """The answer for one frame; asked again for the same frame, it is the same object."""
         if self._answered is None or self._answered[0] != frame.number:
-            self._answered = frame.number, spread_over(frame, self.scope, self._watch.update(frame))
+            self._answered = frame.number, self._ask(frame)
         return self._answered[1]
+
+    def _ask(self, frame: Frame) -> Passed:
+        passed = spread_over(frame, self.scope, self._watch.update(frame))
+        if self._of_nodes is not None:
+            passed = Passed(passed.accelerators, passed.nodes | self._of_nodes.mask(frame))
+        return passed
+
+
+def node_query(query: Query) -> Query | None:
+    """The same question put to nodes, where it is about nothing else (`node ~ l40`, or a bare word): then a node
+    without accelerators can pass too. None where it speaks of accelerators or links.
+    """
+    if query.scope is Scope.NODE or query.lasting:
+        return None
+    named = [place for word in _words(query.tree) if (place := resolve(word, query.scope))]
+    if not isinstance(query.tree, tree.Text) and not (named and all(place.outer for place in named)):
+        return None
+    try:
+        return parse(query.text, Scope.NODE)
+    except QueryError:  # its prefix names another scope
+        return None
+
+
+def _words(node: tree.Tree) -> Iterator[str]:
+    if isinstance(node, tree.Word):
+        yield node.name
+    for part in tree.parts(node):
+        yield from _words(part)
 
 
 def spread_over(frame: Frame, scope: Scope, mask: Mask) -> Passed:

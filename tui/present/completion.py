@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from tui.present.style import Token
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Words that may stand from `start` to `end` of `text`; `at` is the one that stands there now, -1 for none yet."""
+    """Words that may stand from `start` to `end` of `text`; `at` is the one that stands there now, -1 for none."""
 
     text: str
     start: int
@@ -23,13 +22,13 @@ class Completion:
     @property
     def current(self) -> tuple[str, int]:
         """The text with the chosen word in its place, and where the cursor then is."""
-        word = self.words[self.at] if self.at >= 0 else os.path.commonprefix(list(self.words))
+        word = self.words[self.at] if self.at >= 0 else agreed(self.words)
         return self.text[: self.start] + word + self.text[self.end :], self.start + len(word)
 
     def step(self, by: int) -> Completion:
-        """The next (or previous) word; the first step is as far as all words agree, if that says more than was typed."""
+        """The next (or previous) word; the first step goes as far as all words agree, if that is further."""
         typed = self.end - self.start
-        if self.at < 0 and len(self.words) > 1 and len(os.path.commonprefix(list(self.words))) > typed:
+        if self.at < 0 and len(self.words) > 1 and len(agreed(self.words)) > typed:
             return Completion(*self.current_as_text(), self.words)
         at = (self.at + by) % len(self.words) if self.at >= 0 or by > 0 else len(self.words) - 1
         return Completion(self.text, self.start, self.end, self.words, at)
@@ -46,8 +45,15 @@ class Completion:
         return found
 
 
+def agreed(words: Sequence[str]) -> str:
+    """What all words begin with."""
+    first, last = min(words), max(words)
+    differs = (at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1])
+    return first[: next(differs, min(len(first), len(last)))]
+
+
 def completion(text: str, cursor: int, words: Sequence[str]) -> Completion | None:
-    """Words for what stands before the cursor: each begins with, and so replaces, the longest tail of it that it can."""
+    """Words for what stands before the cursor: each begins with, and so replaces, the longest tail that it can."""
     if not words:
         return None
     before = text[:cursor]

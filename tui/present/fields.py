@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tui.present.rows import GAP, GUTTER, Column
 from tui.present.format import Align
+from tui.present.rows import GAP, GUTTER, Column
 
 NAME_WIDTH = (6, 26)  # least and most for a node's name
 _FIXED = frozenset({"state", "node"})  # stay when the table is scrolled sideways

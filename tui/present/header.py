@@ -91,7 +91,7 @@ def second_line(summary: Summary | None, glyphs: Glyphs, width: int) -> Line:
     forms = (
         lambda: _figures(summary, glyphs, "accelerators", " · ", 10),
         lambda: _figures(summary, glyphs, "accelerators", " · ", 0),
-        lambda: _figures(summary, glyphs, "accel", " ", 0),
+        lambda: _figures(summary, glyphs, "accel", "  ", 0),
         lambda: _compact(summary, glyphs),
     )
     return spread(fitting(forms, width - 1), (), width)
@@ -115,7 +115,12 @@ def _figures(summary: Summary, glyphs: Glyphs, noun: str, between: str, gauge: i
 
 def _compact(summary: Summary, glyphs: Glyphs) -> Line:
     boards: list[Piece] = [(f"{summary.busy}", Token.STRONG), (f"/{summary.accelerators} busy", Token.DIM)]
-    return [(" ", Token.TEXT), *joined([_nodes(summary), boards, _findings(summary, glyphs, "")])]
+    if summary.faulted:
+        boards += [(f"  {summary.faulted} faulted", Token.CRITICAL)]
+    if summary.unknown:
+        boards += [(f"  {summary.unknown} silent", Token.UNKNOWN)]
+    parts = [_nodes(summary), boards if summary.accelerators else [], _power(summary, glyphs, 0)[1:]]
+    return [(" ", Token.TEXT), *joined([*parts, _findings(summary, glyphs, "")], "   ")]
 
 
 def _nodes(summary: Summary) -> list[Piece]:

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from tui.present.choice import Choice, Passed
-from tui.present.rows import Column
 from tui.present.format import Text, value
 from tui.present.notes import node_note, worst_findings
 from tui.present.order import arrange, keys_of
+from tui.present.rows import Column
 from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.columns import Floats
 from watchfloor.frame import Cell, Frame

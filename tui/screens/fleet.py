@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from tui.base import Desk, Page, hint_line
 from tui.commands import Command, one_of
-from tui.messages import Drill, Prompt
+from tui.messages import Drill
 from tui.present.accelerators import AcceleratorTable
 from tui.present.choice import Choice, Filter, Rows, Sort, matches
 from tui.present.fields import ACCELERATOR_FIELDS, NODE_FIELDS, Field, columns_for
@@ -48,11 +48,11 @@ class FleetPage(Page):
         "A filter thins out both. Nodes that can't be read keep their rows, with their last values and the reason."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter rows by a query"),
+        Binding("slash", "filter", "filter rows by a query", priority=True),
         Binding("t", "rows", "rows: accelerators or nodes"),
         Binding("m", "metric", "next metric of the map"),
-        Binding("M", "ask('metric ')", "pick the metric of the map"),
-        Binding("s", "ask('sort ')", "pick the column to sort by"),
+        Binding("M", "ask('metric ')", "pick the metric of the map", priority=True),
+        Binding("s", "ask('sort ')", "pick the column to sort by", priority=True),
         Binding("r", "reverse", "reverse the order"),
         Binding("u", "unmark", "remove all marks"),
         *_letters(),
@@ -64,7 +64,6 @@ class FleetPage(Page):
         self.filter: Filter | None = None
         self._kept: Filter | None = None  # the filter to go back to while another is typed
         self._places: Places | None = None
-        self._target: Subject | None = None
 
     def compose_body(self) -> ComposeResult:
         yield HeatMap(palette=self.desk.palette, id="map")
@@ -89,10 +88,6 @@ class FleetPage(Page):
     def show(self, frame: Frame) -> None:
         self._show_map(frame)
         self._show_table(frame)
-        if self._target is not None:
-            self.table.select(self._target)
-            self.map.select(self._target)
-            self._target = None
 
     def _show_map(self, frame: Frame) -> None:
         heat = self.map
@@ -139,8 +134,9 @@ class FleetPage(Page):
         if self.filter is not None:
             passed, total = matches(self.filter.passed(frame), rows)
             found.append([("/ ", Token.ACCENT), (self.filter.text, Token.MATCH), (f"  {passed} of {total}", Token.DIM)])
-        arrow = self.desk.palette.glyphs.descending if self.choice.sort.descending else self.desk.palette.glyphs.ascending
-        found.append([(f"{rows} by ", Token.DIM), (self.choice.sort.column, Token.TEXT), (f" {arrow}", Token.ACCENT)])
+        sort, glyphs = self.choice.sort, self.desk.palette.glyphs
+        arrow = glyphs.descending if sort.descending else glyphs.ascending
+        found.append([(f"{rows} by ", Token.DIM), (sort.column, Token.TEXT), (f" {arrow}", Token.ACCENT)])
         if self.choice.marks:
             found.append([(f"{len(self.choice.marks)} marked", Token.MARK)])
         return found
@@ -150,17 +146,23 @@ class FleetPage(Page):
 
     # -- moving and marking
 
-    def aim(self, subject: Subject) -> None:
-        self._target = subject
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        selected = self.desk.selected
+        super().on_screen_resume(event)
+        if selected is not None:
+            self.table.select(selected)
+            self.map.select(selected)
 
     @on(VirtualTable.Highlighted, "#table")
     def _follow_table(self, event: VirtualTable.Highlighted) -> None:
-        if event.table.has_focus and self.map.display:
+        if isinstance(event.identity, Subject) and not self.map.has_focus:
+            self.desk.selected = event.identity
             self.map.select(event.identity)
 
     @on(HeatMap.Highlighted, "#map")
     def _follow_map(self, event: HeatMap.Highlighted) -> None:
-        if self.map.has_focus:
+        if isinstance(event.identity, Subject) and self.map.has_focus:
+            self.desk.selected = event.identity
             self.table.select(event.identity)
 
     @on(VirtualTable.Chosen, "#table")
@@ -226,9 +228,6 @@ class FleetPage(Page):
     def action_metric(self) -> None:
         self.choose(replace(self.choice, metric=next_metric(self.choice.metric)))
 
-    def action_ask(self, text: str) -> None:
-        self.post_message(Prompt(text))
-
     # -- the filter
 
     def action_filter(self) -> None:
@@ -259,7 +258,8 @@ class FleetPage(Page):
             bar.say([(bar.HINT, Token.DIM)])
             return
         passed, total = matches(self.filter.passed(frame), self.rows_shown(frame))
-        bar.say([(bar.HINT, Token.DIM)], [(f"{passed}", Token.MATCH if passed else Token.WARNING), (f" of {total} ", Token.DIM)])
+        count: Line = [(f"{passed}", Token.MATCH if passed else Token.WARNING), (f" of {total} ", Token.DIM)]
+        bar.say([(bar.HINT, Token.DIM)], count)
 
     @on(LineInput.Entered, "#filterbar")
     def _keep_filter(self, event: LineInput.Entered) -> None:

@@ -48,10 +48,11 @@ class Chart(Widget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
+        ground = self.rich_style  # Textual doesn't lay the background under a line that a widget draws itself
         if y >= len(self._lines):
-            return Strip.blank(width)
+            return Strip.blank(width, ground)
         segments = [Segment(text, self._palette.style(token)) for text, token in self._lines[y]]
-        return Strip(segments).adjust_cell_length(width)
+        return Strip(segments).adjust_cell_length(width).apply_style(ground)
 
     def on_resize(self) -> None:
         self._lines = self._drawn()

@@ -93,7 +93,7 @@ class LineInput(Vertical):
         self._memory.rewind()
         self._put(text, len(text))
         self.say([(self.HINT, Token.DIM)])
-        self._field.focus()
+        self.screen.set_focus(self._field)  # at once: what is typed next belongs here
 
     def close(self) -> None:
         self.display = False

@@ -1,0 +1,132 @@
+"""The terminal in a real terminal: tmux on its own socket, keys typed, the screen read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_SECONDS = 20.0
+# what the pane runs; afterwards it says how that ended, and stays open to be read
+PROGRAM = f"PYTHONPATH={ROOT} {sys.executable} -m tests.support.terminal; echo status=$?; exec cat"
+
+
+class Terminal:
+    """A tmux server of its own with the program in it. Waiting is for what the screen says, up to a deadline."""
+
+    def __init__(self, folder: Path, width: int, height: int) -> None:
+        self._pause = threading.Event()
+        self._socket = folder / "tmux"
+        self._environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "XDG_STATE_HOME": str(folder)}
+        for name in ("TMUX", "NO_COLOR"):
+            self._environment.pop(name, None)
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), PROGRAM)
+
+    def _tmux(self, *arguments: str) -> str:
+        command = ["tmux", "-S", str(self._socket), *arguments]
+        done = subprocess.run(
+            command, env=self._environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=10
+        )
+        return done.stdout
+
+    def resize(self, width: int, height: int) -> None:
+        self._tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def type(self, text: str) -> None:
+        self._tmux("send-keys", "-l", text)
+
+    def press(self, *keys: str) -> None:
+        self._tmux("send-keys", *keys)
+
+    def screen(self) -> str:
+        return self._tmux("capture-pane", "-p")
+
+    def cursor_visible(self) -> bool:
+        return self._tmux("display-message", "-p", "#{cursor_flag} #{alternate_on}").split() == ["1", "0"]
+
+    def wait(self, wanted: str | Callable[[str], bool]) -> str:
+        """The screen, as soon as it says (or is) what is wanted."""
+        end = time.monotonic() + DEADLINE_SECONDS
+        screen = ""
+        while time.monotonic() < end:
+            screen = self.screen()
+            if wanted in screen if isinstance(wanted, str) else wanted(screen):
+                return screen
+            self._pause.wait(0.02)  # between two looks at the screen: nothing tells when it changes
+        raise AssertionError(f"the screen never said {wanted!r}:\n{screen}")
+
+    def close(self) -> None:
+        self._tmux("kill-server")
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    if shutil.which("tmux") is None:
+        reason = "tmux is not installed (Debian: apt-get install tmux)"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    opened = Terminal(tmp_path, 120, 36)
+    yield opened
+    opened.close()
+
+
+def start(terminal: Terminal) -> None:
+    terminal.wait("LIVE")
+    terminal.wait("accelerators by state")
+
+
+def first_row(screen: str) -> str:
+    """The row below the table's titles."""
+    lines = screen.splitlines()
+    return lines[next(at for at, line in enumerate(lines) if "UTIL%" in line) + 1]
+
+
+def test_sort_filter_drill_and_quit(terminal: Terminal) -> None:
+    start(terminal)
+    terminal.wait(lambda screen: "dgx-02" in first_row(screen))
+    terminal.press("N")
+    terminal.wait("accelerators by node")
+    terminal.wait(lambda screen: "dgx-01" in screen)
+    terminal.type("/node ~ l40")
+    terminal.wait("12 of 76")
+    terminal.press("Enter")
+    terminal.wait("/ node ~ l40")
+    terminal.press("g", "Enter")
+    screen = terminal.wait("NVIDIA L40S")
+    assert "l40-01" in screen
+    terminal.press("Escape")
+    terminal.wait("accelerators by node")
+    terminal.press("q")
+    terminal.wait("status=0")
+    terminal.wait(lambda _: terminal.cursor_visible())
+
+
+def test_a_wrong_filter_is_pointed_at(terminal: Terminal) -> None:
+    start(terminal)
+    terminal.type("/utl > 5")
+    screen = terminal.wait("did you mean")
+    assert "^" in screen
+    terminal.press("Escape")
+    terminal.wait("accelerators by state")
+
+
+def test_control_c_quits_cleanly(terminal: Terminal) -> None:
+    start(terminal)
+    terminal.press("C-c")
+    terminal.wait("status=0")
+    terminal.wait(lambda _: terminal.cursor_visible())
+
+
+def test_a_small_terminal_grows(terminal: Terminal) -> None:
+    start(terminal)
+    terminal.resize(80, 24)
+    terminal.wait(lambda screen: len(screen.splitlines()) <= 24 and "NOTE" in screen)
+    terminal.resize(180, 50)
+    terminal.wait("MODEL")

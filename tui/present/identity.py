@@ -1,0 +1,125 @@
+"""Who a node is, in a few lines: names, versions, clocks, samplers, and why it can't be read where it can't."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tui.present.format import age, exact
+from tui.present.line import Line, Piece, joined, paragraphs, width_of
+from tui.present.notes import status_note
+from tui.present.style import STATE_TOKENS, Glyphs, Token
+from watchfloor.frame import Frame
+from watchfloor.metrics import CATALOGUE
+from watchfloor.model import Missing, Scope, State
+from watchfloor.report import SamplerStatus
+
+_SAMPLER_TOKENS = {"ok": Token.OK, "absent": Token.DIM, "failed": Token.CRITICAL, "hung": Token.CRITICAL}
+_SAMPLER_STATES = {"ok": State.OK, "absent": State.UNKNOWN, "failed": State.CRITICAL, "hung": State.CRITICAL}
+
+
+def identity_lines(frame: Frame, node: int, width: int, glyphs: Glyphs, brief: bool = False) -> Sequence[Line]:
+    """Facts first, then clocks and samplers, then what is the matter, if anything is. `brief` leaves out what can be
+    looked up under "everything".
+    """
+    software, clocks = _software(frame, node), _clocks(frame, node)
+    who = [_name(frame, node, glyphs), *(software[1:2] if brief else software), *_boards(frame, node)]
+    how = [*(clocks[1:3] if brief else clocks), *_samplers(frame.detail[node].samplers, glyphs)]
+    return [*flow(who, width), *flow(how, width), *_troubles(frame, node, width, glyphs)]
+
+
+def flow(parts: Sequence[Line], width: int) -> list[Line]:
+    """Parts one after another, on as many lines as they need; a part is never broken."""
+    lines: list[Line] = []
+    current: list[Line] = []
+    for part in parts:
+        if current and 1 + width_of(joined([*current, part], "   ")) > width:
+            lines.append([(" ", Token.TEXT), *joined(current, "   ")])
+            current = []
+        current.append(part)
+    return [*lines, [(" ", Token.TEXT), *joined(current, "   ")]] if current else lines
+
+
+def _name(frame: Frame, node: int, glyphs: Glyphs) -> Line:
+    spec, state = frame.specs[node], State(int(frame.nodes.states[node]))
+    line: list[Piece] = [(f"{glyphs.states[state]} ", STATE_TOKENS[state]), (spec.name, Token.STRONG)]
+    place = [word for word in (spec.site, spec.rack, spec.group) if word]
+    return [*line, (f"  {' / '.join(place)}", Token.DIM)] if place else line
+
+
+def _fact(label: str, words: str) -> Line:
+    return [(f"{label} ", Token.DIM), (words, Token.TEXT)] if words else ()
+
+
+def _software(frame: Frame, node: int) -> Sequence[Line]:
+    nodes = frame.nodes
+    hello = frame.detail[node].hello
+    facts = hello.facts if hello else {}
+    return [
+        _fact("os", nodes.text(node, "os") or facts.get("os", "")),
+        _fact("kernel", nodes.text(node, "kernel") or facts.get("kernel", "")),
+        _fact("cpu", nodes.text(node, "cpu_model") or facts.get("cpu_model", "")),
+    ]
+
+
+def _boards(frame: Frame, node: int) -> Sequence[Line]:
+    """`8 × NVIDIA H100 80GB HBM3   driver 570.124.06   cuda 12.8`: how many of each model, every version once."""
+    rows = [int(row) for row in frame.rows_of(Scope.ACCELERATOR, node)]
+    models = Counter(frame.accelerators.text(row, "model") for row in rows)
+    found = [_fact(f"{count} ×", model) for model, count in models.items()]
+    for label, name in (("driver", "driver"), ("cuda", "cuda")):
+        versions = sorted({frame.accelerators.text(row, name) for row in rows} - {""})
+        found.append(_fact(label, ", ".join(versions)))
+    return found
+
+
+def _clocks(frame: Frame, node: int) -> Sequence[Line]:
+    nodes = frame.nodes
+    found = [_fact("boot", nodes.text(node, "boot_id")[:13])]
+    for label, name in (("up", "uptime"), ("clock skew", "skew"), ("round trip", "round_trip"), ("sample age", "age")):
+        cell = nodes.cell(node, name)
+        if cell.value is not None or cell.missing is not Missing.NOT_YET:
+            words, token = exact(cell, CATALOGUE[Scope.NODE][name])
+            found.append([(f"{label} ", Token.DIM), (words, token)])
+    via = frame.statuses[node].via
+    return [*found, _fact("read by", via if via != "probe" else "")]
+
+
+def _samplers(samplers: Mapping[str, SamplerStatus], glyphs: Glyphs) -> Sequence[Line]:
+    found: list[Line] = []
+    for name, status in samplers.items():
+        token = _SAMPLER_TOKENS.get(status.state, Token.UNKNOWN)
+        glyph = glyphs.states[_SAMPLER_STATES.get(status.state, State.UNKNOWN)]
+        line: list[Piece] = [(f"{name} ", Token.DIM), (glyph, token)]
+        if status.state == "ok":
+            line.append((f" {age(status.cost)}", Token.DIM))
+        else:
+            line.append((f" {status.text or status.state}", token))
+        found.append(line)
+    return found
+
+
+def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Sequence[Line]:
+    """Why it isn't current and what to do about it, then its findings and those of its accelerators and links."""
+    status, lines = frame.statuses[node], list[Line]()
+    silence = status_note(status, bool(frame.live[node]), float(frame.nodes.last("age")[node]), frame.at)
+    if silence is not None:
+        words = f"{status.problem.value or status.phase.value}: {silence[0]}"
+        advice = f"  what to do: {status.advice}" if status.advice else ""
+        lines += [[(f" {text}", Token.WARNING)] for text in paragraphs(words + advice, width - 2)]
+    name = frame.specs[node].name
+    own = sorted((found for found in frame.findings if found.subject.node == name), key=lambda found: -found.state)
+    for finding in own[:3]:
+        token = STATE_TOKENS[finding.state]
+        where = _where(frame, finding.subject.scope, finding.subject.key, node)
+        lines.append([(f" {glyphs.states[finding.state]} {where}{finding.text}", token)])
+    if len(own) > 3:
+        lines.append([(f"   and {len(own) - 3} more findings", Token.DIM)])
+    return lines
+
+
+def _where(frame: Frame, scope: Scope, key: str, node: int) -> str:
+    view = frame.view(scope)
+    rows = [int(row) for row in frame.rows_of(scope, node)] if key else []
+    row = next((row for row in rows if view.keys[row] == key), None)
+    return f"{view.text(row, 'name') or key}: " if row is not None else ""

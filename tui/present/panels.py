@@ -1,0 +1,131 @@
+"""The lists of the node page: processes, links, and everything that is known or not known, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+from tui.present.details import processes
+from tui.present.format import Text, age, exact, number, value
+from tui.present.listing import Listing
+from tui.present.rows import Column
+from tui.present.style import UNICODE, Glyphs, Token
+from watchfloor.frame import Frame
+from watchfloor.metrics import CATALOGUE, Unit
+from watchfloor.model import Missing, Scope
+
+_PROCESS_COLUMNS = (
+    Column("pid", "PID", 8, "right", fixed=True),
+    Column("user", "USER", 10),
+    Column("accelerator", "ACCEL", 6),
+    Column("held", "HOLDS", 7, "right"),
+    Column("memory", "MEM", 7, "right"),
+    Column("cpu", "CPU%", 6, "right"),
+    Column("state", "S", 1),
+    Column("age", "AGE", 5, "right"),
+    Column("job", "JOB", 12),
+    Column("command", "COMMAND", 20, flexible=True),
+)
+
+
+def process_list(frame: Frame, node: int) -> Listing:
+    names = _names(frame, node)
+    rows: list[tuple[Hashable, Sequence[Text]]] = []
+    for process in processes(frame.detail[node].details):
+        held, memory = _bytes(process.accelerator_memory_bytes), _bytes(process.memory_bytes)
+        started = age(max(0.0, frame.at - process.started_at)) if process.started_at else "-"
+        cells: list[Text] = [
+            (str(process.pid), Token.TEXT),
+            (process.user, Token.TEXT),
+            (names.get(process.accelerator, process.accelerator) or "-", Token.TEXT),
+            held,
+            memory,
+            (f"{process.cpu_percent:.0f}", Token.TEXT),
+            (process.state, Token.WARNING if process.state in ("D", "Z") else Token.DIM),
+            (started, Token.TEXT),
+            (process.job or "-", Token.TEXT if process.job else Token.DIM),
+            (process.command, Token.TEXT),
+        ]
+        rows.append(((process.pid, process.accelerator), cells))
+    return Listing(_PROCESS_COLUMNS, rows)
+
+
+def _bytes(count: int) -> Text:
+    return (number(count, Unit.BYTES), Token.TEXT) if count >= 0 else ("-", Token.DIM)
+
+
+def _names(frame: Frame, node: int) -> Mapping[str, str]:
+    """Short name of each accelerator of a node, by its key."""
+    boards = frame.accelerators
+    return {boards.keys[row]: boards.text(row, "name") for row in map(int, frame.rows_of(Scope.ACCELERATOR, node))}
+
+
+_LINKS = CATALOGUE[Scope.LINK]
+_LINK_WIDTHS = {
+    "state": 1, "name": 18, "kind": 11, "accelerator": 6, "up": 4, "speed": 6, "rx": 6, "tx": 6, "phys": 10,
+    "crc_errors": 6, "replay_errors": 6, "rx_errors": 6, "tx_discards": 6, "ib.symbol_error": 6,
+    "ib.link_downed": 6, "ib.link_recovery": 6, "peer": 14,
+}  # fmt: skip
+_TEXTS = frozenset({"state", "name", "kind", "accelerator", "up", "phys", "peer"})
+_LINK_COLUMNS = tuple(
+    Column(
+        name,
+        "" if name == "state" else _LINKS[name].title,
+        width,
+        "left" if name in _TEXTS else "right",
+        flexible=name == "peer",
+        fixed=name in ("state", "name"),
+    )
+    for name, width in _LINK_WIDTHS.items()
+)
+
+
+def link_list(frame: Frame, node: int, glyphs: Glyphs = UNICODE) -> Listing:
+    """Links that are down first, then in the probe's order."""
+    names, links = _names(frame, node), frame.links
+    order = sorted(map(int, frame.rows_of(Scope.LINK, node)), key=lambda row: (-links.states[row], row))
+    cells = ([_link_cell(frame, row, column, names, glyphs) for column in _LINK_COLUMNS] for row in order)
+    return Listing(_LINK_COLUMNS, list(zip((links.keys[row] for row in order), cells, strict=True)))
+
+
+def _link_cell(frame: Frame, row: int, column: Column, names: Mapping[str, str], glyphs: Glyphs) -> Text:
+    cell = frame.links.cell(row, column.name)
+    if column.name == "up" and cell.missing is Missing.NO:
+        return ("up", Token.OK) if cell.value else ("down", Token.CRITICAL)
+    text, token = value(cell, _LINKS[column.name], column.width, glyphs)
+    return (names.get(text, text), token) if column.name == "accelerator" else (text, token)
+
+
+_METRIC_COLUMNS = (
+    Column("metric", "METRIC", 21, fixed=True),
+    Column("value", "VALUE", 26),
+    Column("help", "MEANS", 34, flexible=True),
+    Column("source", "SOURCE", 34, flexible=True),
+)
+
+
+def everything_list(frame: Frame, node: int, board: int | None, glyphs: Glyphs = UNICODE) -> Listing:
+    """Every metric of one accelerator (a row of the frame) and of its node: value or reason, meaning, source, note."""
+    rows: list[tuple[Hashable, Sequence[Text]]] = []
+    if board is not None:
+        name = frame.accelerators.text(board, "name") or frame.accelerators.keys[board]
+        rows += _section(frame, node, Scope.ACCELERATOR, board, name, glyphs)
+    return Listing(_METRIC_COLUMNS, [*rows, *_section(frame, node, Scope.NODE, node, frame.specs[node].name, glyphs)])
+
+
+def _section(
+    frame: Frame, node: int, scope: Scope, row: int, name: str, glyphs: Glyphs
+) -> list[tuple[Hashable, Sequence[Text]]]:
+    nothing: Text = ("", Token.DIM)
+    title: Text = (f"{scope.value} {name}", Token.TITLE)
+    found: list[tuple[Hashable, Sequence[Text]]] = [((scope, ""), [title, nothing, nothing, nothing])]
+    view, notes = frame.view(scope), frame.detail[node].notes
+    vendor = view.text(row, "vendor").lower() if scope is Scope.ACCELERATOR else "linux"
+    for metric in CATALOGUE[scope].values():
+        cell = view.cell(row, metric.name)
+        source = metric.sources.get(vendor) or next(iter(metric.sources.values()))
+        note = notes.get(f"{scope.value}.{metric.name}", "")
+        noted = bool(note) and cell.missing is not Missing.NO
+        said: Text = (f"said: {note}", Token.WARNING) if noted else (source, Token.DIM)
+        shown = exact(cell, metric, glyphs)
+        found.append(((scope, metric.name), [(metric.name, Token.TEXT), shown, (metric.help, Token.DIM), said]))
+    return found
