@@ -59,6 +59,7 @@ class Conversation:
         self._misfits = 0
         self._reported = False
         self._pings = 0
+        self._awaited: int | None = None  # the ping whose pong is still to come
         self._pinged: tuple[float, float] = (0.0, 0.0)  # wall and monotonic time of the last ping
 
     # -- ports.StreamReceiver
@@ -134,8 +135,9 @@ class Conversation:
 
     def _pong(self, pong: Pong) -> None:
         """The node's clock against the middle of the round trip, as NTP does it."""
-        if pong.id != self._pings:
-            return  # late answer to an older ping
+        if pong.id != self._awaited:
+            return  # to an older ping, or to none
+        self._awaited = None
         wall, monotonic = self._pinged
         round_trip = self._clock.monotonic() - monotonic
         self._sink.clock(self._node, pong.at - (wall + round_trip / 2), round_trip)
@@ -146,6 +148,7 @@ class Conversation:
 
     def ping(self) -> None:
         self._pings += 1
+        self._awaited = self._pings
         self._pinged = (self._clock.now(), self._clock.monotonic())
         self._write(ping_line(self._pings))
 

@@ -23,7 +23,7 @@ class Pace:
     def wait_seconds(self) -> float:
         """Takes a turn, and says how long it is until then (0 for now)."""
         now = self._clock.monotonic()
-        self._next = max(self._next + self._gap, now - self._burst * self._gap)
+        self._next = max(self._next + self._gap, now - (self._burst - 1) * self._gap)
         return max(0.0, self._next - now)
 
     async def turn(self) -> None:

@@ -1,0 +1,148 @@
+"""The doctor: every step of the way to a node, with real servers and the real probe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from collectors.diagnose import diagnose
+from collectors.diagnosis import NODE, WAY, Check, CheckState, of_clock, of_driver, of_permission, of_probe
+from collectors.transports.local import LocalTransport
+from collectors.transports.ssh import SshTransport
+from tests.support.sshd import Lab
+from watchfloor.fleet import Fleet
+from watchfloor.model import Missing, NodeSpec
+from watchfloor.report import Cells, Hello, Report, SamplerStatus, Schema, Table
+
+OK, WARNING, FAILED, SKIPPED = CheckState
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[SshTransport]:
+    made = SshTransport()
+    yield made
+    await made.close()
+
+
+async def _states(spec: NodeSpec, transport: SshTransport) -> dict[str, Check]:
+    checks = await asyncio.wait_for(diagnose(spec, transport), 40)
+    assert [check.name for check in checks] == [*WAY, *NODE]
+    for check in checks:
+        assert check.text
+        assert check.advice if check.state is FAILED else True
+    return {check.name: check for check in checks}
+
+
+async def test_a_good_node(lab: Lab, transport: SshTransport) -> None:
+    jump, host = lab.host("jump"), lab.host("node")
+    lab.configure(f"Host jump\n  Port {jump.port}\nHost node\n  Port {host.port}\n  ProxyJump jump")
+    checks = await _states(lab.spec("node"), transport)
+    assert {name: checks[name].state for name in WAY} == dict.fromkeys(WAY, OK)
+    assert f"port {host.port} through" in checks["name"].text
+    assert checks["python3"].state is OK and "version 3." in checks["python3"].text
+    assert checks["clock"].state is OK and "round trip" in checks["clock"].text
+    assert "host" in checks["probe"].text
+
+
+@pytest.mark.parametrize(
+    ("known", "authorized", "failed"),
+    [(False, True, "host key"), (True, False, "authentication")],
+)
+async def test_the_step_that_fails_is_named_and_the_rest_skipped(
+    lab: Lab, transport: SshTransport, known: bool, authorized: bool, failed: str
+) -> None:
+    host = lab.host("node", known=known)
+    if not authorized:
+        (lab.folder / "authorized_keys").write_text("")
+    lab.configure(f"Host node\n  Port {host.port}")
+    checks = await _states(lab.spec("node"), transport)
+    steps = [*WAY, *NODE]
+    at = steps.index(failed)
+    assert [checks[name].state for name in steps] == [OK] * at + [FAILED] + [SKIPPED] * (len(steps) - at - 1)
+
+
+async def test_nobody_listens(lab: Lab, transport: SshTransport) -> None:
+    lab.configure("Host node\n  Port 1")
+    checks = await _states(lab.spec("node"), transport)
+    assert (checks["name"].state, checks["ssh"].state, checks["host key"].state) == (OK, FAILED, SKIPPED)
+
+
+async def test_no_python3(lab: Lab, transport: SshTransport) -> None:
+    (lab.folder / "empty").mkdir()
+    host = lab.host("node", f"SetEnv PATH={lab.folder}/empty BASH_ENV=/dev/null")
+    lab.configure(f"Host node\n  Port {host.port}")
+    checks = await _states(lab.spec("node"), transport)
+    assert checks["authentication"].state is OK
+    assert checks["python3"].state is FAILED and "install python3" in checks["python3"].advice
+    assert checks["driver"].state is SKIPPED
+
+
+async def test_a_node_that_prints_garbage(lab: Lab, transport: SshTransport) -> None:
+    host = lab.host("node", "ForceCommand /usr/bin/yes")
+    lab.configure(f"Host node\n  Port {host.port}")
+    checks = await _states(lab.spec("node"), transport)
+    assert checks["probe"].state is FAILED and "quiet" in checks["probe"].advice
+
+
+async def test_this_machine() -> None:
+    transport = LocalTransport()
+    checks = {check.name: check for check in await diagnose(NodeSpec("here", local=True), transport)}
+    await transport.close()
+    assert checks["ssh"].state is SKIPPED
+    assert checks["python3"].state is OK and checks["clock"].state is OK
+
+
+# -- what is made of what a node says
+
+
+def _fleet(samplers: dict[str, SamplerStatus], metrics: list[str], cells: Cells, skew: float = 0.0) -> Fleet:
+    fleet = Fleet([NodeSpec("n")], lambda: 100.0)
+    fleet.hello(0, Hello(1, "n", "b", 0.0, "x"), 100.0)
+    fleet.schema(0, Schema(1, {"accelerator": Table(["GPU-0", "GPU-1"], metrics)}))
+    fleet.report(0, Report(1, 1, 100.0, True, {"accelerator": cells}, samplers, {"accelerator.temp": "root only"}), 100)
+    fleet.clock(0, skew, 0.01)
+    return fleet
+
+
+_METRICS = ["model", "driver", "temp"]
+_GOOD = Cells(xp=[0, 1, 3, 4], x=["H100", "580.1", "H100", "580.1"], p=[2, 5], v=[40.0, 41.0])
+
+
+def test_devices_are_counted_by_model() -> None:
+    frame = _fleet({"nvidia": SamplerStatus("ok", at=1)}, _METRICS, _GOOD).frame()
+    check = of_driver(frame, frame.detail[0].samplers)
+    assert (check.state, check.text) == (OK, "2 × H100, driver 580.1")
+    assert of_permission(frame).state is OK
+
+
+def test_a_hung_driver_is_a_failure() -> None:
+    hung = SamplerStatus("hung", "no answer for 12 s, state D")
+    frame = _fleet({"nvidia": hung}, _METRICS, _GOOD).frame()
+    check = of_driver(frame, frame.detail[0].samplers)
+    assert check.state is FAILED and "state D" in check.text
+
+
+def test_no_driver_at_all_says_what_was_looked_for() -> None:
+    absent = SamplerStatus("absent", "libnvidia-ml.so.1 not found")
+    fleet = Fleet([NodeSpec("n")], lambda: 100.0)
+    check = of_driver(fleet.frame(), {"nvidia": absent})
+    assert check.state is WARNING and "libnvidia-ml.so.1 not found" in check.text
+
+
+def test_what_may_not_be_read_is_listed_with_the_drivers_words() -> None:
+    refused = Cells(mp=[2, 5], mc=[int(Missing.NOT_PERMITTED)] * 2)
+    frame = _fleet({}, _METRICS, refused).frame()
+    check = of_permission(frame)
+    assert check.state is WARNING and "accelerator.temp" in check.text and "root only" in check.text
+
+
+def test_a_failed_sampler_of_the_host_is_a_warning() -> None:
+    check = of_probe({"host": SamplerStatus("failed", "OSError: no /proc"), "nvidia": SamplerStatus("ok")}, None)
+    assert check.state is WARNING and "no /proc" in check.text
+
+
+def test_a_clock_that_is_off_is_a_warning() -> None:
+    assert of_clock(_fleet({}, _METRICS, _GOOD, skew=-40.0).frame()).state is WARNING
+    assert of_clock(_fleet({}, _METRICS, _GOOD, skew=0.2).frame()).state is OK
