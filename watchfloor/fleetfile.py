@@ -37,8 +37,9 @@ def read(path: Path) -> Inventory:
     root = load(path).section(FLEET_KEYS)
     reader = _Reader(path.parent, root)
     reader.sites(root)
+    reader.listed(root)
     reader.groups(root)
-    reader.nodes(root)
+    reader.particulars(root)
     if not reader.specs:
         root.item.fail("no node in it", "name some under sites: or nodes:")
     return Inventory(
@@ -118,13 +119,17 @@ class _Reader:
         labels, ssh = {**old.labels, **_labels(section)}, merged(old.ssh, self._ssh(section))
         self.specs[old.name] = replace(old, group=old.group or group, labels=labels, ssh=ssh)
 
-    def nodes(self, root: Section) -> None:
-        """Either a pattern or a list of them, or a mapping from pattern to what is particular to these nodes."""
+    def listed(self, root: Section) -> None:
+        """`nodes:` as a pattern or a list of them: nodes without a rack."""
         item = root.entries.get("nodes")
-        if item is None or not item.is_mapping:
+        if item is not None and not item.is_mapping:
             self._add(root, self._everywhere)
-            return
-        for pattern, about in item.entries().items():
+
+    def particulars(self, root: Section) -> None:
+        """`nodes:` as a mapping from pattern to what is particular to these nodes."""
+        item = root.entries.get("nodes")
+        entries = item.entries() if item is not None and item.is_mapping else {}
+        for pattern, about in entries.items():
             section = about.section(NODE_KEYS)
             names = _expanded(pattern, about)
             if "host" in section.entries and len(names) > 1:

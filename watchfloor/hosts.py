@@ -76,8 +76,8 @@ def _split(piece: str) -> tuple[str | None, str, int | None]:
         return user or None, bracketed[1], _port(bracketed[2])
     if _is_v6(rest):
         return user or None, rest, None
-    host, _, port = rest.partition(":")
-    return user or None, host, _port(port or None) if ":" in rest else None
+    host, colon, port = rest.partition(":")
+    return user or None, host, _port(port) if colon else None
 
 
 def _is_v6(host: str) -> bool:

@@ -151,10 +151,13 @@ def ssh_config_hosts(path: Path | None = None) -> list[str]:
     A file that can't be read holds none: this only serves completion and listing.
     """
     start = path or Path.home() / ".ssh" / "config"
-    return list(dict.fromkeys(_aliases(start, start.parent, 8)))
+    return list(dict.fromkeys(_aliases(start, start.parent, set())))
 
 
-def _aliases(path: Path, folder: Path, depth: int) -> Iterator[str]:
+def _aliases(path: Path, folder: Path, seen: set[Path]) -> Iterator[str]:
+    if path in seen:
+        return
+    seen.add(path)
     try:
         lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -164,12 +167,12 @@ def _aliases(path: Path, folder: Path, depth: int) -> Iterator[str]:
         words = [word.strip('"') for word in rest.split()]
         if keyword.lower() == "host":
             yield from (word for word in words if not set(word) & set("*?!"))
-        elif keyword.lower() == "include" and depth:
-            for word in words:
-                for included in sorted(folder.glob(word) if not word.startswith(("/", "~")) else _absolute(word)):
-                    yield from _aliases(included, folder, depth - 1)
+        elif keyword.lower() == "include":
+            for included in (file for word in words for file in _included(folder, word)):
+                yield from _aliases(included, folder, seen)
 
 
-def _absolute(word: str) -> list[Path]:
-    path = Path(word).expanduser()
-    return list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+def _included(folder: Path, word: str) -> list[Path]:
+    """The files of a pattern; a relative one counts from ~/.ssh, as in ssh."""
+    path = folder / Path(word).expanduser()
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))

@@ -65,7 +65,7 @@ def _rows(frame: Frame) -> Iterator[Finding]:
         "row-remap-failed",
         State.CRITICAL,
         lambda row: f"a memory row of {named(frame, _AT, row)} could not be remapped: the board is due for replacement",
-        ("rows_corrected", "rows_uncorrected"),
+        ("rows_failed", "rows_corrected", "rows_uncorrected"),
     )
     yield from report(
         frame,
@@ -74,7 +74,7 @@ def _rows(frame: Frame) -> Iterator[Finding]:
         "row-remap-pending",
         State.WARNING,
         lambda row: f"a memory row of {named(frame, _AT, row)} will be remapped at its next reset",
-        ("rows_corrected", "rows_uncorrected"),
+        ("rows_pending", "rows_corrected", "rows_uncorrected"),
     )
 
 

@@ -14,6 +14,7 @@ from watchfloor.model import Finding, Phase, Problem, Scope, State, Subject
 # the node, or the way to it, is broken; the others tell that the console may not or can't read it
 _BROKEN = {Problem.UNREACHABLE, Problem.REFUSED, Problem.HUNG, Problem.CLOSED, Problem.HOST_KEY_CHANGED}
 _SICK = {"hung": State.CRITICAL, "failed": State.WARNING}
+_VERBS = {"hung": "is hung", "failed": "failed"}
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -100,7 +101,7 @@ class _SamplerFaults:
 
 def _faults(detail: NodeDetail) -> list[tuple[str, str, State]]:
     return [
-        (name, f"is {status.state}" + (f": {status.text}" if status.text else ""), _SICK[status.state])
+        (name, _VERBS[status.state] + (f": {status.text}" if status.text else ""), _SICK[status.state])
         for name, status in detail.samplers.items()
         if status.state in _SICK
     ]

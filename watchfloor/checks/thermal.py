@@ -48,6 +48,10 @@ def _margin(frame: Frame) -> Iterator[Finding]:
             current(view, "temp_margin", mask),
             "temp-margin",
             state,
-            lambda row: f"{named(frame, _AT, row)} is {margin[row]:.0f} °C from slowing itself down",
+            lambda row: f"{named(frame, _AT, row)} {_distance(margin[row])} the temperature that slows it down",
             ("temp_margin", "temp"),
         )
+
+
+def _distance(margin: float) -> str:
+    return f"is {margin:.0f} °C below" if margin > 0 else f"is {-margin:.0f} °C above"
