@@ -1,6 +1,6 @@
 """Short history in memory: rings of the trended metrics, and the changes of error counters.
 
-Rings hold the last minute at one sample a second and the last half hour as mean and maximum of ten seconds, as
+Rings hold the last minute at one sample a second and the last half hour as mean and maximum of twenty seconds, as
 half-precision numbers in a metric's own step (2.6 digits are enough for a chart; memory is what limits a console of
 80,000 accelerators). Counters hardly ever move, so their history is a list of their changes.
 
@@ -23,8 +23,9 @@ from watchfloor.metrics import CATALOGUE, Good, Kind, Unit
 from watchfloor.model import Scope
 
 FINE_SLOTS = 60
-COARSE_SLOTS = 180
-COARSE_SECONDS = 10
+COARSE_SLOTS = 90
+COARSE_SECONDS = 20  # divides FINE_SLOTS, so that a window never wraps
+ROWS_PER_BLOCK = 512
 
 # half precision ends at 65,504: what the value of one unit is divided by before it is kept
 _STEP: Mapping[Unit, float] = {Unit.BYTES: 2.0**26, Unit.BYTES_PER_SECOND: 2.0**26}
@@ -41,63 +42,76 @@ class Series:
     maximum: Floats
 
 
+class _Block:
+    """The rings of ROWS_PER_BLOCK rows: arrays [metric, slot, row]. Blocks are added, never copied, as rows come."""
+
+    def __init__(self, metrics: int) -> None:
+        self.fine = _empty(metrics, FINE_SLOTS)
+        self.mean = _empty(metrics, COARSE_SLOTS)
+        self.maximum = _empty(metrics, COARSE_SLOTS)
+        self.rolled_up = 0  # windows of COARSE_SECONDS that are in mean and maximum
+
+    def roll_up(self, done: int) -> None:
+        """Fold the windows up to the `done`th; at most FINE_SLOTS seconds after it ended."""
+        for window in range(max(self.rolled_up, done - 1), done):
+            start = window * COARSE_SECONDS % FINE_SLOTS
+            seconds = self.fine[:, start : start + COARSE_SECONDS].astype(np.float32)
+            known = ~np.isnan(seconds)
+            count = known.sum(axis=1)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                self.mean[:, window % COARSE_SLOTS] = np.where(known, seconds, 0).sum(axis=1) / count
+            highest = np.where(known, seconds, -np.inf).max(axis=1)
+            self.maximum[:, window % COARSE_SLOTS] = np.where(count > 0, highest, np.nan)
+        self.rolled_up = done
+
+
+def _empty(metrics: int, slots: int) -> Halves:
+    return np.full((metrics, slots, ROWS_PER_BLOCK), np.nan, np.float16)
+
+
 class Ring:
-    """The history of one scope's trended metrics: arrays [metric, slot, row]."""
+    """The history of one scope's trended metrics."""
 
     def __init__(self, scope: Scope) -> None:
         trended = [metric for metric in CATALOGUE[scope].values() if metric.trend]
         self.metrics = {metric.name: index for index, metric in enumerate(trended)}
         self._steps = np.array([_STEP.get(metric.unit, 1.0) for metric in trended])
-        self._fine = self._empty(FINE_SLOTS, 0)
-        self._mean = self._empty(COARSE_SLOTS, 0)
-        self._maximum = self._empty(COARSE_SLOTS, 0)
+        self._blocks: list[_Block] = []
         self._ticks = 0
-
-    def _empty(self, slots: int, rows: int) -> Halves:
-        return np.full((len(self.metrics), slots, rows), np.nan, np.float16)
 
     def append(self, values: Mapping[str, Floats]) -> None:
         """One second of every trended metric, over all rows. Rows may have grown since the last call."""
         if not self.metrics:
             return
         rows = len(next(iter(values.values())))
-        if rows > self._fine.shape[2]:
-            self._widen(rows)
+        while rows > len(self._blocks) * ROWS_PER_BLOCK:
+            self._blocks.append(_Block(len(self.metrics)))
+        now = np.stack([values[name] / self._steps[index] for name, index in self.metrics.items()])
         slot = self._ticks % FINE_SLOTS
-        for name, index in self.metrics.items():
-            self._fine[index, slot, :rows] = values[name] / self._steps[index]
+        for number, block in enumerate(self._blocks):
+            part = now[:, number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK]
+            block.fine[:, slot, : part.shape[1]] = part
         self._ticks += 1
-        if self._ticks % COARSE_SECONDS == 0:
-            self._roll_up(slot)
+        self._roll_up_some()
 
-    def _roll_up(self, slot: int) -> None:
-        window = self._fine[:, slot - COARSE_SECONDS + 1 : slot + 1].astype(np.float32)
-        known = ~np.isnan(window)
-        count = known.sum(axis=1)
-        coarse = (self._ticks // COARSE_SECONDS - 1) % COARSE_SLOTS
-        with np.errstate(invalid="ignore", divide="ignore"):
-            self._mean[:, coarse] = np.where(known, window, 0).sum(axis=1) / count
-        highest = np.where(known, window, -np.inf).max(axis=1)
-        self._maximum[:, coarse] = np.where(count > 0, highest, np.nan)
-
-    def _widen(self, rows: int) -> None:
-        have = self._fine.shape[2]
-        rows = max(rows, have + have // 4)
-        for name in ("_fine", "_mean", "_maximum"):
-            old: Halves = getattr(self, name)
-            new = self._empty(old.shape[1], rows)
-            new[:, :, :have] = old
-            setattr(self, name, new)
+    def _roll_up_some(self) -> None:
+        """A share of the blocks that are due: the work of COARSE_SECONDS is spread over as many ticks."""
+        done = self._ticks // COARSE_SECONDS
+        due = [block for block in self._blocks if block.rolled_up < done]
+        share = -(-len(self._blocks) // COARSE_SECONDS)
+        for block in due[:share]:
+            block.roll_up(done)
 
     def series(self, name: str, row: int, coarse: bool) -> Series:
         """Raises KeyError where the metric has no trend."""
-        index = self.metrics[name]
-        step = self._steps[index]
+        index, (number, column) = self.metrics[name], divmod(row, ROWS_PER_BLOCK)
+        if number >= len(self._blocks):
+            return Series(COARSE_SECONDS if coarse else 1.0, np.empty(0), np.empty(0))
+        block, step = self._blocks[number], self._steps[index]
         if coarse:
-            done = self._ticks // COARSE_SECONDS
-            mean, maximum = self._mean[index], self._maximum[index]
-            return Series(COARSE_SECONDS, _unrolled(mean, row, done) * step, _unrolled(maximum, row, done) * step)
-        fine = _unrolled(self._fine[index], row, self._ticks) * step
+            mean = _unrolled(block.mean[index, :, column], block.rolled_up) * step
+            return Series(COARSE_SECONDS, mean, _unrolled(block.maximum[index, :, column], block.rolled_up) * step)
+        fine = _unrolled(block.fine[index, :, column], self._ticks) * step
         return Series(1.0, fine, fine)
 
     def window(self, name: str, seconds: float, rows: NDArray[np.intp]) -> Floats:
@@ -110,23 +124,19 @@ class Ring:
         fine = np.arange(self._ticks - min(ticks, FINE_SLOTS), self._ticks) % FINE_SLOTS
         last = -(-(self._ticks - FINE_SLOTS) // COARSE_SECONDS)
         coarse = np.arange(first, last) % COARSE_SLOTS if ticks > FINE_SLOTS else np.empty(0, np.intp)
-        parts = [_cut(self._mean[index], coarse, rows), _cut(self._fine[index], fine, rows)]
-        return np.concatenate(parts) * self._steps[index]
+        found = np.full((len(coarse) + len(fine), len(rows)), np.nan)
+        for number, block in enumerate(self._blocks):
+            inside = rows // ROWS_PER_BLOCK == number
+            if inside.any():
+                columns = rows[inside] % ROWS_PER_BLOCK
+                means, values = block.mean[index][np.ix_(coarse, columns)], block.fine[index][np.ix_(fine, columns)]
+                found[:, inside] = np.concatenate([means, values])
+        return found * self._steps[index]
 
 
-def _cut(ring: Halves, slots: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
-    """Slots × rows; NaN for rows that the ring has not seen yet."""
-    inside = rows < ring.shape[1]
-    found = np.full((len(slots), len(rows)), np.nan)
-    found[:, inside] = ring[np.ix_(slots, rows[inside])]
-    return found
-
-
-def _unrolled(ring: Halves, row: int, written: int) -> Floats:
-    if row >= ring.shape[1]:
-        return np.empty(0)
+def _unrolled(ring: Halves, written: int) -> Floats:
     slots = len(ring)
-    column = ring[:, row].astype(np.float64)
+    column = ring.astype(np.float64)
     return column[:written] if written <= slots else np.roll(column, -(written % slots))
 
 
@@ -159,7 +169,7 @@ class History:
             return self._rings[scope].window(name, seconds, rows)
 
     def half_hour(self, scope: Scope, name: str, row: int) -> Series:
-        """The last 30 minutes, one value per 10 seconds. Raises KeyError where the metric has no trend."""
+        """The last 30 minutes, one value per 20 seconds. Raises KeyError where the metric has no trend."""
         with self._lock:
             return self._rings[scope].series(name, row, coarse=True)
 

@@ -188,8 +188,8 @@ def test_the_history_holds_a_minute_and_half_an_hour(fleet: Fleet, time: Time) -
     history = fleet.frame().history
     assert history.minute(Scope.ACCELERATOR, "util", 0).mean.tolist() == list(range(40, 100))
     coarse = history.half_hour(Scope.ACCELERATOR, "util", 0)
-    assert coarse.mean.tolist() == [4.5 + 10 * ten for ten in range(10)]
-    assert coarse.maximum.tolist() == [9.0 + 10 * ten for ten in range(10)]
+    assert coarse.mean.tolist() == [9.5 + 20 * third for third in range(5)]
+    assert coarse.maximum.tolist() == [19.0 + 20 * third for third in range(5)]
     assert np.isnan(history.minute(Scope.ACCELERATOR, "util", 1).mean).all()
 
 

@@ -154,5 +154,5 @@ def test_windows_of_the_history_are_oldest_first_and_end_now(boards: Boards) -> 
     assert window[:, 0].tolist() == [95, 96, 97, 98, 99]
     assert np.isnan(window[:, 1]).all()
     longer = boards.fleet._history.window(Scope.ACCELERATOR, "temp", 85, rows)
-    assert longer[:4, 0].tolist() == [22, 37, 40, 41]
+    assert longer[:4, 0].tolist() == [9.5, 29.5, 40, 41]
     assert not len(boards.fleet._history.window(Scope.ACCELERATOR, "temp", 101, rows))
