@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import uuid
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from collectors.simulator.machine import Machine
-from collectors.simulator.work import USERS, Job, noise
+from collectors.simulator.process_files import Processes, missing
 
 KIB = 1024
 GIB = 2**30
@@ -18,14 +17,6 @@ _SECTOR = 512
 _MOUNTS = (("/dev/md0", "/", "ext4", 1.8e12, 0.31), ("/dev/md1", "/raid", "xfs", 30.7e12, 0.62))
 _DISKS = ("nvme0n1", "nvme1n1", "nvme2n1", "nvme3n1")
 _PORT_TYPES = {200: "HDR", 400: "NDR"}
-_DAEMONS = (("systemd", 1, "/init.scope"), ("slurmd", 2214, "/system.slice/slurmd.service"),
-            ("nvidia-persistenced", 2302, "/system.slice/nvidia-persistenced.service"),
-            ("sshd", 1877, "/system.slice/ssh.service"))  # fmt: skip
-_DAEMON_USER = 0
-
-
-def missing(path: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 class Files:
@@ -35,6 +26,7 @@ class Files:
         self._machine = machine
         self._began_at = began_at  # time 0 of the demo on this node's wall clock
         self._shape = machine.plan.shape
+        self._processes = Processes(machine)
 
     def read(self, path: str) -> str:
         """Raises FileNotFoundError."""
@@ -43,18 +35,18 @@ class Files:
             return make()
         parts = path.split("/")
         if path.startswith("/proc/") and len(parts) == 4 and parts[2].isdigit():
-            return self._process_file(int(parts[2]), parts[3])
+            return self._processes.read(int(parts[2]), parts[3])
         raise missing(path)
 
     def exists(self, path: str) -> bool:
         if path.startswith("/proc/") and path[6:].isdigit():
-            return int(path[6:]) in self.processes()
+            return int(path[6:]) in self._processes.running()
         return path in self._made or path in self._folders
 
     def listdir(self, path: str) -> list[str]:
         """Raises FileNotFoundError."""
         if path.rstrip("/") == "/proc":
-            return [str(pid) for pid in self.processes()] + sorted(self._folders["/proc"])
+            return [str(pid) for pid in self._processes.running()] + sorted(self._folders["/proc"])
         try:
             return sorted(self._folders[path.rstrip("/")])
         except KeyError:
@@ -68,30 +60,12 @@ class Files:
                 return os.statvfs_result((4096, 4096, blocks, free, free, 10**8, 9 * 10**7, 9 * 10**7, 0, 255))
         raise missing(path)
 
-    # -- processes
-
-    def processes(self) -> dict[int, tuple[Job, int] | str]:
-        """Pid -> (job, board), or the name of a daemon."""
-        found: dict[int, tuple[Job, int] | str] = {pid: name for name, pid, _ in _DAEMONS}
-        for index, board in enumerate(self._machine.boards):
-            if board.job is not None:
-                found[board.job.pid(self._machine.plan.index, index)] = (board.job, index)
-        return found
-
     def owner(self, path: str) -> int:
-        """Raises FileNotFoundError."""
+        """The uid that owns /proc/PID. Raises FileNotFoundError."""
         pid = path.removeprefix("/proc/").split("/")[0]
-        who = self.processes().get(int(pid) if pid.isdigit() else -1)
-        if who is None:
+        if not pid.isdigit():
             raise missing(path)
-        return _DAEMON_USER if isinstance(who, str) else USERS[who[0].user]
-
-    def _process_file(self, pid: int, name: str) -> str:
-        who = self.processes().get(pid)
-        make = _PROCESS_FILES.get(name)
-        if who is None or make is None:
-            raise missing(f"/proc/{pid}/{name}")
-        return make(self._machine, pid, who)
+        return self._processes.owner(int(pid))
 
     # -- the tree
 
@@ -243,69 +217,3 @@ def _mounts() -> str:
 def _pressure(percent: float) -> str:
     line = f"avg10={percent:.2f} avg60={percent:.2f} avg300={percent:.2f} total=1\n"
     return f"some {line}full {line}"
-
-
-# -- files of one process
-
-
-def _command(who: tuple[Job, int] | str) -> str:
-    return f"/usr/sbin/{who}" if isinstance(who, str) else who[0].kind.command
-
-
-def _cmdline(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
-    return _command(who).replace(" ", "\0") + "\0"
-
-
-def _cgroup(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
-    if isinstance(who, str):
-        return f"0::{next(group for name, _, group in _DAEMONS if name == who)}\n"
-    return f"0::{who[0].cgroup}\n"
-
-
-def _stat(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
-    """Fields of proc(5): state is 3, utime 14, stime 15, start 22 (ticks since boot), vsize 23, rss 24 (pages)."""
-    started = 0.0 if isinstance(who, str) else max(0.0, who[0].started - machine.booted_at)
-    age = machine.time - machine.booted_at - started
-    share = 0.01 if isinstance(who, str) else 1.0 + 0.1 * noise(pid, int(machine.time))
-    resident = (60 * 2**20 if isinstance(who, str) else 30 * GIB) // 4096
-    state = "D" if not isinstance(who, str) and machine.faults.driver_hung else "S"
-    fields = ["0"] * 52
-    fields[0], fields[1], fields[2], fields[3] = str(pid), f"({_name(who)})", state, "1"
-    fields[13], fields[14] = str(int(age * share * _HERTZ)), str(int(age * share * 5))
-    fields[19], fields[21], fields[22], fields[23] = (
-        "12",
-        str(int(started * _HERTZ)),
-        str(resident * 8192),
-        str(resident),
-    )
-    return " ".join(fields) + "\n"
-
-
-def _name(who: tuple[Job, int] | str) -> str:
-    return _command(who).split()[0].rpartition("/")[2][:15]
-
-
-def _status(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
-    uid = _DAEMON_USER if isinstance(who, str) else USERS[who[0].user]
-    resident = (60 * 2**20 if isinstance(who, str) else 30 * GIB) // KIB
-    uids = "\t".join([str(uid)] * 4)
-    return f"Name:\t{_name(who)}\nState:\tS (sleeping)\nPid:\t{pid}\nUid:\t{uids}\nVmRSS:\t{resident} kB\n"
-
-
-def _statm(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
-    resident = (60 * 2**20 if isinstance(who, str) else 30 * GIB) // 4096
-    return f"{resident * 2} {resident} 1000 10 0 {resident} 0\n"
-
-
-def _comm(machine: Machine, pid: int, who: tuple[Job, int] | str) -> str:
-    return f"{_name(who)}\n"
-
-
-_PROCESS_FILES = {
-    "cmdline": _cmdline,
-    "cgroup": _cgroup,
-    "stat": _stat,
-    "status": _status,
-    "statm": _statm,
-    "comm": _comm,
-}

@@ -12,32 +12,11 @@ from typing import Any
 
 import pynvml
 
-from collectors.simulator.board_physics import BoardState
-from collectors.simulator.hardware import Board
+from collectors.simulator import nvml_health
 from collectors.simulator.machine import Machine
+from collectors.simulator.nvml_common import NOT_SUPPORTED, board_of, datacenter_board, state_of
 from collectors.simulator.nvml_fields import field_value
 from collectors.simulator.work import noise
-
-NOT_SUPPORTED = pynvml.NVML_ERROR_NOT_SUPPORTED
-
-
-def board_of(machine: Machine) -> Board:
-    board = machine.plan.shape.board
-    assert board is not None
-    return board
-
-
-def state_of(machine: Machine, index: int) -> BoardState:
-    return machine.boards[index]
-
-
-def _datacenter(machine: Machine) -> Board:
-    """The board; raises NotSupported on consumer boards."""
-    board = board_of(machine)
-    if not board.datacenter:
-        raise pynvml.NVMLError(NOT_SUPPORTED)
-    return board
-
 
 # -- identity: answered even by a board that is lost
 
@@ -51,7 +30,7 @@ def nvmlDeviceGetUUID(machine: Machine, index: int) -> str:
 
 
 def nvmlDeviceGetSerial(machine: Machine, index: int) -> str:
-    _datacenter(machine)
+    datacenter_board(machine)
     return str(1_650_023_000_000 + machine.plan.index * 64 + index)
 
 
@@ -78,7 +57,7 @@ def nvmlDeviceGetPciInfo(machine: Machine, index: int) -> Any:
 
 
 def nvmlDeviceGetBoardPartNumber(machine: Machine, index: int) -> str:
-    return _datacenter(machine).part
+    return datacenter_board(machine).part
 
 
 def nvmlDeviceGetVbiosVersion(machine: Machine, index: int) -> str:
@@ -226,132 +205,6 @@ def nvmlDeviceGetPersistenceMode(machine: Machine, index: int) -> int:
     return int(board_of(machine).datacenter)
 
 
-# -- PCIe
-
-
-def nvmlDeviceGetCurrPcieLinkGeneration(machine: Machine, index: int) -> int:
-    board = board_of(machine)
-    return board.pcie_gen if board.datacenter or state_of(machine, index).job else 1
-
-
-def nvmlDeviceGetMaxPcieLinkGeneration(machine: Machine, index: int) -> int:
-    return board_of(machine).pcie_gen
-
-
-def nvmlDeviceGetCurrPcieLinkWidth(machine: Machine, index: int) -> int:
-    return 16
-
-
-def nvmlDeviceGetMaxPcieLinkWidth(machine: Machine, index: int) -> int:
-    return 16
-
-
-def nvmlDeviceGetPcieThroughput(machine: Machine, index: int, counter: int) -> int:
-    state = state_of(machine, index)
-    share = state.util / 100
-    return int((1.4e6 if counter == pynvml.NVML_PCIE_UTIL_RX_BYTES else 0.9e6) * share)
-
-
-def nvmlDeviceGetPcieReplayCounter(machine: Machine, index: int) -> int:
-    return int(3 * noise(machine.plan.index, index, 5) ** 6)
-
-
-# -- memory errors
-
-
-def nvmlDeviceGetEccMode(machine: Machine, index: int) -> list[int]:
-    _datacenter(machine)
-    return [1, 1]
-
-
-def nvmlDeviceGetTotalEccErrors(machine: Machine, index: int, kind: int, counter: int) -> int:
-    _datacenter(machine)
-    if kind != pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED:
-        return 0
-    lifetime = int(40 * noise(machine.plan.index, index, 6) ** 9)
-    now = int(state_of(machine, index).ecc_corrected)
-    return now if counter == pynvml.NVML_VOLATILE_ECC else lifetime + now
-
-
-def nvmlDeviceGetRemappedRows(machine: Machine, index: int) -> tuple[int, int, int, int]:
-    _datacenter(machine)
-    return (int(noise(machine.plan.index, index, 8) > 0.97), 0, 0, 0)
-
-
-def nvmlDeviceGetRetiredPages_v2(machine: Machine, index: int, source: int) -> list[Any]:
-    raise pynvml.NVMLError(NOT_SUPPORTED)
-
-
-def nvmlDeviceGetRetiredPages(machine: Machine, index: int, source: int) -> list[Any]:
-    raise pynvml.NVMLError(NOT_SUPPORTED)
-
-
-# -- MIG: whole boards only
-
-
-def nvmlDeviceGetMigMode(machine: Machine, index: int) -> list[int]:
-    board = board_of(machine)
-    if not board.datacenter or not board.nvlinks:
-        raise pynvml.NVMLError(NOT_SUPPORTED)
-    return [0, 0]
-
-
-def nvmlDeviceGetMaxMigDeviceCount(machine: Machine, index: int) -> int:
-    return 7 if board_of(machine).nvlinks else 0
-
-
-def nvmlDeviceGetMigDeviceHandleByIndex(machine: Machine, index: int, instance: int) -> Any:
-    raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
-
-
-# -- NVLink
-
-
-def nvmlDeviceGetNvLinkState(machine: Machine, index: int, link: int) -> int:
-    _link(machine, link)
-    return int((index, link) not in machine.faults.links_down)
-
-
-def nvmlDeviceGetNvLinkVersion(machine: Machine, index: int, link: int) -> int:
-    return {"NVIDIA A100-SXM4-80GB": 3, "NVIDIA H100 80GB HBM3": 4}.get(_link(machine, link).model, 5)
-
-
-def nvmlDeviceGetNvLinkRemoteDeviceType(machine: Machine, index: int, link: int) -> int:
-    _link(machine, link)
-    return pynvml.NVML_NVLINK_DEVICE_TYPE_SWITCH
-
-
-def nvmlDeviceGetNvLinkRemotePciInfo_v2(machine: Machine, index: int, link: int) -> Any:
-    _link(machine, link)
-    bus = 0x05 + link % 4
-    info = pynvml.nvmlPciInfo_t(domain=0, bus=bus, device=0, pciDeviceId=0x22A310DE)
-    info.busId = f"00000000:{bus:02X}:00.0".encode()
-    return info
-
-
-def nvmlDeviceGetNvLinkRemotePciInfo(machine: Machine, index: int, link: int) -> Any:
-    return nvmlDeviceGetNvLinkRemotePciInfo_v2(machine, index, link)
-
-
-def nvmlDeviceGetNvLinkErrorCounter(machine: Machine, index: int, link: int, counter: int) -> int:
-    _link(machine, link)
-    errors = state_of(machine, index).link_errors.get(link, 0.0)
-    shares = {
-        pynvml.NVML_NVLINK_ERROR_DL_CRC_FLIT: 1.0,
-        pynvml.NVML_NVLINK_ERROR_DL_REPLAY: 0.3,
-        pynvml.NVML_NVLINK_ERROR_DL_RECOVERY: 0.01,
-    }
-    return int(errors * shares.get(counter, 0.0))
-
-
-def _link(machine: Machine, link: int) -> Board:
-    """The board; raises as NVML does where it has no NVLink, or none of that number."""
-    board = board_of(machine)
-    if link >= board.nvlinks:
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT if board.nvlinks else NOT_SUPPORTED)
-    return board
-
-
 # -- fields
 
 
@@ -375,4 +228,9 @@ IDENTITY = frozenset(
         "nvmlDeviceGetVbiosVersion",
     }
 )  # fmt: skip
-FUNCTIONS = {name: value for name, value in globals().items() if name.startswith("nvmlDevice") and callable(value)}
+FUNCTIONS = {
+    name: value
+    for module in (globals(), vars(nvml_health))
+    for name, value in module.items()
+    if name.startswith("nvmlDevice") and callable(value)
+}

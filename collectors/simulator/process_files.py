@@ -1,0 +1,127 @@
+"""/proc/PID of a simulated node: the processes of its jobs, and a few daemons. Pure: of (machine, pid, name)."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from collectors.simulator.machine import Machine
+from collectors.simulator.work import USERS, Job, noise
+
+GIB = 2**30
+KIB = 1024
+_HERTZ = 100
+_PAGE = 4096
+_DAEMON_BYTES = 60 * 2**20
+_JOB_BYTES = 30 * GIB
+_DAEMONS = (("systemd", 1, "/init.scope"), ("slurmd", 2214, "/system.slice/slurmd.service"),
+            ("nvidia-persistenced", 2302, "/system.slice/nvidia-persistenced.service"),
+            ("sshd", 1877, "/system.slice/ssh.service"))  # fmt: skip
+_DAEMON_USER = 0
+
+Who = tuple[Job, int] | str  # (job, board), or the name of a daemon
+
+
+def missing(path: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+
+class Processes:
+    """The processes of one machine. The caller brings the machine to the present first."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def running(self) -> dict[int, Who]:
+        """By pid."""
+        found: dict[int, Who] = {pid: name for name, pid, _ in _DAEMONS}
+        for index, board in enumerate(self._machine.boards):
+            if board.job is not None:
+                found[board.job.pid(self._machine.plan.index, index)] = (board.job, index)
+        return found
+
+    def owner(self, pid: int) -> int:
+        """Uid. Raises FileNotFoundError."""
+        who = self.running().get(pid)
+        if who is None:
+            raise missing(f"/proc/{pid}")
+        return _uid(who)
+
+    def read(self, pid: int, name: str) -> str:
+        """The text of /proc/PID/name. Raises FileNotFoundError."""
+        who, make = self.running().get(pid), _FILES.get(name)
+        if who is None or make is None:
+            raise missing(f"/proc/{pid}/{name}")
+        return make(self._machine, pid, who)
+
+
+def _uid(who: Who) -> int:
+    return _DAEMON_USER if isinstance(who, str) else USERS[who[0].user]
+
+
+def _resident(who: Who) -> int:
+    """Bytes."""
+    return _DAEMON_BYTES if isinstance(who, str) else _JOB_BYTES
+
+
+def _command(who: Who) -> str:
+    return f"/usr/sbin/{who}" if isinstance(who, str) else who[0].kind.command
+
+
+def _cmdline(machine: Machine, pid: int, who: Who) -> str:
+    return _command(who).replace(" ", "\0") + "\0"
+
+
+def _cgroup(machine: Machine, pid: int, who: Who) -> str:
+    if isinstance(who, str):
+        return f"0::{next(group for name, _, group in _DAEMONS if name == who)}\n"
+    return f"0::{who[0].cgroup}\n"
+
+
+def _stat(machine: Machine, pid: int, who: Who) -> str:
+    """Fields of proc(5): state is 3, utime 14, stime 15, start 22 (ticks since boot), vsize 23, rss 24 (pages)."""
+    started = 0.0 if isinstance(who, str) else max(0.0, who[0].started - machine.booted_at)
+    age = machine.time - machine.booted_at - started
+    share = 0.01 if isinstance(who, str) else 1.0 + 0.1 * noise(pid, int(machine.time))
+    resident = _resident(who) // _PAGE
+    state = "D" if not isinstance(who, str) and machine.faults.driver_hung else "S"
+    fields = ["0"] * 52
+    fields[0], fields[1], fields[2], fields[3] = str(pid), f"({_name(who)})", state, "1"
+    fields[13], fields[14] = str(int(age * share * _HERTZ)), str(int(age * share * 5))
+    fields[19], fields[21], fields[22], fields[23] = (
+        "12",
+        str(int(started * _HERTZ)),
+        str(resident * 2 * _PAGE),
+        str(resident),
+    )
+    return " ".join(fields) + "\n"
+
+
+def _name(who: Who) -> str:
+    return _command(who).split()[0].rpartition("/")[2][:15]
+
+
+def _status(machine: Machine, pid: int, who: Who) -> str:
+    uid = _uid(who)
+    resident = _resident(who) // KIB
+    uids = "\t".join([str(uid)] * 4)
+    return f"Name:\t{_name(who)}\nState:\tS (sleeping)\nPid:\t{pid}\nUid:\t{uids}\nVmRSS:\t{resident} kB\n"
+
+
+def _statm(machine: Machine, pid: int, who: Who) -> str:
+    resident = _resident(who) // _PAGE
+    return f"{resident * 2} {resident} 1000 10 0 {resident} 0\n"
+
+
+def _comm(machine: Machine, pid: int, who: Who) -> str:
+    return f"{_name(who)}\n"
+
+
+_FILES = {
+    "cmdline": _cmdline,
+    "cgroup": _cgroup,
+    "stat": _stat,
+    "status": _status,
+    "statm": _statm,
+    "comm": _comm,
+}
