@@ -45,13 +45,15 @@ class Assembly:
 
     def _current_shape(self) -> tuple:
         """The subjects of each scope, and which samplers have had their say: what the default of a cell hangs on."""
-        keys = {NODE: [""], ACCELERATOR: [], LINK: []}
+        keys = {NODE: {"": None}, ACCELERATOR: {}, LINK: {}}  # dictionaries for their order
         for runner in self._runners:
             if runner.reading is None:
                 continue
             for scope in runner.kind.owns:
-                keys[scope] += [key for key in runner.reading.cells.get(scope, ()) if key not in keys[scope]]
-        return keys, [(runner.state, runner.reading is None) for runner in self._runners]
+                keys[scope].update(dict.fromkeys(runner.reading.cells.get(scope, ())))
+        return {scope: list(known) for scope, known in keys.items()}, [
+            (runner.state, runner.reading is None) for runner in self._runners
+        ]
 
     def _metrics(self, scope: str) -> "list[str]":
         found = {}

@@ -28,6 +28,9 @@ class Engine:
         self._heard = []  # the console's lines, left by the reader
         self._board = Board()
         self._runners = [Runner(name, kind, world, self._board, self._answered) for name, kind in kinds.items()]
+        self._awaited = [runner for runner in self._runners if runner.kind.awaited]
+        self._queue = []  # awaited ones whose turn comes in this tick
+        self._unawaited = [runner for runner in self._runners if not runner.kind.awaited]
         self._followers = [runner for runner in self._runners if runner.kind.follows_holders]
         self._assembly = Assembly(self._runners)
         self._period = 1.0
@@ -45,6 +48,8 @@ class Engine:
 
     def _answered(self, runner: Runner) -> None:
         """A sampler has answered: of interest at once where a report waits for it, or before the first tick."""
+        if runner.kind.awaited:
+            self._start_next()
         if self._ticks == 0 or (runner.kind.awaited and not self._awaiting()):
             self._rouse()
 
@@ -59,9 +64,7 @@ class Engine:
     def run(self) -> None:
         """Speak until the process ends."""
         self._next_tick = self._world.monotonic() + self._period
-        self._start_due()
-        self._wait_for_answers(FIRST_WAIT_SECONDS)
-        self._report([runner for runner in self._runners if runner.collect()])
+        self._sample(FIRST_WAIT_SECONDS)
         while True:
             self._wait_until(self._next_tick)
             if self._world.monotonic() >= self._next_tick:
@@ -76,17 +79,32 @@ class Engine:
         self._next_tick += (behind + 1) * self._period
         if self._full_every and self._ticks % self._full_every == 0:
             self._full_wanted = True
-        self._start_due()
-        self._wait_for_answers(TICK_WAIT_SECONDS)
-        self._report([runner for runner in self._runners if runner.collect()])
+        self._sample(TICK_WAIT_SECONDS)
 
-    def _start_due(self) -> None:
-        now, slack = self._world.monotonic(), self._period / 2
-        for runner in self._runners:
-            runner.start_if_due(now, slack, self._period)
+    def _sample(self, patience: float) -> None:
+        """Start what is due, report what has answered within `patience` seconds, then start what nobody waits for."""
+        self._queue = [runner for runner in self._awaited if self._is_due(runner)]
+        self._start_next()
+        self._wait_for_answers(patience)
+        while self._queue:  # one of them takes its time: the others no longer wait for it
+            self._start_next()
+        self._report([runner for runner in self._runners if runner.collect()])
+        for runner in filter(self._is_due, self._unawaited):
+            runner.start(self._world.monotonic(), self._period)
+
+    def _is_due(self, runner: Runner) -> bool:
+        return runner.is_due(self._world.monotonic() + self._period / 2)
+
+    def _start_next(self) -> None:
+        """One after the other, each started by the one before: threads that fight for the interpreter cost double."""
+        try:
+            runner = self._queue.pop(0)
+        except IndexError:
+            return
+        runner.start(self._world.monotonic(), self._period)
 
     def _awaiting(self) -> bool:
-        return any(runner.running and runner.kind.awaited and runner.state != "hung" for runner in self._runners)
+        return bool(self._queue) or any(runner.running and runner.state != "hung" for runner in self._awaited)
 
     def _wait_for_answers(self, seconds: float) -> None:
         until = self._world.monotonic() + seconds
@@ -135,4 +153,3 @@ class Engine:
             self._board.holders = dict(self._board.holders, **{runner.name: holders})
             for follower in self._followers:
                 follower.hurry()
-                follower.start_if_due(self._world.monotonic(), 0.0, self._period)

@@ -3,6 +3,7 @@
 from . import diskstats
 from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Reading, from_oserror, rounded
 
+_AVERAGES_EVERY = 3  # samples; the kernel renews load every 5 s and pressure every 2
 _DISKS_EVERY = 5  # samples between two details of the disks
 
 
@@ -25,13 +26,19 @@ class Sampler:
         self._identity = identity(world)
         self._times = None
         self._disks = diskstats.Disks(world)
+        self._averages = {}
+        self._booted = world.monotonic() - float(world.read("/proc/uptime").split()[0])
         self._samples = 0
 
     def sample(self) -> Reading:
         cells = dict(self._identity)
-        for part in (self._processors, self._load, self._memory, self._pressure, self._uptime):
-            cells.update(part())
+        cells.update(self._processors())
+        cells.update(self._memory())
         cells.update(self._disks.sample())
+        if self._samples % _AVERAGES_EVERY == 0:
+            self._averages = dict(self._load(), **self._pressure())
+        cells.update(self._averages)
+        cells["uptime"] = int(self._world.monotonic() - self._booted)
         show_disks = self._samples % _DISKS_EVERY == 1  # the first sample knows no rates
         self._samples += 1
         return Reading({"node": {"": cells}}, {"disks": self._disks.rows} if show_disks else None)
@@ -57,9 +64,6 @@ class Sampler:
             return parse_pressure(self._world.read("/proc/pressure/" + name, keep=True))
         except OSError as error:
             return from_oserror(error)
-
-    def _uptime(self) -> dict:
-        return {"uptime": int(float(self._world.read("/proc/uptime", keep=True).split()[0]))}
 
 
 _PRESSURES = (("cpu", "cpu"), ("mem", "memory"), ("io", "io"))

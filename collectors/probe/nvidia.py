@@ -10,7 +10,6 @@ from .nvml import Device, answers, closed, gpus, lost, opened, partitions
 
 _SLOW_EVERY = 10  # samples
 _PROCESSES_EVERY = 2
-_LINKS_EVERY = 5
 _LIVE = nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"]
 
 
@@ -110,16 +109,15 @@ class Sampler:
 
     def _look_closer(self, gpu: Device) -> bool:
         """What isn't asked at every tick; spread, so that each tick has about the same to do. False: it is lost."""
-        if gpu.key not in self._slow or (self._samples + gpu.index) % _SLOW_EVERY == 0:
-            slow = answers(self._nvml, gpu, nvidia_live.SLOW)
-            if slow is None:
-                return False
-            self._slow.setdefault(gpu.key, {}).update(slow)
+        if gpu.key in self._slow and (self._samples + gpu.index) % _SLOW_EVERY:
+            return True
+        slow = answers(self._nvml, gpu, nvidia_live.SLOW)
+        if slow is None:
+            return False
+        self._slow[gpu.key] = slow
         if gpu.key not in self._links:
             self._links[gpu.key] = nvidia_links.NvLinks(self._nvml, gpu)
-            self._links[gpu.key].look(self._world.monotonic())
-        elif (self._samples + gpu.index) % _LINKS_EVERY == 0:
-            self._links[gpu.key].look(self._world.monotonic())
+        self._links[gpu.key].look(self._world.monotonic())
         return True
 
     def _partition(self, part: Device) -> dict:

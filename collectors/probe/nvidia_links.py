@@ -1,96 +1,122 @@
-"""The NVLinks of a GPU: which are up, how fast, how much goes over them, and their errors."""
+"""The NVLinks of a GPU: which are up, how fast, how much goes over them, and their errors.
+
+A full board has 18 links with a dozen values each, eight times in a node: most are asked for in turns.
+"""
 
 from .cells import UNSUPPORTED, Missing, Rates, rounded
 from .nvml import Device, ask, ask_fields
+from .nvml_fields import FieldBatch
 
 # field ids of nvml.h; the scope of a field is the link, or ALL for the sum
 _LINK_COUNT, _SPEED, _SENT, _RECEIVED = 91, 164, 138, 139
 _ALL = 0xFFFFFFFF
+_MOST_LINKS = 36  # NVML_NVLINK_MAX_LINKS
 _MEGABYTE, _KIB = 1e6, 1024
 _ERRORS = (("replay_errors", 0), ("recovery_errors", 1), ("crc_errors", 2))  # nvmlNvLinkErrorCounter_t
+_ERRORS_EVERY, _SPEED_EVERY = 2, 6  # looks
 
 METRICS = "name kind accelerator peer up speed rx tx crc_errors replay_errors recovery_errors".split()
 GPU_METRICS = "nvlinks nvlinks_max nvlink_rx nvlink_tx".split()
 
 
 class NvLinks:
-    """The links of one GPU. `look` asks for everything, `totals` only for the bytes of all links together."""
+    """The links of one GPU. `look` asks for the links one by one, `totals` only for the bytes of all together."""
 
     def __init__(self, nvml, device: Device) -> None:
         self._nvml = nvml
-        self._device = device
+        self._handle = device.handle
         self._rates = Rates()
-        self._states = {}  # link -> 1, 0 or Missing, of every link that the GPU has
-        self._count = self._counted()
-        self._peers = {}
-        self._totals_told = True
-        self.cells = {}  # link key -> cells, as of the last look
-
-    def _counted(self) -> "int | Missing":
-        count = ask_fields(self._nvml, self._device.handle, [_LINK_COUNT])[0]
-        if isinstance(count, Missing):  # drivers before 450 don't count: ask link by link until one isn't there
-            states = (ask(self._nvml, "nvmlDeviceGetNvLinkState", self._device.handle, link) for link in range(36))
-            count = next((link for link, state in enumerate(states) if isinstance(state, Missing)), 36)
-        return count or UNSUPPORTED
+        self._count = _count(nvml, device.handle)
+        links = [] if isinstance(self._count, Missing) else range(self._count)
+        self._keys = ["nvlink:%s:%d" % (device.key, link) for link in links]
+        self._all = FieldBatch(nvml, self._handle, [(_SENT, _ALL), (_RECEIVED, _ALL)])
+        self._sent = FieldBatch(nvml, self._handle, [(_SENT, link) for link in links])
+        self._received = FieldBatch(nvml, self._handle, [(_RECEIVED, link) for link in links])
+        self._looks = 0
+        self.cells = {
+            key: {"name": "%s/nvlink%d" % (device.name, link), "kind": "nvlink", "accelerator": device.key}
+            for link, key in enumerate(self._keys)
+        }
 
     def look(self, at: float) -> None:
-        """Ask for every link. `at` is monotonic time in seconds."""
-        if isinstance(self._count, Missing):
+        """Ask for every link; the parts that are due. `at` is monotonic time in seconds."""
+        if not self._keys:
             return
-        links = range(self._count)
-        self._states = {link: self._state(link) for link in links}
-        fields = ask_fields(
-            self._nvml,
-            self._device.handle,
-            [(field, link) for field in (_SPEED, _SENT, _RECEIVED) for link in links],
-        )
-        speeds, sent, received = (fields[turn * self._count :][: self._count] for turn in range(3))
-        for link in links:
-            traffic = {
-                "speed": speeds[link] if isinstance(speeds[link], Missing) else int(speeds[link] * _MEGABYTE),
-                "rx": self._rate(("rx", link), received[link], at),
-                "tx": self._rate(("tx", link), sent[link], at),
-            }
-            self.cells["nvlink:%s:%d" % (self._device.key, link)] = dict(self._about(link), **traffic)
+        parts = [self._states(), self._traffic(at)]
+        if self._looks % _ERRORS_EVERY == 0:
+            parts.append(self._errors())
+        if self._looks % _SPEED_EVERY == 0:
+            parts.append(self._speeds())
+        self._looks += 1
+        for link, key in enumerate(self._keys):
+            news = {name: value for part in parts for name, value in part[link].items()}
+            known = self.cells[key]
+            if any(known.get(name) != value for name, value in news.items()):
+                self.cells[key] = dict(known, **news)
 
-    def _state(self, link: int) -> "int | Missing":
-        state = ask(self._nvml, "nvmlDeviceGetNvLinkState", self._device.handle, link)
-        return state if isinstance(state, Missing) else int(state)
-
-    def _about(self, link: int) -> dict:
-        cells = {
-            "name": "%s/nvlink%d" % (self._device.name, link),
-            "kind": "nvlink",
-            "accelerator": self._device.key,
-            "peer": self._peer(link),
-            "up": self._states[link],
-        }
-        for name, counter in _ERRORS:
-            cells[name] = ask(self._nvml, "nvmlDeviceGetNvLinkErrorCounter", self._device.handle, link, counter)
-        return cells
+    def _states(self) -> "list[dict]":
+        """And the other end: it is asked for while it isn't known, since a link that is down has none."""
+        found = []
+        for link, key in enumerate(self._keys):
+            up = ask(self._nvml, "nvmlDeviceGetNvLinkState", self._handle, link)
+            peer = self.cells[key].get("peer")
+            found.append({
+                "up": up if isinstance(up, Missing) else int(up),
+                "peer": peer if isinstance(peer, str) else self._peer(link),
+            })  # fmt: skip
+        return found
 
     def _peer(self, link: int) -> "str | Missing":
-        """The PCI address at the other end; it is asked for while it isn't known, a link that is down has none."""
-        if isinstance(self._peers.get(link), str):
-            return self._peers[link]
-        info = ask(self._nvml, "nvmlDeviceGetNvLinkRemotePciInfo", self._device.handle, link)
-        self._peers[link] = info if isinstance(info, Missing) else info.busId
-        return self._peers[link]
+        info = ask(self._nvml, "nvmlDeviceGetNvLinkRemotePciInfo", self._handle, link)
+        return info if isinstance(info, Missing) else info.busId
+
+    def _traffic(self, at: float) -> "list[dict]":
+        both = zip(self._received.values(), self._sent.values())
+        return [
+            {"rx": self._rate(("rx", link), received, at), "tx": self._rate(("tx", link), sent, at)}
+            for link, (received, sent) in enumerate(both)
+        ]
+
+    def _errors(self) -> "list[dict]":
+        return [
+            {
+                name: ask(self._nvml, "nvmlDeviceGetNvLinkErrorCounter", self._handle, link, counter)
+                for name, counter in _ERRORS
+            }
+            for link in range(len(self._keys))
+        ]
+
+    def _speeds(self) -> "list[dict]":
+        speeds = ask_fields(self._nvml, self._handle, [(_SPEED, link) for link in range(len(self._keys))])
+        return [{"speed": speed if isinstance(speed, Missing) else int(speed * _MEGABYTE)} for speed in speeds]
 
     def totals(self, at: float) -> dict:
         """The cells of the GPU."""
         if isinstance(self._count, Missing):
-            return dict.fromkeys(GPU_METRICS, UNSUPPORTED)
-        unknown = next((state for state in self._states.values() if isinstance(state, Missing)), None)
-        cells = {"nvlinks_max": self._count, "nvlinks": unknown or sum(self._states.values())}
-        if self._totals_told:
-            sent, received = ask_fields(self._nvml, self._device.handle, [(_SENT, _ALL), (_RECEIVED, _ALL)])
-            self._totals_told = not isinstance(sent, Missing)
-            cells["nvlink_rx"] = self._rate("rx", received, at)
-            cells["nvlink_tx"] = self._rate("tx", sent, at)
-        return cells
+            return dict.fromkeys(GPU_METRICS, self._count)
+        sent, received = self._all.values()
+        return {
+            "nvlinks_max": self._count,
+            "nvlinks": self._links_up(),
+            "nvlink_rx": self._rate("rx", received, at),
+            "nvlink_tx": self._rate("tx", sent, at),
+        }
+
+    def _links_up(self) -> "int | Missing":
+        states = [cells["up"] for cells in self.cells.values()]
+        unknown = [state for state in states if isinstance(state, Missing)]
+        return unknown[0] if unknown else states.count(1)
 
     def _rate(self, name, kibibytes, at: float):
         if isinstance(kibibytes, Missing):
             return kibibytes
         return rounded(self._rates.rate(name, kibibytes, at, _KIB))
+
+
+def _count(nvml, handle) -> "int | Missing":
+    """How many links the GPU has. Drivers before 450 don't count: asked link by link until one isn't there."""
+    count = ask_fields(nvml, handle, [_LINK_COUNT])[0]
+    if isinstance(count, Missing):
+        states = (ask(nvml, "nvmlDeviceGetNvLinkState", handle, link) for link in range(_MOST_LINKS))
+        count = next((link for link, state in enumerate(states) if isinstance(state, Missing)), _MOST_LINKS)
+    return count or UNSUPPORTED

@@ -4,10 +4,10 @@ A question is (metric names, function of the pynvml module and a device handle t
 """
 
 from .cells import UNSUPPORTED, Missing
-from .nvml import field_values, reason
+from .nvml import field_values, plain, reason
 
 _MEMORY_TEMPERATURE, _RECOVERY_ACTION = 82, 230  # field ids of nvml.h
-_CORE = 0  # NVML_TEMPERATURE_GPU
+CORE = 0  # NVML_TEMPERATURE_GPU
 _CORRECTED, _UNCORRECTED, _VOLATILE, _AGGREGATE = 0, 1, 0, 1  # nvmlMemoryErrorType_t, nvmlEccCounterType_t
 _RETIREMENT_CAUSES = (0, 1)  # several single-bit errors; one double-bit error
 
@@ -19,7 +19,7 @@ def _older(nvml, error) -> bool:
 
 def _utilization(nvml, handle) -> tuple:
     rates = nvml.nvmlDeviceGetUtilizationRates(handle)
-    return rates.gpu, rates.memory
+    return plain(rates, "gpu"), plain(rates, "memory")
 
 
 def _memory(nvml, handle) -> tuple:
@@ -29,8 +29,8 @@ def _memory(nvml, handle) -> tuple:
         if not _older(nvml, error):
             raise
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)  # its `used` includes what the driver reserves
-        return memory.used, memory.total, UNSUPPORTED
-    return memory.used, memory.total, memory.reserved
+        return plain(memory, "used"), plain(memory, "total"), UNSUPPORTED
+    return plain(memory, "used"), plain(memory, "total"), plain(memory, "reserved")
 
 
 def _power(nvml, handle) -> tuple:
@@ -42,7 +42,7 @@ def _energy(nvml, handle) -> tuple:
 
 
 def _temperature(nvml, handle) -> tuple:
-    return (nvml.nvmlDeviceGetTemperature(handle, _CORE),)
+    return (nvml.nvmlDeviceGetTemperature(handle, CORE),)
 
 
 def _margin(nvml, handle) -> tuple:
@@ -80,9 +80,7 @@ QUICK = (
     (("temp",), _temperature),
     (("temp_margin",), _margin),
     (("clock_sm",), _clock_sm),
-    (("clock_mem",), _clock_mem),
     (("throttle",), _throttle),
-    (("pstate",), _pstate),
 )
 
 
@@ -136,6 +134,8 @@ def _mig(nvml, handle) -> tuple:
 
 
 SLOW = (
+    (("clock_mem",), _clock_mem),
+    (("pstate",), _pstate),
     (("temp_mem", "recovery"), _fields),
     (("power_limit",), _power_limit),
     (("fan",), _fan),

@@ -6,11 +6,11 @@ Events from before the probe started are not told by the driver.
 from .cells import Missing, Reading
 from .nvml import ask, closed, gpus, opened, reason
 
-_WAIT_MILLISECONDS = 2000
+_WAIT_MILLISECONDS = 10000
 
 
 class Sampler:
-    period, deadline = 1.0, 20.0
+    period, deadline = 1.0, 30.0
     metrics = {"accelerator": ("xid",)}
     owns = lasting = ()
     awaited, follows_holders = False, False
@@ -27,7 +27,7 @@ class Sampler:
             if self._nvml is None:
                 self._register()  # and answer at once: there has been none so far
             else:
-                self._wait()
+                self._wait(self._nvml)
         except Exception:
             self._close()
             raise
@@ -40,18 +40,10 @@ class Sampler:
         for gpu in gpus(nvml):
             if not isinstance(gpu.handle, Missing):
                 self._keys[_identity(gpu.handle)] = gpu.key
-            last[gpu.key] = self._registered(gpu)
-        self._last = {key: self._last.get(key) or xid for key, xid in last.items()}
+            last[gpu.key] = _registered(nvml, gpu, self._events)
+        self._last = {key: self._seen(key) or xid for key, xid in last.items()}
 
-    def _registered(self, gpu) -> "int | Missing":
-        if isinstance(gpu.handle, Missing):
-            return gpu.handle
-        kinds = self._nvml.nvmlEventTypeXidCriticalError
-        refusal = ask(self._nvml, "nvmlDeviceRegisterEvents", gpu.handle, kinds, self._events)
-        return refusal if isinstance(refusal, Missing) else 0
-
-    def _wait(self) -> None:
-        nvml = self._nvml
+    def _wait(self, nvml) -> None:
         try:
             event = nvml.nvmlEventSetWait_v2(self._events, _WAIT_MILLISECONDS)
         except nvml.NVMLError as error:
@@ -65,14 +57,27 @@ class Sampler:
 
     def _begin_anew(self, why: Missing) -> None:
         """The driver no longer lets us wait: a device was lost or reset. What is known of each device stays."""
-        self._last = {key: xid if not isinstance(xid, Missing) and xid else why for key, xid in self._last.items()}
+        self._last = {key: self._seen(key) or why for key in self._last}
         self._close()
+
+    def _seen(self, key: str) -> int:
+        """The last XID of a device, 0 where there was none: whatever comes after it, it was seen."""
+        xid = self._last.get(key, 0)
+        return 0 if isinstance(xid, Missing) else xid
 
     def _close(self) -> None:
         if self._nvml is not None:
             closed(self._nvml)
         self._nvml = self._events = None
         self._keys = {}
+
+
+def _registered(nvml, gpu, events) -> "int | Missing":
+    """0, no event so far; or why none can come."""
+    if isinstance(gpu.handle, Missing):
+        return gpu.handle
+    refusal = ask(nvml, "nvmlDeviceRegisterEvents", gpu.handle, nvml.nvmlEventTypeXidCriticalError, events)
+    return refusal if isinstance(refusal, Missing) else 0
 
 
 def _identity(handle):

@@ -143,7 +143,7 @@ def field_values(nvml, handle, fields: list) -> list:
     """Values of a batch of fields (id, or (id, scope)): each a number, or why there is none."""
     values = []
     for answer in nvml.nvmlDeviceGetFieldValues(handle, fields):
-        code = answer.nvmlReturn
+        code = plain(answer, "nvmlReturn")
         values.append(reason(nvml, code) if code else _number(answer))
     return values
 
@@ -156,8 +156,12 @@ def ask_fields(nvml, handle, fields: list) -> list:
         return [reason(nvml, error.value)] * len(fields)
 
 
+# pynvml's structures look for bytes to decode at each access of an attribute; numbers need no such care
+plain = object.__getattribute__
+
+_UNION = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
+
+
 def _number(answer):
     """The member of the union that `valueType` names (nvml.h, nvmlValueType_t)."""
-    names = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
-    kind = answer.valueType
-    return getattr(answer.value, names[kind] if kind < len(names) else "ullVal")
+    return plain(plain(answer, "value"), _UNION[plain(answer, "valueType")])

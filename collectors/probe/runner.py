@@ -11,7 +11,7 @@ ABSENT_PERIOD_SECONDS = 30.0  # how often to look whether there is something to 
 
 
 class Runner:
-    """Runs a sampler when told to. The main thread calls start, collect and judge; the rest is on its own thread."""
+    """Runs a sampler when told to. All but what is marked as its own thread's is for the engine to call."""
 
     def __init__(self, name: str, kind, world, board, finished) -> None:
         self.name = name
@@ -37,10 +37,12 @@ class Runner:
 
     # -- main thread
 
-    def start_if_due(self, now: float, slack: float, period: float) -> None:
-        """Sample, if the period is over (or will be within `slack` seconds) and the last sample has been answered."""
-        if self.running or now < self._due - slack:
-            return
+    def is_due(self, by: float) -> bool:
+        """Whether its period is over by then, and its last sample has been answered."""
+        return not self.running and by >= self._due
+
+    def start(self, now: float, period: float) -> None:
+        """Sample. Called by one thread at a time."""
         self.running = True
         self._started = now
         self._due = now + max(self.kind.period, period)

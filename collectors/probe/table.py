@@ -17,12 +17,17 @@ class Table:
         self._column = {name: index for index, name in enumerate(metrics)}
         self.values = [None] * (len(keys) * self._width)
         self._changed = {}  # position -> None: an ordered set
+        self._rows = {}  # key -> the cells put last
 
     def put(self, key: str, cells: dict) -> None:
-        """Store the cells of one subject; subjects and metrics that the table doesn't have are left out."""
+        """Store the cells of one subject; subjects that the table doesn't have are left out.
+
+        The very dictionary that was put last is not looked into: a sampler with nothing new hands it out again.
+        """
         base = self._row.get(key)
-        if base is None:
+        if base is None or self._rows.get(key) is cells:
             return
+        self._rows[key] = cells
         values, column = self.values, self._column
         for name, value in cells.items():
             at = base + column[name]

@@ -100,6 +100,7 @@ class Scenario:
         """An XID event."""
         events = int(self._values.get(f"gpu.{gpu}.xid_events", "0"))
         self.set_all({f"gpu.{gpu}.xid": code, f"gpu.{gpu}.xid_events": events + 1})
+        os.utime(self.path)  # wakes who waits for events
 
 
 def uuid(gpu: int) -> str:

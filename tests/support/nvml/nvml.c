@@ -1,6 +1,6 @@
 /* A libnvidia-ml.so.1 whose devices are lines of a mapped scenario file (environment NVML_SCENARIO).
  *
- * The file: 8 bytes generation, 8 bytes length, then lines "key=value" sorted by key. The library reads them again as
+ * The file: 8 bytes generation, 8 bytes length, then lines "key=value". The library reads them again as
  * soon as the generation changes. A value is a text, a number, "base+rate/s" (a counter that runs by itself) or "!N"
  * (the call returns NVML error N). A key that isn't there answers NOT_SUPPORTED. Keys are named by the Python side,
  * tests/support/nvml/__init__.py. "gpu.0.hang" and "system.hang" hold calls until they are gone; "gpu.0.lost" makes
@@ -8,11 +8,13 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +23,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
        INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, TIMED_OUT = 10, GPU_IS_LOST = 15 };
-enum { GPUS = 16, SLICES = 8, PAIRS = 16384, MAPPED = 1 << 20 };
+enum { GPUS = 16, SLICES = 8, BUCKETS = 1 << 15, MAPPED = 1 << 20 };
 
 typedef struct { int gpu, slice; } device; /* slice -1: the whole GPU */
 typedef struct { char *key, *value; } pair;
@@ -31,8 +33,8 @@ static struct { volatile uint64_t generation; uint64_t length; char text[]; } *s
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t generation;
 static char *copy;
-static pair pairs[PAIRS];
-static int pair_count, initialised;
+static pair table[BUCKETS]; /* open addressing: what the library costs is no cost of the program that calls it */
+static int trouble, initialised, watch;
 static double started;
 static device devices[GPUS][SLICES + 1];
 
@@ -46,7 +48,14 @@ static void rest(int milliseconds) { usleep(milliseconds * 1000); }
 
 /* -- the scenario */
 
-static int by_key(const void *a, const void *b) { return strcmp(((pair *)a)->key, ((pair *)b)->key); }
+/* The bucket that holds a key, or where it would go. */
+static pair *bucket(const char *key) {
+    u32 hash = 2166136261u;
+    for (const char *c = key; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
+    pair *found = &table[hash % BUCKETS];
+    while (found->key && strcmp(found->key, key)) found = found == &table[BUCKETS - 1] ? table : found + 1;
+    return found;
+}
 
 static void parse(void) {
     char *line, *save;
@@ -55,15 +64,14 @@ static void parse(void) {
         free(copy);
         copy = strndup(scenario->text, scenario->length);
     } while (generation != scenario->generation);
-    pair_count = 0;
-    for (line = strtok_r(copy, "\n", &save); line && pair_count < PAIRS; line = strtok_r(NULL, "\n", &save)) {
+    memset(table, 0, sizeof table);
+    trouble = strstr(copy, "hang=") || strstr(copy, "lost=");
+    for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         char *equals = strchr(line, '=');
         if (!equals) continue;
         *equals = 0;
-        pairs[pair_count].key = line;
-        pairs[pair_count++].value = equals + 1;
+        *bucket(line) = (pair){line, equals + 1};
     }
-    qsort(pairs, pair_count, sizeof(pair), by_key);
 }
 
 static int load(void) {
@@ -75,19 +83,22 @@ static int load(void) {
     if (memory == MAP_FAILED) return DRIVER_NOT_LOADED;
     scenario = memory;
     started = now();
+    watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    inotify_add_watch(watch, path, IN_ATTRIB);
     return OK;
 }
 
 /* The value of a key into `out` (at most `size` bytes), or an NVML error. */
 static int text_of(const char *key, char *out, size_t size) {
-    pair wanted = {(char *)key, NULL};
     int result = NOT_SUPPORTED;
     pthread_mutex_lock(&lock);
     if (generation != scenario->generation) parse();
-    pair *found = bsearch(&wanted, pairs, pair_count, sizeof(pair), by_key);
-    if (found && found->value[0] == '!') result = atoi(found->value + 1);
-    else if (found) {
-        snprintf(out, size, "%s", found->value);
+    const char *value = bucket(key)->value;
+    if (value && value[0] == '!') result = atoi(value + 1);
+    else if (value) {
+        size_t length = strnlen(value, size - 1);
+        memcpy(out, value, length);
+        out[length] = 0;
         result = OK;
     }
     pthread_mutex_unlock(&lock);
@@ -98,7 +109,8 @@ static int number_of(const char *key, double *out) {
     char text[128], *after;
     int result = text_of(key, text, sizeof text);
     if (result != OK) return result;
-    *out = strtod(text, &after);
+    *out = (double)strtoll(text, &after, 10);
+    if (*after == '.') *out = strtod(text, &after);
     if (*after == '+') *out += strtod(after + 1, NULL) * (now() - started);
     return OK;
 }
@@ -112,9 +124,16 @@ static void hold(const char *key) {
     while (is_set(key)) rest(5);
 }
 
+/* "gpu.N.name", or "gpu.N.mig.M.name" */
 static void name_key(device *d, const char *name, char *key, size_t size) {
-    if (d->slice < 0) snprintf(key, size, "gpu.%d.%s", d->gpu, name);
-    else snprintf(key, size, "gpu.%d.mig.%d.%s", d->gpu, d->slice, name);
+    char *end = stpcpy(key, "gpu.");
+    if (d->gpu >= 10) *end++ = '0' + d->gpu / 10;
+    *end++ = '0' + d->gpu % 10;
+    if (d->slice >= 0) end = stpcpy(end, ".mig."), *end++ = '0' + d->slice;
+    *end++ = '.';
+    size_t length = strnlen(name, size - (end - key) - 1);
+    memcpy(end, name, length);
+    end[length] = 0;
 }
 
 /* What every call does first: it may hang, and the device may be gone. */
@@ -122,6 +141,7 @@ static int enter(device *d) {
     char key[64];
     if (!initialised) return UNINITIALIZED;
     if (!d) return INVALID_ARGUMENT;
+    if (generation == scenario->generation && !trouble) return OK;
     hold("system.hang");
     snprintf(key, sizeof key, "gpu.%d.hang", d->gpu);
     hold(key);
@@ -468,9 +488,12 @@ static int next_event(event_set *set, event *out) {
 int nvmlEventSetWait_v2(event_set *set, event *out, u32 milliseconds) {
     double until = now() + milliseconds / 1000.0;
     if (!initialised) return UNINITIALIZED;
-    do {
+    for (;;) { /* Scenario.xid touches the file: a wait costs nothing, as in a driver */
+        char changes[4096];
+        struct pollfd touched = {watch, POLLIN, 0};
+        double left = until - now();
         if (next_event(set, out) == OK) return OK;
-        rest(5);
-    } while (now() < until);
-    return TIMED_OUT;
+        if (left <= 0) return TIMED_OUT;
+        if (poll(&touched, 1, (int)(left * 1000) + 1) > 0 && read(watch, changes, sizeof changes) < 0) return TIMED_OUT;
+    }
 }

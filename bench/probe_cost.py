@@ -1,0 +1,166 @@
+"""What the probe costs its node: processor, memory, first report, bytes; beside nvitop and gpustat in the same run.
+
+    python bench/probe_cost.py [--seconds 10] [--gpus 8]
+
+All of them poll the same NVML library (tests/support/nvml) at 1 Hz. It has no driver behind it, so the figures are
+what the programs themselves cost. Limits of docs: 0.15 % of a core, 25 MB, 0.25 s to the first report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from collectors import payload  # noqa: E402
+from tests.support.nvml import Scenario, build  # noqa: E402
+from watchfloor.report import Report, decode  # noqa: E402
+
+CPU_LIMIT_PERCENT, MEMORY_LIMIT_MB, FIRST_REPORT_LIMIT_SECONDS = 0.15, 25.0, 0.25
+
+NVITOP = """
+import time
+from nvitop import Device
+devices = Device.all()
+while True:
+    for device in devices:
+        device.as_snapshot()
+        device.processes()
+    time.sleep(1)
+"""
+GPUSTAT = """
+import time, gpustat
+while True:
+    gpustat.new_query().jsonify()
+    time.sleep(1)
+"""
+
+
+@dataclass
+class Heard:
+    """What came from the probe: when the first report, how many bytes, the costs that samplers tell of themselves."""
+
+    started: float
+    first_report: float = 0.0
+    size: int = 0
+    cpu: dict[str, list[float]] = field(default_factory=dict)
+
+    def line(self, line: bytes) -> None:
+        self.size += len(line)
+        message = decode(line)
+        if not isinstance(message, Report):
+            return
+        self.first_report = self.first_report or time.monotonic() - self.started
+        for name, status in message.samplers.items():
+            self.cpu.setdefault(name, []).append(1000 * status.cpu)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=10.0)
+    arguments.add_argument("--gpus", type=int, default=8)
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = Scenario(Path(folder) / "scenario")
+        scenario.gpus(given.gpus)
+        environment = scenario.environment(build(Path(folder) / "lib"))
+        measure(environment, given.seconds, given.gpus)
+
+
+def measure(environment: dict[str, str], seconds: float, gpus: int) -> None:
+    with running([sys.executable, "-IBSu", "-c", payload.BOOTSTRAP], environment) as probe:
+        heard = listen(probe)
+        cpu = cpu_percent(probe.pid, settle=3.0, seconds=seconds)
+        memory = resident_mb(probe.pid)
+        size_before = heard.size
+        time.sleep(2.0)
+        rate = (heard.size - size_before) / 2.0
+    print(f"{gpus} GPUs x 18 NVLinks at 1 Hz, {seconds:.0f} s, library cost only")
+    line("processor, % of a core", cpu, CPU_LIMIT_PERCENT)
+    line("memory, MB", memory, MEMORY_LIMIT_MB)
+    line("start to first report, s", heard.first_report, FIRST_REPORT_LIMIT_SECONDS)
+    print(f"  {'bytes a second':28} {rate:8.0f}")
+    print(f"  {'archive sent, bytes':28} {len(payload.payload()):8d}")
+    for name, costs in sorted(heard.cpu.items()):
+        print(f"  {'sampler ' + name:28} {costs[-1]:8.3f} ms of CPU for an answer")
+    for name, program in (("nvitop", NVITOP), ("gpustat", GPUSTAT)):
+        peer(name, program, environment, seconds, cpu, memory)
+
+
+def line(name: str, value: float, limit: float) -> None:
+    verdict = "within" if value <= limit else "ABOVE"
+    print(f"  {name:28} {value:8.3f}   {verdict} the limit of {limit}: {value / limit:.2f} of it")
+
+
+def peer(name: str, program: str, environment: dict[str, str], seconds: float, cpu: float, memory: float) -> None:
+    """A peer's figures in the same run, as multiples of the probe's."""
+    if importlib.util.find_spec(name) is None:
+        print(f"  {name}: not installed")
+        return
+    with running([sys.executable, "-c", program], environment) as process:
+        its_cpu = cpu_percent(process.pid, settle=3.0, seconds=seconds)
+        its_memory = resident_mb(process.pid)
+    print(
+        f"  {name + ' at 1 Hz':28} {its_cpu:8.3f} % of a core ({its_cpu / cpu:.1f} x), "
+        f"{its_memory:.1f} MB ({its_memory / memory:.1f} x)"
+    )
+
+
+@contextlib.contextmanager
+def running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def listen(probe: subprocess.Popen[bytes]) -> Heard:
+    """Send the archive, and take in what comes on a thread; a full report every 5 s keeps the sampler costs fresh."""
+    assert probe.stdin is not None and probe.stdout is not None
+    heard, output = Heard(time.monotonic()), probe.stdout
+    probe.stdin.write(payload.payload() + payload.settings_line(1.0, 0.5, 60))
+    probe.stdin.flush()
+
+    def take() -> None:
+        for text in output:
+            heard.line(text)
+
+    Thread(target=take, daemon=True).start()
+    return heard
+
+
+def cpu_percent(pid: int, settle: float, seconds: float) -> float:
+    time.sleep(settle)
+    before, began = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - began)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of all threads, to the nanosecond: /proc/PID/stat counts in hundredths."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split(maxsplit=1)[0]) for task in tasks) / 1e9
+
+
+def resident_mb(pid: int) -> float:
+    for text in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if text.startswith("VmRSS"):
+            return int(text.split()[1]) / 1000
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()
