@@ -42,6 +42,7 @@ class View:
         self.missing = missing  # [row, column], watchfloor.model.Missing
         self.texts = texts  # text of each code
         self._numbers: dict[str, Floats] = {}
+        self._codes: dict[str, NDArray[np.intp]] = {}
 
     def known(self, name: str) -> Floats:
         """Current values of one numeric metric (codes where it is a text), NaN where missing. Raises KeyError."""
@@ -50,6 +51,13 @@ class View:
             at = COLUMNS[self.scope][name]
             column = self._numbers[name] = np.where(self.missing[:, at] == Missing.NO, self.values[:, at], np.nan)
         return column
+
+    def codes(self, name: str) -> NDArray[np.intp]:
+        """Current codes of one text metric (the text is `texts[code]`), -1 where missing. Raises KeyError."""
+        codes = self._codes.get(name)
+        if codes is None:
+            codes = self._codes[name] = np.nan_to_num(self.known(name), nan=-1.0).astype(np.intp)
+        return codes
 
     def last(self, name: str) -> Floats:
         """Last known values of one metric, however old; NaN where there never was one."""

@@ -19,8 +19,8 @@ _AT = Scope.ACCELERATOR
 def check(frame: Frame) -> Iterator[Finding]:
     view = frame.accelerators
     share = view.last("mem")
-    suspect = (view.last("util") == 0) & (share > limit("idle-held", "mem", Unit.PERCENT))
-    rows = current(view, "util", suspect)
+    rows = current(view, "util", view.last("util") == 0)
+    rows = rows[share[rows] > limit("idle-held", "mem", Unit.PERCENT)]
     if rows.size:
         rows = rows[_idleness.of(frame, rows)]
     minutes = limit("idle-held", "time", Unit.SECONDS) / 60

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
+from operator import is_not
 
 import numpy as np
 
@@ -79,23 +81,29 @@ class _SamplerFaults:
 
     def __init__(self) -> None:
         self._details: Sequence[NodeDetail] = ()
-        self._faults: list[list[tuple[str, str, State]]] = []
+        self._sick: dict[int, list[tuple[str, str, State]]] = {}  # by node
 
     def of(self, frame: Frame) -> Iterator[Finding]:
         self._read(frame.detail)
-        sick = [node for node, faults in enumerate(self._faults) if faults and frame.live[node]]
+        sick = [node for node in sorted(self._sick) if frame.live[node]]
         for node in sick[:MOST_FINDINGS]:
             name = frame.specs[node].name
-            for sampler, text, state in self._faults[node]:
+            for sampler, text, state in self._sick[node]:
                 told = f"the {sampler} sampler of {name} {text}"
                 yield Finding(Subject(Scope.NODE, name), f"sampler-{_word(state)}", state, told, ((sampler, text),))
+        if len(sick) > MOST_FINDINGS:
+            subject = Subject(Scope.NODE, frame.specs[sick[MOST_FINDINGS]].name)
+            told = f"{len(sick) - MOST_FINDINGS:,} more nodes have samplers that hang or fail, as this one"
+            yield Finding(subject, "sampler-failed", State.WARNING, told)
 
     def _read(self, details: Sequence[NodeDetail]) -> None:
         if len(details) != len(self._details):
-            self._details, self._faults = (NodeDetail(),) * len(details), [[] for _ in details]
-        for node, (new, old) in enumerate(zip(details, self._details, strict=True)):
-            if new is not old:
-                self._faults[node] = _faults(new)
+            self._details, self._sick = (NodeDetail(),) * len(details), {}
+        for node in compress(range(len(details)), map(is_not, details, self._details)):
+            faults = _faults(details[node])
+            self._sick.pop(node, None)
+            if faults:
+                self._sick[node] = faults
         self._details = details
 
 

@@ -44,7 +44,7 @@ def _uneven_nodes(frame: Frame) -> NDArray[np.int32]:
     busy = np.flatnonzero(view.last("util") >= limit("straggler", "util", Unit.PERCENT))
     clock, node = view.last("clock_sm")[busy], view.node[busy]
     fastest = np.zeros(frame.nodes.count)
-    np.fmax.at(fastest, node, clock)
+    np.maximum.at(fastest, node, np.nan_to_num(clock))
     return np.unique(node[clock < _enough(fastest)[node]])
 
 

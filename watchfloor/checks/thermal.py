@@ -38,14 +38,13 @@ def _throttled(frame: Frame) -> Iterator[Finding]:
 def _margin(frame: Frame) -> Iterator[Finding]:
     view = frame.accelerators
     margin = view.last("temp_margin")
-    lowest = limit("temp-margin", "critical", Unit.CELSIUS)
-    low = limit("temp-margin", "warning", Unit.CELSIUS)
-    critical = margin <= lowest
-    for state, mask in ((State.CRITICAL, critical), (State.WARNING, (margin < low) & ~critical)):
+    rows = current(view, "temp_margin", margin < limit("temp-margin", "warning", Unit.CELSIUS))
+    critical = margin[rows] <= limit("temp-margin", "critical", Unit.CELSIUS)
+    for state, chosen in ((State.CRITICAL, rows[critical]), (State.WARNING, rows[~critical])):
         yield from report(
             frame,
             _AT,
-            current(view, "temp_margin", mask),
+            chosen,
             "temp-margin",
             state,
             lambda row: f"{named(frame, _AT, row)} {_distance(margin[row])} the temperature that slows it down",

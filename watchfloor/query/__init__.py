@@ -46,6 +46,11 @@ class Query:
         """Whether it uses `for`: then a Watch knows more than a single frame does."""
         return bool(self.lasts)
 
+    @property
+    def searching(self) -> bool:
+        """Whether it is a bare text: then it may as well be asked in another scope."""
+        return isinstance(self.tree, tree.Text)
+
     def mask(self, frame: Frame) -> Mask:
         """The rows where it is known to be true. What lasts is asked of the frame's history, so far as that goes."""
         return self.condition.true(Rows(frame, self.scope))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,11 @@ class Rows:
         """Current values of a metric, codes where it is a text; `outer`: of the node around each row."""
         return self.frame.nodes.known(name)[self.view.node] if outer else self.view.known(name)
 
-    @property
-    def texts(self) -> Sequence[str]:
-        return self.view.texts
+    def codes(self, column: Column) -> NDArray[np.intp]:
+        """Current codes of a text metric, -1 where missing."""
+        if column.outer:
+            return self.frame.nodes.codes(column.name)[self.view.node]
+        return self.view.codes(column.name)
 
     def increase(self, name: str, seconds: float) -> Floats:
         since = self.frame.at - seconds
@@ -49,8 +51,9 @@ class Rows:
 class Memory(Protocol):
     """What was seen of a lasting condition in earlier frames: watchfloor.query.lasting keeps it."""
 
-    def held(self, condition: Condition, rows: Rows) -> tuple[Mask, Mask] | None:
-        """Rows where the condition has held throughout, rows where it is known not to; None where it isn't watched."""
+    def held(self, condition: Any) -> tuple[Mask, Mask]:
+        """Of a lasting condition: rows where it has held throughout, rows where it is known not to have."""
+        ...
 
 
 class Quantity(Protocol):
@@ -207,27 +210,27 @@ class TextMatches:
     column: Column
     fits: Callable[[str], bool]
     _texts: Sequence[str] = field(default=(), init=False)
-    _fitting: Mask = field(default_factory=lambda: np.empty(0, np.bool_), init=False)
+    _answers: Mask = field(default_factory=lambda: np.zeros((2, 1), np.bool_), init=False)
 
     def true(self, rows: Rows) -> Mask:
-        codes = self.column.numbers(rows)
-        known = ~np.isnan(codes)
-        return self._table(rows.texts)[np.where(known, codes, 0).astype(np.intp)] & known
+        return self._table(rows.view.texts)[1][rows.codes(self.column)]
 
     def false(self, rows: Rows) -> Mask:
-        codes = self.column.numbers(rows)
-        known = ~np.isnan(codes)
-        return ~self._table(rows.texts)[np.where(known, codes, 0).astype(np.intp)] & known
+        return self._table(rows.view.texts)[0][rows.codes(self.column)]
 
     def _table(self, texts: Sequence[str]) -> Mask:
-        """Which codes fit. The vocabulary only grows, until the fleet replaces it by another."""
+        """Which codes don't fit, and which do; the last of each is for code -1, a missing text: neither.
+
+        The vocabulary only grows, until the fleet replaces it by another.
+        """
         if texts is not self._texts:
-            self._texts, self._fitting = texts, np.empty(0, np.bool_)
-        have, count = len(self._fitting), len(texts)
+            self._texts, self._answers = texts, np.zeros((2, 1), np.bool_)
+        have, count = self._answers.shape[1] - 1, len(texts)
         if have < count:
-            more = np.fromiter(map(self.fits, texts[have:count]), np.bool_, count - have)
-            self._fitting = np.concatenate([self._fitting, more])
-        return self._fitting
+            fitting = np.fromiter(map(self.fits, texts[have:count]), np.bool_, count - have)
+            parts = [self._answers[:, :have], np.stack([~fitting, fitting]), np.zeros((2, 1), np.bool_)]
+            self._answers = np.concatenate(parts, axis=1)
+        return self._answers
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,11 +38,8 @@ class Lasts:
         return self._answers(rows)[1]
 
     def _answers(self, rows: Rows) -> tuple[Mask, Mask]:
-        false = self.item.false(rows)
-        held = np.zeros(rows.view.count, np.bool_)
-        seen = rows.memory.held(self, rows) if rows.memory is not None else None
-        if seen is not None:
-            held, false = seen[0].copy(), false | seen[1]
+        seen = rows.memory.held(self) if rows.memory else None
+        held, false = seen or (np.zeros(rows.view.count, np.bool_), self.item.false(rows))
         if self._is_trended(rows):
             self._ask_history(rows, held, false)
         return held & ~false, false
@@ -92,26 +89,27 @@ class Streak:
 
     def __init__(self) -> None:
         self._at = -np.inf
-        self._true_since: Floats = np.empty(0)
-        self._false_at: Floats = np.empty(0)
+        self._true_since: Floats = np.empty(0)  # inf where it isn't true
+        self._false_at: Floats = np.empty(0)  # -inf where it never was known to be false
 
     def see(self, true: Mask, false: Mask, at: float) -> None:
         """One frame's answers. `at` is its time, in seconds."""
         if not 0 <= at - self._at <= LONGEST_GAP_SECONDS:
             self._true_since = self._false_at = np.empty(0)
         self._at = at
-        since = _grown(self._true_since, len(true))
-        self._true_since = np.where(true, np.where(np.isnan(since), at, since), np.nan)
-        self._false_at = np.where(false, at, _grown(self._false_at, len(false)))
+        self._true_since = _grown(self._true_since, len(true), np.inf)
+        self._true_since = np.where(true, np.minimum(self._true_since, at), np.inf)
+        self._false_at = _grown(self._false_at, len(false), -np.inf)
+        self._false_at[false] = at
 
     def answers(self, seconds: float) -> tuple[Mask, Mask]:
-        """Rows that were true throughout the last `seconds`; rows that were not at some time in it."""
-        return self._at - self._true_since >= seconds, self._at - self._false_at < seconds
+        """Rows that were true throughout the last `seconds`; rows that were not at some time in it, now counted."""
+        return self._true_since <= self._at - seconds, self._false_at > self._at - seconds
 
 
-def _grown(values: Floats, count: int) -> Floats:
+def _grown(values: Floats, count: int, new: float) -> Floats:
     """Rows are stable slots, so there can only be more of them."""
-    return np.concatenate([values[:count], np.full(max(0, count - len(values)), np.nan)])
+    return np.concatenate([values, np.full(count - len(values), new)]) if count > len(values) else values
 
 
 class Streaks:
@@ -126,6 +124,5 @@ class Streaks:
             of = rows if condition.scope is rows.scope else rows.inner(condition.scope)
             streak.see(condition.item.true(of), condition.item.false(of), rows.frame.at)
 
-    def held(self, condition: Condition, rows: Rows) -> tuple[Mask, Mask] | None:
-        streak = self._streaks.get(condition)  # type: ignore[call-overload] # only ever asked by a Lasts
-        return streak.answers(condition.seconds) if streak is not None else None  # type: ignore[attr-defined]
+    def held(self, condition: Lasts) -> tuple[Mask, Mask]:
+        return self._streaks[condition].answers(condition.seconds)
