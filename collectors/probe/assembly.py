@@ -148,5 +148,5 @@ def _status(runner, period: float) -> dict:
         "at": round(runner.answered_at, 3),
         "cost": round(runner.cost, 6),
         "cpu": round(runner.cpu, 6),
-        "period": max(period, runner.kind.period),
+        "period": runner.period(period),
     }

@@ -12,6 +12,7 @@ from .cells import Board
 from .runner import Runner
 
 FIRST_WAIT_SECONDS = 0.15  # the first report waits this long for the drivers
+ALONE_SECONDS = 0.02  # samplers run one after the other for this long, then all at once
 TICK_WAIT_SECONDS = 0.05  # a later one this long for what was started with it
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -85,9 +86,10 @@ class Engine:
         """Start what is due, report what has answered within `patience` seconds, then start what nobody waits for."""
         self._queue = [runner for runner in self._awaited if self._is_due(runner)]
         self._start_next()
-        self._wait_for_answers(patience)
+        self._wait_for_answers(ALONE_SECONDS)
         while self._queue:  # one of them takes its time: the others no longer wait for it
             self._start_next()
+        self._wait_for_answers(patience)
         self._report([runner for runner in self._runners if runner.collect()])
         for runner in filter(self._is_due, self._unawaited):
             runner.start(self._world.monotonic(), self._period)

@@ -123,7 +123,8 @@ def board(gpu: int, nvlinks: int) -> dict[str, object]:
         for field in (138, 139)
         for link in range(nvlinks)
     }
-    return {**_IDENTITY, **_LIVE, **_HEALTH, **links, **traffic, **_fields(nvlinks), **_own(gpu)}
+    speeds = {f"field.164.{link}": 26562 for link in range(nvlinks)}
+    return {**_IDENTITY, **_LIVE, **_HEALTH, **links, **traffic, **speeds, **_fields(nvlinks), **_own(gpu)}
 
 
 def instance(gpu: int, index: int) -> dict[str, object]:
@@ -158,9 +159,7 @@ def _fields(nvlinks: int) -> dict[str, object]:
         "field.230": 0,
     }
     if nvlinks:
-        found.update(
-            {"field.91": nvlinks, "field.164": 26562, "field.138": "1000+50000/s", "field.139": "1000+60000/s"}
-        )
+        found.update({"field.91": nvlinks, "field.138": "1000+50000/s", "field.139": "1000+60000/s"})
     return found
 
 

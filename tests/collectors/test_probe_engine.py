@@ -1,0 +1,223 @@
+"""The clockwork of the probe with samplers made for the purpose: hangs, crashes, new subjects, full reports."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collectors.probe.assembly import Assembly
+from collectors.probe.cells import NOT_YET as NOT_YET_CELL
+from collectors.probe.cells import Absent, Missing, Rates, Reading
+from collectors.probe.engine import Engine
+from collectors.probe.world import World
+from tests.support.probe import FAILED, TIMED_OUT, UNSUPPORTED, Mirror
+from watchfloor.report import Pong, decode
+
+PATIENCE_SECONDS = 20.0
+
+
+class Ended(Exception):
+    """Leaves Engine.run when the test is over."""
+
+
+class Desk:
+    """The other end of an Engine in this process: its lines, as they come."""
+
+    def __init__(self, kinds: dict[str, type]) -> None:
+        self.mirror = Mirror()
+        self.pongs: list[Pong] = []
+        self._changed = threading.Condition()
+        self._over = False
+        self.engine = Engine(World(), kinds, self._write)
+        self.engine.hear({"t": "settings", "period": 0.1, "delay": 0.0, "full_every": 0})
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with pytest.raises(Ended):
+            self.engine.run()
+
+    def _write(self, text: str) -> None:
+        with self._changed:
+            if self._over:
+                raise Ended
+            line = decode(text.encode())
+            self.mirror.take(line)
+            if isinstance(line, Pong):
+                self.pongs.append(line)
+            self._changed.notify_all()
+
+    def until(self, condition: Callable[[Mirror], object]) -> Mirror:
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self.mirror), PATIENCE_SECONDS)
+            return self.mirror
+
+    def end(self) -> None:
+        self._over = True
+        self._thread.join(PATIENCE_SECONDS)
+
+
+class Steady:
+    """A sampler of one accelerator whose answer the test decides on."""
+
+    period, deadline = 1.0, 0.3
+    metrics = {"accelerator": ("uuid", "temp")}  # noqa: RUF012
+    owns = ("accelerator",)
+    lasting = ("uuid",)
+    awaited, follows_holders = True, False
+    gate = threading.Event()
+    keys: tuple[str, ...] = ("a",)
+    fault: Exception | None = None
+
+    def __init__(self, world: World, board: object) -> None:
+        pass
+
+    def sample(self) -> Reading:
+        self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        return Reading({"accelerator": {key: {"uuid": key, "temp": 40} for key in self.keys}})
+
+
+class Adding:
+    """A sampler that adds to the subjects of another one."""
+
+    period, deadline = 1.0, 5.0
+    metrics = {"accelerator": ("xid",), "node": ("cpu",)}  # noqa: RUF012
+    owns = lasting = ()
+    awaited, follows_holders = True, False
+
+    def __init__(self, world: World, board: object) -> None:
+        pass
+
+    def sample(self) -> Reading:
+        return Reading({"accelerator": {"a": {"xid": 0}, "elsewhere": {"xid": 1}}, "node": {"": {"cpu": 1.5}}})
+
+
+@pytest.fixture
+def steady() -> Iterator[type[Steady]]:
+    class Fresh(Steady):
+        gate = threading.Event()
+
+    yield Fresh
+    Fresh.gate.set()
+
+
+@pytest.fixture
+def desk(steady: type[Steady]) -> Iterator[Desk]:
+    desk = Desk({"steady": steady, "adding": Adding})
+    yield desk
+    steady.gate.set()
+    desk.end()
+
+
+def test_a_slow_sampler_does_not_hold_up_the_first_report(desk: Desk, steady: type[Steady]) -> None:
+    first = desk.until(lambda now: now.reports)
+    assert first.node["cpu"] == 1.5
+    assert first.cells["accelerator"] == {}
+    steady.gate.set()
+    assert desk.until(lambda now: now.accelerator("a")).accelerator("a") == {"uuid": "a", "temp": 40, "xid": 0}
+    assert "elsewhere" not in desk.mirror.cells["accelerator"]
+
+
+def test_a_hung_sampler_times_out_and_its_next_answer_heals_it(desk: Desk, steady: type[Steady]) -> None:
+    steady.gate.set()
+    desk.until(lambda now: now.accelerator("a"))
+    steady.gate.clear()
+    now = desk.until(lambda now: now.state("steady") == "hung")
+    assert now.samplers["steady"].text.startswith("no answer for 0 s, state S")
+    assert now.accelerator("a") == {"uuid": "a", "temp": TIMED_OUT, "xid": 0}
+    steady.gate.set()
+    assert desk.until(lambda now: now.state("steady") == "ok").accelerator("a")["temp"] == 40
+
+
+def test_a_crash_is_told_and_retried(desk: Desk, steady: type[Steady]) -> None:
+    steady.gate.set()
+    desk.until(lambda now: now.accelerator("a"))
+    steady.fault = ZeroDivisionError("no divisor")
+    now = desk.until(lambda now: now.state("steady") == "failed")
+    assert now.samplers["steady"].text == "ZeroDivisionError: no divisor"
+    assert now.accelerator("a")["temp"] == FAILED
+    assert now.notes["accelerator.temp"] == "ZeroDivisionError: no divisor"
+    steady.fault = None
+    assert desk.until(lambda now: now.state("steady") == "ok").accelerator("a")["temp"] == 40
+
+
+def test_nothing_to_sample_is_no_failure(desk: Desk, steady: type[Steady]) -> None:
+    steady.fault = Absent("no such device")
+    steady.gate.set()
+    now = desk.until(lambda now: now.state("steady") == "absent")
+    assert now.samplers["steady"].text == "no such device"
+    assert now.cells["accelerator"] == {}
+
+
+def test_subjects_that_come_and_go_make_a_new_schema(desk: Desk, steady: type[Steady]) -> None:
+    steady.gate.set()
+    first = desk.until(lambda now: now.accelerator("a")).schema
+    steady.keys = ("b", "a")
+    second = desk.until(lambda now: now.accelerator("b")).schema
+    assert first is not None and second is not None
+    assert second.generation == first.generation + 1
+    assert desk.mirror.accelerator("b") == {"uuid": "b", "temp": 40, "xid": UNSUPPORTED}
+    assert desk.mirror.accelerator("a")["xid"] == 0
+
+
+def test_a_ping_is_answered_between_ticks(desk: Desk) -> None:
+    desk.engine.hear({"t": "ping", "id": 3})
+    desk.until(lambda now: desk.pongs)
+    assert desk.pongs[0].id == 3
+
+
+def test_rates_of_counters() -> None:
+    rates = Rates()
+    assert rates.rate("a", 100, at=1.0) is NOT_YET_CELL
+    assert rates.rate("a", 300, at=2.0, scale=4) == 800
+    assert rates.rate("a", 10, at=3.0) is NOT_YET_CELL  # it was reset: neither negative nor a spike
+    assert rates.rate("a", 30, at=3.5) == 40
+
+
+class _Spoken:
+    """What Assembly sees of a runner."""
+
+    def __init__(self, name: str, kind: type) -> None:
+        self.name, self.kind = name, kind
+        self.state, self.text = "ok", ""
+        self.answered_at = self.cost = self.cpu = 0.0
+        self.reading: Reading | None = None
+
+    def period(self, tick: float) -> float:
+        return tick
+
+
+_cells = st.one_of(
+    st.integers(0, 3), st.sampled_from(["", "x"]), st.builds(Missing, st.integers(1, 6), st.sampled_from(["", "words"]))
+)
+_readings = st.dictionaries(
+    st.sampled_from("abc"), st.fixed_dictionaries({"uuid": _cells, "temp": _cells}), min_size=0, max_size=3
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(_readings, st.sampled_from(["ok", "ok", "hung", "failed"])), min_size=1, max_size=12))
+def test_changes_add_up_to_the_full_report(steps: list[tuple[dict[str, dict], str]]) -> None:
+    """Whatever samplers say in whatever order: changes since the start and one full report give the same picture."""
+    runner, adding = _Spoken("steady", Steady), _Spoken("adding", Adding)
+    assembly, mirror = Assembly([runner, adding]), Mirror()
+    for number, (reading, state) in enumerate(steps):
+        runner.state = state
+        runner.reading = Reading({"accelerator": reading})
+        adding.reading = Reading({"accelerator": {"a": {"xid": number}}}) if number % 2 else adding.reading
+        schema = assembly.renew([runner, adding])
+        if schema is not None:
+            mirror.take(decode(json.dumps(schema).encode()))
+        mirror.take(decode(json.dumps(assembly.report(0.0, schema is not None, 1.0)).encode()))
+    whole = Mirror()
+    whole.schema = mirror.schema
+    whole.cells = {scope: {key: {} for key in rows} for scope, rows in mirror.cells.items()}
+    whole.take(decode(json.dumps(assembly.report(0.0, True, 1.0)).encode()))
+    assert whole.cells == mirror.cells
