@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.boards import Boards
 from tests.support.frames import SyntheticFleet, hosts_only
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
-from watchfloor.model import Scope
+from watchfloor.model import Missing, Scope
 from watchfloor.query import complete, fields, parse
 
 DOCS = Path(__file__).parents[2] / "docs" / "query.md"
@@ -218,3 +219,15 @@ def test_every_example_of_the_documentation_is_understood() -> None:
     blocks = re.findall(r"```query\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
     examples = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
     assert len([parse(example) for example in examples if example]) >= 20
+
+
+def test_texts_that_come_later_are_asked_too_and_a_new_vocabulary_anew() -> None:
+    boards, query = Boards(), parse("name ~ new")
+    boards.say({"g0": {"name": "old"}})
+    assert query.mask(boards.frame()).tolist() == [False, False]
+    boards.say({"g1": {"name": "new"}})
+    assert query.mask(boards.frame()).tolist() == [False, True]
+    boards.say({"g0": {"name": "newer"}, "g1": {"name": Missing.FAILED}})
+    boards.fleet._renew_vocabulary()
+    assert query.mask(boards.frame()).tolist() == [True, False]
+    assert parse("not (name ~ new)").mask(boards.frame()).tolist() == [False, False]

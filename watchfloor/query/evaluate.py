@@ -203,34 +203,42 @@ def _full(rows: Rows, mask: Mask) -> Mask:
     return mask if np.ndim(mask) else np.full(rows.view.count, bool(mask))
 
 
+_UNASKED, _NO, _YES, _MISSING = range(4)
+
+
 @dataclass(eq=False)
 class TextMatches:
-    """Where a text metric fits a rule. Each text is asked once, however many rows hold it."""
+    """Where a text metric fits a rule. Each text that a row holds is asked once, however many rows hold it."""
 
     column: Column
     fits: Callable[[str], bool]
     _texts: Sequence[str] = field(default=(), init=False)
-    _answers: Mask = field(default_factory=lambda: np.zeros((2, 1), np.bool_), init=False)
+    _answers: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8), init=False)  # by code
 
     def true(self, rows: Rows) -> Mask:
-        return self._table(rows.view.texts)[1][rows.codes(self.column)]
+        return self._ask(rows) == _YES
 
     def false(self, rows: Rows) -> Mask:
-        return self._table(rows.view.texts)[0][rows.codes(self.column)]
+        return self._ask(rows) == _NO
 
-    def _table(self, texts: Sequence[str]) -> Mask:
-        """Which codes don't fit, and which do; the last of each is for code -1, a missing text: neither.
-
-        The vocabulary only grows, until the fleet replaces it by another.
-        """
+    def _ask(self, rows: Rows) -> NDArray[np.int8]:
+        """The answer for each row. The vocabulary only grows, until the fleet replaces it by another."""
+        texts, codes = rows.view.texts, rows.codes(self.column)
         if texts is not self._texts:
-            self._texts, self._answers = texts, np.zeros((2, 1), np.bool_)
-        have, count = self._answers.shape[1] - 1, len(texts)
-        if have < count:
-            fitting = np.fromiter(map(self.fits, texts[have:count]), np.bool_, count - have)
-            parts = [self._answers[:, :have], np.stack([~fitting, fitting]), np.zeros((2, 1), np.bool_)]
-            self._answers = np.concatenate(parts, axis=1)
-        return self._answers
+            self._texts, self._answers = texts, np.empty(0, np.int8)
+        count = len(texts)
+        if len(self._answers) != count + 1:
+            self._answers = np.concatenate([self._answers[:-1], np.zeros(count + 1, np.int8)])[: count + 1]
+            self._answers[-1] = _MISSING  # where code -1 finds it
+        answers = self._answers[codes]
+        new = codes[answers == _UNASKED]
+        if new.size:
+            held = np.zeros(count, np.bool_)
+            held[new] = True
+            for code in np.flatnonzero(held).tolist():
+                self._answers[code] = _YES if self.fits(texts[code]) else _NO
+            answers = self._answers[codes]
+        return answers
 
 
 @dataclass(frozen=True, eq=False)
