@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from collectors.simulator.counter import Counter
 from collectors.simulator.faults import Faults
 from collectors.simulator.floor import NodePlan
 from collectors.simulator.hardware import Board
@@ -17,8 +19,16 @@ IDLE, POWER_CAP, SLOWDOWN, SOFT_THERMAL, HARD_THERMAL, BRAKE = 0x1, 0x4, 0x8, 0x
 
 
 @dataclass(slots=True)
+class LinkState:
+    """One NVLink of which there is something to tell. `silence`: bytes that it missed while it was down."""
+
+    errors: Counter = field(default_factory=Counter)
+    silence: Counter = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class BoardState:
-    """One board. Energy in J, traffic in bytes; those and the errors only grow, until the node starts anew."""
+    """One board. Energy in J, traffic in bytes; counters grow until the node starts anew."""
 
     temp: float
     power: float = 0.0
@@ -29,16 +39,18 @@ class BoardState:
     memory_used: float = 0.0
     thermal_cap: float = 1.0  # share of the clock that its own temperature leaves it
     job: Job | None = None
-    energy: float = 0.0
-    pcie_rx: float = 0.0
-    pcie_tx: float = 0.0
-    nvlink_bytes: float = 0.0  # in and out alike, of all links
-    pcie_rx_rate: float = 0.0  # B/s
-    pcie_tx_rate: float = 0.0
-    nvlink_rate: float = 0.0
-    ecc_corrected: float = 0.0
-    link_errors: dict[int, float] = field(default_factory=dict)
-    link_silence: dict[int, float] = field(default_factory=dict)  # bytes that a link missed while it was down
+    energy: Counter = field(default_factory=Counter)
+    pcie_rx: Counter = field(default_factory=Counter)
+    pcie_tx: Counter = field(default_factory=Counter)
+    nvlink: Counter = field(default_factory=Counter)  # in and out alike, of all links
+    ecc_corrected: Counter = field(default_factory=Counter)
+    links: dict[int, LinkState] = field(default_factory=dict)
+
+    def counters(self) -> Iterator[Counter]:
+        """All of them, in an order that stays."""
+        yield from (self.energy, self.pcie_rx, self.pcie_tx, self.nvlink, self.ecc_corrected)
+        for link in self.links.values():
+            yield from (link.errors, link.silence)
 
 
 def step_board(state: BoardState, plan: NodePlan, index: int, doing: Doing, faults: Faults, t: float) -> None:
@@ -50,9 +62,9 @@ def step_board(state: BoardState, plan: NodePlan, index: int, doing: Doing, faul
     _load(state, board, doing, clock)
     _heat(state, board, plan.inlet + 0.5 * index, faults.cooling.get(index, 1.0))
     state.throttle = _throttle(state, board, doing, brake)
-    down = [link for at, link in faults.links_down if at == index]
-    _traffic(state, board, doing, down)
-    _errors(state, plan.index, index, faults, t)
+    _traffic(state, board, doing)
+    _links(state, board, index, faults)
+    _errors(state, plan.index, index, t)
 
 
 def _load(state: BoardState, board: Board, doing: Doing, clock: float) -> None:
@@ -65,7 +77,7 @@ def _load(state: BoardState, board: Board, doing: Doing, clock: float) -> None:
     state.clock_sm = 15 * round(board.clock_sm * clock / 15) if context else _IDLE_CLOCK
     free = board.memory_bytes - board.reserved_bytes
     state.memory_used = free * state.job.kind.memory * doing.memory if state.job else 0.0
-    state.energy += state.power
+    state.energy.step(state.power)
 
 
 def _heat(state: BoardState, board: Board, inlet: float, worse: float) -> None:
@@ -93,22 +105,24 @@ def _throttle(state: BoardState, board: Board, doing: Doing, brake: float) -> in
     return bits
 
 
-def _traffic(state: BoardState, board: Board, doing: Doing, down: list[int]) -> None:
+def _traffic(state: BoardState, board: Board, doing: Doing) -> None:
     slot_speed = {4: 1.97e9, 5: 3.94e9, 6: 7.56e9}[board.pcie_gen] * 16
-    state.pcie_rx_rate = slot_speed * (0.0002 + 0.03 * doing.draw + 0.22 * doing.reading * (doing.memory > 0))
-    state.pcie_tx_rate = slot_speed * (0.0001 + 0.02 * doing.draw + 0.15 * doing.writing)
-    state.nvlink_rate = board.nvlinks * board.nvlink_speed * doing.fabric
-    state.pcie_rx += state.pcie_rx_rate
-    state.pcie_tx += state.pcie_tx_rate
-    state.nvlink_bytes += state.nvlink_rate
-    for link in down:
-        state.link_silence[link] = state.link_silence.get(link, 0.0) + state.nvlink_rate / board.nvlinks
+    state.pcie_rx.step(slot_speed * (0.0002 + 0.03 * doing.draw + 0.22 * doing.reading * (doing.memory > 0)))
+    state.pcie_tx.step(slot_speed * (0.0001 + 0.02 * doing.draw + 0.15 * doing.writing))
+    state.nvlink.step(board.nvlinks * board.nvlink_speed * doing.fabric)
 
 
-def _errors(state: BoardState, node: int, index: int, faults: Faults, t: float) -> None:
+def _links(state: BoardState, board: Board, index: int, faults: Faults) -> None:
+    struck = {link for at, link in (*faults.links_down, *faults.link_errors) if at == index}
+    for link in sorted(struck - set(state.links)):
+        state.links[link] = LinkState()
+    for number, link in state.links.items():
+        down = (index, number) in faults.links_down
+        link.errors.step(faults.link_errors.get((index, number), 0.0))
+        link.silence.step(state.nvlink.rate / board.nvlinks if down else 0.0)
+
+
+def _errors(state: BoardState, node: int, index: int, t: float) -> None:
     weak = noise(node, index, 77)  # a few boards correct an error every few minutes, the rest none
     if weak > 0.93 and noise(node, index, int(t)) < 0.008:
-        state.ecc_corrected += 1
-    for (board, link), rate in faults.link_errors.items():
-        if board == index:
-            state.link_errors[link] = state.link_errors.get(link, 0.0) + rate
+        state.ecc_corrected.add(1)

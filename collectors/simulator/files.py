@@ -14,6 +14,7 @@ KIB = 1024
 GIB = 2**30
 _HERTZ = 100
 _SECTOR = 512
+_WORD_BYTES = 4  # what a port's data counters count
 _MOUNTS = (("/dev/md0", "/", "ext4", 1.8e12, 0.31), ("/dev/md1", "/raid", "xfs", 30.7e12, 0.62))
 _DISKS = ("nvme0n1", "nvme1n1", "nvme2n1", "nvme3n1")
 _PORT_TYPES = {200: "HDR", 400: "NDR"}
@@ -132,20 +133,16 @@ class Files:
 
     def _port_counters(self, port: int) -> dict[str, Callable[[], str]]:
         def counted(name: str, share: float) -> Callable[[], str]:
-            return lambda: f"{int(getattr(self._machine.counters, name)[port] * share)}\n"
-
-        def data() -> str:
-            counters = self._machine.counters
-            return f"{int(self._machine.grown(counters.port_bytes[port], counters.port_rates[port]) / 4)}\n"
+            return lambda: f"{int(self._machine.now(getattr(self._machine.ports[port], name)) * share)}\n"
 
         return {
-            "port_rcv_data": data,
-            "port_xmit_data": data,
-            "symbol_error": counted("port_symbol_errors", 1.0),
-            "link_downed": counted("port_downs", 1.0),
-            "link_error_recovery": counted("port_downs", 1.0),
-            "port_rcv_errors": counted("port_symbol_errors", 0.05),
-            "port_xmit_discards": counted("port_downs", 12.0),
+            "port_rcv_data": counted("data", 1 / _WORD_BYTES),
+            "port_xmit_data": counted("data", 1 / _WORD_BYTES),
+            "symbol_error": counted("symbol_errors", 1.0),
+            "link_downed": counted("downs", 1.0),
+            "link_error_recovery": counted("downs", 1.0),
+            "port_rcv_errors": counted("symbol_errors", 0.05),
+            "port_xmit_discards": counted("downs", 12.0),
         }
 
     # -- texts
@@ -159,9 +156,9 @@ class Files:
         return f"{up:.2f} {up * self._shape.cpus * 0.8:.2f}\n"
 
     def _stat(self) -> str:
-        counters, cpus = self._machine.counters, self._shape.cpus
-        busy, wait = counters.cpu_busy_seconds * _HERTZ, counters.cpu_wait_seconds * _HERTZ
-        idle = counters.seconds * cpus * _HERTZ - busy - wait
+        host, now, cpus = self._machine.host, self._machine.now, self._shape.cpus
+        busy, wait = now(host.cpu_busy) * _HERTZ, now(host.cpu_wait) * _HERTZ
+        idle = now(host.up) * cpus * _HERTZ - busy - wait
         part = [int(part) for part in (busy * 0.8, 0, busy * 0.2, idle, wait, 0, 0, 0)]
         each = " ".join(str(value // cpus) for value in part)
         lines = [f"cpu  {' '.join(map(str, part))} 0 0", *(f"cpu{number} {each} 0 0" for number in range(cpus))]
@@ -180,19 +177,20 @@ class Files:
         return "".join(f"{name}:  {value // KIB} kB\n" for name, value in rows.items())
 
     def _diskstats(self) -> str:
-        counters, lines = self._machine.counters, []
+        host, lines = self._machine.host, []
+        totals = [self._machine.now(counter) for counter in (host.disk_read, host.disk_write)]
         for number, disk in enumerate(_DISKS):
-            read, written = (int(done / len(_DISKS) / _SECTOR) for done in (counters.disk_read, counters.disk_write))
+            read, written = (int(total / len(_DISKS) / _SECTOR) for total in totals)
             busy = int((read + written) * _SECTOR / 5e9 * 1000)
             lines.append(f" 259 {number} {disk} {read // 256} 0 {read} 0 {written // 256} 0 {written} 0 0 {busy} 0")
         return "\n".join(lines) + "\n"
 
     def _net_dev(self) -> str:
-        counters, lines = self._machine.counters, ["Inter-|   Receive  | Transmit", " face |bytes packets …"]
+        host, lines = self._machine.host, ["Inter-|   Receive  | Transmit", " face |bytes packets …"]
         names = [name for name, _ in self._shape.ethernet]
         for name in names:
             share = 1.0 if name == names[-1] else 0.02  # storage goes over the last, fast one
-            rx, tx = int(counters.net_rx * share), int(counters.net_tx * share)
+            rx, tx = (int(self._machine.now(counter) * share) for counter in (host.net_rx, host.net_tx))
             lines.append(f"{name}: {rx} {rx // 1400} 0 0 0 0 0 0 {tx} {tx // 1400} 0 0 0 0 0 0")
         return "\n".join(lines) + "\n"
 

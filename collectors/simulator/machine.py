@@ -8,10 +8,11 @@ cycle and multiplies it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from collectors.simulator.board_physics import BoardState, step_board
+from collectors.simulator.counter import Counter
 from collectors.simulator.faults import CYCLE_SECONDS, Faults, Incident
 from collectors.simulator.floor import Floor, NodePlan
 from collectors.simulator.work import IDLE, Doing, Job, Slot, noise
@@ -22,33 +23,26 @@ _STORAGE_READ, _STORAGE_WRITE = 0.9e9, 0.7e9  # bytes a second and board
 
 
 @dataclass(slots=True)
-class Counters:
-    """What only grows between two boots; bytes, unless the name says otherwise."""
+class Port:
+    """One InfiniBand or RoCE port. `data` in bytes, in and out alike."""
 
-    seconds: float = 0.0
-    cpu_busy_seconds: float = 0.0
-    cpu_wait_seconds: float = 0.0
-    disk_read: float = 0.0
-    disk_write: float = 0.0
-    net_rx: float = 0.0
-    net_tx: float = 0.0
-    port_bytes: list[float] = field(default_factory=list)
-    port_downs: list[float] = field(default_factory=list)
-    port_symbol_errors: list[float] = field(default_factory=list)
-    port_rates: list[float] = field(default_factory=list)  # B/s, now
-
-    @classmethod
-    def zero(cls, ports: int) -> Counters:
-        counters = cls()
-        for name in (*_PORT_COUNTERS, "port_rates"):
-            setattr(counters, name, [0.0] * ports)
-        return counters
+    data: Counter = field(default_factory=Counter)
+    symbol_errors: Counter = field(default_factory=Counter)
+    downs: Counter = field(default_factory=Counter)
+    down: bool = False
 
 
 @dataclass(slots=True)
 class Host:
-    """Gauges of the host."""
+    """The host. Disks and network in bytes, processors in seconds."""
 
+    up: Counter = field(default_factory=Counter)
+    cpu_busy: Counter = field(default_factory=Counter)
+    cpu_wait: Counter = field(default_factory=Counter)
+    disk_read: Counter = field(default_factory=Counter)
+    disk_write: Counter = field(default_factory=Counter)
+    net_rx: Counter = field(default_factory=Counter)
+    net_tx: Counter = field(default_factory=Counter)
     load: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     memory_used: float = 0.0
     wait_share: float = 0.0
@@ -68,12 +62,11 @@ class Machine:
         self._floor = floor
         self._incidents = incidents
         self._second = -WARM_UP_SECONDS
-        self._ports_down: set[int] = set()
         self._reset()
 
     def _reset(self) -> None:
         shape = self.plan.shape
-        self.counters = Counters.zero(shape.ib_ports + shape.roce_ports)
+        self.ports = [Port() for _ in range(shape.ib_ports + shape.roce_ports)]
         self.host = Host()
         self.boards = [BoardState(temp=self.plan.inlet + 8) for _ in range(shape.boards)]
 
@@ -93,22 +86,22 @@ class Machine:
     def _skip(self, t: float) -> None:
         """Replay one whole cycle, and count it as often as it fits before `t`."""
         self.at(max(CYCLE_SECONDS, self._second))  # the first one has a beginning, and is unlike the others
-        before = self._snapshot()
+        boots, before = self.boots, [counter.value for counter in self._counters()]
         self.at(self._second + CYCLE_SECONDS)
         times = int((t - self._second) // CYCLE_SECONDS)
-        if times > 0 and self.boots == before[2]:
-            _extrapolate(self.counters, before[0], times)
-            for board, old in zip(self.boards, before[1], strict=True):
-                _extrapolate(board, old, times)
+        if self.boots == boots:
+            for counter, old in zip(self._counters(), before, strict=True):  # every link was struck in the first cycle
+                counter.add((counter.value - old) * times)
         self._second += int(times * CYCLE_SECONDS)
 
-    def _snapshot(self) -> tuple[Counters, list[BoardState], int]:
-        ports = {name: list(getattr(self.counters, name)) for name in _PORT_COUNTERS}
-        boards = [
-            replace(board, link_errors=dict(board.link_errors), link_silence=dict(board.link_silence))
-            for board in self.boards
-        ]
-        return replace(self.counters, **ports), boards, self.boots
+    def _counters(self) -> Iterator[Counter]:
+        """All of them, in an order that stays."""
+        host = self.host
+        yield from (host.up, host.cpu_busy, host.cpu_wait, host.disk_read, host.disk_write, host.net_rx, host.net_tx)
+        for port in self.ports:
+            yield from (port.data, port.symbol_errors, port.downs)
+        for board in self.boards:
+            yield from board.counters()
 
     # -- what is wrong, and who works
 
@@ -173,7 +166,7 @@ class Machine:
             doings[index] = doing if pace == 1.0 else replace(doing, draw=doing.draw * pace, fabric=doing.fabric * pace)
 
     def _step_host(self, t: float, doings: Sequence[Doing], faults: Faults) -> None:
-        shape, counters, host = self.plan.shape, self.counters, self.host
+        shape, host = self.plan.shape, self.host
         per_board = 1 / max(1, shape.boards)
         reading = sum(doing.reading for doing in doings) * per_board
         writing = sum(doing.writing for doing in doings) * per_board
@@ -186,49 +179,25 @@ class Machine:
         for index, minutes in enumerate((1, 5, 15)):
             host.load[index] += (runnable - host.load[index]) * (1 - math.exp(-1 / (60 * minutes)))
         host.memory_used = 14 * _GIB + sum(42 * _GIB * doing.memory for doing in doings)
-        counters.seconds += 1
-        counters.cpu_busy_seconds += busy * shape.cpus
-        counters.cpu_wait_seconds += host.wait_share * shape.cpus
-        counters.disk_read += 2e6 + _STORAGE_READ * reading * shape.boards
-        counters.disk_write += 4e6 + _STORAGE_WRITE * writing * shape.boards
-        counters.net_rx += 3e6 + 0.6 * _STORAGE_READ * reading * shape.boards
-        counters.net_tx += 2e6 + 0.6 * _STORAGE_WRITE * writing * shape.boards
+        host.up.step(1.0)
+        host.cpu_busy.step(busy * shape.cpus)
+        host.cpu_wait.step(host.wait_share * shape.cpus)
+        read, written = _STORAGE_READ * reading * shape.boards, _STORAGE_WRITE * writing * shape.boards
+        host.disk_read.step(2e6 + read)
+        host.disk_write.step(4e6 + written)
+        host.net_rx.step(3e6 + 0.6 * read)
+        host.net_tx.step(2e6 + 0.6 * written)
 
     def _step_ports(self, doings: Sequence[Doing], faults: Faults) -> None:
-        counters, shape = self.counters, self.plan.shape
+        speed = self.plan.shape.ib_speed * 1e9 / 8
         spread = any(len(job.slot.nodes) > 1 for job in self.jobs)
-        per_port = sum(doing.fabric for doing in doings) / max(1, len(doings)) * (1.0 if spread else 0.01)
-        for port in range(len(counters.port_bytes)):
-            down = port in faults.ports_down
-            counters.port_downs[port] += down and port not in self._ports_down
-            counters.port_rates[port] = 0.0 if down else per_port * shape.ib_speed * 1e9 / 8 * (0.94 + 0.005 * port)
-            counters.port_bytes[port] += counters.port_rates[port]
-            counters.port_symbol_errors[port] += faults.port_errors.get(port, 0.0)
-        self._ports_down = set(faults.ports_down)
+        share = sum(doing.fabric for doing in doings) / max(1, len(doings)) * (1.0 if spread else 0.01)
+        for number, port in enumerate(self.ports):
+            was_down, port.down = port.down, number in faults.ports_down
+            port.downs.add(port.down and not was_down)
+            port.data.step(0.0 if port.down else share * speed * (0.94 + 0.005 * number))
+            port.symbol_errors.step(faults.port_errors.get(number, 0.0))
 
-    # -- derived, with the part of a second since the last step
-
-    def grown(self, value: float, a_second: float) -> float:
-        """A counter's value now, where it was `value` at the last step and grows by `a_second`."""
-        return value + a_second * max(0.0, self.time - self._second)
-
-
-_PORT_COUNTERS = ("port_bytes", "port_downs", "port_symbol_errors")
-_NOT_COUNTERS = {
-    "temp", "power", "util", "mem_util", "clock_sm", "throttle", "memory_used", "thermal_cap", "job", "pcie_rx_rate",
-    "pcie_tx_rate", "nvlink_rate", "port_rates",
-}  # fmt: skip
-
-
-def _extrapolate(now: Counters | BoardState, before: Counters | BoardState, times: int) -> None:
-    """Add to every counter of `now` `times` what it grew by since `before`."""
-    for entry in fields(now):
-        if entry.name in _NOT_COUNTERS:
-            continue
-        new, old = getattr(now, entry.name), getattr(before, entry.name)
-        if isinstance(new, list):
-            setattr(now, entry.name, [n + (n - o) * times for n, o in zip(new, old, strict=True)])
-        elif isinstance(new, dict):
-            setattr(now, entry.name, {key: value + (value - old.get(key, 0.0)) * times for key, value in new.items()})
-        else:
-            setattr(now, entry.name, new + (new - old) * times)
+    def now(self, counter: Counter) -> float:
+        """The value of one of its counters at the time that it was brought to."""
+        return counter.after(max(0.0, self.time - self._second))

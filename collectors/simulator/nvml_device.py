@@ -138,8 +138,7 @@ def nvmlDeviceGetPowerManagementLimitConstraints(machine: Machine, index: int) -
 
 
 def nvmlDeviceGetTotalEnergyConsumption(machine: Machine, index: int) -> int:
-    state = state_of(machine, index)
-    return int(1000 * machine.grown(state.energy, state.power))
+    return int(1000 * machine.now(state_of(machine, index).energy))
 
 
 def nvmlDeviceGetTemperature(machine: Machine, index: int, sensor: int) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import pynvml
 
-from collectors.simulator.board_physics import BoardState
 from collectors.simulator.hardware import Board
 from collectors.simulator.machine import Machine
 
@@ -49,8 +48,11 @@ def _nvlink_bytes(machine: Machine, board: Board, index: int, scope: int) -> flo
     if not board.nvlinks or (scope != ALL_LINKS and scope >= board.nvlinks):
         return None
     state = machine.boards[index]
-    total = machine.grown(state.nvlink_bytes, state.nvlink_rate)
-    return total if scope == ALL_LINKS else total / board.nvlinks - state.link_silence.get(scope, 0.0)
+    total = machine.now(state.nvlink)
+    if scope == ALL_LINKS:
+        return total
+    link = state.links.get(scope)
+    return total / board.nvlinks - (machine.now(link.silence) if link else 0.0)
 
 
 def _nvlink_kib(machine: Machine, board: Board, index: int, scope: int) -> float | None:
@@ -62,15 +64,15 @@ def _link_errors(share: float) -> _Answer:
     def answer(machine: Machine, board: Board, index: int, scope: int) -> float | None:
         if scope >= board.nvlinks:
             return None
-        return machine.boards[index].link_errors.get(scope, 0.0) * share
+        link = machine.boards[index].links.get(scope)
+        return machine.now(link.errors) * share if link else 0
 
     return answer
 
 
 def _pcie(name: str) -> _Answer:
     def answer(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-        state: BoardState = machine.boards[index]
-        return machine.grown(getattr(state, name), getattr(state, f"{name}_rate")) if board.byte_counters else None
+        return machine.now(getattr(machine.boards[index], name)) if board.byte_counters else None
 
     return answer
 
@@ -91,8 +93,7 @@ def _power(machine: Machine, board: Board, index: int, scope: int) -> float | No
 
 
 def _energy(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-    state = machine.boards[index]
-    return 1000 * machine.grown(state.energy, state.power)
+    return 1000 * machine.now(machine.boards[index].energy)
 
 
 _ANSWERS: Mapping[int, _Answer] = {

@@ -54,7 +54,7 @@ def nvmlDeviceGetTotalEccErrors(machine: Machine, index: int, kind: int, counter
     if kind != pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED:
         return 0
     lifetime = int(40 * noise(machine.plan.index, index, 6) ** 9)
-    now = int(state_of(machine, index).ecc_corrected)
+    now = int(machine.now(state_of(machine, index).ecc_corrected))
     return now if counter == pynvml.NVML_VOLATILE_ECC else lifetime + now
 
 
@@ -120,7 +120,8 @@ def nvmlDeviceGetNvLinkRemotePciInfo(machine: Machine, index: int, link: int) ->
 
 def nvmlDeviceGetNvLinkErrorCounter(machine: Machine, index: int, link: int, counter: int) -> int:
     _link(machine, link)
-    errors = state_of(machine, index).link_errors.get(link, 0.0)
+    struck = state_of(machine, index).links.get(link)
+    errors = machine.now(struck.errors) if struck else 0.0
     shares = {
         pynvml.NVML_NVLINK_ERROR_DL_CRC_FLIT: 1.0,
         pynvml.NVML_NVLINK_ERROR_DL_REPLAY: 0.3,

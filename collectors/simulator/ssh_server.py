@@ -33,8 +33,11 @@ def make_keys(folder: Path) -> None:
         key.write_public_key(path.with_suffix(".pub"))
 
 
+BACKLOG = 1024  # connects of a storm that may wait for their turn
+
+
 def server_options(folder: Path) -> dict[str, Any]:
-    """Options of `asyncssh.listen`: one key, one modern algorithm of each kind, no forwarding, no shell."""
+    """For `asyncssh.listen`: one key, modern algorithms, no forwarding."""
     return {
         "server_host_keys": [str(folder / HOST_KEY)],
         "authorized_client_keys": str((folder / USER_KEY).with_suffix(".pub")),
@@ -47,7 +50,7 @@ def server_options(folder: Path) -> dict[str, Any]:
         "x11_forwarding": False,
         "agent_forwarding": False,
         "login_timeout": 30,
-        "backlog": 1024,
+        "backlog": BACKLOG,
         "gss_host": None,
     }
 

@@ -238,7 +238,10 @@ async def start(settings: dict[str, Any]) -> dict[str, Any]:
     ssh_server.make_keys(folder)
     shared = Shared(settings)
     listener = await asyncssh.listen(
-        ADDRESS, 0, server_factory=lambda: Server(shared), **ssh_server.server_options(folder)
+        ADDRESS,
+        0,
+        server_factory=lambda: Server(shared),
+        **ssh_server.server_options(folder),
     )
     port = listener.get_port()
     write_client_files(folder, [("wire", port)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.simulator.board_physics import BRAKE, HARD_THERMAL, SLOWDOWN
 from collectors.simulator.faults import Incident, scenarios
@@ -58,7 +60,7 @@ def test_a_machine_is_the_same_whoever_looks_when() -> None:
         often.at(tenth / 10)
     once.at(199.9)
     assert often.boards == once.boards
-    assert often.counters == once.counters
+    assert (often.host, often.ports) == (once.host, once.ports)
 
 
 def test_one_who_comes_days_later_sees_counters_of_that_size() -> None:
@@ -67,9 +69,22 @@ def test_one_who_comes_days_later_sees_counters_of_that_size() -> None:
     for hour in range(6):
         early.at(hour * 3600.0)
     late.at(5 * 3600.0)
-    assert late.boards[0].energy == pytest.approx(early.boards[0].energy, rel=0.1)
+    assert late.boards[0].energy.value == pytest.approx(early.boards[0].energy.value, rel=0.1)
     late.at(3 * 86_400.0)
-    assert late.boards[0].energy > 10 * early.boards[0].energy
+    assert late.boards[0].energy.value > 10 * early.boards[0].energy.value
+
+
+@given(st.lists(st.floats(0.001, 9.0), min_size=2, max_size=40))
+def test_counters_never_run_back_whenever_they_are_read(pauses: list[float]) -> None:
+    _, incident, machine = struck("nvlink")
+    t, before = incident.first, [0.0] * 4
+    for pause in pauses:
+        t += pause
+        board = machine.at(t).boards[5]
+        counters = (board.energy, board.nvlink, board.pcie_rx, machine.host.net_rx)
+        now = [machine.now(counter) for counter in counters]
+        assert all(new >= old for new, old in zip(now, before, strict=True))
+        before = now
 
 
 def test_boards_of_one_job_work_together_and_rest_together() -> None:
@@ -130,21 +145,21 @@ def test_xid79_loses_a_board_ends_the_job_everywhere_and_a_reboot_brings_it_back
 
 def test_nvlink_counts_errors_then_one_link_is_down() -> None:
     _, incident, machine = struck("nvlink")
-    assert machine.at(incident.first + 10).boards[5].link_errors[7] > 500
+    assert machine.at(incident.first + 10).boards[5].links[7].errors.value > 500
     assert not machine.faults.links_down
     assert machine.at(incident.first + 15).faults.links_down == {(5, 7)}
-    assert machine.boards[5].link_silence[7] > 0
+    assert machine.now(machine.boards[5].links[7].silence) > 0
     assert machine.at(incident.first + incident.lasts + 1).faults.links_down == set()
 
 
 def test_a_flapping_port_counts_its_falls_and_slows_its_job() -> None:
     _, incident, machine = struck("ibflap")
-    steady = machine.at(incident.first + 20).counters.port_symbol_errors[2]
+    steady = machine.at(incident.first + 20).ports[2].symbol_errors.value
     assert machine.at(incident.first + 28).faults.ports_down == {2}
-    falls = machine.counters.port_downs[2]
-    assert machine.at(incident.first + 60).counters.port_downs[2] == falls + 1
-    assert machine.counters.port_symbol_errors[2] > steady > 0
-    assert machine.counters.port_downs[1] == 0
+    falls = machine.ports[2].downs.value
+    assert machine.at(incident.first + 60).ports[2].downs.value == falls + 1
+    assert machine.ports[2].symbol_errors.value > steady > 0
+    assert machine.ports[1].downs.value == 0
 
 
 def test_a_straggler_is_slow_and_its_mates_wait_at_full_utilisation() -> None:
@@ -169,12 +184,12 @@ def test_held_boards_have_memory_and_a_process_but_no_load() -> None:
 
 def test_a_lost_node_is_down_and_comes_back_with_fresh_counters() -> None:
     _, incident, machine = struck("nodelost")
-    energy = machine.at(incident.first + 10).boards[0].energy
+    energy = machine.at(incident.first + 10).boards[0].energy.value
     assert machine.faults.down
     machine.at(incident.first + 45)
     assert not machine.faults.down
     assert machine.boots == 1
-    assert machine.boards[0].energy < energy
+    assert machine.boards[0].energy.value < energy
     assert machine.at(incident.first + 345).boots == 2
 
 
