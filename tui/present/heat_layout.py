@@ -72,6 +72,10 @@ class HeatLayout:
     def line_of(self, tile: int) -> int:
         return int(self.rows[tile]) // (2 if self.density.pair else 1)
 
+    def lines_of(self, which: NDArray[np.bool_]) -> set[int]:
+        """The lines of these tiles."""
+        return set((self.rows[which] // (2 if self.density.pair else 1)).tolist())
+
     def tile_at(self, line: int, x: int) -> int | None:
         """The tile under a cell of the screen; of two in one cell the upper."""
         per_line = 2 if self.density.pair else 1

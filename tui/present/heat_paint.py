@@ -6,7 +6,7 @@ as runs and every look is made once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -34,6 +34,9 @@ _WARNING: Final = 0x20
 _CRITICAL: Final = 0x40
 CURSOR: Final = 0x80
 
+Piece = tuple[int, int, Segment]  # x, cells, what is there
+
+_NOTHING = Style()
 _BLACK = Color.from_ansi(16)
 _WHITE = Color.from_ansi(231)
 _BLUR = Color.from_ansi(248)  # the cursor while another widget has the focus
@@ -78,16 +81,29 @@ def _state_of(code: int) -> State | None:
     return State.WARNING if code & _WARNING else None
 
 
+class _Looks(dict[int, tuple[str, Style]]):
+    """Glyph and style of each key, made when it is first met."""
+
+    def __init__(self, make: Callable[[int], tuple[str, Style]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: int) -> tuple[str, Style]:
+        look = self[key] = self._make(key)
+        return look
+
+
 class HeatPainter:
     """Segments of a heat map in one palette. `focused` decides how the cursor looks."""
 
     def __init__(self, palette: Palette, scale: Scale) -> None:
         self.palette = palette
         self.scale = scale
-        self._looks: dict[tuple[int, int, bool], tuple[str, Style]] = {}
         self._tokens = LOAD if scale.load else HEAT
         self._colours = [palette.style(token).color for token in self._tokens]
         self._ramp = self._make_ramp()
+        self._singles = [_Looks(lambda code, focused=focused: self._single(code, focused)) for focused in (False, True)]
+        self._pairs = [_Looks(lambda key, focused=focused: self._two(key, focused)) for focused in (False, True)]
 
     def _make_ramp(self) -> list[tuple[str, Style]]:
         """How each level looks in a cell of its own, then missing, stale and empty."""
@@ -97,39 +113,32 @@ class HeatPainter:
         else:  # the darkest colours are too dark for a thin character
             tokens = [Token.DIM, Token.DIM, *self._tokens[2:]]
             levels = [(character, style(token)) for character, token in zip(glyphs.shades, tokens, strict=True)]
-        return [*levels, (glyphs.missing, style(Token.DIM)), (glyphs.stale, style(Token.STALE)), (" ", Style())]
+        return [*levels, (glyphs.missing, style(Token.DIM)), (glyphs.stale, style(Token.STALE)), (" ", _NOTHING)]
 
     def line(self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool) -> list[Segment]:
         """One line of the map; `codes` of every tile, `shorts` the texts of number tiles (else empty)."""
-        pieces = [(x, text, self.palette.style(Token.DIM)) for line, x, text in layout.labels if line == y]
         if layout.density.tile == NUMBER_TILE:
-            pieces += self._numbers(layout, codes, shorts, y, focused)
+            pieces = self._numbers(layout, codes, shorts, y, focused)
         else:
-            pieces += self._runs(layout, codes, y, focused)
-        return _joined(sorted(pieces, key=lambda piece: piece[0]), layout.width)
+            pieces = self._runs(layout, codes, y, focused)
+        dim = self.palette.style(Token.DIM)
+        labels = [(x, cell_len(text), Segment(text, dim)) for line, x, text in layout.labels if line == y]
+        # a label lies on cells that are empty, or are no pieces at all
+        drawn = [piece for piece in pieces if piece[2].style is not _NOTHING] if labels else pieces
+        return _joined(sorted([*labels, *drawn], key=lambda piece: piece[0]), layout.width)
 
-    def _runs(self, layout: HeatLayout, codes: Codes, y: int, focused: bool) -> list[tuple[int, str, Style]]:
+    def _runs(self, layout: HeatLayout, codes: Codes, y: int, focused: bool) -> list[Piece]:
         coded = np.append(codes, np.uint8(_EMPTY))
-        if layout.density.pair:
-            upper, lower = coded[layout.grid[2 * y]], coded[layout.grid[2 * y + 1]]
-        else:
-            upper = lower = coded[layout.grid[y]]
-        both = upper.astype(np.int32) << 8 | lower
-        edges = np.flatnonzero(np.diff(both)) + 1
-        runs = []
-        for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), layout.width], strict=True):
-            key = int(both[begin])
-            if key != _EMPTY << 8 | _EMPTY:
-                look = self._look(key >> 8, key & 0xFF, layout.density.pair, focused)
-                runs.append((begin, look[0] * (end - begin), look[1]))
-        return runs
-
-    def _look(self, upper: int, lower: int, pair: bool, focused: bool) -> tuple[str, Style]:
-        key = (upper, lower << 1 | focused, pair)
-        look = self._looks.get(key)
-        if look is None:
-            look = self._looks[key] = self._pair(upper, lower, focused) if pair else self._single(upper, focused)
-        return look
+        pair = layout.density.pair
+        upper = coded[layout.grid[2 * y if pair else y]].astype(np.int32)
+        both = upper << 8 | coded[layout.grid[2 * y + 1]] if pair else upper
+        begins = np.flatnonzero(np.diff(both, prepend=-1))
+        at, looks = begins.tolist(), self._pairs[focused] if pair else self._singles[focused]
+        pieces = []
+        for x, end, key in zip(at, [*at[1:], layout.width], both[begins].tolist(), strict=True):
+            glyph, style = looks[key]
+            pieces.append((x, end - x, Segment(glyph * (end - x), style)))
+        return pieces
 
     def _single(self, code: int, focused: bool) -> tuple[str, Style]:
         """A tile that has a cell to itself."""
@@ -145,6 +154,10 @@ class HeatPainter:
         if code & _DIMMED:
             return self.palette.glyphs.left_out, self.palette.style(Token.RULE)
         return self._ramp[code & _LEVEL]
+
+    def _two(self, key: int, focused: bool) -> tuple[str, Style]:
+        upper, lower = key >> 8, key & 0xFF
+        return self._ramp[_EMPTY] if upper == lower == _EMPTY else self._pair(upper, lower, focused)
 
     def _pair(self, upper: int, lower: int, focused: bool) -> tuple[str, Style]:
         """Two tiles in one cell, or one above nothing."""
@@ -197,13 +210,11 @@ class HeatPainter:
         level = code & _LEVEL
         return self._colours[min(level, 3)] if level < LEVELS and not code & _DIMMED else None
 
-    def _numbers(
-        self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool
-    ) -> list[tuple[int, str, Style]]:
+    def _numbers(self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool) -> list[Piece]:
         pieces = []
         for tile in np.flatnonzero(layout.rows == y).tolist():
             text, style = self._number(int(codes[tile]), shorts[tile], focused)
-            pieces.append((int(layout.xs[tile]), text, style))
+            pieces.append((int(layout.xs[tile]), NUMBER_TILE - 1, Segment(text, style)))
         return pieces
 
     def _number(self, code: int, short: str, focused: bool) -> tuple[str, Style]:
@@ -258,12 +269,12 @@ class HeatPainter:
         return parts
 
 
-def _joined(pieces: Sequence[tuple[int, str, Style]], width: int) -> list[Segment]:
+def _joined(pieces: Sequence[Piece], width: int) -> list[Segment]:
     """Pieces at their places, blanks between them, exactly `width` cells."""
     segments, x = [], 0
-    for at, text, style in pieces:
+    for at, cells, segment in pieces:
         if at > x:
             segments.append(Segment(" " * (at - x)))
-        segments.append(Segment(text, style))
-        x = at + cell_len(text)
-    return Segment.adjust_line_length(segments, width)
+        segments.append(segment)
+        x = at + cells
+    return [*segments, Segment(" " * (width - x))] if x < width else segments

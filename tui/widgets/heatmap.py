@@ -172,9 +172,9 @@ class HeatMap(Widget, can_focus=True):
         if len(codes) != len(self._codes) or len(shorts) != len(self._shorts):
             self.refresh()
             return
-        changed = np.flatnonzero(codes != self._codes).tolist()
-        changed += [tile for tile, short in enumerate(shorts) if short != self._shorts[tile]]
-        lines = {self._layout_of_tiles.line_of(tile) for tile in changed}
+        changed = codes != self._codes
+        changed[[tile for tile, short in enumerate(shorts) if short != self._shorts[tile]]] = True
+        lines = self._layout_of_tiles.lines_of(changed)
         lines.add(self.size.height - LEGEND_LINES)  # the words of the cursor's accelerator
         self.refresh(*(Region(0, line, self.size.width, 1) for line in lines))
 
