@@ -22,8 +22,9 @@ def put_rooms_first(package: Path, path: list[str]) -> None:
 def main() -> int:
     """Run the command line and return its exit code (watchfloor.exits)."""
     put_rooms_first(Path(__file__).resolve().parent, sys.path)
-    from watchfloor.cli import run  # noqa: PLC0415 - the path must be right first
+    from watchfloor.cli import leave_when_told, run  # noqa: PLC0415 - the path must be right first
 
+    leave_when_told()
     return run(sys.argv[1:])
 
 

@@ -7,8 +7,11 @@ nothing else and `snapshot` never loads the terminal.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -72,6 +75,16 @@ def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
         usage = isinstance(error, ConfigError | QueryError)
         return Exit.USAGE if usage else Exit.INTERNAL, described(error)
     return Exit.INTERNAL, described(error)
+
+
+def leave_when_told() -> None:
+    """SIGTERM and SIGHUP end the program in order: the terminal is restored, and whatever was started is ended."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _reader_left() -> int:
