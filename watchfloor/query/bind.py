@@ -11,21 +11,18 @@ from watchfloor.metrics import Kind, Unit
 from watchfloor.model import Scope, State
 from watchfloor.query import tree
 from watchfloor.query.evaluate import (
-    AllOf,
-    AnyOf,
     Both,
     Column,
     Compared,
     Condition,
     Constant,
-    Counted,
     Either,
-    Gathered,
     Grown,
     Negated,
     Reckoned,
     TextMatches,
 )
+from watchfloor.query.gather import AllOf, AnyOf, Counted, Gathered
 from watchfloor.query.lasting import Lasts
 from watchfloor.query.measure import Measure, combined, dimension, literal, require_same, searcher
 from watchfloor.query.names import (
