@@ -48,7 +48,7 @@ class WatchfloorApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help for this page"),
         Binding("colon", "command", "command line", priority=True),
-        Binding("escape", "back", "back: filter, marks, then the page before"),
+        Binding("escape", "back", "back, or undo the filter"),
         Binding("q", "quit", "quit"),
         # the terminal hands Ctrl-C over as a key: it ends the program, and never anything else
         Binding("ctrl+c", "quit", "quit", priority=True),

@@ -23,7 +23,7 @@ from textual.widgets import Input
 
 from tui.commands import Command, Table, complete, run
 from tui.present.header import Summary, badge, first_line, second_line, summarise
-from tui.present.line import Line, Piece, joined, spread
+from tui.present.line import Line, Piece, fitting, joined, spread, width_of
 from tui.present.style import Palette, Token, palette
 from tui.remember import Remembered
 from tui.widgets.commandline import CommandLine
@@ -153,8 +153,11 @@ class Page(Screen[None]):
         return [first, second_line(desk.summary, desk.palette.glyphs, width)]
 
     def _status(self, width: int) -> Sequence[Line]:
-        left = joined([[self._message]] if self._message else list(self.facts()), "   ")
-        return [spread([(" ", Token.TEXT), *left], [*self.hints(), (" ", Token.TEXT)], width)]
+        said = joined([[self._message]] if self._message else list(self.facts()), "   ")
+        left: Line = [(" ", Token.TEXT), *said]
+        hints = (self.hints, lambda: hint_line("?", "help", "q", "quit"), lambda: hint_line("?", "help"))
+        right = fitting(hints, width - width_of(left) - 3)
+        return [spread(left, [*right, (" ", Token.TEXT)], width)]
 
     def say(self, words: str, token: Token = Token.TEXT) -> None:
         """Put a message into the status bar for a few seconds."""

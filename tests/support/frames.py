@@ -46,9 +46,7 @@ class Machine:
 
 def machines() -> list[Machine]:
     """Four racks: 8 training nodes, 4 inference nodes, and a login node without accelerators."""
-    found = [
-        Machine(_spec(f"dgx-{n:02}", f"r{1 + (n - 1) // 4}", "train", 10_200.0), H100, 8) for n in range(1, 9)
-    ]
+    found = [Machine(_spec(f"dgx-{n:02}", f"r{1 + (n - 1) // 4}", "train", 10_200.0), H100, 8) for n in range(1, 9)]
     found += [Machine(_spec(f"l40-{n:02}", "r3", "serve", 2_400.0), L40S, 4) for n in range(1, 5)]
     return [*found, Machine(_spec("login-01", "r4", "login", None), None, 0)]
 
@@ -148,7 +146,9 @@ def _cells(table: Table, rows: Sequence[Values]) -> Cells:
     found = Cells()
     for subject, row in enumerate(rows):
         for at, name in enumerate(table.metrics):
-            position, value = subject * len(table.metrics) + at, row.get(name, Missing.UNSUPPORTED)
+            position, value = subject * len(table.metrics) + at, row.get(name)
+            if value is None:
+                continue  # nothing new to say of it
             if isinstance(value, Missing):
                 found.mp.append(position)
                 found.mc.append(int(value))

@@ -88,9 +88,7 @@ def columns_for(fields: Sequence[Field], width: int, node_width: int = 10) -> li
         chosen.add(field.name)
         room -= needs
     return [
-        Column(
-            field.name, field.title, _width(field, node_width), field.align, field.flexible, field.name in _FIXED
-        )
+        Column(field.name, field.title, _width(field, node_width), field.align, field.flexible, field.name in _FIXED)
         for field in fields
         if field.name in chosen
     ]

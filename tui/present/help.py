@@ -21,14 +21,15 @@ _STATES = {
 
 def section(title: str, entries: Sequence[Entry], width: int, word_width: int = 16) -> list[Line]:
     """A title and its entries, in as many columns as the width allows."""
-    columns = max(1, min(3, width // 58))
+    columns = max(1, min(3, width // 46))
     each = width // columns
     rows = -(-len(entries) // columns)
     lines: list[Line] = [[(title, Token.TITLE)]]
     for row in range(rows):
         line: list[Piece] = []
         for word, does in entries[row::rows]:
-            line += [(fit(word, word_width), Token.ACCENT), (fit(f" {does}", each - word_width), Token.TEXT)]
+            line += [(fit(word, word_width), Token.ACCENT), (fit(f" {does}", each - word_width - 1), Token.TEXT)]
+            line.append((" ", Token.TEXT))
         lines.append(line)
     return [*lines, []]
 

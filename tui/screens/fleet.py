@@ -238,10 +238,13 @@ class FleetPage(Page):
 
     @on(LineInput.Edited, "#filterbar")
     def _try_filter(self, event: LineInput.Edited) -> None:
-        """Filter while it is typed; a text that can't be understood yet leaves the rows as they were."""
-        if self._take_filter(event.text) and self.desk.frame is not None:
-            self.receive(self.desk.frame)
+        """Filter while it is typed; while it can't be understood, what was kept before counts."""
+        if self._take_filter(event.text):
             self._count_matches()
+        else:
+            self.filter = self._kept
+        if self.desk.frame is not None:
+            self.receive(self.desk.frame)
 
     def _take_filter(self, text: str) -> bool:
         try:
@@ -294,10 +297,12 @@ class FleetPage(Page):
     def own_commands(self) -> Sequence[Command]:
         return [
             Command("fleet", "the fleet page", lambda _: self.desk.go(self.slug, None)),
-            Command("filter", "show what passes a query; nothing shows all", self._command_filter, argument="QUERY"),
+            Command("filter", "show only what passes", self._command_filter, argument="QUERY"),
             Command("sort", "sort by a column", self._here(self._command_sort), self._sortable, "COLUMN"),
             Command("metric", "colour the map by a metric", self._here(self._command_metric), lambda: DRAWABLE, "NAME"),
-            Command("rows", "what a row is", self._here(self._command_rows), lambda: list(Rows), "accelerators|nodes"),
+            Command(
+                "rows", "rows of accelerators or of nodes", self._here(self._command_rows), lambda: list(Rows), "KIND"
+            ),
         ]
 
     def _here(self, act: Callable[[str], None]) -> Callable[[str], None]:

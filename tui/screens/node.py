@@ -195,6 +195,7 @@ class NodePage(Page):
 
     def _arrange(self) -> None:
         self.set_class(self._is_short, "short")
+        self.set_class(self._is_wide, "wide")
         chosen, choices = self._chosen(), self._choices()
         above = {"charts"} if "charts" not in choices else set[str]()
         beside = {"host"} if self._is_wide else set[str]()

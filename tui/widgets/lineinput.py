@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from tui.present.completion import Completion, completion
-from tui.present.line import Line, Piece
+from tui.present.line import Line, Piece, cut, spread
 from tui.present.style import Palette, Token
 from tui.widgets.lines import Lines
 
@@ -101,13 +101,13 @@ class LineInput(Vertical):
 
     def say(self, hint: Line, note: Line = ()) -> None:
         """`hint` below the field, `note` at the right of it."""
-        self._hint.show(lambda width: [[(" ", Token.TEXT), *hint]])
-        self._note.show(lambda width: [list(note)])
+        self._hint.show(lambda width: [cut([(" ", Token.TEXT), *hint], width)])
+        self._note.show(lambda width: [spread((), [*note, (" ", Token.TEXT)], width)])
 
     def point(self, column: int, message: str) -> None:
         """An error at a column of the text (from 1; 0 is nowhere in particular)."""
-        self._note.show(lambda width: [[("error", Token.CRITICAL)]])
-        self._hint.show(lambda width: [_pointed(column + len(self.PROMPT), message, width)])
+        self._note.show(lambda width: [spread((), [("not understood ", Token.WARNING)], width)])
+        self._hint.show(lambda width: [cut(_pointed(column + len(self.PROMPT) - 1, message, width), width)])
 
     def remember(self) -> None:
         """What is typed now is worth keeping."""
@@ -157,7 +157,7 @@ class LineInput(Vertical):
     def _list_words(self) -> None:
         if self._words is not None and len(self._words.words) > 1:
             words = self._words.line()
-            self._hint.show(lambda width: [[(" ", Token.TEXT), *words]])
+            self._hint.show(lambda width: [cut([(" ", Token.TEXT), *words], width)])
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """The focus went elsewhere (a click): an abandoned line doesn't stay in the way."""
