@@ -13,6 +13,7 @@ from collectors.simulator.floor import Floor, plan_floor
 from collectors.simulator.hardware import SHAPES
 from collectors.simulator.machine import Machine
 from collectors.simulator.work import CHECKPOINT_SECONDS, WARM_UP_SECONDS
+from tests.support.parts import ROOT
 
 
 def struck(scenario: str, nodes: int = 32) -> tuple[Floor, Incident, Machine]:
@@ -25,6 +26,11 @@ def struck(scenario: str, nodes: int = 32) -> tuple[Floor, Incident, Machine]:
 def test_all_scenarios_of_the_folder_are_known() -> None:
     expected = "hung ibflap idleheld mixed nodelost nvlink steady straggler thermal xid79"
     assert scenario_names() == expected.split()
+
+
+def test_the_document_of_the_demo_tells_of_every_scenario() -> None:
+    text = (ROOT / "docs" / "demo.md").read_text()
+    assert [name for name in scenario_names() if f"| `{name}` |" not in text] == []
 
 
 def test_the_floor_has_every_shape_unique_names_and_is_the_same_for_the_same_seed() -> None:
