@@ -98,7 +98,7 @@ def test_the_probe_is_python_3_6() -> None:
 def test_the_probe_imports_nothing_that_a_node_may_lack() -> None:
     allowed = {*sys.stdlib_module_names, "pynvml", "psutil", "collectors"}
     foreign = [
-        f"{shown(path)}:{node.lineno} {name}"
+        f"{shown(path)}: {name}"
         for path, text in _probe()
         for node in ast.walk(ast.parse(text))
         for name in _imported(node)
