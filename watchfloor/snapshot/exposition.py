@@ -1,13 +1,16 @@
 """`snapshot --prometheus`: the text exposition format 0.0.4, in base units, for a textfile collector or a scrape.
 
-A missing value has no sample; `watchfloor_<scope>_missing` says why. Texts are labels of `_info` series; the ones that
-change with the work on a device stand apart in `_status_info`. Command lines are never exposed.
+A missing value has no sample; `watchfloor_<scope>_missing` says why, except for what a device doesn't support. Texts
+are labels of `_info` series; the ones that change with the work on a device stand apart in `_status_info`. Command
+lines are never exposed.
 Names follow prometheus.io/docs/practices/naming and pass `promtool check metrics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from watchfloor import __version__
 from watchfloor.frame import Frame, View
@@ -138,10 +141,11 @@ def _bits(labels: Labels, mask: int) -> Iterator[Sample]:
 
 
 def _missing(view: View, row: int, labels: Labels) -> Iterator[Sample]:
-    for metric in CATALOGUE[view.scope].values():
-        cell = view.cell(row, metric.name)
-        if cell.missing is not Missing.NO and metric.name not in _NEVER:
-            yield {**labels, "metric": metric.name, "reason": cell.missing.label}, 1.0
+    codes = np.where(np.isnan(view.values[row]) & (view.missing[row] == Missing.NO), Missing.NOT_YET, view.missing[row])
+    names = list(CATALOGUE[view.scope])
+    for at in np.flatnonzero((codes != Missing.NO) & (codes != Missing.UNSUPPORTED)).tolist():
+        if names[at] not in _NEVER:
+            yield {**labels, "metric": names[at], "reason": Missing(int(codes[at])).label}, 1.0
 
 
 def _up(frame: Frame) -> Iterator[Sample]:
