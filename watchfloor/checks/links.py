@@ -17,6 +17,11 @@ from watchfloor.model import Finding, Scope, State
 
 _AT = Scope.LINK
 _HOUR, _MINUTE = 3600.0, 60.0
+_WORDS = {
+    "ib.symbol_error": "had {:,.0f} symbol errors",
+    "ib.link_downed": "went down {:,.0f} ×",
+    "ib.link_recovery": "recovered its link {:,.0f} ×",
+}
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -78,13 +83,12 @@ def _growing(frame: Frame, metric: str, code: str, key: str, state: State) -> It
     seconds, period = (_MINUTE, "minute") if key.endswith("minute") else (_HOUR, "hour")
     increase = frame.counters.increases(_AT, metric, frame.links.count, frame.at - seconds)
     rows = current(frame.links, metric, increase > limit(code, key))
-    words = {"ib.symbol_error": "symbol errors", "ib.link_downed": "losses of the link"}.get(metric, "link recoveries")
     yield from report(
         frame,
         _AT,
         rows,
         code,
         state,
-        lambda row: f"{named(frame, _AT, row)} had {increase[row]:,.0f} {words} within the last {period}",
+        lambda row: f"{named(frame, _AT, row)} {_WORDS[metric].format(increase[row])} within the last {period}",
         (metric, "up"),
     )
