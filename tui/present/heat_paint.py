@@ -7,6 +7,7 @@ as runs and every look is made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -36,7 +37,7 @@ CURSOR: Final = 0x80
 
 Piece = tuple[int, int, Segment]  # x, cells, what is there
 
-_NOTHING = Style()
+_NO_GROUND = Style()
 _BLACK = Color.from_ansi(16)
 _WHITE = Color.from_ansi(231)
 _BLUR = Color.from_ansi(248)  # the cursor while another widget has the focus
@@ -84,36 +85,40 @@ def _state_of(code: int) -> State | None:
 class _Looks(dict[int, tuple[str, Style]]):
     """Glyph and style of each key, made when it is first met."""
 
-    def __init__(self, make: Callable[[int], tuple[str, Style]]) -> None:
+    def __init__(self, ground: Style, make: Callable[[int], tuple[str, Style]]) -> None:
         super().__init__()
+        self._ground = ground
         self._make = make
 
     def __missing__(self, key: int) -> tuple[str, Style]:
-        look = self[key] = self._make(key)
+        glyph, style = self._make(key)
+        look = self[key] = (glyph, self._ground + style)
         return look
 
 
 class HeatPainter:
     """Segments of a heat map in one palette. `focused` decides how the cursor looks."""
 
-    def __init__(self, palette: Palette, scale: Scale) -> None:
+    def __init__(self, palette: Palette, scale: Scale, ground: Style = _NO_GROUND) -> None:
         self.palette = palette
         self.scale = scale
+        self.ground = ground  # what lies under everything
         self._tokens = LOAD if scale.load else HEAT
         self._colours = [palette.style(token).color for token in self._tokens]
         self._ramp = self._make_ramp()
-        self._singles = [_Looks(lambda code, focused=focused: self._single(code, focused)) for focused in (False, True)]
-        self._pairs = [_Looks(lambda key, focused=focused: self._two(key, focused)) for focused in (False, True)]
+        # by code, or by two codes of a cell, each without and with the focus
+        self._singles = [_Looks(ground, partial(self._single, focused=focused)) for focused in (False, True)]
+        self._pairs = [_Looks(ground, partial(self._two, focused=focused)) for focused in (False, True)]
 
     def _make_ramp(self) -> list[tuple[str, Style]]:
-        """How each level looks in a cell of its own, then missing, stale and empty."""
+        """How each level looks in a cell of its own, then missing and stale."""
         glyphs, style = self.palette.glyphs, self.palette.style
         if self.palette.colours and glyphs.tile:
             levels = [(glyphs.tile, style(token)) for token in self._tokens]
         else:  # the darkest colours are too dark for a thin character
             tokens = [Token.DIM, Token.DIM, *self._tokens[2:]]
             levels = [(character, style(token)) for character, token in zip(glyphs.shades, tokens, strict=True)]
-        return [*levels, (glyphs.missing, style(Token.DIM)), (glyphs.stale, style(Token.STALE)), (" ", _NOTHING)]
+        return [*levels, (glyphs.missing, style(Token.DIM)), (glyphs.stale, style(Token.STALE))]
 
     def line(self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool) -> list[Segment]:
         """One line of the map; `codes` of every tile, `shorts` the texts of number tiles (else empty)."""
@@ -121,11 +126,9 @@ class HeatPainter:
             pieces = self._numbers(layout, codes, shorts, y, focused)
         else:
             pieces = self._runs(layout, codes, y, focused)
-        dim = self.palette.style(Token.DIM)
-        labels = [(x, cell_len(text), Segment(text, dim)) for line, x, text in layout.labels if line == y]
-        # a label lies on cells that are empty, or are no pieces at all
-        drawn = [piece for piece in pieces if piece[2].style is not _NOTHING] if labels else pieces
-        return _joined(sorted([*labels, *drawn], key=lambda piece: piece[0]), layout.width)
+        dim = self.ground + self.palette.style(Token.DIM)
+        pieces += [(x, cell_len(text), Segment(text, dim)) for line, x, text in layout.labels if line == y]
+        return _joined(sorted(pieces, key=lambda piece: piece[0]), layout.width, self.ground)
 
     def _runs(self, layout: HeatLayout, codes: Codes, y: int, focused: bool) -> list[Piece]:
         coded = np.append(codes, np.uint8(_EMPTY))
@@ -136,8 +139,9 @@ class HeatPainter:
         at, looks = begins.tolist(), self._pairs[focused] if pair else self._singles[focused]
         pieces = []
         for x, end, key in zip(at, [*at[1:], layout.width], both[begins].tolist(), strict=True):
-            glyph, style = looks[key]
-            pieces.append((x, end - x, Segment(glyph * (end - x), style)))
+            if key not in (_EMPTY, _EMPTY << 8 | _EMPTY):
+                glyph, style = looks[key]
+                pieces.append((x, end - x, Segment(glyph * (end - x), style)))
         return pieces
 
     def _single(self, code: int, focused: bool) -> tuple[str, Style]:
@@ -156,8 +160,7 @@ class HeatPainter:
         return self._ramp[code & _LEVEL]
 
     def _two(self, key: int, focused: bool) -> tuple[str, Style]:
-        upper, lower = key >> 8, key & 0xFF
-        return self._ramp[_EMPTY] if upper == lower == _EMPTY else self._pair(upper, lower, focused)
+        return self._pair(key >> 8, key & 0xFF, focused)
 
     def _pair(self, upper: int, lower: int, focused: bool) -> tuple[str, Style]:
         """Two tiles in one cell, or one above nothing."""
@@ -214,7 +217,7 @@ class HeatPainter:
         pieces = []
         for tile in np.flatnonzero(layout.rows == y).tolist():
             text, style = self._number(int(codes[tile]), shorts[tile], focused)
-            pieces.append((int(layout.xs[tile]), NUMBER_TILE - 1, Segment(text, style)))
+            pieces.append((int(layout.xs[tile]), NUMBER_TILE - 1, Segment(text, self.ground + style)))
         return pieces
 
     def _number(self, code: int, short: str, focused: bool) -> tuple[str, Style]:
@@ -269,12 +272,12 @@ class HeatPainter:
         return parts
 
 
-def _joined(pieces: Sequence[Piece], width: int) -> list[Segment]:
+def _joined(pieces: Sequence[Piece], width: int, ground: Style) -> list[Segment]:
     """Pieces at their places, blanks between them, exactly `width` cells."""
     segments, x = [], 0
     for at, cells, segment in pieces:
         if at > x:
-            segments.append(Segment(" " * (at - x)))
+            segments.append(Segment(" " * (at - x), ground))
         segments.append(segment)
         x = at + cells
-    return [*segments, Segment(" " * (width - x))] if x < width else segments
+    return [*segments, Segment(" " * (width - x), ground)] if x < width else segments

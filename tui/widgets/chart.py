@@ -5,28 +5,27 @@ from __future__ import annotations
 from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui.present.chart import Line, Plot, draw
 from tui.present.style import DEFAULT, Palette
+from tui.widgets.drawn import Drawn
 
 __all__ = ["Chart", "Plot"]
 
 
-class Chart(Widget):
+class Chart(Drawn):
     """Shows a `Plot`; only the lines that differ are drawn again."""
 
-    ALLOW_SELECT = False
     DEFAULT_CSS = "Chart { background: transparent; height: 1fr; }"
 
     def __init__(self, *, palette: Palette = DEFAULT, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._palette = palette
+        super().__init__(palette=palette, id=id, classes=classes)
         self._plot: Plot | None = None
         self._lines: list[Line] = []
 
     def show(self, plot: Plot | None) -> None:
         """Draw this plot; None clears the chart."""
+        self.check_ground()
         self._plot = plot
         before, self._lines = self._lines, self._drawn()
         if len(before) != len(self._lines):
@@ -36,23 +35,15 @@ class Chart(Widget):
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
-    @property
-    def palette(self) -> Palette:
-        return self._palette
-
-    @palette.setter
-    def palette(self, palette: Palette) -> None:
-        self._palette = palette
+    def restyled(self) -> None:
         self._lines = self._drawn()
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        ground = self.rich_style  # Textual doesn't lay the background under a line that a widget draws itself
         if y >= len(self._lines):
-            return Strip.blank(width, ground)
-        segments = [Segment(text, self._palette.style(token)) for text, token in self._lines[y]]
-        return Strip(segments).adjust_cell_length(width).apply_style(ground)
+            return Strip.blank(width, self.ground)
+        segments = [Segment(text, self.palette.style(token)) for text, token in self._lines[y]]
+        return Strip(segments).adjust_cell_length(width).apply_style(self.ground)
 
     def on_resize(self) -> None:
         self._lines = self._drawn()
@@ -61,4 +52,4 @@ class Chart(Widget):
     def _drawn(self) -> list[Line]:
         if self._plot is None:
             return []
-        return draw(self._plot, self.size.width, self.size.height, self._palette.glyphs)
+        return draw(self._plot, self.size.width, self.size.height, self.palette.glyphs)

@@ -12,24 +12,22 @@ import numpy as np
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
-from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui.present.heat import HeatModel
 from tui.present.heat_layout import NUMBER_TILE, HeatLayout, lay_out
 from tui.present.heat_paint import CURSOR, Codes, HeatPainter, tile_codes
 from tui.present.style import DEFAULT, Palette
+from tui.widgets.drawn import Drawn, Said
 
 __all__ = ["HeatMap", "HeatModel"]
 
 LEGEND_LINES = 1
 
 
-class HeatMap(Widget, can_focus=True):
+class HeatMap(Drawn, can_focus=True):
     """Shows a `HeatModel`; its last line is the legend."""
 
-    ALLOW_SELECT = False
     DEFAULT_CSS = "HeatMap { background: transparent; height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "step(-1, 0)", "Left", show=False),
@@ -41,16 +39,6 @@ class HeatMap(Widget, can_focus=True):
         Binding("enter", "choose", "Open", show=False),
     ]
 
-    class Said(Message):
-        def __init__(self, heatmap: HeatMap, identity: Hashable) -> None:
-            super().__init__()
-            self.heatmap = heatmap
-            self.identity = identity
-
-        @property
-        def control(self) -> HeatMap:
-            return self.heatmap
-
     class Highlighted(Said):
         """The cursor went to another accelerator."""
 
@@ -58,8 +46,7 @@ class HeatMap(Widget, can_focus=True):
         """Enter, or a double click."""
 
     def __init__(self, *, palette: Palette = DEFAULT, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._palette = palette
+        super().__init__(palette=palette, id=id, classes=classes)
         self._model: HeatModel | None = None
         self._painter: HeatPainter | None = None
         self._cursor: Hashable | None = None
@@ -72,10 +59,11 @@ class HeatMap(Widget, can_focus=True):
 
     def show(self, model: HeatModel) -> None:
         """Show this model; only the lines that differ are drawn again."""
+        self.check_ground()
         before = self._model
         self._model = model
         if self._painter is None or self._painter.scale != model.scale:
-            self._painter = HeatPainter(self._palette, model.scale)
+            self._painter = HeatPainter(self.palette, model.scale, self.ground)
             self.refresh()
         if before is None or (before.groups is not model.groups and before.groups != model.groups):
             self._lay_out()
@@ -102,33 +90,23 @@ class HeatMap(Widget, can_focus=True):
         room = max(0, limit - LEGEND_LINES)
         return LEGEND_LINES + lay_out(self._model.groups, width or self.size.width, room, pairs=self._pairs).lines
 
-    @property
-    def palette(self) -> Palette:
-        return self._palette
-
-    @palette.setter
-    def palette(self, palette: Palette) -> None:
-        self._palette = palette
+    def restyled(self) -> None:
         if self._model is not None:
-            self._painter = HeatPainter(palette, self._model.scale)
-            self._lay_out()
+            self._painter = HeatPainter(self.palette, self._model.scale, self.ground)
+            self._lay_out()  # pairs need colours
             self._recolour()
-        self.refresh()
 
     # drawing
 
     def render_line(self, y: int) -> Strip:
-        # Textual doesn't lay the background under a line that a widget draws itself
-        return self._strip(y).apply_style(self.rich_style)
-
-    def _strip(self, y: int) -> Strip:
         width = self.size.width
         if self._painter is None:
-            return Strip.blank(width)
+            return Strip.blank(width, self.ground)
         if y == self.size.height - LEGEND_LINES:
-            return Strip(self._painter.legend(self._layout_of_tiles, self._described(), width), width)
+            segments = self._painter.legend(self._layout_of_tiles, self._described(), width)
+            return Strip(segments, width).apply_style(self.ground)
         if y >= self._layout_of_tiles.lines:
-            return Strip.blank(width)
+            return Strip.blank(width, self.ground)
         segments = self._painter.line(self._layout_of_tiles, self._codes, self._shorts, y, self.has_focus)
         return Strip(segments, width)
 
@@ -139,7 +117,7 @@ class HeatMap(Widget, can_focus=True):
 
     @property
     def _pairs(self) -> bool:
-        return self._palette.colours and bool(self._palette.glyphs.half)
+        return self.palette.colours and bool(self.palette.glyphs.half)
 
     def on_resize(self) -> None:
         self._lay_out()

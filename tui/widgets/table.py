@@ -15,13 +15,13 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.geometry import Region, Size
-from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.present.format import Text, fit
 from tui.present.rows import GUTTER, Column, Layout, Look, RowPainter, TableModel, lay_out
 from tui.present.style import DEFAULT, Palette, Token
+from tui.widgets.drawn import Drawn, Said
 
 __all__ = ["Column", "TableModel", "VirtualTable"]
 
@@ -32,10 +32,9 @@ _STRIPS_KEPT = 1024  # several screens of rows in both looks
 Content = tuple[tuple[Text, ...], bool]
 
 
-class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
+class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
     """Shows a `TableModel`. Until the first key or click the cursor is on the first row, then with its identity."""
 
-    ALLOW_SELECT = False
     DEFAULT_CSS = """
     VirtualTable {
         background: transparent;
@@ -56,18 +55,6 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("enter", "choose", "Open", show=False),
     ]
 
-    class Said(Message):
-        """What all messages of a table have: the row that it is about."""
-
-        def __init__(self, table: VirtualTable, identity: Hashable) -> None:
-            super().__init__()
-            self.table = table
-            self.identity = identity
-
-        @property
-        def control(self) -> VirtualTable:
-            return self.table
-
     class Highlighted(Said):
         """The cursor went to another row (by a key, or because its row is gone)."""
 
@@ -77,22 +64,17 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
     class Marked(Said):
         """Space: the model decides what a mark means. The cursor has moved on to the next row."""
 
-    class HeaderClicked(Message):
-        """A click on a column's title."""
-
-        def __init__(self, table: VirtualTable, column: str) -> None:
-            super().__init__()
-            self.table = table
-            self.column = column
+    class HeaderClicked(Said):
+        """A click on a column's title; the identity is the column's name."""
 
         @property
-        def control(self) -> VirtualTable:
-            return self.table
+        def column(self) -> str:
+            return str(self.identity)
 
     def __init__(
         self, *, palette: Palette = DEFAULT, empty: str = "", id: str | None = None, classes: str | None = None
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(palette=palette, id=id, classes=classes)
         self.empty = empty  # shown where there are no rows
         self._model: TableModel | None = None
         self._layout_of_columns: Layout = lay_out((), 0)
@@ -102,12 +84,13 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._contents: dict[int, Content] = {}  # of the model of now, by index
         self._painted: dict[int, object] = {}  # what each screen line shows, to know which ones have changed
         self._strips: LRUCache[object, Strip] = LRUCache(_STRIPS_KEPT)
-        self._use(palette)
+        self._painter = RowPainter(palette)
 
     # what pages call
 
     def show(self, model: TableModel) -> None:
         """Show this model; only the visible lines that differ are drawn again."""
+        self.check_ground()
         before = self._model
         line = self._cursor_line()
         self._model = model
@@ -132,15 +115,6 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._go_to(index)
         return True
 
-    @property
-    def palette(self) -> Palette:
-        return self._painter.palette
-
-    @palette.setter
-    def palette(self, palette: Palette) -> None:
-        self._use(palette)
-        self.refresh()
-
     # drawing
 
     def render_line(self, y: int) -> Strip:
@@ -148,8 +122,7 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._painted[y] = content
         strip = self._strips.get(content)
         if strip is None:
-            # Textual doesn't lay the background under a line that a widget draws itself
-            strip = self._strips[content] = self._draw(content).apply_style(self.rich_style)
+            strip = self._strips[content] = self._draw(content).apply_style(self.ground)
         return strip
 
     def _line_content(self, y: int) -> object:
@@ -234,8 +207,8 @@ class VirtualTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._bring_into_view()
         self.refresh()
 
-    def _use(self, palette: Palette) -> None:
-        self._painter = RowPainter(palette)
+    def restyled(self) -> None:
+        self._painter = RowPainter(self.palette)
         self._strips.clear()
 
     # cursor
