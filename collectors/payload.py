@@ -112,7 +112,7 @@ def _line(message: dict[str, object]) -> bytes:
 
 
 def sources() -> dict[str, str]:
-    """Module name on the node -> source, without the comments and docstrings that the node has no use for."""
+    """Module name on the node -> source: the probe as it stands, and what it uses of pynvml."""
     modules = {_module_name(path): path.read_text() for path in sorted(PROBE_FOLDER.glob("*.py"))}
     return {**modules, "pynvml": pruned(_source_of("pynvml"), "\n".join(modules.values()))}
 

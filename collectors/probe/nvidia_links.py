@@ -105,7 +105,7 @@ class NvLinks:
     def _links_up(self) -> "int | Missing":
         states = [cells["up"] for cells in self.cells.values()]
         unknown = [state for state in states if isinstance(state, Missing)]
-        return unknown[0] if unknown else states.count(1)
+        return unknown[0] if unknown else sum(state == 1 for state in states)
 
     def _rate(self, name, kibibytes, at: float):
         if isinstance(kibibytes, Missing):

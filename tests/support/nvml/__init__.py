@@ -71,6 +71,10 @@ class Scenario:
     def remove_below(self, prefix: str) -> None:
         self.remove(*[key for key in self._values if key.startswith(prefix)])
 
+    def seconds_inside(self) -> float:
+        """Time that programs have spent in the library: what a driver would cost them."""
+        return struct.unpack_from("Q", self._memory, _SIZE - 8)[0] / 1e9
+
     def _write(self) -> None:
         text = "\n".join(f"{key}={value}" for key, value in self._values.items()).encode()
         self._generation += 2
