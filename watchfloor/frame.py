@@ -161,6 +161,7 @@ def _set_states(frame: Frame, scope: Scope, findings: Sequence[Finding]) -> None
     view.values[:, column] = np.where(frame.live[view.node], State.OK, State.UNKNOWN)
     view.missing[:, column] = Missing.NO
     for finding in findings:
-        row = frame.row(finding.subject)
-        if row is not None:
-            view.values[row, column] = max(view.values[row, column], finding.state)
+        for subject in (finding.subject, *finding.others):
+            row = frame.row(subject)
+            if row is not None:
+                view.values[row, column] = max(view.values[row, column], finding.state)

@@ -157,3 +157,4 @@ class Finding:
     state: State
     text: str  # one sentence for a person
     evidence: tuple[tuple[str, str], ...] = ()  # (metric or fact, value as shown)
+    others: tuple[Subject, ...] = ()  # where one finding stands for many: the further subjects of which it is true

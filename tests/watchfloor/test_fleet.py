@@ -179,6 +179,14 @@ def test_findings_set_the_state_of_their_subjects(fleet: Fleet) -> None:
     assert len(frame.findings) == 3
 
 
+def test_a_finding_that_stands_for_many_sets_the_state_of_each(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet)
+    a, b = (Subject(Scope.ACCELERATOR, "n0", key) for key in "ab")
+    frame = fleet.frame().with_findings([Finding(a, "hot", State.CRITICAL, "2 are hot", others=(b,))])
+    assert frame.accelerators.states.tolist() == [State.CRITICAL, State.CRITICAL]
+
+
 def test_the_history_holds_a_minute_and_half_an_hour(fleet: Fleet, time: Time) -> None:
     speak(fleet)
     for second in range(100):

@@ -54,8 +54,9 @@ def report(
         yield Finding(frame.subject(scope, row), code, state, text(row), evidence(frame, scope, row, metrics))
     if len(rows) > MOST_FINDINGS:
         more = len(rows) - MOST_FINDINGS
-        subject = frame.subject(scope, int(rows[MOST_FINDINGS]))
-        yield Finding(subject, code, state, f"{more:,} more {scope.value}s are as this one: {text(int(rows[-1]))}")
+        subject, *others = (frame.subject(scope, row) for row in rows[MOST_FINDINGS:].tolist())
+        text_of_all = f"{more:,} more {scope.value}s are as this one: {text(int(rows[-1]))}"
+        yield Finding(subject, code, state, text_of_all, others=tuple(others))
 
 
 def evidence(frame: Frame, scope: Scope, row: int, metrics: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
