@@ -11,7 +11,7 @@ TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev
 BENCH_PACKAGES := $(TEST_PACKAGES) pdsh clustershell
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench golden lock wheel clean
+.PHONY: help setup demo run test check bench golden picture lock wheel clean
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: $(VENV)/.ready-dev ## Measure, beside the limits and beside peers (ARGS="
 
 golden: $(VENV)/.ready-dev ## Renew expected outputs and screen pictures; look at the difference before you commit
 	@GOLDEN=1 $(BIN)/python -m pytest -q --snapshot-update tests/house tests/watchfloor tests/tui
+
+picture: $(VENV)/.ready ## Renew README's picture from a running demo (about a minute)
+	@$(BIN)/python docs/picture.py
 
 lock: $(VENV)/.ready-dev ## Renew the pinned requirements
 	@test -n "$(UV)" || $(INSTALL) uv

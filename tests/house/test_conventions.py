@@ -13,7 +13,7 @@ import pytest
 from tests.house.sources import ROOMS, files, modules, shown
 from tests.support.parts import ROOT
 
-LONGEST_FILE = 400
+LONGEST_FILE, LONGEST_TEST_FILE = 400, 500
 LONGEST_FUNCTION = 60
 
 # in pieces, so that this file is none of its own findings
@@ -72,9 +72,9 @@ def test_files_and_functions_stay_readable() -> None:
     long = [
         f"{shown(path)}: {len(path.read_text('utf-8').splitlines())} lines"
         for path, _ in modules(*ROOMS, "bench", "tests")
-        if len(path.read_text("utf-8").splitlines()) > LONGEST_FILE
+        if len(path.read_text("utf-8").splitlines()) > (LONGEST_TEST_FILE if "tests" in path.parts else LONGEST_FILE)
     ]
-    assert not long, f"more than {LONGEST_FILE} lines: {long}"
+    assert not long, f"too long to read in one go: {long}"
     functions = [
         f"{shown(path)}:{node.lineno} {node.name}"
         for path, tree in modules(*ROOMS)

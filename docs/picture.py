@@ -1,0 +1,38 @@
+"""README's picture: the fleet page of a running demo, written to docs/fleet.svg.
+
+python docs/picture.py [SECONDS]      # into the demo's story, default 45
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from collectors.simulator.fleet import start_demo
+from tui.app import WatchfloorApp
+from tui.base import AppOptions
+from watchfloor.wiring import LiveFeed
+
+SIZE = (132, 42)
+
+
+async def picture(seconds: float) -> str:
+    """The screen as SVG, without the addresses of web fonts: a picture shall load nothing."""
+    fleet = await start_demo(nodes=32)
+    try:
+        app = WatchfloorApp(LiveFeed(fleet.specs), AppOptions(context="demo: mixed"))
+        async with app.run_test(size=SIZE):
+            await asyncio.sleep(seconds)
+            return re.sub(r"@font-face\s*{[^}]*}", "", app.export_screenshot(title="watchfloor demo"))
+    finally:
+        await fleet.close()
+
+
+if __name__ == "__main__":
+    wait = float(sys.argv[1]) if len(sys.argv) > 1 else 45.0
+    (ROOT / "docs" / "fleet.svg").write_text(asyncio.run(picture(wait)), encoding="utf-8")
