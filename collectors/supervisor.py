@@ -24,7 +24,7 @@ from watchfloor.errors import WatchfloorError
 from watchfloor.model import NodeSpec, NodeStatus, Phase, Problem
 from watchfloor.ports import Clock, FleetSink, Transport
 
-CONNECTS_PER_SECOND = 200.0  # a handshake costs the console 2 to 4 ms
+CONNECTS_PER_SECOND = 240.0  # a handshake costs the console 2 to 4 ms
 CONNECTS_AT_ONCE = 32
 HELLO_SECONDS = 20.0  # python3 from a cold network file system takes its time
 STALE_PERIODS = 3.5

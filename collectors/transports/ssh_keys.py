@@ -7,6 +7,8 @@ stop to ask. Imports asyncssh, so it is imported itself only when a connection i
 from __future__ import annotations
 
 import copy
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,6 +105,8 @@ class KeyRing:
 def _read(path: str, usual: bool) -> _File:
     public = _public(path)
     try:
+        if _open_to_others(path):
+            return _File(path, public=public, note=f"{path} may be read by others, so it is ignored (chmod 600 {path})")
         key = asyncssh.read_private_key(path)
     except FileNotFoundError:
         return _File(path, public=public, note="" if usual or public else f"{path} doesn't exist")
@@ -113,6 +117,12 @@ def _read(path: str, usual: bool) -> _File:
             return _File(path, public=public, note=f"{path} is encrypted and no agent holds it (ssh-add {path})")
         return _File(path, public=public, note=f"{path} is not a private key: {error}")
     return _File(path, key, key.public_data)
+
+
+def _open_to_others(path: str) -> bool:
+    """As in `ssh`: of one's own key files, those that group or others may read don't count. Raises OSError."""
+    status = Path(path).stat()
+    return status.st_uid == os.getuid() and bool(stat.S_IMODE(status.st_mode) & 0o077)
 
 
 def _public(path: str) -> bytes:

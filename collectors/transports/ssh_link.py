@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import random
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -27,6 +28,7 @@ from watchfloor.ports import StreamReceiver
 
 CIPHERS = "^aes128-gcm@openssh.com"  # the cheapest for many small packets; the others stay behind it
 WINDOW_BYTES = 512 * 1024  # what a node may send before it is read: bounds the memory of a paused channel
+REKEY_SECONDS = 3600.0
 _CLOSE_SECONDS = 2.0
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
@@ -275,6 +277,7 @@ def _options(attempt: Attempt, ring: KeyRing) -> dict[str, Any]:
         "preferred_auth": ["publickey", "keyboard-interactive", "password"], "gss_auth": False, "gss_kex": False,
         "encryption_algs": target.ciphers or CIPHERS, "agent_forwarding": False, "login_timeout": 0,
         "compression_algs": ["zlib@openssh.com", "none"] if target.compression else ["none"],
+        "rekey_seconds": REKEY_SECONDS * random.uniform(0.5, 1.0),  # not all of a fleet in the same moment
         "keepalive_interval": target.alive_interval, "keepalive_count_max": max(1, target.alive_count),
         "server_host_key_algs": target.host_key_algorithms or _host_key_order(attempt.trust),
     }  # fmt: skip

@@ -64,7 +64,7 @@ async def test_a_paused_child_is_held_back(transport: LocalTransport) -> None:
     channel.pause()
     before = len(heard.out)
     await asyncio.sleep(0.1)
-    assert len(heard.out) == before
+    assert len(heard.out) <= before + 2 * 2**16  # the reads that were on their way
     channel.resume()
     await heard.until(b"y\n" * (before // 2 + 100_000))
     await channel.close()

@@ -188,6 +188,14 @@ async def test_an_encrypted_key_is_passed_over_and_named(lab: Lab, transport: Ss
     assert f"{lab.folder}/encrypted is encrypted" in error.message
 
 
+async def test_a_key_that_others_may_read_is_ignored_as_ssh_does(lab: Lab, transport: SshTransport) -> None:
+    host = lab.host("node")
+    (lab.folder / "id").chmod(0o644)
+    lab.configure(f"Host node\n  Port {host.port}")
+    error = await _fails(transport, lab.spec("node"))
+    assert error.problem is Problem.AUTHENTICATION and "chmod 600" in error.message
+
+
 async def test_an_agent_opens_what_a_file_cannot(lab: Lab, transport: SshTransport, agent: str) -> None:
     host = lab.host("node")
     # the agent holds `id`; the file is there only as its public half
