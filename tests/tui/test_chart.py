@@ -52,6 +52,7 @@ def test_every_line_has_exactly_the_width(
     lines = draw(Plot("m", unit, Series(seconds, mean, mean)), width, height, glyphs)
     assert len(lines) == (height if width else 0)
     assert {cell_len("".join(text for text, _ in line)) for line in lines} <= {width}
+    assert glyphs is UNICODE or all(text.isascii() for line in lines for text, _ in line)
 
 
 def test_gap_is_blank_and_zero_is_not() -> None:

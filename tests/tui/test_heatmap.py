@@ -252,9 +252,11 @@ async def test_eighty_thousand_show_the_mean_and_the_worst_of_each_tile() -> Non
 async def test_without_colours_or_unicode_characters_tell_the_levels(theme: str, ascii_only: bool) -> None:
     heat = Heat([[8] * 8] * 4)
     heat.levels[:] = np.arange(256) % 10
+    heat.scale = Scale("temp", Unit.CELSIUS, 20.0, 95.0, load=False)
+    heat.groups = [Group(f"räck-{group.label[-2:]}", group.start, group.stop, group.blocks) for group in heat.groups]
     app = HeatApp(heat, palette(theme, ascii_only=ascii_only))
     async with app.run_test(size=(90, 9)):
-        shown = "".join(lines(app.map)[:-1])
+        shown = "".join(lines(app.map))
         assert shown.isascii() == ascii_only
         assert set("0123456789" if ascii_only else "·▁▂▃▄▅▆▇█") <= set(shown)
 

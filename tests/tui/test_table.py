@@ -307,5 +307,16 @@ async def test_ascii_palette_draws_ascii_only() -> None:
     app.table.palette = palette("mono", ascii_only=True)
     async with app.run_test(size=(60, 8)) as pilot:
         await pilot.pause()
-        assert "".join(lines(app.table)[:2]).isascii()
-        assert lines(app.table)[2].startswith("* b")
+        assert "".join(lines(app.table)).isascii()
+        assert lines(app.table)[2].startswith("* b            1 ???")
+
+
+async def test_other_columns_are_drawn_at_once() -> None:
+    app = TableApp(Rows(names(5)))
+    async with app.run_test(size=(60, 8)) as pilot:
+        await pilot.pause()
+        app.table.show(Rows(names(5), columns=[Column("name", "NAME", 8), Column("temp", "TEMP °C", 8), COLUMNS[2]]))
+        await pilot.pause()
+        shown = str(app.export_screenshot())
+        assert "TEMP" in shown
+        assert "UTIL" not in shown

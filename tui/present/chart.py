@@ -69,6 +69,10 @@ def round_up(value: float, unit: Unit, low: float = 0.0) -> float:
 
 def draw(plot: Plot, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Line]:
     """`height` lines of exactly `width` cells: title with the newest value, area, time axis (where there is room)."""
+    return _spelled(_drawn(plot, width, height, glyphs), width, glyphs)
+
+
+def _drawn(plot: Plot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     if height < 1 or width < 1:
         return []
     title = _title(plot, width)
@@ -81,6 +85,14 @@ def draw(plot: Plot, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[
     area = _area(plot, width - gutter, rows, glyphs)
     body = [[(label, Token.DIM), *line] for label, line in zip(labels, area, strict=True)]
     return [title, *body, *([_axis(plot, gutter, width)] if axis else [])]
+
+
+def _spelled(lines: list[Line], width: int, glyphs: Glyphs) -> list[Line]:
+    """The lines in characters that the terminal has, which may need fewer cells."""
+    if glyphs.braille:
+        return lines
+    spelled = [[(glyphs.spell(text), token) for text, token in line] for line in lines]
+    return [[*line, (" " * (width - sum(len(text) for text, _ in line)), Token.DIM)] for line in spelled]
 
 
 def spark(values: Floats, width: int, high: float | None = None, glyphs: Glyphs = UNICODE) -> str:

@@ -14,7 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
+from tui.present.format import fit
 from tui.present.heat import Group
 
 Indices = NDArray[np.int32]
@@ -137,7 +139,7 @@ class _Plan:
         self.lines = self._count_lines()
 
     def _gutter(self) -> int:
-        longest = max(len(group.label) for group in self.groups)
+        longest = max(cell_len(group.label) for group in self.groups)
         gutter = min(longest, _LABEL_MOST) + 1 if longest else 0
         # a label is help, the accelerators are the matter
         return gutter if gutter <= self.width // 3 and not self.density.across else 0
@@ -250,7 +252,7 @@ class _Plan:
         return np.concatenate(lines), np.concatenate(xs), labels if self.gutter else []
 
     def _cut(self, label: str) -> str:
-        return label[: self.gutter - 1]
+        return fit(label, self.gutter - 1).rstrip()
 
 
 def _balanced(count: int, run: int, gap: int, room: int) -> int:

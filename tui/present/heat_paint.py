@@ -127,7 +127,10 @@ class HeatPainter:
         else:
             pieces = self._runs(layout, codes, y, focused)
         dim = self.ground + self.palette.style(Token.DIM)
-        pieces += [(x, cell_len(text), Segment(text, dim)) for line, x, text in layout.labels if line == y]
+        spell = self.palette.glyphs.spell
+        pieces += [
+            (x, cell_len(spell(text)), Segment(spell(text), dim)) for line, x, text in layout.labels if line == y
+        ]
         return _joined(sorted(pieces, key=lambda piece: piece[0]), layout.width, self.ground)
 
     def _runs(self, layout: HeatLayout, codes: Codes, y: int, focused: bool) -> list[Piece]:
@@ -216,7 +219,7 @@ class HeatPainter:
     def _numbers(self, layout: HeatLayout, codes: Codes, shorts: Sequence[str], y: int, focused: bool) -> list[Piece]:
         pieces = []
         for tile in np.flatnonzero(layout.rows == y).tolist():
-            text, style = self._number(int(codes[tile]), shorts[tile], focused)
+            text, style = self._number(int(codes[tile]), self.palette.glyphs.spell(shorts[tile]), focused)
             pieces.append((int(layout.xs[tile]), NUMBER_TILE - 1, Segment(text, self.ground + style)))
         return pieces
 
@@ -247,11 +250,11 @@ class HeatPainter:
 
     def legend(self, layout: HeatLayout, described: str, width: int) -> list[Segment]:
         """What the colours and glyphs mean, and the accelerator under the cursor in words."""
-        style, right = self.palette.style, self._key(layout)
+        style, spell, right = self.palette.style, self.palette.glyphs.spell, self._key(layout)
         while right and sum(cell_len(text) for part in right for text, _ in part) + len(described) + 3 > width:
             right.pop()  # the least important stands last
-        words = Segment(f" {printable(described)}", style(Token.STRONG))
-        shown = [Segment(text, look) for part in right for text, look in part]
+        words = Segment(spell(f" {printable(described)}"), style(Token.STRONG))
+        shown = [Segment(spell(text), look) for part in right for text, look in part]
         room = width - sum(cell_len(segment.text) for segment in shown)
         return [*Segment.adjust_line_length([words], room, style(Token.TEXT)), *shown]
 

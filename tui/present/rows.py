@@ -137,7 +137,7 @@ class RowPainter:
         return words + arrow + " " * (width + GAP - cell_len(words) - 1)
 
     def _fit(self, text: str, width: int, align: Align) -> str:
-        return fit(text, width, align, self.palette.glyphs.ellipsis)
+        return fit(self.palette.glyphs.spell(text), width, align, self.palette.glyphs.ellipsis)
 
     @staticmethod
     def _closed(segments: list[Segment], total: int, style: Style) -> list[Segment]:

@@ -92,8 +92,17 @@ class Glyphs:
     shades: str  # ten levels where colours can't tell them apart
     rule: str
     bar: str  # the filled part of a gauge: a whole cell, half a cell
-    braille: bool  # braille dots may be drawn
+    braille: bool  # braille dots, and every other character, may be drawn
 
+    def spell(self, text: str) -> str:
+        """The text in characters that the terminal has."""
+        if self.braille or text.isascii():
+            return text
+        return text.translate(_IN_ASCII).encode("ascii", "replace").decode()
+
+
+# what stands for the characters outside ASCII that our own words use
+_IN_ASCII = str.maketrans({"…": "~", "·": ".", "×": "x", "—": "-", "°": "", "∑": "S"})
 
 UNICODE = Glyphs(
     {State.OK: "●", State.UNKNOWN: "?", State.WARNING: "▲", State.CRITICAL: "✖"},

@@ -193,6 +193,7 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
     def _lay_out(self) -> None:
         self._layout_of_columns = lay_out(self._model.columns if self._model else (), self._view.width)
         self._strips.clear()
+        self.refresh()
 
     def _resize_content(self) -> None:
         count = self._model.count if self._model else 0
