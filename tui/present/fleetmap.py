@@ -28,7 +28,7 @@ def next_metric(name: str) -> str:
     return FAVOURITES[(at + 1) % len(FAVOURITES)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Places:
     """Where accelerators stand: rows in the order of the map, and its groups. The same while no row is added."""
 

@@ -78,7 +78,7 @@ def first_line(context: str, summary: Summary | None, sign: Piece, width: int, s
     """Name and context on the left, badge and age of the oldest live sample on the right."""
     left: list[Piece] = [(" watchfloor ", Token.TITLE), (f" {context}", Token.STRONG)]
     right: list[Piece] = [sign, (" ", Token.TEXT)]
-    if summary is not None and summary.oldest_seconds is not None:
+    if summary is not None and summary.oldest_seconds is not None and width >= 50:
         oldest = age(summary.oldest_seconds + max(0.0, since_frame))
         right = [("oldest sample ", Token.DIM), (oldest, Token.TEXT), ("  ", Token.TEXT), *right]
     return spread(left, right, width)

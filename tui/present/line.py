@@ -22,6 +22,8 @@ def cut(line: Line, width: int) -> list[Piece]:
     """The line in at most `width` cells, with an ellipsis where something was left out."""
     if width_of(line) <= width:
         return list(line)
+    if width <= 0:
+        return []
     kept: list[Piece] = []
     room = max(0, width - 1)
     for text, token in line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,18 @@ def _ranks(codes: Floats, texts: Sequence[str]) -> Floats:
         return codes
     whole = np.where(known, codes, 0).astype(np.int64)
     present = np.flatnonzero(np.bincount(whole))
-    spelled = sorted((natural_key(texts[code]), code) for code in present.tolist())
     rank = np.zeros(int(present[-1]) + 1)
-    rank[[code for _, code in spelled]] = np.arange(len(spelled))
+    rank[present] = _places_of(tuple([texts[code] for code in present.tolist()]))
     return np.where(known & (whole > 0), rank[whole], np.nan)
+
+
+@lru_cache(maxsize=32)  # names, models and jobs are the same from one frame to the next
+def _places_of(texts: tuple[str, ...]) -> Order:
+    """The place of each text among them in natural order."""
+    order = sorted(range(len(texts)), key=lambda at: natural_key(texts[at]))
+    found = np.empty(len(texts), np.intp)
+    found[order] = np.arange(len(texts))
+    return found
 
 
 def arrange(rows: Order, keys: Floats | None, descending: bool) -> Order:

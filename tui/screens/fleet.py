@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 
 from tui.base import Desk, Page, hint_line
 from tui.commands import Command, one_of
@@ -26,7 +27,7 @@ from tui.widgets.lineinput import LineInput
 from tui.widgets.table import VirtualTable
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
-from watchfloor.model import Scope, Subject
+from watchfloor.model import NodeSpec, Scope, Subject
 from watchfloor.query import complete
 
 _MAP_SHARE = 0.4  # of the page's height, at most
@@ -37,6 +38,10 @@ def _letters() -> list[BindingType]:
     letters = sorted({field.letter for fields in _FIELDS.values() for field in fields if field.letter})
     titles = {field.letter: field.title or field.name for field in (*NODE_FIELDS, *ACCELERATOR_FIELDS)}
     return [Binding(letter, f"sort_letter('{letter}')", f"sort by {titles[letter]}") for letter in letters]
+
+
+def _kinds_of_rows() -> Sequence[str]:
+    return list(Rows)
 
 
 class FleetPage(Page):
@@ -64,6 +69,8 @@ class FleetPage(Page):
         self.filter: Filter | None = None
         self._kept: Filter | None = None  # the filter to go back to while another is typed
         self._places: Places | None = None
+        self._measured: tuple[Places | None, Size] | None = None
+        self._named: tuple[Sequence[NodeSpec], int] = ((), 0)  # specs, and the length of their longest name
 
     def compose_body(self) -> ComposeResult:
         yield HeatMap(palette=self.desk.palette, id="map")
@@ -100,6 +107,11 @@ class FleetPage(Page):
         self._give_height()
 
     def _give_height(self) -> None:
+        """The lines that the map needs: asked again only where the fleet or the screen has another size."""
+        measured = (self._places, self.size)
+        if measured == self._measured:
+            return
+        self._measured = measured
         lines = self.map.lines_wanted(max(3, int(self.size.height * _MAP_SHARE)), self.size.width - 2)
         if self.map.styles.height is None or self.map.styles.height.value != lines:
             self.map.styles.height = lines
@@ -107,10 +119,14 @@ class FleetPage(Page):
     def _show_table(self, frame: Frame) -> None:
         passed = self.filter.passed(frame) if self.filter else None
         rows = self.rows_shown(frame)
-        longest = max((len(spec.name) for spec in frame.specs), default=6)
-        columns = columns_for(_FIELDS[rows], self.size.width - 1, longest)
+        columns = columns_for(_FIELDS[rows], self.size.width - 1, self._longest_name(frame))
         kind = AcceleratorTable if rows is Rows.ACCELERATORS else NodeTable
         self.table.show(kind(frame, columns, self.choice, passed, glyphs=self.desk.palette.glyphs))
+
+    def _longest_name(self, frame: Frame) -> int:
+        if self._named[0] is not frame.specs:
+            self._named = frame.specs, max((len(spec.name) for spec in frame.specs), default=0)
+        return self._named[1]
 
     def rows_shown(self, frame: Frame) -> Rows:
         """A fleet without accelerators has only nodes to show."""
@@ -300,9 +316,7 @@ class FleetPage(Page):
             Command("filter", "show only what passes", self._command_filter, argument="QUERY"),
             Command("sort", "sort by a column", self._here(self._command_sort), self._sortable, "COLUMN"),
             Command("metric", "colour the map by a metric", self._here(self._command_metric), lambda: DRAWABLE, "NAME"),
-            Command(
-                "rows", "rows of accelerators or of nodes", self._here(self._command_rows), lambda: list(Rows), "KIND"
-            ),
+            Command("rows", "rows of accelerators or of nodes", self._here(self._command_rows), _kinds_of_rows, "KIND"),
         ]
 
     def _here(self, act: Callable[[str], None]) -> Callable[[str], None]:

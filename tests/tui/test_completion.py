@@ -1,0 +1,53 @@
+"""Completing a word: how far all agree, then one after the other, and round again."""
+
+from __future__ import annotations
+
+from tui.commands import Command, complete, table
+from tui.present.completion import agreed, completion
+
+
+def test_first_as_far_as_all_agree_then_each() -> None:
+    found = completion("sort t", 6, ["temp", "temp_margin"])
+    assert found is not None
+    found = found.step(1)
+    assert found.current == ("sort temp", 9)
+    found = found.step(1)
+    assert found.current == ("sort temp", 9)
+    found = found.step(1)
+    assert found.current == ("sort temp_margin", 16)
+    assert found.step(1).current == ("sort temp", 9)
+    assert found.step(-1).current == ("sort temp", 9)
+
+
+def test_backwards_begins_with_the_last() -> None:
+    found = completion("", 0, ["a", "b", "c"])
+    assert found is not None
+    assert found.step(-1).current == ("c", 1)
+
+
+def test_a_word_in_the_middle() -> None:
+    found = completion("ut > 5", 2, ["util"])
+    assert found is not None
+    assert found.step(1).current == ("util > 5", 4)
+
+
+def test_nothing_fits() -> None:
+    assert completion("xyz", 3, []) is None
+
+
+def test_agreed() -> None:
+    assert agreed(["power", "power_limit", "power_max"]) == "power"
+    assert agreed(["a"]) == "a"
+    assert agreed(["a", "b"]) == ""
+
+
+def test_names_of_commands_and_then_their_choices() -> None:
+    commands = table(
+        [
+            Command("sort", "", lambda _: None, lambda: ["util", "temp"], "COLUMN"),
+            Command("stop", "", lambda _: None),
+        ]
+    )
+    assert complete(commands, "s", 1) == ["sort ", "stop"]
+    assert complete(commands, "sort te", 7) == ["temp"]
+    assert complete(commands, "nonsense te", 11) == ()
