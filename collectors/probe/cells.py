@@ -2,7 +2,8 @@
 
 A sampler is a class `Sampler` in a module of this folder:
 
-    period      seconds between samples, with a report every second; deadline: seconds after which a silent one counts as hung
+    period      seconds between samples, where reports come every second
+    deadline    seconds after which a silent one counts as hung
     metrics     {scope: names} that it fills; the names are those of the console's catalogue
     owns        scopes whose subjects it names ("" of "node" belongs to nobody): others only add to them
     lasting     metrics that stay true while it is silent (identity)

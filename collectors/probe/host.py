@@ -1,7 +1,8 @@
-"""The host itself: processors, memory, pressure, disks, and what it is, from /proc."""
+"""The host itself: processors, memory, pressure, disks, and what it is, from /proc; without one, through psutil."""
 
 from . import diskstats
-from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Reading, from_oserror, rounded
+from .cells import NOT_YET, UNSUPPORTED, Missing, Reading, from_oserror, rounded
+from .portable import Portable
 
 _AVERAGES_EVERY = 3  # samples; the kernel renews load every 5 s and pressure every 2
 _DISKS_EVERY = 5  # samples between two details of the disks
@@ -20,8 +21,20 @@ class Sampler:
     awaited, follows_holders = True, False
 
     def __init__(self, world, board) -> None:
-        if not world.exists("/proc/stat"):
-            raise Absent("/proc/stat not found")
+        self._figures = Linux(world) if world.exists("/proc/stat") else Portable(world)
+        self._samples = 0
+
+    def sample(self) -> Reading:
+        cells = self._figures.sample()
+        show_disks = self._samples % _DISKS_EVERY == 1  # the first sample knows no rates
+        self._samples += 1
+        return Reading({"node": {"": cells}}, {"disks": self._figures.disks} if show_disks else None)
+
+
+class Linux:
+    """The figures of /proc; `disks` are the rows of the detail "disks"."""
+
+    def __init__(self, world) -> None:
         self._world = world
         self._identity = identity(world)
         self._times = None
@@ -30,18 +43,21 @@ class Sampler:
         self._booted = world.monotonic() - float(world.read("/proc/uptime").split()[0])
         self._samples = 0
 
-    def sample(self) -> Reading:
+    @property
+    def disks(self) -> list:
+        return self._disks.rows
+
+    def sample(self) -> dict:
         cells = dict(self._identity)
         cells.update(self._processors())
         cells.update(self._memory())
         cells.update(self._disks.sample())
         if self._samples % _AVERAGES_EVERY == 0:
             self._averages = dict(self._load(), **self._pressure())
+        self._samples += 1
         cells.update(self._averages)
         cells["uptime"] = int(self._world.monotonic() - self._booted)
-        show_disks = self._samples % _DISKS_EVERY == 1  # the first sample knows no rates
-        self._samples += 1
-        return Reading({"node": {"": cells}}, {"disks": self._disks.rows} if show_disks else None)
+        return cells
 
     def _processors(self) -> dict:
         stat = parse_stat(self._world.read("/proc/stat", keep=True))

@@ -4,6 +4,7 @@ import _thread
 import importlib
 import json
 import os
+import select
 import sys
 
 from .engine import Engine
@@ -71,6 +72,8 @@ def _say(text: str) -> None:
     while data:
         try:
             data = data[os.write(1, data) :]
+        except BlockingIOError:  # whoever shares the descriptor made it so; wait as if nobody had
+            select.select([], [1], [])
         except OSError:  # nobody listens any more
             os._exit(0)
 

@@ -43,14 +43,13 @@ class Sampler:
             self._samples = 0
         if self._samples % _SLOW_EVERY == 0:
             self._enumerate()
-        accelerators, links = {}, {}
+        accelerators = {}
         for gpu in self._gpus:
             accelerators[gpu.key] = self._gpu(gpu)
-            if gpu.key in self._links:
-                links.update(self._links[gpu.key].cells)
             accelerators.update((part.key, self._partition(part)) for part in gpu.partitions)
         self._samples += 1
-        return Reading({"accelerator": accelerators, "link": links}, None, self._shown_holders())
+        links = [row for of_gpu in self._links.values() for row in of_gpu.cells.items()]
+        return Reading({"accelerator": accelerators, "link": dict(links)}, None, self._shown_holders())
 
     def _close(self) -> None:
         if self._nvml is not None:

@@ -76,7 +76,6 @@ QUICK = (
     (("util", "mem_util"), _utilization),
     MEMORY,
     (("power",), _power),
-    (("energy",), _energy),
     (("temp",), _temperature),
     (("temp_margin",), _margin),
     (("clock_sm",), _clock_sm),
@@ -134,6 +133,7 @@ def _mig(nvml, handle) -> tuple:
 
 
 SLOW = (
+    (("energy",), _energy),
     (("clock_mem",), _clock_mem),
     (("pstate",), _pstate),
     (("temp_mem", "recovery"), _fields),

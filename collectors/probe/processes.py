@@ -5,10 +5,10 @@ happens as seldom as keeps it below SCAN_SHARE of one processor.
 """
 
 from . import procfs
-from .cells import NOT_PERMITTED_CODE, Missing, Reading
+from .cells import NOT_PERMITTED_CODE, Absent, Missing, Reading
 
 SCAN_SHARE = 0.0002
-_SCAN_SECONDS = 15.0
+_SCAN_SECONDS = 20.0
 _SHOWN_HOLDERS, _SHOWN_CONSUMERS = 256, 10
 _UNSEEN = Missing(NOT_PERMITTED_CODE, "its process is not visible from here (another pid namespace, or hidepid)")
 
@@ -20,10 +20,12 @@ class Sampler:
     awaited, follows_holders = False, True
 
     def __init__(self, world, board) -> None:
+        if not world.exists("/proc/uptime"):
+            raise Absent("no processes in /proc")
         self._world = world
         self._board = board
         self._reader = procfs.Processes(world)
-        self._consumers = []  # pids, of the last scan
+        self._consumers = {}  # pid -> row, as of the last scan
         self._scan_at = world.monotonic() + 2.0  # the first reports have more urgent things to do
 
     def sample(self) -> Reading:
@@ -31,16 +33,17 @@ class Sampler:
         if self._world.monotonic() >= self._scan_at:
             self._scan()
         held = {pid for listed in holders.values() if isinstance(listed, list) for pid, _, _ in listed}
-        seen = {pid: self._reader.describe(pid) for pid in held.union(self._consumers)}
-        self._reader.forget_all_but(seen)
+        seen = {pid: self._reader.describe(pid) for pid in held}
+        self._reader.forget_all_but(held.union(self._consumers))
         rows = _holder_rows(holders, seen)
-        rows += [seen[pid] for pid in self._consumers if pid not in held and seen[pid] is not None]
+        rows += [row for pid, row in self._consumers.items() if pid not in held]
         accelerators = {key: texts(listed, seen) for key, listed in holders.items()}
         return Reading({"accelerator": accelerators}, {"processes": rows})
 
     def _scan(self) -> None:
         before = self._world.thread_cpu()
-        self._consumers = self._reader.top(_SHOWN_CONSUMERS)
+        rows = [self._reader.describe(pid) for pid in self._reader.top(_SHOWN_CONSUMERS)]
+        self._consumers = {row["pid"]: row for row in rows if row is not None}
         cost = self._world.thread_cpu() - before
         self._scan_at = self._world.monotonic() + max(_SCAN_SECONDS, cost / SCAN_SHARE)
 

@@ -5,8 +5,8 @@ by subclassing. Every method raises OSError as the kernel does; nothing here int
 """
 
 import os
-import socket
 import time
+from types import ModuleType
 
 _READ_SIZE = 1 << 16
 _KEPT_OPEN = 512  # descriptors: far below the usual limit of 1,024
@@ -77,13 +77,10 @@ class World:
         """Seconds of CPU that the calling thread has used."""
         return time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
 
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
     # -- names
 
     def hostname(self) -> str:
-        return socket.gethostname()
+        return os.uname().nodename
 
     def uname(self) -> os.uname_result:
         return os.uname()
@@ -109,13 +106,13 @@ class World:
 
     # -- libraries
 
-    def nvml(self):
+    def nvml(self) -> ModuleType:
         """The pynvml module. Raises ImportError."""
         import pynvml  # noqa: PLC0415 - costs its compilation: only on a thread that wants it
 
         return pynvml
 
-    def psutil(self):
+    def psutil(self) -> ModuleType:
         """The psutil module, for kernels without /proc. Raises ImportError."""
         import site  # noqa: PLC0415 - the probe starts without site-packages
 

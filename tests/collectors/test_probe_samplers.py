@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import types
 from pathlib import Path
 
+import psutil
 import pytest
 
 from collectors.probe import diskstats, ethernet, filesystems, host, infiniband, processes, procfs
@@ -63,9 +64,30 @@ def test_the_metrics_that_host_declares_are_those_that_it_gives() -> None:
     assert set(node_cells(host.Sampler(FileWorld(PROC), None).sample())) == set(host.Sampler.metrics["node"])
 
 
-def test_a_kernel_without_proc_has_nothing_for_the_host_sampler() -> None:
-    with pytest.raises(Absent, match="/proc/stat not found"):
-        host.Sampler(FileWorld({}), None)
+class OtherKernel(FileWorld):
+    """No /proc; psutil is there, or isn't."""
+
+    def __init__(self, library: types.ModuleType | None) -> None:
+        super().__init__({})
+        self._library = library
+
+    def psutil(self) -> types.ModuleType:
+        if self._library is None:
+            raise ImportError("No module named 'psutil'")
+        return self._library
+
+
+def test_a_kernel_without_proc_is_read_through_psutil() -> None:
+    sampler = host.Sampler(OtherKernel(psutil), None)
+    first = node_cells(sampler.sample())
+    assert set(first) <= set(host.Sampler.metrics["node"])
+    assert (first["mem_total"], first["cpu"]) == (psutil.virtual_memory().total, NOT_YET)
+    assert 0 <= node_cells(sampler.sample())["cpu"] <= 100
+
+
+def test_without_proc_and_psutil_there_is_nothing_for_the_host_sampler() -> None:
+    with pytest.raises(Absent, match="/proc/stat not found, and psutil is not installed"):
+        host.Sampler(OtherKernel(None), None)
 
 
 def test_iowait_that_goes_backwards_is_no_negative_share() -> None:
@@ -308,9 +330,8 @@ def test_scanning_all_processes_is_rationed(proc: FileWorld, monkeypatch: pytest
         sampler.sample()
 
 
-def test_samplers_read_only_what_the_world_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every sampler of files works in a world without one: absent, or with reasons; never an error of its own."""
-    empty: Callable[[], FileWorld] = lambda: FileWorld({})  # noqa: E731
-    for module in (host, ethernet, infiniband, filesystems):
+def test_samplers_read_only_what_the_world_shows() -> None:
+    """Every sampler of files, in a world without any: nothing to sample, and no error."""
+    for module in (host, ethernet, infiniband, filesystems, processes):
         with pytest.raises(Absent):
-            module.Sampler(empty(), None).sample()
+            module.Sampler(OtherKernel(None), Board()).sample()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,21 @@ def test_fields_metrics_and_actions_are_known_ones() -> None:
 
 def test_the_command_survives_any_login_shell() -> None:
     assert COMMAND.count("'") == 2 and not set("!\\\n") & set(COMMAND)
+
+
+def test_the_command_falls_back_to_what_an_older_driver_knows(tmp_path: Path) -> None:
+    """The real command line under a real shell; nvidia-smi is a script that refuses the newest field."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$1" in *gpu_recovery_action*) echo "Field \\"gpu_recovery_action\\" is not a valid field to query."; exit 2;;'
+        " esac\n"
+        f'echo "{HEADER}"\necho "{row(0)}"\necho "{row(1)}"\n'
+    )
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    output = subprocess.run(["sh", "-c", COMMAND], env=environment, capture_output=True, check=True, timeout=30).stdout
+    mirror = mirrored(output)
+    assert mirror.hello is not None and mirror.hello.node == os.uname().nodename
+    assert set(mirror.cells["accelerator"]) == {"GPU-0", "GPU-1"}
+    assert mirror.samplers["nvidia-smi"].state == "ok"
