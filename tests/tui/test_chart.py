@@ -70,7 +70,7 @@ def test_newest_value_missing_shows_the_note() -> None:
 def test_maximum_above_the_mean_is_shaded() -> None:
     lines = draw(plot([25.0] * 180, [100.0] * 180, seconds=10.0, high=100.0), 40, 5)
     tokens = [line[1][1] for line in lines[1:-1]]
-    assert tokens == [Token.RULE, Token.RULE, Token.LOAD_3]
+    assert tokens == [Token.DIM, Token.DIM, Token.LOAD_3]
 
 
 def test_a_short_history_stands_at_the_right() -> None:

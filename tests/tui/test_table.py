@@ -308,7 +308,7 @@ async def test_ascii_palette_draws_ascii_only() -> None:
     async with app.run_test(size=(60, 8)) as pilot:
         await pilot.pause()
         assert "".join(lines(app.table)).isascii()
-        assert lines(app.table)[2].startswith("* b            1 ???")
+        assert lines(app.table)[2].startswith("* b             1 ???")
 
 
 async def test_other_columns_are_drawn_at_once() -> None:

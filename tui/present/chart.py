@@ -44,7 +44,7 @@ class Plot:
 
     @property
     def slots(self) -> int:
-        """Values that the time axis has room for: a minute of seconds, or half an hour of tens of seconds."""
+        """Values that the time axis has room for: as many as the ring that the series comes from."""
         return FINE_SLOTS if self.series.seconds <= 1 else COARSE_SLOTS
 
     @property
@@ -193,7 +193,7 @@ def _braille_row(means: NDArray[np.int32], maxima: NDArray[np.int32], token: Tok
     for x in range(0, len(means), 2):
         solid = _dots(int(means[x]), int(means[x + 1]))
         shade = _dots(int(maxima[x]), int(maxima[x + 1]))
-        look = token if solid else Token.RULE
+        look = token if solid else Token.DIM
         characters.append((chr(_BRAILLE + (solid or shade)) if solid or shade else " ", look))
     return _runs(characters)
 
@@ -210,7 +210,7 @@ def _dots(left: int, right: int) -> int:
 def _steps_row(means: NDArray[np.int32], maxima: NDArray[np.int32], token: Token, steps: str) -> Line:
     characters = []
     for mean, highest in zip(means.tolist(), maxima.tolist(), strict=True):
-        height, look = (mean, token) if mean else (highest, Token.RULE)
+        height, look = (mean, token) if mean else (highest, Token.DIM)
         characters.append((steps[height - 1] if height else " ", look))
     return _runs(characters)
 

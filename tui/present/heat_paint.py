@@ -127,10 +127,8 @@ class HeatPainter:
         else:
             pieces = self._runs(layout, codes, y, focused)
         dim = self.ground + self.palette.style(Token.DIM)
-        spell = self.palette.glyphs.spell
-        pieces += [
-            (x, cell_len(spell(text)), Segment(spell(text), dim)) for line, x, text in layout.labels if line == y
-        ]
+        labels = [(x, self.palette.glyphs.spell(text)) for line, x, text in layout.labels if line == y]
+        pieces += [(x, cell_len(text), Segment(text, dim)) for x, text in labels]
         return _joined(sorted(pieces, key=lambda piece: piece[0]), layout.width, self.ground)
 
     def _runs(self, layout: HeatLayout, codes: Codes, y: int, focused: bool) -> list[Piece]:
