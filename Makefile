@@ -43,7 +43,7 @@ golden: $(VENV)/.ready-dev ## Renew expected outputs and screen pictures; look a
 	@GOLDEN=1 $(BIN)/python -m pytest -q --snapshot-update tests/house tests/watchfloor tests/tui
 
 picture: $(VENV)/.ready ## Renew README's picture from a running demo (about a minute)
-	@$(BIN)/python docs/picture.py
+	@$(BIN)/python -m docs.picture
 
 lock: $(VENV)/.ready-dev ## Renew the pinned requirements
 	@test -n "$(UV)" || $(INSTALL) uv

@@ -1,6 +1,6 @@
 """README's picture: the fleet page of a running demo, written to docs/fleet.svg.
 
-python docs/picture.py [SECONDS]      # into the demo's story, default 45
+    python -m docs.picture [SECONDS]      # into the demo's story, default 45
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ import asyncio
 import re
 import sys
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 from collectors.simulator.fleet import start_demo
 from tui.app import WatchfloorApp
@@ -35,4 +32,4 @@ async def picture(seconds: float) -> str:
 
 if __name__ == "__main__":
     wait = float(sys.argv[1]) if len(sys.argv) > 1 else 45.0
-    (ROOT / "docs" / "fleet.svg").write_text(asyncio.run(picture(wait)), encoding="utf-8")
+    Path(__file__).with_name("fleet.svg").write_text(asyncio.run(picture(wait)), encoding="utf-8")

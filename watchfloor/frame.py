@@ -22,7 +22,7 @@ from watchfloor.report import Hello, SamplerStatus
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value as a screen sees it: `value` is the last known (number or text, None if never), `missing` says whether it is current."""
+    """One value as a screen sees it: `value` is the last known (None if never), `missing` says whether it is current."""
 
     value: float | str | None
     missing: Missing = Missing.NO
@@ -150,7 +150,7 @@ class Frame:
         return next((int(row) for row in self.rows_of(subject.scope, node) if keys[row] == subject.key), None)
 
     def with_findings(self, findings: Sequence[Finding]) -> Frame:
-        """This frame with findings; the `state` column of every subject becomes its worst. For its maker, before anybody reads."""
+        """This frame with findings; every subject's `state` becomes its worst. For its maker, before anybody reads."""
         for scope in Scope:
             _set_states(self, scope, [finding for finding in findings if finding.subject.scope is scope])
         return replace(self, findings=tuple(findings))
