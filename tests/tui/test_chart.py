@@ -73,6 +73,17 @@ def test_maximum_above_the_mean_is_shaded() -> None:
     assert tokens == [Token.DIM, Token.DIM, Token.LOAD_3]
 
 
+def test_an_ascii_terminal_gets_aligned_labels() -> None:
+    of = Plot("TEMP", Unit.CELSIUS, Series(1.0, np.full(60, 95.0), np.full(60, 95.0)), low=20.0, high=95.0)
+    assert [line[:8] for line in texts(of, 40, 5, ASCII)] == [
+        "TEMP  95",
+        "95 C ###",
+        "     ###",
+        "20 C ###",
+        "     -1 ",
+    ]
+
+
 def test_a_short_history_stands_at_the_right() -> None:
     body = texts(plot([100.0] * 6, high=100.0), 36, 3)[-1]
     assert body[6:].strip() == "⣿⣿⣿"

@@ -69,30 +69,18 @@ def round_up(value: float, unit: Unit, low: float = 0.0) -> float:
 
 def draw(plot: Plot, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[Line]:
     """`height` lines of exactly `width` cells: title with the newest value, area, time axis (where there is room)."""
-    return _spelled(_drawn(plot, width, height, glyphs), width, glyphs)
-
-
-def _drawn(plot: Plot, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     if height < 1 or width < 1:
         return []
-    title = _title(plot, width)
+    title = _title(plot, width, glyphs)
     if height == 1:
         return [title]
     axis = 1 if height >= _AXIS_FROM else 0
     rows = height - 1 - axis
-    labels = _labels(plot, rows, width)
+    labels = _labels(plot, rows, width, glyphs)
     gutter = cell_len(labels[0])
     area = _area(plot, width - gutter, rows, glyphs)
     body = [[(label, Token.DIM), *line] for label, line in zip(labels, area, strict=True)]
     return [title, *body, *([_axis(plot, gutter, width)] if axis else [])]
-
-
-def _spelled(lines: list[Line], width: int, glyphs: Glyphs) -> list[Line]:
-    """The lines in characters that the terminal has, which may need fewer cells."""
-    if glyphs.braille:
-        return lines
-    spelled = [[(glyphs.spell(text), token) for text, token in line] for line in lines]
-    return [[*line, (" " * (width - sum(len(text) for text, _ in line)), Token.DIM)] for line in spelled]
 
 
 def spark(values: Floats, width: int, high: float | None = None, glyphs: Glyphs = UNICODE) -> str:
@@ -107,18 +95,19 @@ def spark(values: Floats, width: int, high: float | None = None, glyphs: Glyphs 
     )
 
 
-def _title(plot: Plot, width: int) -> Line:
+def _title(plot: Plot, width: int, glyphs: Glyphs) -> Line:
     means = plot.series.mean
     known = bool(means.size) and not math.isnan(means[-1])
     now = quantity(float(means[-1]), plot.unit) if known else plot.note or "no value"
-    name = fit(plot.title, min(cell_len(plot.title), width))
-    rest = fit(f"  {now}", width - cell_len(name))
+    title = glyphs.spell(plot.title)
+    name = fit(title, min(cell_len(title), width), "left", glyphs.ellipsis)
+    rest = fit(glyphs.spell(f"  {now}"), width - cell_len(name), "left", glyphs.ellipsis)
     return [(name, Token.HEADER), (rest, Token.STRONG if known else Token.DIM)]
 
 
-def _labels(plot: Plot, rows: int, width: int) -> list[str]:
+def _labels(plot: Plot, rows: int, width: int, glyphs: Glyphs) -> list[str]:
     """What the top and the bottom stand for, one text a row, all of the same width; empty where there is no room."""
-    ends = [quantity(plot.top, plot.unit), quantity(plot.low, plot.unit)]
+    ends = [glyphs.spell(quantity(end, plot.unit)) for end in (plot.top, plot.low)]
     gutter = max(map(cell_len, ends)) + 1
     if gutter * 3 > width or rows < 2:
         return [""] * rows
