@@ -86,6 +86,7 @@ def test_ages(seconds: float, expected: str) -> None:
         ("state", Cell(float(State.CRITICAL)), 12, ("✖ critical", Token.CRITICAL)),
         ("state", Cell(float(State.WARNING)), 2, ("▲", Token.WARNING)),
         ("throttle", Cell(0.0), 8, ("-", Token.DIM)),
+        ("throttle", Cell(0.0, Missing.STALE), 8, ("-", Token.STALE)),
         ("throttle", Cell(1.0), 8, ("idle", Token.DIM)),
         ("throttle", Cell(4.0), 8, ("power", Token.TEXT)),
         ("throttle", Cell(float(0x44)), 8, ("power+1", Token.WARNING)),

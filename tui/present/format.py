@@ -38,6 +38,7 @@ _SHORT_THROTTLE: Mapping[int, str] = {
     0x1: "idle", 0x2: "app", 0x4: "power", 0x8: "hw-slow", 0x10: "sync",
     0x20: "sw-therm", 0x40: "hw-therm", 0x80: "brake", 0x100: "display",
 }  # fmt: skip
+_NOTHING = "-"  # known, and there is nothing: no throttling, no user
 _THROTTLE_FAULTS = 0x8 | 0x20 | 0x40 | 0x80
 _THROTTLE_IDLE = 0x1 | 0x2 | 0x100
 
@@ -144,12 +145,12 @@ def _missing(cell: Cell, metric: Metric, width: int, glyphs: Glyphs) -> Text:
         return reason(cell.missing, width), Token.DIM
     shown, _ = _known(cell.value, metric, max(0, width - 1), glyphs)
     # an old text (a name, a model) stays true; an old number gets a mark that doesn't rest on colour
-    return shown if metric.kind is Kind.TEXT else shown + glyphs.stale, Token.STALE
+    return shown if metric.kind is Kind.TEXT or shown == _NOTHING else shown + glyphs.stale, Token.STALE
 
 
 def _known(known: float | str, metric: Metric, width: int, glyphs: Glyphs) -> Text:
     if isinstance(known, str):
-        return (known, Token.TEXT) if known else ("-", Token.DIM)
+        return (known, Token.TEXT) if known else (_NOTHING, Token.DIM)
     match metric.kind:
         case Kind.STATE:
             return _state(State(int(known)), width, glyphs)
@@ -178,7 +179,7 @@ def _state(state: State, width: int, glyphs: Glyphs) -> Text:
 
 def _throttle(mask: int, width: int) -> Text:
     if not mask:
-        return "-", Token.DIM
+        return _NOTHING, Token.DIM
     unknown = mask & ~sum(THROTTLE_REASONS)
     words = [word for bit, word in _SHORT_THROTTLE.items() if mask & bit] + ([hex(unknown)] if unknown else [])
     # the worst is said first, so that it is the last to be cut
@@ -197,7 +198,7 @@ def _throttle_token(mask: int) -> Token:
 
 def _recovery(code: int) -> Text:
     if code == 0:
-        return "-", Token.DIM
+        return _NOTHING, Token.DIM
     return RECOVERY_ACTIONS.get(code, str(code)), Token.WARNING
 
 

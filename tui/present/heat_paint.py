@@ -225,7 +225,7 @@ class HeatPainter:
         """Three cells: the value on its level's colour; a state's glyph before it, on the state's colour."""
         glyph, style = self._plain(code)
         if code & (_WARNING | _CRITICAL):
-            text = glyph + fit(short or glyph, NUMBER_TILE - 2, "right", "")
+            text = glyph + fit(short, NUMBER_TILE - 2, "right", "") if short else f" {glyph} "
             style = Style(color=_BLACK, bgcolor=style.color, bold=True) if self.palette.colours else style
         elif code & _LEVEL == _STALE and len(short) < NUMBER_TILE - 1:
             text = glyph + fit(short, NUMBER_TILE - 2, "right", "")
