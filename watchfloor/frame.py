@@ -22,7 +22,7 @@ from watchfloor.report import Hello, SamplerStatus
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value as a screen sees it: `value` is the last known (None if never), `missing` says whether it is current."""
+    """One value as a screen sees it: `value` is the last known (None: never), `missing` says whether it is current."""
 
     value: float | str | None
     missing: Missing = Missing.NO
