@@ -15,20 +15,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 20.0
-# what the pane runs; afterwards it says how that ended, and stays open to be read
-PROGRAM = f"PYTHONPATH={ROOT} {sys.executable} -m tests.support.terminal; echo status=$?; exec cat"
+SYNTHETIC = "tests.support.terminal"
+DEMO = "watchfloor demo --nodes 6"
 
 
 class Terminal:
     """A tmux server of its own with the program in it. Waiting is for what the screen says, up to a deadline."""
 
-    def __init__(self, folder: Path, width: int, height: int) -> None:
+    def __init__(self, folder: Path, module: str) -> None:
+        """`module` is a Python module and its arguments; at the end the pane says its status and stays to be read."""
         self._pause = threading.Event()
         self._socket = folder / "tmux"
         self._environment = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "XDG_STATE_HOME": str(folder)}
         for name in ("TMUX", "NO_COLOR"):
             self._environment.pop(name, None)
-        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), PROGRAM)
+        program = f"PYTHONPATH={ROOT} {sys.executable} -m {module}; echo status=$?; exec cat"
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "36", program)
 
     def _tmux(self, *arguments: str) -> str:
         command = ["tmux", "-S", str(self._socket), *arguments]
@@ -68,11 +70,11 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
+def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     if shutil.which("tmux") is None:
         reason = "tmux is not installed (Debian: apt-get install tmux)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    opened = Terminal(tmp_path, 120, 36)
+    opened = Terminal(tmp_path, getattr(request, "param", SYNTHETIC))
     yield opened
     opened.close()
 
@@ -130,3 +132,25 @@ def test_a_small_terminal_grows(terminal: Terminal) -> None:
     terminal.wait(lambda screen: len(screen.splitlines()) <= 24 and "NOTE" in screen)
     terminal.resize(180, 50)
     terminal.wait("MODEL")
+
+
+@pytest.mark.parametrize("terminal", [DEMO], indirect=True)
+def test_the_demo_from_the_first_screen_to_the_last(terminal: Terminal) -> None:
+    """Simulated nodes behind real SSH servers, the real probe, the real terminal."""
+    terminal.wait("waiting for the first report")
+    terminal.wait("nodes 6/6")
+    screen = terminal.wait("accelerators by state")
+    node = next(line.split()[1] for line in screen.splitlines() if line.strip().startswith("●"))
+    terminal.press("U")
+    terminal.wait("accelerators by util")
+    terminal.type(f"/node == {node}")
+    terminal.wait(" of ")
+    terminal.press("Enter", "g", "Enter")
+    terminal.wait(lambda screen: node in screen and "driver" in screen and "n/p node" in screen)
+    terminal.press("e")
+    terminal.wait("METRIC")
+    terminal.press("Escape")
+    terminal.wait("accelerators by util")
+    terminal.press("q")
+    terminal.wait("status=0")
+    terminal.wait(lambda _: terminal.cursor_visible())

@@ -9,6 +9,7 @@ from tui.present.format import Align
 from tui.present.rows import GAP, GUTTER, Column
 
 NAME_WIDTH = (6, 26)  # least and most for a node's name
+_NOTE_LEAST = 26  # a quarter of a wide screen: what is the matter is what one came for
 _FIXED = frozenset({"state", "node"})  # stay when the table is scrolled sideways
 
 
@@ -47,7 +48,7 @@ ACCELERATOR_FIELDS: Sequence[Field] = (
     Field("xid", "XID", 5, 16, letter="X"),
     Field("user", "USER", 9, 4, "left", "W"),
     Field("job", "JOB", 12, 2, "left", "J"),
-    Field("note", "NOTE", 26, 0, "left", flexible=True),
+    Field("note", "NOTE", _NOTE_LEAST, 0, "left", flexible=True),
 )
 
 NODE_FIELDS: Sequence[Field] = (
@@ -73,26 +74,36 @@ NODE_FIELDS: Sequence[Field] = (
     Field("skew", "SKEW", 6, 12),
     Field("round_trip", "RTT", 6, 13),
     Field("kernel", "KERNEL", 18, 14, "left"),
-    Field("note", "NOTE", 26, 0, "left", flexible=True),
+    Field("note", "NOTE", _NOTE_LEAST, 0, "left", flexible=True),
 )
 
 
 def columns_for(fields: Sequence[Field], width: int, node_width: int = 10) -> list[Column]:
     """The columns that fit into `width` cells, the most important first, in the order of the fields."""
+    note_width = max(_NOTE_LEAST, width // 4)
     wanted = sorted(fields, key=lambda field: field.rank)
     room, chosen = width - GUTTER + GAP, set[str]()
     for field in wanted:
-        needs = _width(field, node_width) + GAP
+        needs = _width(field, node_width, note_width) + GAP
         if field.rank and needs > room:
             break
         chosen.add(field.name)
         room -= needs
     return [
-        Column(field.name, field.title, _width(field, node_width), field.align, field.flexible, field.name in _FIXED)
+        Column(
+            field.name,
+            field.title,
+            _width(field, node_width, note_width),
+            field.align,
+            field.flexible,
+            field.name in _FIXED,
+        )
         for field in fields
         if field.name in chosen
     ]
 
 
-def _width(field: Field, node_width: int) -> int:
-    return min(max(node_width, NAME_WIDTH[0]), NAME_WIDTH[1]) if field.name == "node" else field.width
+def _width(field: Field, node_width: int, note_width: int) -> int:
+    if field.name == "node":
+        return min(max(node_width, NAME_WIDTH[0]), NAME_WIDTH[1])
+    return note_width if field.name == "note" else field.width

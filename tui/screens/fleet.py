@@ -11,24 +11,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
-from tui.base import Desk, Page, hint_line
+from tui.base import Desk, hint_line
 from tui.commands import Command, one_of
+from tui.filtered import FilteredPage
 from tui.messages import Drill
 from tui.present.accelerators import AcceleratorTable
-from tui.present.choice import Choice, Filter, Rows, Sort, matches
+from tui.present.choice import Choice, Rows, Sort
 from tui.present.fields import ACCELERATOR_FIELDS, NODE_FIELDS, Field, columns_for
 from tui.present.fleetmap import DRAWABLE, FleetMap, Places, next_metric, places
 from tui.present.line import Line
 from tui.present.nodes import NodeTable
 from tui.present.style import Token
-from tui.widgets.filterbar import FilterBar
 from tui.widgets.heatmap import HeatMap
-from tui.widgets.lineinput import LineInput
 from tui.widgets.table import VirtualTable
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Scope, Subject
-from watchfloor.query import complete
 
 _MAP_SHARE = 0.4  # of the page's height, at most
 _FIELDS = {Rows.ACCELERATORS: ACCELERATOR_FIELDS, Rows.NODES: NODE_FIELDS}
@@ -44,7 +42,7 @@ def _kinds_of_rows() -> Sequence[str]:
     return list(Rows)
 
 
-class FleetPage(Page):
+class FleetPage(FilteredPage):
     slug = "fleet"
     key = "1"
     heading = "fleet"
@@ -53,7 +51,6 @@ class FleetPage(Page):
         "A filter thins out both. Nodes that can't be read keep their rows, with their last values and the reason."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter rows by a query", priority=True),
         Binding("t", "rows", "rows: accelerators or nodes"),
         Binding("m", "metric", "next metric of the map"),
         Binding("M", "ask('metric ')", "pick the metric of the map", priority=True),
@@ -66,8 +63,6 @@ class FleetPage(Page):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.choice = Choice()
-        self.filter: Filter | None = None
-        self._kept: Filter | None = None  # the filter to go back to while another is typed
         self._places: Places | None = None
         self._measured: tuple[Places | None, Size] | None = None
         self._named: tuple[Sequence[NodeSpec], int] = ((), 0)  # specs, and the length of their longest name
@@ -75,7 +70,7 @@ class FleetPage(Page):
     def compose_body(self) -> ComposeResult:
         yield HeatMap(palette=self.desk.palette, id="map")
         yield VirtualTable(palette=self.desk.palette, empty="nothing passes the filter", id="table")
-        yield FilterBar(self.desk.palette, self.desk.typed_filters, complete, id="filterbar")
+        yield from self.compose_filter()
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -102,8 +97,7 @@ class FleetPage(Page):
         if not heat.display:
             return
         self._places = places(frame, self._places)
-        passed = self.filter.passed(frame) if self.filter else None
-        heat.show(FleetMap(frame, self._places, self.choice.metric, passed))
+        heat.show(FleetMap(frame, self._places, self.choice.metric, self.passed(frame)))
         self._give_height()
 
     def _give_height(self) -> None:
@@ -117,11 +111,10 @@ class FleetPage(Page):
             self.map.styles.height = lines
 
     def _show_table(self, frame: Frame) -> None:
-        passed = self.filter.passed(frame) if self.filter else None
         rows = self.rows_shown(frame)
         columns = columns_for(_FIELDS[rows], self.size.width - 1, self._longest_name(frame))
         kind = AcceleratorTable if rows is Rows.ACCELERATORS else NodeTable
-        self.table.show(kind(frame, columns, self.choice, passed, glyphs=self.desk.palette.glyphs))
+        self.table.show(kind(frame, columns, self.choice, self.passed(frame), glyphs=self.desk.palette.glyphs))
 
     def _longest_name(self, frame: Frame) -> int:
         if self._named[0] is not frame.specs:
@@ -139,17 +132,13 @@ class FleetPage(Page):
     def choose(self, choice: Choice) -> None:
         """Take a new choice and draw it at once."""
         self.choice = choice
-        if self.desk.frame is not None and self.is_current:
-            self.receive(self.desk.frame)
+        self.redraw()
 
     def facts(self) -> Sequence[Line]:
-        frame, found = self.desk.frame, list[Line]()
+        frame = self.desk.frame
         if frame is None:
-            return found
-        rows = self.rows_shown(frame)
-        if self.filter is not None:
-            passed, total = matches(self.filter.passed(frame), rows)
-            found.append([("/ ", Token.ACCENT), (self.filter.text, Token.MATCH), (f"  {passed} of {total}", Token.DIM)])
+            return ()
+        found, rows = [self.filter_fact(frame)], self.rows_shown(frame)
         sort, glyphs = self.choice.sort, self.desk.palette.glyphs
         arrow = glyphs.descending if sort.descending else glyphs.ascending
         found.append([(f"{rows} by ", Token.DIM), (sort.column, Token.TEXT), (f" {arrow}", Token.ACCENT)])
@@ -244,69 +233,13 @@ class FleetPage(Page):
     def action_metric(self) -> None:
         self.choose(replace(self.choice, metric=next_metric(self.choice.metric)))
 
-    # -- the filter
-
-    def action_filter(self) -> None:
-        self._kept = self.filter
-        self._came_from = self.focused
-        bar = self.query_one(FilterBar)
-        bar.open(self.filter.text if self.filter else "")
-
-    @on(LineInput.Edited, "#filterbar")
-    def _try_filter(self, event: LineInput.Edited) -> None:
-        """Filter while it is typed; while it can't be understood, what was kept before counts."""
-        if self._take_filter(event.text):
-            self._count_matches()
-        else:
-            self.filter = self._kept
-        if self.desk.frame is not None:
-            self.receive(self.desk.frame)
-
-    def _take_filter(self, text: str) -> bool:
-        try:
-            self.filter = Filter(text) if text.strip() else None
-        except QueryError as error:
-            advice = f": {error.advice}" if error.advice else ""
-            self.query_one(FilterBar).point(error.column, f"{error.message}{advice}")
-            return False
-        return True
-
-    def _count_matches(self) -> None:
-        frame, bar = self.desk.frame, self.query_one(FilterBar)
-        if frame is None or self.filter is None:
-            bar.say([(bar.HINT, Token.DIM)])
-            return
-        passed, total = matches(self.filter.passed(frame), self.rows_shown(frame))
-        count: Line = [(f"{passed}", Token.MATCH if passed else Token.WARNING), (f" of {total} ", Token.DIM)]
-        bar.say([(bar.HINT, Token.DIM)], count)
-
-    @on(LineInput.Entered, "#filterbar")
-    def _keep_filter(self, event: LineInput.Entered) -> None:
-        if self._take_filter(event.text):
-            event.line.remember()
-            self._close_filter()
-
-    @on(LineInput.Left, "#filterbar")
-    def _drop_filter(self, event: LineInput.Left) -> None:
-        self.filter = self._kept
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        self.query_one(FilterBar).close()
-        (self._came_from or self.table).focus()
-        if self.desk.frame is not None:
-            self.receive(self.desk.frame)
-
     def go_back(self) -> bool:
         """Esc: the filter first, then the marks."""
-        if self.filter is None and not self.choice.marks:
-            return False
-        if self.filter is not None:
-            self.filter = None
-        else:
-            self.choice = replace(self.choice, marks=frozenset())
-        self.choose(self.choice)
-        return True
+        if super().go_back():
+            return True
+        marked = bool(self.choice.marks)
+        self.action_unmark()
+        return marked
 
     # -- commands
 
@@ -334,7 +267,7 @@ class FleetPage(Page):
     def _command_filter(self, text: str) -> None:
         """Raises QueryError, with the column within the whole command."""
         try:
-            self.filter = Filter(text) if text else None
+            self.take_filter(text)
         except QueryError as error:
             offset = len("filter ")
             raise QueryError(error.message, error.advice, query=text, column=error.column + offset) from error
