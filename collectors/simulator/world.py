@@ -30,7 +30,7 @@ class SimulatedWorld(World):
         self._elapsed = elapsed
         self._lock = threading.Lock()
         self._files = Files(machine, began_at + machine.plan.skew)
-        self._driver = nvml.Driver(self._present, self.sleep)
+        self._driver = nvml.Driver(self._present, time.sleep)
         self._library = nvml.library(self._driver)
 
     def _present(self) -> Machine:
