@@ -9,10 +9,11 @@ import json
 
 from .assembly import Assembly
 from .cells import Board
+from .crew import Crew
 from .runner import Runner
 
 FIRST_WAIT_SECONDS = 0.15  # the first report waits this long for the drivers
-ALONE_SECONDS = 0.02  # samplers run one after the other for this long, then all at once
+ALONE_SECONDS = 0.02  # samplers share a thread while none holds it up for this long
 TICK_WAIT_SECONDS = 0.05  # a later one this long for what was started with it
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -28,9 +29,9 @@ class Engine:
         self._wake.acquire()
         self._heard = []  # the console's lines, left by the reader
         self._board = Board()
+        self._crew = Crew(world)
         self._runners = [Runner(name, kind, world, self._board, self._answered) for name, kind in kinds.items()]
         self._awaited = [runner for runner in self._runners if runner.kind.awaited]
-        self._queue = []  # awaited ones whose turn comes in this tick
         self._unawaited = [runner for runner in self._runners if not runner.kind.awaited]
         self._followers = [runner for runner in self._runners if runner.kind.follows_holders]
         self._assembly = Assembly(self._runners)
@@ -49,8 +50,6 @@ class Engine:
 
     def _answered(self, runner: Runner) -> None:
         """A sampler has answered: of interest at once where a report waits for it, or before the first tick."""
-        if runner.kind.awaited:
-            self._start_next()
         if self._ticks == 0 or (runner.kind.awaited and not self._awaiting()):
             self._rouse()
 
@@ -84,29 +83,25 @@ class Engine:
 
     def _sample(self, patience: float) -> None:
         """Start what is due, report what has answered within `patience` seconds, then start what nobody waits for."""
-        self._queue = [runner for runner in self._awaited if self._is_due(runner)]
-        self._start_next()
-        self._wait_for_answers(ALONE_SECONDS)
-        while self._queue:  # one of them takes its time: the others no longer wait for it
-            self._start_next()
+        queue = self._begin(self._awaited)
+        while queue:  # and again while one of them takes its time: the others don't wait for it
+            self._crew.run(queue)
+            self._wait_for_answers(ALONE_SECONDS)
         self._wait_for_answers(patience)
         self._report([runner for runner in self._runners if runner.collect()])
-        for runner in filter(self._is_due, self._unawaited):
-            runner.start(self._world.monotonic(), self._period)
+        for runner in self._begin(self._unawaited):
+            self._crew.run([runner])
 
-    def _is_due(self, runner: Runner) -> bool:
-        return runner.is_due(self._world.monotonic() + self._period / 2)
-
-    def _start_next(self) -> None:
-        """One after the other, each started by the one before: threads that fight for the interpreter cost double."""
-        try:
-            runner = self._queue.pop(0)
-        except IndexError:
-            return
-        runner.start(self._world.monotonic(), self._period)
+    def _begin(self, runners: list) -> list:
+        """Those of them that are due, marked as running."""
+        now = self._world.monotonic()
+        due = [runner for runner in runners if runner.is_due(now + self._period / 2)]
+        for runner in due:
+            runner.begin(now, self._period)
+        return due
 
     def _awaiting(self) -> bool:
-        return bool(self._queue) or any(runner.running and runner.state != "hung" for runner in self._awaited)
+        return any(runner.running and runner.state != "hung" for runner in self._awaited)
 
     def _wait_for_answers(self, seconds: float) -> None:
         until = self._world.monotonic() + seconds

@@ -3,7 +3,7 @@
 A full board has 18 links with a dozen values each, eight times in a node: most are asked for in turns.
 """
 
-from .cells import UNSUPPORTED, Missing, Rates, rounded
+from .cells import NOT_YET, UNSUPPORTED, Missing, Rates, rounded
 from .nvml import Device, ask, ask_fields
 from .nvml_fields import FieldBatch
 
@@ -33,6 +33,7 @@ class NvLinks:
         self._sent = FieldBatch(nvml, self._handle, [(_SENT, link) for link in links])
         self._received = FieldBatch(nvml, self._handle, [(_RECEIVED, link) for link in links])
         self._looks = 0
+        self._up = NOT_YET  # how many
         self.cells = {
             key: {"name": "%s/nvlink%d" % (device.name, link), "kind": "nvlink", "accelerator": device.key}
             for link, key in enumerate(self._keys)
@@ -48,6 +49,7 @@ class NvLinks:
         if self._looks % _SPEED_EVERY == 0:
             parts.append(self._speeds())
         self._looks += 1
+        self._up = _total_up(parts[0])
         for link, key in enumerate(self._keys):
             news = {name: value for part in parts for name, value in part[link].items()}
             known = self.cells[key]
@@ -97,20 +99,20 @@ class NvLinks:
         sent, received = self._all.values()
         return {
             "nvlinks_max": self._count,
-            "nvlinks": self._links_up(),
+            "nvlinks": self._up,
             "nvlink_rx": self._rate("rx", received, at),
             "nvlink_tx": self._rate("tx", sent, at),
         }
-
-    def _links_up(self) -> "int | Missing":
-        states = [cells["up"] for cells in self.cells.values()]
-        unknown = [state for state in states if isinstance(state, Missing)]
-        return unknown[0] if unknown else sum(state == 1 for state in states)
 
     def _rate(self, name, kibibytes, at: float):
         if isinstance(kibibytes, Missing):
             return kibibytes
         return rounded(self._rates.rate(name, kibibytes, at, _KIB))
+
+
+def _total_up(states: "list[dict]") -> "int | Missing":
+    unknown = [state["up"] for state in states if isinstance(state["up"], Missing)]
+    return unknown[0] if unknown else sum(state["up"] for state in states)
 
 
 def _count(nvml, handle) -> "int | Missing":

@@ -82,7 +82,7 @@ class Device:
         self.parent = parent
         self.partitions = []
         self.known = {}
-        self.unsupported = {}  # question -> cells: need not be asked again
+        self.unsupported = {}  # first metric of a question -> its cells: need not be asked again
 
 
 def gpus(nvml) -> "list[Device]":
@@ -117,10 +117,9 @@ def answers(nvml, device: Device, questions) -> "dict | None":
     What a device doesn't support is asked once and then left alone: an exception costs more than an answer.
     """
     cells = {}
-    for question in questions:
-        names, call = question
-        if question in device.unsupported:
-            cells.update(device.unsupported[question])
+    for names, call in questions:
+        if names[0] in device.unsupported:
+            cells.update(device.unsupported[names[0]])
             continue
         try:
             cells.update(zip(names, call(nvml, device.handle)))
@@ -131,7 +130,7 @@ def answers(nvml, device: Device, questions) -> "dict | None":
             none = dict.fromkeys(names, missing)
             cells.update(none)
             if missing.code == UNSUPPORTED_CODE:
-                device.unsupported[question] = none
+                device.unsupported[names[0]] = none
     return cells
 
 

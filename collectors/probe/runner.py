@@ -1,9 +1,7 @@
-"""One sampler on one thread, so that a hung driver costs one sampler and nothing else.
+"""One sampler: when it is due, what it said last, and whether it still answers.
 
-Must not do: know other samplers or the wire.
+Must not do: know other samplers, threads or the wire.
 """
-
-import _thread
 
 from .cells import FAILED_CODE, TIMED_OUT, Absent, Missing, Reading
 
@@ -11,7 +9,7 @@ ABSENT_PERIOD_SECONDS = 30.0  # how often to look whether there is something to 
 
 
 class Runner:
-    """Runs a sampler when told to. All but what is marked as its own thread's is for the engine to call."""
+    """Between a sampler and the engine, which calls all but `run` on its own thread."""
 
     def __init__(self, name: str, kind, world, board, finished) -> None:
         self.name = name
@@ -31,22 +29,18 @@ class Runner:
         self._thread_id = ""
         self._started = 0.0
         self._due = world.monotonic()
-        self._go = _thread.allocate_lock()
-        self._go.acquire()
-        _thread.start_new_thread(self._run, ())
 
-    # -- main thread
+    # -- the engine's thread
 
     def is_due(self, by: float) -> bool:
         """Whether its period is over by then, and its last sample has been answered."""
         return not self.running and by >= self._due
 
-    def start(self, now: float, period: float) -> None:
-        """Sample. Called by one thread at a time."""
+    def begin(self, now: float, period: float) -> None:
+        """It is about to be run; what it doesn't answer from now on counts against its deadline."""
         self.running = True
         self._started = now
         self._due = now + self.period(period)
-        self._go.release()
 
     def hurry(self) -> None:
         self._due = 0.0
@@ -86,20 +80,19 @@ class Runner:
             return ""
         return ", state " + stat.rpartition(")")[2].split()[0]
 
-    # -- its own thread
+    # -- whichever thread of the crew has it
 
-    def _run(self) -> None:
-        self._thread_id = _thread_id(self._world)
-        while True:
-            self._go.acquire()
-            began, cpu = self._world.monotonic(), self._world.thread_cpu()
-            answer = self._sample()
-            self.cost = self._world.monotonic() - began
-            self.cpu = self._world.thread_cpu() - cpu
-            self.answered_at = self._world.now()
-            self._answer = answer
-            self.running = False
-            self._finished(self)
+    def run(self, thread_id: str) -> None:
+        """One sample, started by `begin`."""
+        self._thread_id = thread_id
+        began, cpu = self._world.monotonic(), self._world.thread_cpu()
+        answer = self._sample()
+        self.cost = self._world.monotonic() - began
+        self.cpu = self._world.thread_cpu() - cpu
+        self.answered_at = self._world.now()
+        self._answer = answer
+        self.running = False
+        self._finished(self)
 
     def _sample(self) -> "tuple[str, str, Reading | None]":
         try:
@@ -110,10 +103,3 @@ class Runner:
             return "absent", str(absent), None
         except Exception as error:  # whatever it is, it concerns this sampler alone, and it is told
             return "failed", "%s: %s" % (type(error).__name__, error), None
-
-
-def _thread_id(world) -> str:
-    try:
-        return world.readlink("/proc/thread-self").rpartition("/")[2]
-    except OSError:
-        return "?"

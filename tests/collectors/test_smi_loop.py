@@ -179,8 +179,8 @@ def test_the_command_falls_back_to_what_an_older_driver_knows(tmp_path: Path) ->
     program = tmp_path / "nvidia-smi"
     program.write_text(
         "#!/bin/sh\n"
-        'case "$1" in *gpu_recovery_action*) echo "Field \\"gpu_recovery_action\\" is not a valid field to query."; exit 2;;'
-        " esac\n"
+        'case "$1" in *gpu_recovery_action*) echo "Field \\"gpu_recovery_action\\" is not a valid field to query."\n'
+        "exit 2;; esac\n"
         f'echo "{HEADER}"\necho "{row(0)}"\necho "{row(1)}"\n'
     )
     program.chmod(0o755)
