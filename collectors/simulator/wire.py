@@ -44,7 +44,7 @@ async def start_wire_fleet(
     faults: Mapping[int, str] | None = None,
     folder: Path | None = None,
 ) -> WireFleet:
-    """Start `nodes` simulated nodes on one loopback port; node i is user `n%04d`.
+    """Start `nodes` simulated nodes on a few loopback ports; node i is user `n%04d`.
 
     `same_instant`: all tick together, whatever phase the console asks for. `faults`: node -> "hang" (never says a
     word), "silent" (stops after a few reports), "garbage", "flood" or "close" (in the middle of a line). Raises
@@ -57,8 +57,9 @@ async def start_wire_fleet(
         "faults": dict(faults or {}),
     }
     service = await Service.start("collectors.simulator.wire_server", settings, folder)
-    port = int(service.answer["port"])
-    return WireFleet([_spec(node, port, service.folder) for node in range(nodes)], service.folder, service)
+    ports = service.answer["ports"]
+    specs = [_spec(node, ports[node % len(ports)], service.folder) for node in range(nodes)]
+    return WireFleet(specs, service.folder, service)
 
 
 def _spec(node: int, port: int, folder: Path) -> NodeSpec:

@@ -1,7 +1,7 @@
 """`python -m collectors.simulator.wire_server`: thousands of nodes that speak only the wire, in one process.
 
-Every node is a user of one SSH server on loopback. What comes in for the probe is swallowed, what goes out is made by
-`wire_lines`. One timer serves all nodes, so that the server leaves the processor to the console under test.
+Every node is a user of an SSH server on loopback, which has a few ports. What comes in for the probe is swallowed,
+what goes out is made by `wire_lines`. One timer serves all nodes, so that the server leaves the processor to the console under test.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from collectors.simulator.wire_lines import (
 
 FAULTS = ("hang", "silent", "garbage", "flood", "close")
 FAULT_AFTER_TICKS = 3
+PORTS = 64  # the console holds back handshakes with one server, and a fleet is many servers
 _FLOOD_LINES = 64
 _WAKE_SECONDS = 0.005  # ticks closer than this share one awakening
 
@@ -237,15 +238,13 @@ async def start(settings: dict[str, Any]) -> dict[str, Any]:
     folder = Path(settings["folder"])
     ssh_server.make_keys(folder)
     shared = Shared(settings)
-    listener = await asyncssh.listen(
-        ADDRESS,
-        0,
-        server_factory=lambda: Server(shared),
-        **ssh_server.server_options(folder),
-    )
-    port = listener.get_port()
-    write_client_files(folder, [("wire", port)])
-    return {"port": port}
+    options = ssh_server.server_options(folder)
+    listeners = [
+        await asyncssh.listen(ADDRESS, 0, server_factory=lambda: Server(shared), **options) for _ in range(PORTS)
+    ]
+    ports = [listener.get_port() for listener in listeners]
+    write_client_files(folder, [(f"wire{number}", port) for number, port in enumerate(ports)])
+    return {"ports": ports}
 
 
 if __name__ == "__main__":
