@@ -1,7 +1,8 @@
 """`python -m collectors.simulator.wire_server`: thousands of nodes that speak only the wire, in one process.
 
 Every node is a user of an SSH server on loopback, which has a few ports. What comes in for the probe is swallowed,
-what goes out is made by `wire_lines`. One timer serves all nodes, so that the server leaves the processor to the console under test.
+what goes out is made by `wire_lines`. One timer serves all nodes, so that the server leaves the processor to the
+console under test.
 """
 
 from __future__ import annotations
