@@ -124,6 +124,8 @@ class WatchfloorApp(App[int]):
                 self.screen.receive(frame)
 
     def _each_second(self) -> None:
+        if self._feed_running and (trouble := self.feed.trouble()):
+            self.page.say(f"the collectors ended: {trouble}. What is shown is old; restart watchfloor", Token.CRITICAL)
         if isinstance(self.screen, Page):
             self.screen.draw_bars()
 
@@ -209,5 +211,7 @@ class WatchfloorApp(App[int]):
 
 
 def run(feed: Feed, options: AppOptions | None = None) -> int:
-    """Open the terminal until the operator leaves it; the exit status of the program."""
-    return WatchfloorApp(feed, options).run() or 0
+    """Open the terminal until the operator leaves it; 0, or Textual's own code where the app broke."""
+    app = WatchfloorApp(feed, options)
+    app.run()
+    return app.return_code or 0

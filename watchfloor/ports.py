@@ -87,4 +87,8 @@ class Feed(Protocol):
     def reconnect(self, node: int) -> None:
         """Try this node now rather than when its back-off is over."""
 
+    def trouble(self) -> str:
+        """Why frames have ceased to come although nobody stopped them; "" while all is well."""
+        ...
+
     def stop(self) -> None: ...

@@ -6,6 +6,7 @@ Must not do: anything of its own. What is here is construction, and the rhythm i
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from watchfloor import checks
+from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Phase
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from collectors.simulator.fleet import DemoFleet
     from collectors.supervisor import Supervisor
     from watchfloor.ports import Feed, Transport
+
+log = logging.getLogger(__name__)
 
 FEW_NODES = 500  # up to here frames come twice a second, beyond it once
 
@@ -121,7 +125,7 @@ class LiveFeed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._supervisor: Supervisor | None = None
-        self.error: BaseException | None = None  # why the collectors ended, where they did so by themselves
+        self._trouble = ""
 
     def start(self, on_frame: Callable[[Frame], None]) -> None:
         self._thread = threading.Thread(target=self._run, args=(on_frame,), name="collectors", daemon=True)
@@ -132,8 +136,9 @@ class LiveFeed:
             asyncio.run(self._collect(on_frame))
         except asyncio.CancelledError:
             pass
-        except Exception as error:  # the thread's last word: the screen shows it
-            self.error = error
+        except Exception as error:  # the thread's last word: the screen shows it, a log has the rest
+            log.exception("the collectors ended by themselves")
+            self._trouble = f"{type(error).__name__}: {error}"
 
     async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
@@ -144,6 +149,9 @@ class LiveFeed:
     def reconnect(self, node: int) -> None:
         if self._loop is not None and self._supervisor is not None:
             self._loop.call_soon_threadsafe(self._supervisor.reconnect, node)
+
+    def trouble(self) -> str:
+        return self._trouble
 
     def stop(self) -> None:
         if self._loop is not None and self._task is not None and not self._loop.is_closed():
@@ -230,4 +238,4 @@ def run_terminal(feed: Feed, context: str = "fleet", read_only: bool = False) ->
     from tui.remember import state_folder  # noqa: PLC0415
 
     options = AppOptions(context, read_only, Palette.from_environment(os.environ), state_folder(os.environ))
-    return run(feed, options)
+    return Exit.OK if run(feed, options) == 0 else Exit.INTERNAL

@@ -17,6 +17,7 @@ class HandFeed:
         self._first, self._error = first, error
         self._on_frame: Callable[[Frame], None] | None = None
         self.running = False
+        self.says = ""  # what `trouble` answers
 
     def start(self, on_frame: Callable[[Frame], None]) -> None:
         if self._error is not None:
@@ -31,6 +32,9 @@ class HandFeed:
 
     def reconnect(self, node: int) -> None:
         return None
+
+    def trouble(self) -> str:
+        return self.says
 
     def stop(self) -> None:
         self.running = False

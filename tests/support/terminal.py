@@ -35,6 +35,9 @@ class SyntheticFeed:
     def reconnect(self, node: int) -> None:
         return None
 
+    def trouble(self) -> str:
+        return ""
+
     def stop(self) -> None:
         self._over.set()
         if self._thread is not None:

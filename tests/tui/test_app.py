@@ -7,12 +7,13 @@ import threading
 from functools import cache
 from pathlib import Path
 
+import pytest
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 
 from tests.support import frames
 from tests.support.feeds import HandFeed, still_app
-from tui.app import WatchfloorApp
+from tui.app import WatchfloorApp, run
 from tui.base import AppOptions
 from tui.help import HelpScreen
 from tui.present.choice import Rows, Sort
@@ -432,3 +433,19 @@ async def test_hosts_only() -> None:
         assert not app.screen.query_one(HeatMap).display
         assert rows(fleet(app).table) == 2
         assert summarise(frame).power_watts is None
+
+
+async def test_collectors_that_ended_by_themselves_are_told() -> None:
+    feed = HandFeed()
+    app = WatchfloorApp(feed)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause()
+        feed.says = "RuntimeError: out of descriptors"
+        app._each_second()
+        await pilot.pause()
+        assert "the collectors ended: RuntimeError: out of descriptors" in text_of(app, "#status")
+
+
+def test_an_app_that_breaks_does_not_end_with_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WatchfloorApp, "run", lambda self: setattr(self, "_return_code", 1))
+    assert run(HandFeed()) != 0
