@@ -80,6 +80,7 @@ def main() -> None:
 
 
 def measure(scenario: Scenario, environment: dict[str, str], seconds: float, gpus: int) -> None:
+    payload.payload()  # made once for all nodes
     with running([sys.executable, "-IBSu", "-c", payload.BOOTSTRAP], environment) as probe:
         heard = listen(probe)
         time.sleep(3.0)

@@ -175,7 +175,9 @@ def test_mig_instances_are_rows_of_their_own(library: Path, scenario: Scenario) 
     scenario.set("gpu.1.mig.1.processes.compute", f"{os.getpid()}:{GIB}")
     scenario.set("gpu.1.processes.compute", f"{os.getpid()}:{GIB}")
     with running_probe(scenario.environment(library)) as probe:
-        part = probe.until(lambda now: isinstance(now.accelerator(mig_uuid(1, 1)).get("user"), str)).accelerator(mig_uuid(1, 1))
+        part = probe.until(lambda now: isinstance(now.accelerator(mig_uuid(1, 1)).get("user"), str)).accelerator(
+            mig_uuid(1, 1)
+        )
         whole = probe.mirror.accelerator(uuid(1))
     assert (part["name"], part["partition_of"], part["mem_used"]) == ("gpu1/mig1", uuid(1), 2 * GIB)
     assert (part["util"], part["processes"], whole["processes"]) == (UNSUPPORTED, 1, 1)

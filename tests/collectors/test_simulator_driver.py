@@ -41,6 +41,7 @@ class World(SimulatedWorld):
     def __init__(self, machine: Machine, at: Time) -> None:
         super().__init__(machine, at, began_at=1_700_000_000.0)
         self.at = at
+        self._driver._sleep = self.sleep
 
     def monotonic(self) -> float:
         return self.at.t
