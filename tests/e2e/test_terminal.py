@@ -90,16 +90,22 @@ def first_row(screen: str) -> str:
     return lines[next(at for at, line in enumerate(lines) if "UTIL%" in line) + 1]
 
 
+def keep_filter(terminal: Terminal, query: str) -> None:
+    """Type a filter and press Enter: it stands in the field and in the status bar, then in the status bar alone."""
+    terminal.type(f"/{query}")
+    terminal.wait(lambda screen: screen.count(f"/ {query}") == 2)
+    terminal.press("Enter")
+    terminal.wait(lambda screen: screen.count(f"/ {query}") == 1)
+
+
 def test_sort_filter_drill_and_quit(terminal: Terminal) -> None:
     start(terminal)
     terminal.wait(lambda screen: "dgx-02" in first_row(screen))
     terminal.press("N")
     terminal.wait("accelerators by node")
     terminal.wait(lambda screen: "dgx-01" in screen)
-    terminal.type("/node ~ l40")
+    keep_filter(terminal, "node ~ l40")
     terminal.wait("12 of 76")
-    terminal.press("Enter")
-    terminal.wait("/ node ~ l40")
     terminal.press("g", "Enter")
     screen = terminal.wait("NVIDIA L40S")
     assert "l40-01" in screen
@@ -137,15 +143,13 @@ def test_a_small_terminal_grows(terminal: Terminal) -> None:
 @pytest.mark.parametrize("terminal", [DEMO], indirect=True)
 def test_the_demo_from_the_first_screen_to_the_last(terminal: Terminal) -> None:
     """Simulated nodes behind real SSH servers, the real probe, the real terminal."""
-    terminal.wait("waiting for the first report")
     terminal.wait("nodes 6/6")
     screen = terminal.wait("accelerators by state")
     node = next(line.split()[1] for line in screen.splitlines() if line.strip().startswith("●"))
     terminal.press("U")
     terminal.wait("accelerators by util")
-    terminal.type(f"/node == {node}")
-    terminal.wait(" of ")
-    terminal.press("Enter", "g", "Enter")
+    keep_filter(terminal, f"node == {node}")
+    terminal.press("g", "Enter")
     terminal.wait(lambda screen: node in screen and "driver" in screen and "n/p node" in screen)
     terminal.press("e")
     terminal.wait("METRIC")

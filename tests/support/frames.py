@@ -305,8 +305,22 @@ def _findings(frame: Frame) -> list[Finding]:
         (Scope.ACCELERATOR, "dgx-02", "GPU-dgx-02-3", "accelerator-lost", State.CRITICAL, "fell off the bus (XID 79)"),
         (Scope.ACCELERATOR, "dgx-01", "GPU-dgx-01-5", "thermal-slowdown", State.WARNING, "slowed down by heat"),
         (Scope.LINK, "dgx-03", "gpu4:nvlink0", "nvlink-down", State.WARNING, "NVLink 0 of gpu4 is down"),
-        (Scope.NODE, "dgx-07", "", "sampler-hung", State.WARNING, "nvidia: no answer for 12 s, state D"),
-        (Scope.NODE, "l40-03", "", "node-unreachable", State.CRITICAL, "the host key has changed"),
+        (
+            Scope.NODE,
+            "dgx-07",
+            "",
+            "sampler-hung",
+            State.WARNING,
+            "dgx-07 has no answer from its nvidia sampler: 12 s, state D",
+        ),
+        (
+            Scope.NODE,
+            "l40-03",
+            "",
+            "node-unreachable",
+            State.CRITICAL,
+            "l40-03 can't be read: the host key has changed",
+        ),
     ]
     subjects = [(Subject(scope, node, key), code, state, text) for scope, node, key, code, state, text in wanted]
     return [

@@ -112,7 +112,8 @@ def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Sequence[L
     for finding in own[:3]:
         token = STATE_TOKENS[finding.state]
         where = _where(frame, finding.subject.scope, finding.subject.key, node)
-        lines.append([(f" {glyphs.states[finding.state]} {where}{finding.text}", token)])
+        said = finding.text if finding.text.startswith(where) else f"{where}: {finding.text}"
+        lines.append([(f" {glyphs.states[finding.state]} {said}", token)])
     if len(own) > 3:
         lines.append([(f"   and {len(own) - 3} more findings", Token.DIM)])
     return lines
@@ -122,4 +123,4 @@ def _where(frame: Frame, scope: Scope, key: str, node: int) -> str:
     view = frame.view(scope)
     rows = [int(row) for row in frame.rows_of(scope, node)] if key else []
     row = next((row for row in rows if view.keys[row] == key), None)
-    return f"{view.text(row, 'name') or key}: " if row is not None else ""
+    return view.text(row, "name") or key if row is not None else frame.specs[node].name

@@ -41,7 +41,9 @@ def node_note(frame: Frame, node: int, worst: Mapping[Subject, Finding]) -> Text
     if note is not None:
         return note
     finding = worst.get(Subject(Scope.NODE, frame.specs[node].name))
-    return (finding.text, STATE_TOKENS[finding.state]) if finding else ("", Token.DIM)
+    if finding is None:
+        return "", Token.DIM
+    return without_subject(finding.text, frame.specs[node].name), STATE_TOKENS[finding.state]
 
 
 def accelerator_note(frame: Frame, row: int, worst: Mapping[Subject, Finding]) -> Text:
@@ -50,4 +52,10 @@ def accelerator_note(frame: Frame, row: int, worst: Mapping[Subject, Finding]) -
     finding = worst.get(frame.subject(Scope.ACCELERATOR, row)) if frame.live[node] else None
     if finding is None:
         return node_note(frame, node, worst)
-    return finding.text, STATE_TOKENS[finding.state]
+    names = f"{frame.accelerators.text(row, 'name')} of {frame.specs[node].name}"
+    return without_subject(finding.text, names), STATE_TOKENS[finding.state]
+
+
+def without_subject(text: str, names: str) -> str:
+    """A finding's sentence where its row names the subject already: `gpu3 of dgx-02 is lost` says `is lost`."""
+    return text.removeprefix(f"{names} ")
