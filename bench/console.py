@@ -79,6 +79,7 @@ def console_main(specs_file: str, log: str) -> int:
             feed.start(noting)
 
         reconnect = staticmethod(feed.reconnect)
+        trouble = staticmethod(feed.trouble)
         stop = staticmethod(feed.stop)
 
     return wiring.run_terminal(Noting(), context="bench", read_only=True)
@@ -141,7 +142,7 @@ def _now() -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nodes", type=int, nargs="*", default=[1000, 4000])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--console", nargs=2, metavar=("SPECS", "LOG"), help=argparse.SUPPRESS)

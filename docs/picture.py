@@ -1,6 +1,8 @@
 """README's picture: the fleet page of a running demo, written to docs/fleet.svg.
 
-    python -m docs.picture [SECONDS]      # into the demo's story, default 45
+    python -m docs.picture [SECONDS]
+
+SECONDS is how far into the demo's story, 45 where it isn't said.
 """
 
 from __future__ import annotations

@@ -67,7 +67,9 @@ def _ssh(options: SshOptions) -> dict[str, object]:
     said = {f.name: getattr(options, f.name) for f in fields(SshOptions)}
     changed = {f.name: said[f.name] for f in fields(SshOptions) if said[f.name] != f.default}
     timeout = changed.pop("connect_timeout_seconds", None)
-    lists: dict[str, object] = {name: list(value) if isinstance(value, tuple) else value for name, value in changed.items()}
+    lists: dict[str, object] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in changed.items()
+    }
     return {**lists, "connect_timeout": f"{timeout:.15g}s"} if timeout is not None else lists
 
 

@@ -208,6 +208,6 @@ def test_the_demo_is_read_by_snapshot_and_ends_when_told(tmp_path: Path) -> None
 
 
 def test_the_demo_prints_itself(tmp_path: Path) -> None:
-    found = json.loads(_run(tmp_path, "demo", "--nodes", "2", "--headless", "--seconds", "4", "--json"))
+    found = json.loads(_run(tmp_path, "demo", "--nodes", "2", "--headless", "--seconds", "6", "--json"))
     assert len(found["nodes"]) == 2
     assert any(node["accelerators"] for node in found["nodes"])
