@@ -66,6 +66,9 @@ class Columns:
         self.node[row] = node
         return row
 
+    def has(self, node: int, key: str) -> bool:
+        return key in self._rows.get(node, {})
+
     def rows_of(self, node: int) -> Collection[int]:
         """Every row that this node ever had, in the order in which its subjects were first named."""
         return self._rows.get(node, {}).values()

@@ -17,14 +17,15 @@ from watchfloor.frame import Frame, NodeDetail, View
 from watchfloor.history import CounterLog, History
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Problem, Scope
-from watchfloor.report import Cells, Hello, Report, Schema, Table
-from watchfloor.tablemap import TableMap
+from watchfloor.report import DETAILS, Cells, Hello, Report, Schema, Table
+from watchfloor.tablemap import CONSOLE_OWNED, TableMap
 
 STALE_AFTER_PERIODS = 3.5
-SUBJECTS_PER_NODE = 4096  # more in one table of one node is a flood, not hardware
+SUBJECTS_PER_NODE = 1024  # more in one table of one node, now or over time, is a flood, not hardware
 METRICS_PER_TABLE = 512
 TEXTS_KEPT = 10_000  # texts of the past that may linger before the vocabulary is renewed
 NOTES_PER_NODE = 1024
+SAMPLERS_PER_NODE = 64
 
 
 class Fleet:
@@ -71,39 +72,48 @@ class Fleet:
         self._put_node_text(node, "problem", status.problem.value)
 
     def hello(self, node: int, hello: Hello, received_at: float) -> None:
-        """A new conversation: what an earlier probe of this node said of its tables no longer counts."""
+        """A new conversation: what an earlier probe of this node said of its tables no longer counts.
+
+        Its values stay as old as they are until the first report.
+        """
         self._tables[node], self._generations[node] = {}, -1
-        self._heard_at[node] = received_at
         self._details[node] = NodeDetail(hello=hello)
         self._put_node_text(node, "hostname", hello.node)
         self._put_node_text(node, "boot_id", hello.boot_id)
 
     def schema(self, node: int, schema: Schema) -> None:
-        """Raises StreamError (FLOOD) for more subjects than any hardware has."""
-        for name, table in schema.tables.items():
-            if len(table.keys) > SUBJECTS_PER_NODE or len(table.metrics) > METRICS_PER_TABLE:
-                text = f"{len(table.keys)} subjects × {len(table.metrics)} metrics in table {name!r}"
-                raise StreamError(Problem.FLOOD, text)
+        """What the node tells from now on; a full report follows, and until then nothing of it is known any more.
+
+        Raises StreamError (FLOOD) for more subjects than any hardware has, also where they come one after the other.
+        """
         ours = [(Scope(name), table) for name, table in schema.tables.items() if name in _SCOPES]
+        for scope, table in ours:
+            new = sum(not self._columns[scope].has(node, key) for key in set(table.keys))
+            subjects = max(len(table.keys), len(self._columns[scope].rows_of(node)) + new)
+            if subjects > SUBJECTS_PER_NODE or len(table.metrics) > METRICS_PER_TABLE:
+                text = f"{subjects} subjects × {len(table.metrics)} metrics in table {scope.value!r}"
+                raise StreamError(Problem.FLOOD, text)
         self._tables[node] = {scope.value: self._map(node, scope, table) for scope, table in ours}
         self._generations[node] = schema.generation
-        self._mark_lost(node, Scope.LINK)
-        accelerators = self._mark_lost(node, Scope.ACCELERATOR)
-        self._columns[Scope.NODE].put_one(node, "accelerators", accelerators)
+        for scope in Scope:
+            self._forget(node, scope)
+        accelerators = self._tables[node].get(Scope.ACCELERATOR.value)
+        self._columns[Scope.NODE].put_one(node, "accelerators", len(set(accelerators.rows)) if accelerators else 0)
 
     def _map(self, node: int, scope: Scope, table: Table) -> TableMap:
         keys = [""] * len(table.keys) if scope is Scope.NODE else table.keys
         return TableMap(scope, table, [self._columns[scope].row_for(node, key) for key in keys])
 
-    def _mark_lost(self, node: int, scope: Scope) -> int:
-        """Rows that the node no longer names are lost, never removed. Returns how many it names."""
-        table = self._tables[node].get(scope.value)
-        named = set(table.rows) if table else set()
-        columns = self._columns[scope]
+    def _forget(self, node: int, scope: Scope) -> None:
+        """No cell is current until it is told anew; rows that the node no longer names are lost, never removed."""
+        columns, table = self._columns[scope], self._tables[node].get(scope.value)
+        told, owned = _TOLD[scope], set(table.rows) if table else set()
+        reasons = table.untold[told] if table else np.int8(Missing.UNSUPPORTED)
         for row in columns.rows_of(node):
-            if row not in named:
+            if scope is Scope.NODE or row in owned:
+                columns.missing[row, told] = reasons
+            else:
                 columns.missing[row] = Missing.LOST
-        return len(named)
 
     def report(self, node: int, report: Report, received_at: float) -> None:
         """Raises StreamError (GARBAGE) where the report doesn't fit the schema."""
@@ -122,13 +132,13 @@ class Fleet:
         columns = self._columns[scope]
         try:
             if cells.p:
-                where, values = table.pick(cells.p, cells.v)
+                where, values = table.numbers(cells.p, cells.v)
                 self._note_counters(columns, table, where, values, at)
                 columns.put(where, values)
             if cells.xp:
-                columns.put(*table.pick(cells.xp, [self._vocabulary.code(text) for text in cells.x]))
+                columns.put(*table.texts(cells.xp, [self._vocabulary.code(text) for text in cells.x]))
             if cells.mp:
-                columns.put_missing(*table.pick(cells.mp, cells.mc))
+                columns.put_missing(*table.reasons(cells.mp, cells.mc))
         except (IndexError, ValueError, OverflowError) as error:
             raise StreamError(Problem.GARBAGE, f"cells outside of the {scope.value} table: {error}") from error
 
@@ -212,17 +222,24 @@ class Fleet:
 
 
 _SCOPES = {scope.value for scope in Scope}
+_HELLO = ("hostname", "boot_id")
 _NAMES: Mapping[Scope, list[str]] = {scope: list(table) for scope, table in CATALOGUE.items()}
 _TEXTS: Mapping[Scope, list[int]] = {
     scope: [COLUMNS[scope][name] for name, metric in table.items() if metric.kind is Kind.TEXT]
     for scope, table in CATALOGUE.items()
 }
-# what the console itself knows of a node doesn't grow stale with the node's silence
-_CONSOLE_OWNED = [
-    COLUMNS[Scope.NODE][name]
-    for name, metric in CATALOGUE[Scope.NODE].items()
-    if "console" in metric.sources and name != "mem"
-]
+_CONSOLE_OWNED = np.flatnonzero(CONSOLE_OWNED[Scope.NODE])
+# columns that a schema begins anew: not what the console knows, nor what the hello said
+_TOLD: Mapping[Scope, NDArray[np.intp]] = {
+    scope: np.array(
+        [
+            COLUMNS[scope][name]
+            for name in table
+            if not CONSOLE_OWNED[scope][COLUMNS[scope][name]] and name not in _HELLO
+        ]
+    )
+    for scope, table in CATALOGUE.items()
+}
 
 
 def _remembered(old: NodeDetail, report: Report) -> NodeDetail:
@@ -231,9 +248,9 @@ def _remembered(old: NodeDetail, report: Report) -> NodeDetail:
         notes, samplers = dict(report.notes), dict(report.samplers)
     else:
         notes, samplers = {**old.notes, **report.notes}, {**old.samplers, **report.samplers}
-    if len(notes) > NOTES_PER_NODE:
-        raise StreamError(Problem.FLOOD, f"{len(notes)} notes from one node")
-    fresh = {name: bytes(raw) for name, raw in report.details.items()}
+    if len(notes) > NOTES_PER_NODE or len(samplers) > SAMPLERS_PER_NODE:
+        raise StreamError(Problem.FLOOD, f"{len(notes)} notes and {len(samplers)} samplers from one node")
+    fresh = {name: bytes(raw) for name, raw in report.details.items() if name in DETAILS}
     return replace(old, samplers=samplers, notes=notes, details={**old.details, **fresh} if fresh else old.details)
 
 

@@ -39,11 +39,18 @@ class Hello(msgspec.Struct, tag_field="t", tag="hello", frozen=True):
     facts: dict[str, str] = {}  # kernel, os, architecture, cpu_model, user …
 
 
+_Position = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+# far beyond what any device counts or says: what is longer is no telemetry, and would only cost memory
+_Number = Annotated[float, msgspec.Meta(ge=-1e20, le=1e20)]
+_Text = Annotated[str, msgspec.Meta(max_length=4096)]
+_Key = Annotated[str, msgspec.Meta(max_length=256)]
+
+
 class Table(msgspec.Struct, frozen=True):
     """The meaning of positions in one scope: `keys` are the subjects (accelerator uuid, link key; "" for the node)."""
 
-    keys: list[str]
-    metrics: list[str]
+    keys: list[_Key]
+    metrics: list[_Key]
 
 
 class Schema(msgspec.Struct, tag_field="t", tag="schema", frozen=True):
@@ -51,25 +58,22 @@ class Schema(msgspec.Struct, tag_field="t", tag="schema", frozen=True):
     tables: dict[str, Table]  # by scope: "node", "accelerator", "link"
 
 
-_Position = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-
-
 class Cells(msgspec.Struct, frozen=True):
     """Changed cells of one table, as parallel lists."""
 
     p: list[_Position] = []  # positions of numbers
-    v: list[float] = []  # their values, in the catalogue's unit
+    v: list[_Number] = []  # their values, in the catalogue's unit
     mp: list[_Position] = []  # positions that are missing
     mc: list[Annotated[int, msgspec.Meta(ge=0, le=7)]] = []  # why: watchfloor.model.Missing
     xp: list[_Position] = []  # positions of texts
-    x: list[str] = []  # the texts
+    x: list[_Text] = []  # the texts
 
 
 class SamplerStatus(msgspec.Struct, frozen=True):
     """How one sampler does. `at` is the node's wall clock at its last answer (0: never)."""
 
     state: str  # "ok", "absent" (nothing here to sample), "failed", "hung"
-    text: str = ""  # "no answer for 12 s, state D"; "libnvidia-ml.so.1 not found"
+    text: _Text = ""  # "no answer for 12 s, state D"; "libnvidia-ml.so.1 not found"
     at: float = 0.0
     cost: float = 0.0  # seconds that its last answer took
     cpu: float = 0.0  # seconds of CPU that its last answer took
@@ -85,7 +89,7 @@ class Report(msgspec.Struct, tag_field="t", tag="report", frozen=True):
     full: bool = False
     cells: dict[str, Cells] = {}
     samplers: dict[str, SamplerStatus] = {}  # those whose state or text changed; all in a full report
-    notes: dict[str, str] = {}  # "accelerator.temp_mem": the driver's words where a value is missing
+    notes: dict[_Key, _Text] = {}  # "accelerator.temp_mem": the driver's words where a value is missing
     details: dict[str, msgspec.Raw] = {}  # "processes", "filesystems" …: JSON, kept undecoded until a page asks
 
 

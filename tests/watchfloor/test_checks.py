@@ -14,7 +14,7 @@ from watchfloor.checks._tools import thresholds
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Phase, Problem, Scope, State
-from watchfloor.report import Hello, Report, SamplerStatus
+from watchfloor.report import Hello, Report, SamplerStatus, Schema
 
 HEALTHY: Values = {
     "name": "gpu0", "model": "H100", "util": 95, "temp": 60, "temp_margin": 27, "mem_used": 40e9, "mem_total": 80e9,
@@ -199,10 +199,16 @@ def test_a_port_whose_errors_grow_is_found_until_they_are_old(metric: str, grown
 def fleet_of(*names: str) -> tuple[Fleet, list[float]]:
     clock = [1_000_000.0]
     fleet = Fleet([NodeSpec(name) for name in names], lambda: clock[0])
-    for node, name in enumerate(names):
+    for node in range(len(names)):
         fleet.status(node, NodeStatus(Phase.LIVE))
-        fleet.hello(node, Hello(1, name, "boot", clock[0], "digest"), clock[0])
+        hear(fleet, node, clock[0])
     return fleet, clock
+
+
+def hear(fleet: Fleet, node: int, at: float) -> None:
+    fleet.hello(node, Hello(1, fleet.specs[node].name, "boot", at, "digest"), at)
+    fleet.schema(node, Schema(1, {}))
+    fleet.report(node, Report(1, 1, at), at)
 
 
 @pytest.mark.parametrize("problem", [problem for problem in Problem if problem])
@@ -220,7 +226,7 @@ def test_a_silent_node_and_a_clock_that_is_off_are_found() -> None:
     fleet, clock = fleet_of("a", "b")
     clock[0] += 12
     fleet.status(0, NodeStatus(Phase.STALE))
-    fleet.hello(1, Hello(1, "b", "boot", clock[0], "digest"), clock[0])
+    hear(fleet, 1, clock[0])
     fleet.clock(1, -3.5, 0.001)
     texts = {finding.code: finding.text for finding in checks.run(fleet.frame())}
     assert texts == {
@@ -238,8 +244,8 @@ def test_a_hung_and_a_failed_sampler_are_found_and_forgotten_when_they_heal() ->
 
     sick = sampled(nvidia=SamplerStatus("hung", "no answer for 12 s, state D"), network=SamplerStatus("failed"))
     assert [(finding.code, finding.text) for finding in checks.run(sick)] == [
-        ("sampler-hung", "the nvidia sampler of n0 is hung: no answer for 12 s, state D"),
-        ("sampler-failed", "the network sampler of n0 failed"),
+        ("sampler-hung", "n0 has a hung nvidia sampler: no answer for 12 s, state D"),
+        ("sampler-failed", "n0 has a failed network sampler"),
     ]
     assert found(sampled(nvidia=SamplerStatus("ok"), network=SamplerStatus("absent"))) == []
 

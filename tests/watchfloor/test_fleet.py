@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -129,8 +130,15 @@ def test_metrics_of_a_newer_probe_are_passed_over(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(
     "cells",
-    [{"p": [12], "v": [1.0]}, {"p": [0, 1], "v": [1.0]}, {"mp": [99], "mc": [1]}, {"xp": [0], "x": []}],
-    ids=["outside", "lengths", "missing outside", "text lengths"],
+    [
+        {"p": [12], "v": [1.0]},
+        {"p": [0, 1], "v": [1.0]},
+        {"mp": [99], "mc": [1]},
+        {"xp": [0], "x": []},
+        {"p": [0, 4], "v": [1.0, 1e9]},
+        {"xp": [0], "x": ["much"]},
+    ],
+    ids=["outside", "lengths", "missing outside", "text lengths", "number for text", "text for number"],
 )
 def test_cells_that_do_not_fit_the_schema_are_garbage(fleet: Fleet, cells: dict) -> None:
     speak(fleet)
@@ -149,6 +157,51 @@ def test_more_subjects_than_any_hardware_has_is_a_flood(fleet: Fleet) -> None:
     with pytest.raises(StreamError) as caught:
         speak(fleet, keys=tuple(map(str, range(SUBJECTS_PER_NODE + 1))))
     assert caught.value.problem is Problem.FLOOD
+
+
+def test_subjects_that_come_one_after_the_other_are_a_flood_too(fleet: Fleet) -> None:
+    speak(fleet, keys=tuple(map(str, range(SUBJECTS_PER_NODE))))
+    fleet.schema(0, Schema(2, {"accelerator": Table(["0", "1"], METRICS)}))
+    with pytest.raises(StreamError) as caught:
+        fleet.schema(0, Schema(3, {"accelerator": Table(["one more"], METRICS)}))
+    assert caught.value.problem is Problem.FLOOD
+
+
+def test_a_node_has_no_say_in_what_the_console_knows_of_it(fleet: Fleet) -> None:
+    speak(fleet)
+    names = ["name", "phase", "problem", "age", "hostname"]
+    fleet.schema(0, Schema(2, {"node": Table([""], names)}))
+    cells = Cells(xp=[0, 1, 2, 4], x=["n1", "sunny", "none of yours", "host"], p=[3], v=[7.0])
+    fleet.report(0, Report(1, 2, 0.0, cells={"node": cells}), fleet._now())
+    nodes = fleet.frame().nodes
+    assert [nodes.cell(0, name) for name in names] == [Cell("n0"), Cell("live"), Cell(""), Cell(0.0), Cell("host")]
+
+
+def test_what_was_told_before_a_new_conversation_is_not_current_in_it(fleet: Fleet, time: Time) -> None:
+    speak(fleet, metrics=["util", "temp"])
+    say(fleet, p=[0, 1], v=[97.0, 60.0])
+    fleet.status(0, NodeStatus(Phase.BACKOFF, Problem.CLOSED))
+    time.now += 600
+    fleet.status(0, NodeStatus(Phase.LIVE))
+    fleet.hello(0, Hello(1, "host0", "boot", time.now, "digest"), time.now)
+    assert fleet.frame().accelerators.cell(0, "util") == Cell(97.0, Missing.STALE)
+    assert fleet.frame().nodes.cell(0, "age") == Cell(600.0)
+    fleet.schema(0, Schema(1, {"accelerator": Table(["a", "b"], ["util"])}))
+    say(fleet)
+    view = fleet.frame().accelerators
+    assert view.cell(0, "util") == Cell(97.0, Missing.NOT_YET)
+    assert view.cell(0, "temp") == Cell(60.0, Missing.UNSUPPORTED)
+    assert fleet.frame().nodes.cell(0, "cpu") == Cell(None, Missing.UNSUPPORTED)
+    assert fleet.frame().nodes.cell(0, "hostname") == Cell("host0")
+
+
+def test_only_details_that_a_page_may_ask_for_are_kept(fleet: Fleet) -> None:
+    speak(fleet)
+    details = {"processes": msgspec.Raw(b"[]"), "anything": msgspec.Raw(b"[]")}
+    fleet.report(0, Report(1, 1, 0.0, details=details), 0.0)
+    assert list(fleet.frame().detail[0].details) == ["processes"]
+    with pytest.raises(StreamError, match="samplers"):
+        fleet.report(0, Report(2, 1, 0.0, samplers={f"s{at}": SamplerStatus("ok") for at in range(100)}), 0.0)
 
 
 def test_a_full_report_replaces_what_was_said_of_samplers_and_notes(fleet: Fleet) -> None:

@@ -24,7 +24,7 @@ from watchfloor.report import (
 )
 
 positions = st.lists(st.integers(0, 2**31 - 1), max_size=10)
-numbers = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=10)
+numbers = st.lists(st.floats(-1e20, 1e20), max_size=10)
 words = st.text(max_size=20)
 cells = st.builds(
     Cells,
@@ -83,8 +83,10 @@ def test_bytes_are_a_line_or_a_stream_error(noise: bytes) -> None:
         b'{"t":"report","n":1,"generation":1,"at":0,"cells":{"node":{"p":[0],"v":[NaN]}}}',
         b'{"t":"report","n":1,"generation":1,"at":0,"cells":{"node":{"mp":[0],"mc":[99]}}}',
         b"[" * 100_000,
+        b'{"t":"report","n":1,"generation":1,"at":0,"cells":{"node":{"p":[0],"v":[1e300]}}}',
+        b'{"t":"report","n":1,"generation":1,"at":0,"cells":{"node":{"xp":[0],"x":["' + b"x" * 5000 + b'"]}}}',
     ],
-    ids=["empty", "banner", "unknown kind", "field missing", "negative", "NaN", "unknown reason", "deep"],
+    ids="empty,banner,unknown kind,field missing,negative,NaN,unknown reason,deep,huge,long".split(","),
 )
 def test_garbage_is_named_and_shown(line: bytes) -> None:
     with pytest.raises(StreamError) as caught:
