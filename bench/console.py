@@ -18,6 +18,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.pty_console import Console
@@ -26,7 +28,8 @@ from collectors.simulator.wire import WireFleet, start_wire_fleet
 ACCELERATORS = 8
 CPU_LIMIT = {1000: 45, 4000: 45}  # percent of one core
 KEY_P50_LIMIT, KEY_P99_LIMIT = 6.0, 50.0  # milliseconds
-KEYS = (b"\x1b[B", b"\x1b[B", b"\x1b[B", b"\x1b[A", b"\x1b[6~", b"\x1b[5~")
+MOVES = (b"\x1b[B", b"\x1b[B", b"\x1b[B", b"\x1b[A", b"\x1b[A", b"\x1b[A")  # the cursor, one row
+PAGES = (b"\x1b[6~", b"\x1b[5~")  # every row on the screen is another
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Result:
     cpu_percent: float
     p50: float
     p99: float
+    page_p50: float
+    page_p99: float
     mebibytes: float
     bytes_per_second: float
 
@@ -47,13 +52,14 @@ class Result:
             f"{self.nodes:>6} {self.case:<13} {self.first_paint:>7.2f} {self.connected:>8.1f}"
             f" {self.cpu_percent:>6.1f} ({self.cpu_percent / 45:.2f}×)"
             f" {self.p50:>6.1f} ({self.p50 / KEY_P50_LIMIT:.2f}×) {self.p99:>6.1f} ({self.p99 / KEY_P99_LIMIT:.2f}×)"
+            f" {self.page_p50:>5.1f} {self.page_p99:>6.1f}"
             f" {self.mebibytes:>6.0f} ({self.mebibytes / limit:.2f}×) {self.bytes_per_second / 1024:>6.0f}"
         )
 
 
 HEADER = (
     f"{'nodes':>6} {'ticks':<13} {'paint s':>7} {'all up s':>8} {'CPU %':>6} (/45)  {'p50 ms':>6} (/6)  "
-    f"{'p99 ms':>6} (/50)  {'MiB':>6} (/limit) {'KiB/s':>6}"
+    f"{'p99 ms':>6} (/50)  {'page p50':>5} {'p99':>3} {'MiB':>6} (/limit) {'KiB/s':>6}"
 )
 
 
@@ -63,17 +69,18 @@ def console_main(specs_file: str, log: str) -> int:
     from watchfloor.frame import Frame
 
     specs = pickle.loads(Path(specs_file).read_bytes())
-    feed, said = wiring.LiveFeed(specs), False
+    feed, heard = wiring.LiveFeed(specs), np.zeros(len(specs), np.bool_)
 
     class Noting:
-        """The same feed; the moment at which every node is live is written down."""
+        """The same feed; the moment at which every node has been live is written down."""
 
         def start(self, on_frame) -> None:
             def noting(frame: Frame) -> None:
-                nonlocal said
-                if not said and frame.live.all():
-                    said = True
-                    Path(log).write_text("all live")
+                nonlocal heard
+                if not heard.all():
+                    heard |= frame.live
+                    if heard.all():
+                        Path(log).write_text("every node has been live")
                 on_frame(frame)
 
             feed.start(noting)
@@ -106,10 +113,10 @@ def _measured(fleet: WireFleet, folder: Path, seconds: float, same_instant: bool
         console.watch(seconds)
         used, lasted = console.cpu_seconds() - before, _now() - began
         rate = (console.written_bytes - bytes_before) / lasted
-        keys = sorted(_typed(console, seconds))
+        moves, pages = sorted(_typed(console, MOVES, seconds)), sorted(_typed(console, PAGES, seconds / 2))
         return Result(
             len(fleet.specs), "same instant" if same_instant else "spread", first_paint, connected,
-            100 * used / lasted, 1000 * statistics.median(keys), 1000 * keys[int(len(keys) * 0.99)],
+            100 * used / lasted, *_milliseconds(moves), *_milliseconds(pages),
             console.resident_mebibytes(), rate,
         )  # fmt: skip
     finally:
@@ -124,10 +131,15 @@ def _all_live(console: Console, log: Path, limit_seconds: float = 120.0) -> floa
     return _now() - console.started
 
 
-def _typed(console: Console, seconds: float) -> list[float]:
+def _milliseconds(latencies: list[float]) -> tuple[float, float]:
+    """Median and 99th percentile of sorted seconds."""
+    return 1000 * statistics.median(latencies), 1000 * latencies[int(len(latencies) * 0.99)]
+
+
+def _typed(console: Console, keys: tuple[bytes, ...], seconds: float) -> list[float]:
     latencies, end, number = [], _now() + seconds, 0
     while _now() < end:
-        latency = console.press(KEYS[number % len(KEYS)])
+        latency = console.press(keys[number % len(keys)])
         number += 1
         if not math.isnan(latency):
             latencies.append(latency)

@@ -74,7 +74,7 @@ class Columns:
         return self._rows.get(node, {}).values()
 
     def _grow(self) -> None:
-        extra = max(_FIRST_CAPACITY, len(self.values) // 4)
+        extra = max(_FIRST_CAPACITY, len(self.values) // 16)
         self.values = np.concatenate([self.values, np.full((extra, self.width), np.nan)])
         self.missing = np.concatenate([self.missing, np.full((extra, self.width), Missing.NOT_YET, np.int8)])
         self.node = np.concatenate([self.node, np.zeros(extra, np.int32)])

@@ -115,7 +115,7 @@ _ACCELERATOR = _table(
  pcie_width     | LANES   |       | gauge   |      | nvidia:nvmlDeviceGetCurrPcieLinkWidth | PCIe lanes now
  pcie_width_max | LANEMAX |       | gauge   |      | nvidia:nvmlDeviceGetMaxPcieLinkWidth | best PCIe width of board and slot
 +pcie_rx        | PCIERX  | B/s   | gauge   |      | nvidia:fields 198, nvmlDeviceGetPcieThroughput RX | PCIe bytes in
-+pcie_tx        | PCIETX  | B/s   | gauge   |      | nvidia:fields 197, nvmlDeviceGetPcieThroughput TX | PCIe bytes out
+ pcie_tx        | PCIETX  | B/s   | gauge   |      | nvidia:fields 197, nvmlDeviceGetPcieThroughput TX | PCIe bytes out
  pcie_replays   | REPLAY  | count | counter | low  | nvidia:nvmlDeviceGetPcieReplayCounter | PCIe packets sent again
  ecc_mode       | ECC     |       | flag    |      | nvidia:nvmlDeviceGetEccMode | error correction is on
  ecc_corrected  | ECCC    | count | counter | low  | nvidia:nvmlDeviceGetTotalEccErrors corrected, volatile | since the driver was loaded
@@ -135,7 +135,7 @@ _ACCELERATOR = _table(
  nvlinks        | NVLINKS | count | gauge   | high | nvidia:nvmlDeviceGetNvLinkState | NVLinks that are up
  nvlinks_max    | NVLMAX  | count | gauge   |      | nvidia:field 91 | NVLinks that it has
 +nvlink_rx      | NVLRX   | B/s   | gauge   |      | nvidia:field 139 | NVLink bytes in, all links
-+nvlink_tx      | NVLTX   | B/s   | gauge   |      | nvidia:field 138 | NVLink bytes out, all links
+ nvlink_tx      | NVLTX   | B/s   | gauge   |      | nvidia:field 138 | NVLink bytes out, all links
 """,
 )
 
