@@ -20,6 +20,10 @@ from watchfloor.report import PROTOCOL_VERSION, Fault, Hello, Line, Pong, Report
 
 PING_SECONDS = 60.0
 _MISFITS = 3  # reports in a row that don't fit the schema, each answered by asking for a full one
+_NOT_SPOKEN_ADVICE = (
+    "see what the node does with `ssh HOST command`: the login shell and its start-up files, ForceCommand in "
+    "sshd_config, command= in authorized_keys"
+)
 _NOT_THERE = (127, 126)  # exit statuses of sh: no such command, and a command that can't be run
 
 
@@ -88,7 +92,7 @@ class Conversation:
             self.end(Ending(Problem.NO_PYTHON, self._errors.last_line or "the program isn't there"))
         elif self.hello is None:
             text = f"the probe ended before it spoke{_status(exit_status)}{self._said()}"
-            self.end(Ending(Problem.PROBE, text, "`watchfloor doctor` shows what the probe needs"))
+            self.end(Ending(Problem.PROBE, text, _NOT_SPOKEN_ADVICE))
         else:
             self.end(Ending(Problem.CLOSED, f"the probe ended{_status(exit_status)}{self._said()}"))
 
@@ -166,7 +170,8 @@ class Conversation:
             self.greeted.set_result(None)
 
     def _said(self) -> str:
-        return f": {self._errors.last_line}" if self._errors.last_line else ""
+        last = self._errors.last_line or ("" if self.hello else self._reader.noise())
+        return f": {last}" if last else ""
 
 
 def _status(exit_status: int | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from collectors import payload
-from collectors.stream import Budget, LineStream
+from collectors.stream import Budget, ErrorTail, LineStream
 from watchfloor.errors import StreamError
 from watchfloor.model import Problem
 from watchfloor.report import Hello, Line, decode
@@ -19,9 +19,15 @@ _NOISE_BYTES = 16 * 1024  # what a login shell may print before the probe speaks
 
 
 class Reader(Protocol):
-    """Bytes to lines of the protocol. Raises StreamError."""
+    """Bytes to lines of the protocol."""
 
-    def feed(self, chunk: bytes, now: float) -> list[Line]: ...
+    def feed(self, chunk: bytes, now: float) -> list[Line]:
+        """Raises StreamError."""
+        ...
+
+    def noise(self) -> str:
+        """The last line of what came before the program spoke, or in its place; "" where nothing did."""
+        ...
 
 
 class ProbeReader:
@@ -29,7 +35,8 @@ class ProbeReader:
 
     def __init__(self) -> None:
         self._stream = LineStream()
-        self._noise = b""
+        self._noise = ErrorTail()
+        self._noise_bytes = 0
         self._greeted = False
 
     def feed(self, chunk: bytes, now: float) -> list[Line]:
@@ -40,17 +47,22 @@ class ProbeReader:
 
     def _without_noise(self, lines: list[bytes]) -> list[bytes]:
         for index, line in enumerate(lines):
-            if line.startswith(b'{"t"'):
+            begin = line.find(b'{"t"')
+            if begin >= 0:  # it may stand behind a banner that doesn't end its line
                 self._greeted = True
-                return lines[index:]
-            self._noise += line + b"\n"
-        if len(self._noise) > _NOISE_BYTES:
+                return [line[begin:], *lines[index + 1 :]]
+            self._noise.feed(line + b"\n")
+            self._noise_bytes += len(line) + 1
+        if self._noise_bytes > _NOISE_BYTES:
             raise StreamError(
                 Problem.GARBAGE,
-                f"something prints {len(self._noise)} bytes before the probe speaks: {self._noise[:60]!r}",
+                f"something prints {self._noise_bytes} bytes before the probe speaks: {self.noise()[:60]!r}",
                 "the login shell's start-up files on the node (~/.bashrc) must be quiet for `ssh HOST command`",
             )
         return []
+
+    def noise(self) -> str:
+        return self._noise.last_line
 
 
 class SmiReader:
@@ -69,6 +81,9 @@ class SmiReader:
                 lines.pop(0)
             self._greeted = bool(lines)
         return lines
+
+    def noise(self) -> str:
+        return ""  # the probe, which is started first, has told it
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class LineStream:
 
 
 class ErrorTail:
-    """The end of a standard error, for the message when its program fails."""
+    """The end of what a program says beside the protocol, for the message when it fails."""
 
     def __init__(self, limit: int = ERROR_TAIL_BYTES) -> None:
         self._limit = limit

@@ -52,7 +52,7 @@ def build() -> App:
 
 def run(tokens: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Ctrl-C, a closed pipe and every error end here."""
-    as_json = "--json" in tokens
+    as_json = any(token in ("--json", "--json=true") for token in tokens)
     try:
         result = build()(list(tokens))
         return int(result) if isinstance(result, int) else Exit.OK

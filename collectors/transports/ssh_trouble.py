@@ -54,7 +54,7 @@ def words(error: BaseException) -> str:
 def no_such_name(target: Target, error: BaseException) -> ConnectError:
     return ConnectError(
         Problem.NAME,
-        f"the name {target.host!r} doesn't resolve: {words(error)}",
+        f"the name {target.host!r} doesn't resolve: {getattr(error, 'strerror', None) or words(error)}",
         "check the spelling, the inventory's `host`, and HostName in ~/.ssh/config",
     )
 

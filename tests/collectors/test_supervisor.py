@@ -234,6 +234,26 @@ def test_what_a_login_shell_prints_first_is_skipped() -> None:
     assert watch(5, ["a"], chatty).sink.problems(0) == []
 
 
+def test_a_banner_without_an_end_of_line_is_skipped_too() -> None:
+    async def chatty(channel: FakeChannel) -> None:
+        channel.receiver.data(b"Welcome to the cluster: ")
+        await channel.live(50)
+
+    floor = watch(5, ["a"], chatty)
+    assert floor.sink.hellos[0] == 1 and floor.sink.phases(0)[-2] is Phase.LIVE
+
+
+def test_where_something_else_runs_instead_of_the_probe_its_words_are_told() -> None:
+    async def forced(channel: FakeChannel) -> None:
+        channel.receiver.data(b"This account is currently\x1b[1m not available.\n")
+        channel.receiver.ended(None, 1)
+
+    status = watch(1, ["a"], forced).sink.statuses[0][-2][1]
+    assert status.problem is Problem.PROBE
+    assert status.text.endswith("(exit status 1): This account is currently[1m not available.")
+    assert "authorized_keys" in status.advice and "login shell" in status.advice
+
+
 def test_garbage_before_and_behind_the_hello() -> None:
     async def before(channel: FakeChannel) -> None:
         while True:

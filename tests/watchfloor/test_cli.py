@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from importlib.resources import files
@@ -93,6 +94,8 @@ def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
         (["demo", "--json", "--headless", "--seconds", "1", "--nodes", "0"], "nodes"),
         (["snapshot", "--json", "--fleet", "/nowhere/fleet.yaml"], "/nowhere/fleet.yaml"),
         (["snapshot", "--json", "n[1-"], "host"),
+        (["snapshot", "--json=true", "n[1-"], "host"),
+        (["snapshot", "--json", "--ssh-config", "/nowhere/ssh_config", "a"], "/nowhere/ssh_config"),
     ],
 )
 def test_errors_are_json_with_json(tokens: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +103,26 @@ def test_errors_are_json_with_json(tokens: list[str], word: str, capsys: pytest.
     error = json.loads(capsys.readouterr().out)["error"]
     assert {"message", "advice", "file", "line", "column"} <= set(error)
     assert word in json.dumps(error)
+
+
+@pytest.mark.parametrize("arguments", [["nowhere.invalid"], ["demo", "--nodes", "1"]])
+def test_without_a_terminal_no_screen_is_drawn(tmp_path: Path, arguments: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        _command(*arguments), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=30,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (Exit.USAGE, "")
+    assert "is no terminal" in done.stderr and "snapshot" in done.stderr
+
+
+def test_a_node_that_is_still_awaited_when_the_time_is_over_says_so(tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        text = _run(tmp_path, "snapshot", "--timeout", "1", where, code=Exit.NOTHING_READ)
+    assert f"{where}: not read: still connecting when the time was over (--timeout waits longer)" in text
 
 
 def test_an_error_in_a_query_points_at_its_column(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from watchfloor.errors import ConfigError
 from watchfloor.model import SshOptions
 
 if TYPE_CHECKING:
@@ -31,5 +32,7 @@ class Source:
         """The nodes that the arguments name. Raises ConfigError."""
         from watchfloor.inventory import from_arguments  # noqa: PLC0415 - YAML and host patterns, needed by no other start
 
+        if self.ssh_config is not None and not self.ssh_config.is_file():
+            raise ConfigError("no such file", "name an ssh_config, as for ssh -F", file=str(self.ssh_config))
         files = (str(self.ssh_config),) if self.ssh_config else ()
         return list(from_arguments(hosts, self.fleet, SshOptions(config_files=files)).specs)

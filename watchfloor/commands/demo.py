@@ -32,10 +32,13 @@ def demo(
 ) -> int:
     """Open the terminal on a simulated fleet. The probe, the SSH connections and the screens are the real ones."""
     _check(seconds, headless, json)
+    if not headless:
+        output.need_terminal("--headless serves the fleet without one; `watchfloor snapshot --fleet` then prints it")
     with wiring.demo(nodes, scenario, seed) as fleet:
         if write_fleet is not None:
             _write(write_fleet, fleet_text(fleet.specs))
         if not headless:
+            output.remark(fleet.describe())  # below the terminal: there to be read again when it closes
             return wiring.run_terminal(wiring.LiveFeed(fleet.specs), context=f"demo: {scenario}")
         if seconds is None:
             return _serve(fleet.describe(), fleet.ssh_config, write_fleet)

@@ -35,6 +35,13 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def need_terminal(instead: str) -> None:
+    """Raises ConfigError, with what to do instead, where one of the standard streams is no terminal."""
+    for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):
+        if not stream.isatty():
+            raise ConfigError(f"the standard {name} is no terminal, so no screen can be drawn", instead)
+
+
 def coloured() -> bool:
     """Whether standard output wants colour: a terminal, and NO_COLOR is not set (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -135,7 +135,8 @@ def _painted(line: str, state: State) -> str:
 def _footer(selection: Selection, columns: list[Column], fitted: list[Column], rows: list[int]) -> list[str]:
     frame, lines = selection.frame, []
     for node, status in failed_nodes(frame):
-        why = status.text or status.problem.value or status.phase.value
+        late = f"still {status.phase.value} when the time was over (--timeout waits longer)"
+        why = status.text or status.problem.value or late
         lines.append(f"{frame.specs[node].name}: not read: {why}" + (f" ({status.advice})" if status.advice else ""))
     hidden = [column.metric.name for column in columns[len(fitted) :]]
     if hidden:
