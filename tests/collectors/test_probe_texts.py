@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,12 +22,25 @@ from collectors.probe.jobs import cgroup_of, job_of
         ("run --token --next", "run --token --next"),
         ("curl https://user:pw@host/x?token=abc&page=1", "curl https://user:***@host/x?token=***&page=1"),
         ("login hf_abcdefghijklmnopqrst", "login hf_***"),
+        ("env PGPASSWORD=x MYSQL_PWD=y psql", "env PGPASSWORD=*** MYSQL_PWD=*** psql"),
+        ("run --apikey abc --accessToken def --authtoken=ghi", "run --apikey *** --accessToken *** --authtoken=***"),
+        ("run --hotkey ctrl-c --monkey 3 --bypass 1", "run --hotkey ctrl-c --monkey 3 --bypass 1"),
+        ("sh -c cd\u00a0/x;\u00a0'HF_TOKEN=abc'\u00a0run", "sh -c cd /x; 'HF_TOKEN=*** run"),
+        ("sh -c python\u00a0t.py\u00a0--password\u00a0abc\u00a0-n\u00a03", "sh -c python t.py --password *** -n 3"),
+        ('serve --config {"api_key":\u00a0"abc"}', 'serve --config {"api_key": "***"}'),
         ("curl -H Authorization:\u00a0Bearer\u00a0abcdefghijkl", "curl -H Authorization: Bearer ***"),
     ],
 )
 def test_secrets_are_hidden(line: str, shown: str) -> None:
     words = [word.replace("\u00a0", " ") for word in line.split(" ")]
     assert command_text("\0".join(words) + "\0", "name") == shown.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize("part", ["a_", "a.b_", "--a-", "x:", "a=", "'a'", "://a:", "-- "])
+def test_no_command_line_takes_long_to_look_at(part: str) -> None:
+    began = time.process_time()
+    command_text("sh\0-c\0;" + part * 50_000, "name")
+    assert time.process_time() - began < 0.5
 
 
 def test_a_kernel_thread_goes_by_its_name() -> None:
