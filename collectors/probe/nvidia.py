@@ -17,7 +17,7 @@ class Sampler:
     period, deadline = 1.0, 8.0
     metrics = {"accelerator": nvidia_static.METRICS + _LIVE, "link": nvidia_links.METRICS}
     owns = ("accelerator", "link")
-    lasting = (*nvidia_static.METRICS, "kind", "accelerator", "peer")
+    lasting = (*nvidia_static.METRICS, *nvidia_links.LASTING)
     awaited, follows_holders = True, False
 
     def __init__(self, world, board) -> None:
@@ -98,6 +98,8 @@ class Sampler:
         if quick is None or not self._look_closer(gpu):
             self._slow.pop(gpu.key, None)
             self._holders.pop(gpu.key, None)
+            if gpu.key in self._links:
+                self._links[gpu.key].lose()
             return dict(gpu.known, **lost(_LIVE))
         cells = dict(gpu.known)
         cells.update(self._slow[gpu.key])

@@ -4,7 +4,7 @@ A full board has 18 links with a dozen values each, eight times in a node: most 
 """
 
 from .cells import NOT_YET, UNSUPPORTED, Missing, Rates, rounded
-from .nvml import Device, ask, ask_fields
+from .nvml import Device, ask, ask_fields, lost
 from .nvml_fields import FieldBatch
 
 # field ids of nvml.h; the scope of a field is the link, or ALL for the sum
@@ -16,6 +16,7 @@ _ERRORS = (("replay_errors", 0), ("recovery_errors", 1), ("crc_errors", 2))  # n
 _ERRORS_EVERY, _SPEED_EVERY = 2, 6  # looks
 
 METRICS = "name kind accelerator peer up speed rx tx crc_errors replay_errors recovery_errors".split()
+LASTING = "name kind accelerator peer".split()
 GPU_METRICS = "nvlinks nvlinks_max nvlink_rx nvlink_tx".split()
 
 
@@ -55,6 +56,14 @@ class NvLinks:
             known = self.cells[key]
             if any(known.get(name) != value for name, value in news.items()):
                 self.cells[key] = dict(known, **news)
+
+    def lose(self) -> None:
+        """The GPU is lost, and its links with it; the next look asks for all of them again."""
+        if self._looks:
+            self._looks = 0
+            self._up = NOT_YET
+            gone = lost(name for name in METRICS if name not in LASTING)
+            self.cells = {key: dict(cells, **gone) for key, cells in self.cells.items()}
 
     def _states(self) -> "list[dict]":
         """And the other end: it is asked for while it isn't known, since a link that is down has none."""

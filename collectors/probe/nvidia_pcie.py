@@ -3,7 +3,7 @@
 That call is why this is a sampler of its own: it takes one GPU a sample, and nobody waits for it.
 """
 
-from .cells import Missing, Rates, Reading, rounded
+from .cells import LOST_CODE, Missing, Rates, Reading, rounded
 from .nvml import ask, closed, gpus, opened
 from .nvml_fields import FieldBatch
 
@@ -60,8 +60,9 @@ class Sampler:
         if gpu.key in self._measured:
             return None
         sent, received = self._counters[gpu.key].values()
-        if isinstance(sent, Missing) or isinstance(received, Missing):
-            return None
+        for counter in (sent, received):
+            if isinstance(counter, Missing):  # a device that is lost may still have counters when it comes back
+                return {"pcie_rx": counter, "pcie_tx": counter} if counter.code == LOST_CODE else None
         at = self._world.monotonic()
         return {
             "pcie_rx": rounded(self._rates.rate((gpu.key, "rx"), received, at)),

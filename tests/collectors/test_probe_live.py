@@ -153,11 +153,14 @@ def test_a_lost_gpu_is_lost_and_the_others_go_on(probe: RunningProbe, scenario: 
     gpu = probe.until(lambda now: now.accelerator(uuid(0))["util"] == LOST).accelerator(uuid(0))
     assert gpu["model"] == "NVIDIA H100 80GB HBM3"  # who it was is still known
     assert (gpu["temp"], gpu["ecc_mode"], gpu["nvlinks"]) == (LOST, LOST, LOST)
+    link = probe.mirror.link(f"nvlink:{uuid(0)}:2")
+    assert (link["up"], link["rx"], link["replay_errors"], link["name"]) == (LOST, LOST, LOST, "gpu0/nvlink2")
     scenario.set("gpu.1.temp", 77)
     probe.until(lambda now: now.accelerator(uuid(1))["temp"] == 77)
     scenario.remove("gpu.0.lost")
     probe.until(lambda now: now.accelerator(uuid(0))["util"] == 97)
     probe.until(lambda now: now.accelerator(uuid(0))["fan"] == UNSUPPORTED)
+    probe.until(lambda now: now.link(f"nvlink:{uuid(0)}:2")["up"] == 1)
 
 
 def test_a_gpu_lost_before_the_start_has_a_row(library: Path, scenario: Scenario) -> None:
