@@ -115,7 +115,9 @@ class Frame:
     replay: bool = False  # drawn from a recording
 
     def view(self, scope: Scope) -> View:
-        return {Scope.NODE: self.nodes, Scope.ACCELERATOR: self.accelerators, Scope.LINK: self.links}[scope]
+        if scope is Scope.ACCELERATOR:
+            return self.accelerators
+        return self.nodes if scope is Scope.NODE else self.links
 
     def rows_of(self, scope: Scope, node: int) -> NDArray[np.intp]:
         """Rows of one node in a scope, in the order in which its probe names them."""
@@ -146,8 +148,17 @@ class Frame:
             return None
         if subject.scope is Scope.NODE:
             return node
-        keys = self.view(subject.scope).keys
-        return next((int(row) for row in self.rows_of(subject.scope, node) if keys[row] == subject.key), None)
+        rows = self._rows_by_key.get((subject.scope, node))
+        if rows is None:
+            keys = self.view(subject.scope).keys
+            rows = {str(keys[row]): row for row in self.rows_of(subject.scope, node).tolist()}
+            self._rows_by_key[subject.scope, node] = rows
+        return rows.get(subject.key)
+
+    @cached_property
+    def _rows_by_key(self) -> dict[tuple[Scope, int], dict[str, int]]:
+        """Filled node by node, as they are asked of: findings may be about every subject of a large fleet."""
+        return {}
 
     def with_findings(self, findings: Sequence[Finding]) -> Frame:
         """This frame with findings; every subject's `state` becomes its worst. For its maker, before anybody reads."""
@@ -158,10 +169,12 @@ class Frame:
 
 def _set_states(frame: Frame, scope: Scope, findings: Sequence[Finding]) -> None:
     view, column = frame.view(scope), COLUMNS[scope]["state"]
-    view.values[:, column] = np.where(frame.live[view.node], State.OK, State.UNKNOWN)
+    heard = frame.live[view.node]
+    if scope is Scope.ACCELERATOR:  # behind a hung driver nothing is known of a board, though its node is well
+        heard = heard & (view.reasons("util") != Missing.TIMED_OUT)
+    view.values[:, column] = np.where(heard, State.OK, State.UNKNOWN)
     view.missing[:, column] = Missing.NO
     for finding in findings:
-        for subject in (finding.subject, *finding.others):
-            row = frame.row(subject)
-            if row is not None:
-                view.values[row, column] = max(view.values[row, column], finding.state)
+        rows = [frame.row(subject) for subject in (finding.subject, *finding.others)]
+        worse = [row for row in rows if row is not None]
+        view.values[worse, column] = np.maximum(view.values[worse, column], int(finding.state))
