@@ -20,6 +20,10 @@ from watchfloor.report import PROTOCOL_VERSION, Fault, Hello, Line, Pong, Report
 
 PING_SECONDS = 60.0
 _MISFITS = 3  # reports in a row that don't fit the schema, each answered by asking for a full one
+MUTE_ADVICE = (
+    "see whether `ssh HOST true` comes back: the login shell's start-up files, a home on a disk that is stuck, or a "
+    "node out of memory hold it"
+)
 _NOT_SPOKEN_ADVICE = (
     "see what the node does with `ssh HOST command`: the login shell and its start-up files, ForceCommand in "
     "sshd_config, command= in authorized_keys"

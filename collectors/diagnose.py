@@ -10,7 +10,7 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 
 from collectors import payload
-from collectors.conversation import Conversation, Ending
+from collectors.conversation import MUTE_ADVICE, Conversation, Ending
 from collectors.diagnosis import (
     NODE,
     WAY,
@@ -120,7 +120,7 @@ class _Visit:
         try:
             await asyncio.wait_for(asyncio.shield(talk.greeted), HELLO_SECONDS)
         except TimeoutError:
-            return Ending(Problem.HUNG, f"it started, and said nothing for {HELLO_SECONDS:g} s")
+            return Ending(Problem.HUNG, f"it started, and said nothing for {HELLO_SECONDS:g} s", MUTE_ADVICE)
         self._hello = talk.hello
         await self._listen(talk, program)
         return talk.over.result() if talk.over.done() else None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from collectors import payload
 from collectors.backoff import Backoff
-from collectors.conversation import Conversation, Ending
+from collectors.conversation import MUTE_ADVICE, Conversation, Ending
 from collectors.pace import Pace
 from collectors.programs import PROBE, Program, smi_loop
 from watchfloor.errors import WatchfloorError
@@ -145,7 +145,7 @@ class Supervisor:
             return Ending(
                 Problem.HUNG,
                 f"connected, and the {program.via} said nothing for {HELLO_SECONDS:g} s",
-                "the node may be out of memory or its disks stuck: look at its console",
+                MUTE_ADVICE,
             )
         if not talk.over.done():
             self._live(node, talk, program)

@@ -25,6 +25,9 @@ _EXEC_SECONDS = 5.0
 _LISTS = {"identityfile", "certificatefile", "setenv"}  # every value counts, not only the first
 _WHOLE_LINE = {"proxycommand", "remotecommand", "localcommand", "knownhostscommand"}
 _WORDS = {"userknownhostsfile", "globalknownhostsfile"}  # one value of several words
+_NUMBERS = {"port": range(1, 65536), "serveralivecountmax": range(2**31)}
+_TIMES = {"connecttimeout", "serveraliveinterval"}
+_SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(slots=True)
@@ -132,6 +135,8 @@ class SshConfig:
             elif keyword == "include":
                 self._include(blocks[-1], arguments, path, depth, number)
             elif keyword:
+                if not _understood(keyword, arguments):
+                    raise ConfigError(f"not a value for it: {line.strip()!r}", file=str(path), line=number)
                 blocks[-1].lines.append((keyword, arguments))
         return blocks
 
@@ -181,6 +186,22 @@ def split_line(line: str, file: str, number: int) -> tuple[str, list[str]]:
         return keyword, shlex.split(rest, comments=True) if set(rest) & set("\"'#\\") else rest.split()
     except ValueError as error:
         raise ConfigError(f"{error} in {line!r}", file=file, line=number) from error
+
+
+def _understood(keyword: str, arguments: list[str]) -> bool:
+    """Whether a number or a time is one, where this module's readers want one."""
+    value = arguments[0] if arguments else ""
+    if keyword in _NUMBERS:
+        return value.isascii() and value.isdigit() and int(value) in _NUMBERS[keyword]
+    return keyword not in _TIMES or value.lower() == "none" or seconds(value) is not None
+
+
+def seconds(text: str) -> float | None:
+    """A time of ssh_config(5), such as 90, 1m30s or 2h; None for what is none."""
+    parts = re.findall(r"(\d+)([smhdw]?)", text.lower())
+    if not parts or "".join(number + unit for number, unit in parts) != text.lower():
+        return None
+    return float(sum(int(number) * _SECONDS_OF[unit] for number, unit in parts))
 
 
 def _criteria(words: list[str], file: str, number: int) -> list[Criterion]:

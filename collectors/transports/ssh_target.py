@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from collectors.transports.known_hosts import DEFAULT_PORT
-from collectors.transports.ssh_config import Answer, SshConfig, expand, expand_path
+from collectors.transports.ssh_config import Answer, SshConfig, expand, expand_path, seconds
 from watchfloor.errors import ConfigError, ConnectError
 from watchfloor.model import NodeSpec, Problem, SshOptions
 
@@ -110,7 +110,7 @@ def _resolve(alias: str, options: SshOptions, config: SshConfig, depth: int) -> 
         compression=answer.first("compression").lower() == "yes",
         family=answer.first("addressfamily", "any").lower(),
         bind_address=answer.first("bindaddress"),
-        alive_interval=float(answer.first("serveraliveinterval", "0")),
+        alive_interval=seconds(answer.first("serveraliveinterval")) or 0.0,
         alive_count=int(answer.first("serveralivecountmax", "3")),
         environment=tuple(answer.values.get("setenv", ())),
         timeout=_timeout(answer, options),
@@ -180,5 +180,4 @@ def _timeout(answer: Answer, options: SshOptions) -> float:
     default = SshOptions().connect_timeout_seconds
     if options.connect_timeout_seconds != default:
         return options.connect_timeout_seconds
-    configured = _unless_none(answer.first("connecttimeout"))
-    return float(configured) if configured and float(configured) > 0 else default
+    return seconds(answer.first("connecttimeout")) or default

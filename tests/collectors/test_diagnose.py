@@ -86,6 +86,16 @@ async def test_a_node_that_prints_garbage(lab: Lab, transport: SshTransport) -> 
     assert checks["probe"].state is FAILED and "quiet" in checks["probe"].advice
 
 
+async def test_a_login_shell_that_never_comes_to_the_probe(
+    lab: Lab, transport: SshTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collectors.diagnose.HELLO_SECONDS", 0.5)
+    host = lab.host("node", "ForceCommand sleep 30")
+    lab.configure(f"Host node\n  Port {host.port}")
+    checks = await _states(lab.spec("node"), transport)
+    assert checks["probe"].state is FAILED and "start-up files" in checks["probe"].advice
+
+
 async def test_this_machine() -> None:
     transport = LocalTransport()
     checks = {check.name: check for check in await diagnose(NodeSpec("here", local=True), transport)}

@@ -129,6 +129,24 @@ def test_an_error_names_file_and_line(tmp_path: Path) -> None:
     assert (caught.value.file, caught.value.line) == (str(path), 4)
 
 
+@pytest.mark.parametrize("line", ["Port abc", "Port 70000", "ConnectTimeout soon", "ServerAliveCountMax 1.5"])
+def test_a_value_that_is_no_number_has_file_and_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(f"Host a\n  {line}\n")
+    with pytest.raises(ConfigError) as caught:
+        SshConfig([str(path)])
+    assert (caught.value.file, caught.value.line) == (str(path), 2)
+    assert line in caught.value.message
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30", 30.0), ("1m30s", 90.0), ("2M", 120.0), ("none", 10.0)])
+def test_times_are_written_as_ssh_takes_them(tmp_path: Path, text: str, seconds: float) -> None:
+    path = tmp_path / "config"
+    path.write_text(f"Host a\n  ConnectTimeout {text}\n  ServerAliveInterval 1m\n")
+    target = _ours(path, "a")
+    assert (target.timeout, target.alive_interval) == (seconds, 60.0)
+
+
 @pytest.mark.parametrize(
     ("hop", "parts"),
     [
