@@ -6,6 +6,7 @@ Must not do: anything of its own. What is here is construction, and the rhythm i
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -180,10 +181,17 @@ def _sparing_collector(on_frame: Callable[[Frame], None]) -> Callable[[Frame], N
             settled = True
             gc.collect()
             gc.freeze()
+            _give_memory_back()
             gc.set_threshold(*usual)
         on_frame(frame)
 
     return noting
+
+
+def _give_memory_back() -> None:
+    """What start and handshakes needed for a moment goes back to the system, where the C library is glibc."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def answered(frame: Frame) -> bool:
