@@ -16,6 +16,7 @@ from watchfloor.report import PROTOCOL_VERSION, Cells, Hello, Report, SamplerSta
 
 _GREETING = "watchfloor-smi"
 _LONGEST_LINE = 64 * 1024
+_MOST_GPUS = 1024  # in one round: more is a flood, not hardware
 _FULL_EVERY = 60
 _SAMPLER = "nvidia-smi"
 
@@ -106,6 +107,8 @@ class SmiLoopReader:
         key = values.get("uuid")
         if not isinstance(key, str):
             key = f"nvidia:{values.get('index', len(self._batch))}"
+        if len(self._batch) >= _MOST_GPUS:
+            raise StreamError(Problem.FLOOD, f"nvidia-smi lists more than {_MOST_GPUS} GPUs")
         done = self._complete() if key in self._batch else []  # the next round has begun before `count` told so
         values["name"] = f"gpu{index:.0f}" if isinstance(index := values.get("index"), float) else key
         values["vendor"] = "NVIDIA"

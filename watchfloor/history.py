@@ -10,9 +10,9 @@ Written by the fleet's thread alone. Readers in another thread take copies under
 from __future__ import annotations
 
 import math
-from collections import deque
+from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
@@ -28,7 +28,8 @@ COARSE_SECONDS = 20  # divides FINE_SLOTS, so that a window never wraps
 ROWS_PER_BLOCK = 512
 
 # half precision ends at 65,504: what the value of one unit is divided by before it is kept
-_STEP: Mapping[Unit, float] = {Unit.BYTES: 2.0**26, Unit.BYTES_PER_SECOND: 2.0**26}
+_STEP: Mapping[Unit, float] = {Unit.BYTES: 2.0**30, Unit.BYTES_PER_SECOND: 2.0**26}
+_LARGEST = float(np.finfo(np.float16).max)
 
 Halves = NDArray[np.float16]
 
@@ -87,6 +88,7 @@ class Ring:
         while rows > len(self._blocks) * ROWS_PER_BLOCK:
             self._blocks.append(_Block(len(self.metrics)))
         now = np.stack([values[name] / self._steps[index] for name, index in self.metrics.items()])
+        np.clip(now, -_LARGEST, _LARGEST, out=now)  # more than that is no telemetry, and infinity breaks charts
         slot = self._ticks % FINE_SLOTS
         for number, block in enumerate(self._blocks):
             part = now[:, number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK]
@@ -162,7 +164,7 @@ class History:
     def window(self, scope: Scope, name: str, seconds: float, rows: NDArray[np.intp]) -> Floats:
         """The last `seconds` of one metric for these rows as an array [time, row], oldest first.
 
-        One value a second within the last minute, means of ten seconds before it; NaN where nothing was known; no
+        One value a second within the last minute, means of twenty seconds before it; NaN where nothing was known; no
         times at all where the history is shorter than `seconds`. Raises KeyError where the metric has no trend.
         """
         with self._lock:
@@ -174,15 +176,42 @@ class History:
             return self._rings[scope].series(name, row, coarse=True)
 
 
-# changes closer together than this are kept as one: an hour of a counter that never rests is 360 entries
+# changes closer together than this are kept as one
 _CHANGE_SECONDS = 10.0
-_CHANGES_KEPT = 360
+_CHANGES_KEPT = 360  # then the older half of them is kept half as finely: nothing is forgotten, at 6 KB a counter
 
 # the counters whose changes are kept: those that should not move. `energy` moves all the time.
 COUNTERS: Mapping[Scope, tuple[str, ...]] = {
     scope: tuple(name for name, metric in table.items() if metric.kind is Kind.COUNTER and metric.good is Good.LOW)
     for scope, table in CATALOGUE.items()
 }
+
+
+@dataclass(slots=True)
+class _Changes:
+    """Of one counter: when it moved, and by how much; oldest first."""
+
+    at: array[float] = field(default_factory=lambda: array("d"))
+    by: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, at: float, by: float) -> None:
+        if self.at and at - self.at[-1] < _CHANGE_SECONDS:
+            self.by[-1] += by
+            return
+        self.at.append(at)
+        self.by.append(by)
+        if len(self.at) > _CHANGES_KEPT:
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Two changes become one, at the time of the later one, in the older half."""
+        half = _CHANGES_KEPT // 2
+        pairs = zip(self.by[0:half:2], self.by[1:half:2], strict=True)
+        self.at = self.at[1:half:2] + self.at[half:]
+        self.by = array("d", (first + second for first, second in pairs)) + self.by[half:]
+
+    def since(self, since: float) -> float:
+        return sum(by for at, by in zip(self.at, self.by, strict=True) if at >= since)
 
 
 class CounterLog:
@@ -192,24 +221,23 @@ class CounterLog:
     """
 
     def __init__(self) -> None:
-        self._changes: dict[tuple[Scope, str, int], deque[tuple[float, float]]] = {}
+        self._changes: dict[tuple[Scope, str], dict[int, _Changes]] = {}  # and by row
         self._lock = Lock()
 
     def note(self, scope: Scope, name: str, row: int, at: float, before: float, now: float) -> None:
         """A counter moved from `before` to `now` at console time `at` (seconds)."""
-        increase = now - before if now >= before else now
         with self._lock:
-            changes = self._changes.setdefault((scope, name, row), deque(maxlen=_CHANGES_KEPT))
-            if changes and at - changes[-1][0] < _CHANGE_SECONDS:
-                changes[-1] = (changes[-1][0], changes[-1][1] + increase)
-            else:
-                changes.append((at, increase))
+            of_metric = self._changes.setdefault((scope, name), {})
+            changes = of_metric.get(row)
+            if changes is None:
+                changes = of_metric[row] = _Changes()
+            changes.add(at, now - before if now >= before else now)
 
     def increases(self, scope: Scope, name: str, rows: int, since: float) -> Floats:
         """By how much each of `rows` counters grew since console time `since`; 0 where none of its changes is known."""
         found = np.zeros(rows)
         with self._lock:
-            for (of_scope, of_name, row), changes in self._changes.items():
-                if of_scope is scope and of_name == name and row < rows:
-                    found[row] = sum(increase for at, increase in changes if at >= since)
+            for row, changes in self._changes.get((scope, name), {}).items():
+                if row < rows:
+                    found[row] = changes.since(since)
         return found

@@ -1,6 +1,7 @@
 """A process's command line for people: one line, short, without the secrets that ought not to be there. Pure.
 
-Anybody on the node writes command lines: what looks at them must take time in proportion to their length."""
+Anybody on the node writes command lines: what looks at them must take time in proportion to their length.
+"""
 
 import re
 from functools import reduce

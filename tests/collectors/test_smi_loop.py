@@ -155,6 +155,11 @@ def test_a_line_without_end_is_garbage() -> None:
         SmiLoopReader().feed(b"x" * 70_000)
 
 
+def test_boards_without_end_are_a_flood() -> None:
+    with pytest.raises(StreamError, match="more than 1024 GPUs"):
+        SmiLoopReader().feed(loop(HEADER, *(row(index).replace(", 2, ", ", 9999, ") for index in range(1100))))
+
+
 def test_the_clock_of_the_node_is_kept() -> None:
     reader = SmiLoopReader(lambda: 5000.0)
     lines = reader.feed(loop(GREETING, HEADER, row(0), row(1)))

@@ -283,6 +283,33 @@ def test_counters_remember_when_they_moved_and_take_a_reset_as_a_start(fleet: Fl
     assert counters.increases(Scope.ACCELERATOR, "ecc_uncorrected", 2, time.now - 7200).tolist() == [7.0, 0.0]
 
 
+def test_a_counter_that_never_rests_is_remembered_more_coarsely_the_older_and_never_forgotten(
+    fleet: Fleet, time: Time
+) -> None:
+    speak(fleet)
+    for value in range(2001):
+        say(fleet, p=[5], v=[float(value)])
+        time.now += 10
+    counters = fleet.frame().counters
+
+    def grown(seconds: float) -> float:
+        return float(counters.increases(Scope.ACCELERATOR, "ecc_uncorrected", 1, time.now - seconds)[0])
+
+    assert grown(1e6) == 2000
+    assert grown(600) == 60
+    assert grown(7200) == pytest.approx(720, rel=0.1)
+
+
+def test_what_is_beyond_half_precision_is_never_infinite_in_the_history(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[0, 2], v=[1e20, 6 * 2.0**40])
+    fleet.tick()
+    history = fleet.frame().history
+    assert np.isfinite(history.minute(Scope.ACCELERATOR, "util", 0).mean[0])
+    kept = history.minute(Scope.ACCELERATOR, "mem_used", 0).mean[0]
+    assert kept == pytest.approx(6 * 2.0**40, rel=1e-3)
+
+
 def test_texts_of_the_past_are_left_behind(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("watchfloor.fleet.TEXTS_KEPT", 10)
     speak(fleet)

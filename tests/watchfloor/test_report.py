@@ -86,7 +86,7 @@ def test_bytes_are_a_line_or_a_stream_error(noise: bytes) -> None:
         b'{"t":"report","n":1,"generation":1,"at":0,"cells":{"node":{"p":[0],"v":[1e300]}}}',
         b'{"t":"report","n":1,"generation":1,"at":0,"cells":{"node":{"xp":[0],"x":["' + b"x" * 5000 + b'"]}}}',
     ],
-    ids="empty,banner,unknown kind,field missing,negative,NaN,unknown reason,deep,huge,long".split(","),
+    ids=["empty", "banner", "kind", "field missing", "negative", "NaN", "unknown reason", "deep", "huge", "long"],
 )
 def test_garbage_is_named_and_shown(line: bytes) -> None:
     with pytest.raises(StreamError) as caught:

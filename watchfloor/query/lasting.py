@@ -1,7 +1,7 @@
 """`condition for 2m`: what has been true throughout a time.
 
 Two witnesses are heard. The history of the fleet, where the condition is made of trended metrics alone: one value a
-second for the last minute, means of ten seconds before. And a watch, which sees every frame and remembers since when
+second for the last minute, means of twenty seconds before. And a watch, which sees every frame and remembers since when
 each row has been true. Either may vouch; where neither reaches back far enough, the answer is unknown.
 """
 
