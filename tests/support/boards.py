@@ -24,8 +24,14 @@ class Boards:
         for node in range(nodes):
             self.fleet.status(node, NodeStatus(Phase.LIVE))
             self.fleet.hello(node, Hello(1, f"n{node}", "boot", self.now, "digest"), self.now)
-            tables_said = {scope.value: Table(list(keys), list(names)) for scope, (keys, names) in self.tables.items()}
-            self.fleet.schema(node, Schema(1, tables_said))
+        self.introduce(self.tables)
+
+    def introduce(self, tables: Mapping[Scope, tuple[Sequence[str], Sequence[str]]]) -> None:
+        """From now on every node has these subjects, and tells these metrics of them."""
+        self.tables = dict(tables)
+        said = {scope.value: Table(list(keys), list(names)) for scope, (keys, names) in tables.items()}
+        for node in range(len(self.fleet.specs)):
+            self.fleet.schema(node, Schema(1, said))
 
     def say(self, values: Mapping[str, Values], node: int = 0, scope: Scope = Scope.ACCELERATOR) -> None:
         """Report these values by subject key and metric."""

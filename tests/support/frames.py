@@ -264,6 +264,7 @@ def _link(name: str, kind: str, owner: str, speed: float, up: float) -> dict[str
         "name": name,
         "kind": kind,
         "accelerator": owner,
+        "peer": "00000000:05:00.0" if owner else Missing.UNSUPPORTED,
         "up": up,
         "speed": speed if up else Missing.UNSUPPORTED,
         "rx": speed * 0.31 * up,

@@ -22,7 +22,7 @@ HEALTHY: Values = {
     "partition_of": "", "user": "alice", "job": "slurm:42", "power": 650,
 }  # fmt: skip
 METRICS = list(HEALTHY)
-LINK_METRICS = ["name", "kind", "up", "phys", "ib.symbol_error", "ib.link_downed", "ib.link_recovery"]
+LINK_METRICS = "name kind accelerator peer up phys ib.symbol_error ib.link_downed ib.link_recovery".split()
 
 
 def boards(count: int = 5) -> Boards:
@@ -104,6 +104,18 @@ def test_a_board_that_the_driver_lost_is_found_and_a_mig_instance_that_was_remov
     assert "gpu1 of n0 is lost" in only(made.frame()).text
 
 
+def test_a_board_whose_place_another_has_taken_is_not_lost() -> None:
+    """One was lost before it could say its name, and has come back; one was replaced; one is gone."""
+    names = ["util", "index", "bus_id"]
+    made = Boards(tables={Scope.ACCELERATOR: (["nvidia:0", "old", "gone"], names)})
+    made.say({"nvidia:0": {"index": 0, "util": Missing.LOST}, "old": {"util": 5, "index": 1, "bus_id": "c1"}})
+    made.say({"gone": {"util": 5, "index": 2, "bus_id": "c2"}})
+    assert found(made.frame()) == [("accelerator-lost", State.CRITICAL, "n0/nvidia:0")]
+    made.introduce({Scope.ACCELERATOR: (["named", "new"], names)})
+    made.say({"named": {"util": 5, "index": 0, "bus_id": "c0"}, "new": {"util": 5, "index": 1, "bus_id": "c1"}})
+    assert found(made.frame()) == [("accelerator-lost", State.CRITICAL, "n0/gone")]
+
+
 def test_a_board_that_is_held_and_idle_for_ten_minutes_is_found() -> None:
     made = boards()
     made.say({"g1": {"util": 0}})
@@ -161,9 +173,11 @@ DOWN: Values = {"up": 0, "phys": "Polling"}
 @pytest.mark.parametrize(
     ("links", "expected"),
     [
-        ({"l0": NVLINK, "l1": {**NVLINK, "up": 0}}, [("nvlink-down", State.CRITICAL, "n0/l1")]),
+        ({"l0": NVLINK, "l1": {**NVLINK, "up": 0, "peer": "0:c1:0"}}, [("nvlink-down", State.CRITICAL, "n0/l1")]),
+        ({"l0": NVLINK, "l1": {**NVLINK, "up": 0}}, []),  # bridged over some of its links
         ({"l0": {**NVLINK, "up": 0}, "l1": {**NVLINK, "up": 0}}, []),  # no bridge: never wired
-        ({"p0": IB, "p1": {**IB, **DOWN}}, [("ib-port-down", State.CRITICAL, "n0/p1")]),
+        ({"p0": IB, "p1": {**IB, **DOWN, "ib.link_downed": 2}}, [("ib-port-down", State.CRITICAL, "n0/p1")]),
+        ({"p0": IB, "p1": {**IB, **DOWN}}, [("ib-port-down", State.WARNING, "n0/p1")]),  # perhaps never wired
         ({"p0": {**IB, **DOWN}}, [("ib-port-down", State.WARNING, "n0/p0")]),
         ({"p0": IB, "p1": {**IB, "up": 0, "phys": "Disabled"}}, []),
         ({"p0": IB, "p1": {**IB, "up": Missing.FAILED}}, []),
@@ -172,6 +186,24 @@ DOWN: Values = {"up": 0, "phys": "Polling"}
 )
 def test_a_link_is_down_where_a_sister_works(links: Mapping[str, Values], expected: list) -> None:
     assert found(ports(**links).frame()) == expected
+
+
+@pytest.mark.parametrize(
+    ("up", "expected"),
+    [
+        ((18, 18), []),
+        ((18, 17), [("nvlink-down", State.CRITICAL, "n0/l1")]),
+        ((18, 0), [("nvlink-down", State.WARNING, "n0/l1")]),
+        ((6, 6), []),  # bridged alike
+    ],
+)
+def test_a_link_that_nobody_saw_up_is_judged_by_the_boards_beside_it(up: tuple[int, int], expected: list) -> None:
+    tables = {Scope.ACCELERATOR: (["a", "b"], ["uuid", "nvlinks"]), Scope.LINK: (["l0", "l1"], LINK_METRICS)}
+    made = Boards(tables=tables)
+    made.say({key: {"uuid": key, "nvlinks": count} for key, count in zip("ab", up, strict=True)})
+    made.say({"l0": {**NVLINK, "accelerator": "a"}, "l1": {**NVLINK, "up": 0, "accelerator": "b"}}, scope=Scope.LINK)
+    made.pass_time(1)
+    assert found(made.frame()) == expected
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def _holder(frame: Frame, row: int) -> str:
 
 
 class _Idleness:
-    """Which rows ran nothing for the whole time. Asked anew every ten seconds, as the older history moves no faster."""
+    """Which rows ran nothing for the whole time. Asked anew every 20 seconds, as the older history moves no faster."""
 
     def __init__(self) -> None:
         self._asked: tuple[History | None, float] = (None, 0.0)

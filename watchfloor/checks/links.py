@@ -1,7 +1,8 @@
 """Links: NVLinks and InfiniBand ports that are down, and ports whose error counters grow.
 
-A link is down for certain where it is known to be, and broken rather than never wired where a sister of its kind in
-the same node works.
+A link that is down is broken, rather than never wired, where it is known to have been up: its other end was seen, or
+its port counts that it went down. Where nobody saw it up, boards with fewer links than their neighbours, and ports
+beside a working one, are at least suspect. Boards that are bridged over some of their links alike are healthy.
 """
 
 from __future__ import annotations
@@ -37,13 +38,31 @@ def _down(frame: Frame) -> Iterator[Finding]:
     down[current(view, "up", view.last("up") == 0)] = True
     if not down.any():
         return
-    for kind, lonely in (("nvlink", None), ("infiniband", State.WARNING)):
-        of_kind = _of_kind(frame, kind)
-        beside = _node_has(frame, of_kind & (view.known("up") == 1))[view.node]
-        mask = down & of_kind & ~_disabled(frame)
-        yield from _told_down(frame, kind, mask & beside, State.CRITICAL)
-        if lonely is not None:
-            yield from _told_down(frame, kind, mask & ~beside, lonely)
+    mask = down & _of_kind(frame, "nvlink")
+    if mask.any():
+        for_sure, suspect = _once_up_nvlinks(frame)
+        yield from _told_down(frame, "nvlink", mask & for_sure, State.CRITICAL)
+        yield from _told_down(frame, "nvlink", mask & suspect & ~for_sure, State.WARNING)
+    ports = _of_kind(frame, "infiniband")
+    mask = down & ports & ~_disabled(frame)
+    works_beside = _node_has(frame, ports & (view.known("up") == 1))[view.node]
+    broken = works_beside & (view.last("ib.link_downed") > 0)
+    yield from _told_down(frame, "infiniband", mask & broken, State.CRITICAL)
+    yield from _told_down(frame, "infiniband", mask & ~broken, State.WARNING)
+
+
+def _once_up_nvlinks(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Links that were up, or whose sisters on the same board are while others have more; links of boards with none."""
+    boards, links = frame.accelerators, frame.links
+    up = boards.known("nvlinks")
+    most = np.zeros(frame.nodes.count)
+    np.maximum.at(most, boards.node, np.nan_to_num(up))
+    of_board = np.full(len(links.texts), np.nan)  # by code of its uuid, which a link names as its accelerator
+    known = boards.codes("uuid") >= 0
+    of_board[boards.codes("uuid")[known]] = up[known]
+    owner = np.nan_to_num(links.last("accelerator")).astype(np.intp)  # code 0, the empty text, is nobody's uuid
+    fewer = of_board[owner] < most[links.node]
+    return (links.last("peer") > 0) | (fewer & (of_board[owner] > 0)), fewer
 
 
 def _told_down(frame: Frame, kind: str, mask: NDArray[np.bool_], state: State) -> Iterator[Finding]:
