@@ -53,4 +53,7 @@ def _margin(frame: Frame) -> Iterator[Finding]:
 
 
 def _distance(margin: float) -> str:
-    return f"is {margin:.0f} °C below" if margin > 0 else f"is {-margin:.0f} °C above"
+    degrees = round(abs(margin))
+    if degrees == 0:
+        return "is at"
+    return f"is {degrees} °C below" if margin > 0 else f"is {degrees} °C above"
