@@ -22,7 +22,8 @@ HEALTHY: Values = {
     "partition_of": "", "user": "alice", "job": "slurm:42", "power": 650,
 }  # fmt: skip
 METRICS = list(HEALTHY)
-LINK_METRICS = "name kind accelerator peer up phys ib.symbol_error ib.link_downed ib.link_recovery".split()
+IB_COUNTERS = ["ib.symbol_error", "ib.link_downed", "ib.link_recovery"]
+LINK_METRICS = ["name", "kind", "accelerator", "peer", "up", "phys", *IB_COUNTERS]
 
 
 def boards(count: int = 5) -> Boards:
