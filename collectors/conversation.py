@@ -98,7 +98,8 @@ class Conversation:
             text = f"the probe ended before it spoke{_status(exit_status)}{self._said()}"
             self.end(Ending(Problem.PROBE, text, _NOT_SPOKEN_ADVICE))
         else:
-            self.end(Ending(Problem.CLOSED, f"the probe ended{_status(exit_status)}{self._said()}"))
+            torn = " in the middle of a line" if self._reader.unfinished() else ""
+            self.end(Ending(Problem.CLOSED, f"the probe ended{torn}{_status(exit_status)}{self._said()}"))
 
     # -- lines
 

@@ -25,6 +25,10 @@ class Reader(Protocol):
         """Raises StreamError."""
         ...
 
+    def unfinished(self) -> bool:
+        """Whether a line has begun and not ended."""
+        ...
+
     def noise(self) -> str:
         """The last line of what came before the program spoke, or in its place; "" where nothing did."""
         ...
@@ -61,6 +65,9 @@ class ProbeReader:
             )
         return []
 
+    def unfinished(self) -> bool:
+        return self._stream.unfinished > 0
+
     def noise(self) -> str:
         return self._noise.last_line
 
@@ -81,6 +88,9 @@ class SmiReader:
                 lines.pop(0)
             self._greeted = bool(lines)
         return lines
+
+    def unfinished(self) -> bool:
+        return False  # rows are small: a torn one is not worth a word
 
     def noise(self) -> str:
         return ""  # the probe, which is started first, has told it

@@ -12,6 +12,7 @@ import random
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from typing import Any
 
 import asyncssh
@@ -20,6 +21,7 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 from collectors.transports import ssh_trouble as trouble
 from collectors.transports.known_hosts import Entry, Trust
 from collectors.transports.ssh_keys import KeyRing
+from collectors.transports.ssh_proxy import Proxy
 from collectors.transports.ssh_target import Target
 from collectors.transports.ssh_trouble import Attempt
 from watchfloor.errors import StreamError, WatchfloorError
@@ -245,17 +247,35 @@ async def _addresses(target: Target, resolver: Executor) -> list[tuple[int, Any]
 async def connect(target: Target, trust: Trust, ring: KeyRing, via: Link | None, resolver: Executor) -> Link:
     """Dial, verify, authenticate, within the target's timeout. Raises ConnectError, HostKeyError among them."""
     attempt = Attempt(target, trust)
-    sock: socket.socket | None = None
+    if not target.proxy_command:
+        return Link(attempt, await _connected(attempt, ring, via, None, resolver))
+    try:
+        proxy = Proxy(target.proxy_command)
+    except OSError as error:
+        raise trouble.not_connected(target, error) from error
+    with ExitStack() as undo:
+        undo.callback(proxy.end)
+        try:
+            link = Link(attempt, await _connected(attempt, ring, None, proxy, resolver))
+        except trouble.Dropped as error:
+            raise trouble.not_through_proxy(target, await proxy.last_words()) from error
+        undo.pop_all()
+    link.when_closed(proxy.end)
+    return link
+
+
+async def _connected(
+    attempt: Attempt, ring: KeyRing, via: Link | None, proxy: Proxy | None, resolver: Executor
+) -> asyncssh.SSHClientConnection:
+    """Raises ConnectError."""
+    target = attempt.target
+    sock = proxy.sock if proxy else None
     try:
         async with asyncio.timeout(target.timeout):
-            way: dict[str, Any] = {}
-            if via is not None:
-                way["tunnel"] = via.tunnel
-            elif target.proxy_command:
-                way["proxy_command"] = ["/bin/sh", "-c", f"exec {target.proxy_command}"]
-            else:
-                way["sock"] = sock = await dial(target, resolver)
-            connection = await asyncssh.connect(target.host, target.port, **way, **_options(attempt, ring))
+            if via is None and sock is None:
+                sock = await dial(target, resolver)
+            way = {"tunnel": via.tunnel} if via is not None else {"sock": sock}
+            return await asyncssh.connect(target.host, target.port, **way, **_options(attempt, ring))
     except TimeoutError as error:
         raise trouble.timed_out(attempt, dialled=sock is not None) from error
     except (asyncssh.Error, OSError, ValueError) as error:
@@ -263,7 +283,6 @@ async def connect(target: Target, trust: Trust, ring: KeyRing, via: Link | None,
     finally:
         if sock is not None and attempt.connection is None:
             sock.close()  # asyncssh never took it over
-    return Link(attempt, connection)
 
 
 def _options(attempt: Attempt, ring: KeyRing) -> dict[str, Any]:

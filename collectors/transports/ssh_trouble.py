@@ -113,6 +113,14 @@ def not_accepted(attempt: Attempt, error: Exception) -> ConnectError:
     return _not_understood(attempt.target, error)
 
 
+def not_through_proxy(target: Target, last_words: str) -> Dropped:
+    return Dropped(
+        Problem.REFUSED,
+        f"the ProxyCommand of {target.place} ended before a greeting" + (f": {last_words}" if last_words else ""),
+        f"run it by hand: {target.proxy_command}",
+    )
+
+
 def _not_understood(target: Target, error: Exception) -> ConnectError:
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return ConnectError(

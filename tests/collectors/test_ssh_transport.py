@@ -295,6 +295,35 @@ async def test_a_proxy_command_is_followed(lab: Lab, transport: SshTransport) ->
     await _echoes(transport, lab.spec("node"))
 
 
+async def test_what_a_proxy_command_says_on_its_standard_error_breaks_nothing(
+    lab: Lab, transport: SshTransport
+) -> None:
+    host = lab.host("node", known=False)
+    lab.know(f"node {host.public_key}")
+    bridge, pid = lab.folder / "bridge", lab.folder / "pid"
+    bridge.write_text(
+        f"#!/bin/bash\necho $$ > {pid}\n(while sleep 0.02; do echo warning >&2 || exit; done) &\n"
+        f"exec 3<>/dev/tcp/127.0.0.1/{host.port}\ncat <&3 & cat >&3\n"
+    )
+    bridge.chmod(0o755)
+    lab.configure(f"Host node\n  Port {host.port}\n  HostKeyAlias node\n  ProxyCommand {bridge} %h")
+    heard = Heard()
+    channel = await transport.start(lab.spec("node"), "sleep 0.3; echo still there; cat", heard)
+    await heard.until(b"still there\n")
+    await channel.close()
+    await transport.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+async def test_a_proxy_command_that_fails_is_told_with_its_own_words(lab: Lab, transport: SshTransport) -> None:
+    lab.configure("Host node\n  HostKeyAlias node\n  ProxyCommand sh -c 'echo no such tunnel >&2; exit 1'")
+    error = await _fails(transport, lab.spec("node"))
+    assert error.problem is Problem.REFUSED
+    assert "ProxyCommand" in error.message and error.message.endswith("greeting: no such tunnel")
+    assert "echo no such tunnel" in error.advice
+
+
 # -- what the tests above use
 
 

@@ -254,6 +254,18 @@ def test_where_something_else_runs_instead_of_the_probe_its_words_are_told() -> 
     assert "authorized_keys" in status.advice and "login shell" in status.advice
 
 
+def test_an_end_in_the_middle_of_a_line_says_so() -> None:
+    async def torn(channel: FakeChannel) -> None:
+        channel.hello()
+        await asyncio.sleep(1)
+        channel.receiver.data(b'{"t": "report", "n": 1, "gene')
+        channel.receiver.ended(None, None)
+
+    floor = watch(2, ["a"], torn)
+    status = next(status for _, status in floor.sink.statuses[0] if status.phase is Phase.BACKOFF)
+    assert (status.problem, status.text) == (Problem.CLOSED, "the probe ended in the middle of a line")
+
+
 def test_garbage_before_and_behind_the_hello() -> None:
     async def before(channel: FakeChannel) -> None:
         while True:
