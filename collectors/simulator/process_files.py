@@ -82,7 +82,7 @@ def _stat(machine: Machine, pid: int, who: Who) -> str:
     """Fields of proc(5): state is 3, utime 14, stime 15, start 22 (ticks since boot), vsize 23, rss 24 (pages)."""
     started = 0.0 if isinstance(who, str) else max(0.0, who[0].started - machine.booted_at)
     age = machine.time - machine.booted_at - started
-    share = 0.01 if isinstance(who, str) else 1.0 + 0.1 * noise(pid, int(machine.time))
+    share = 0.01 if isinstance(who, str) else 1.0 + 0.1 * noise(pid, 0)  # of its whole life: time spent never shrinks
     resident = _resident(who) // _PAGE
     state = "D" if not isinstance(who, str) and machine.faults.driver_hung else "S"
     fields = ["0"] * 52

@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 from ctypes import c_void_p, cast
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from collectors import payload
 from collectors.probe.cells import Absent, Board, Missing
 from collectors.probe.main import samplers
+from collectors.probe.procfs import parse_stat
 from collectors.simulator import nvml
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import NodePlan, plan_floor
@@ -236,3 +238,14 @@ def test_the_processes_of_a_job_belong_to_its_user_and_cgroup() -> None:
     assert job is not None
     assert {row["job"] for row in cells.values()} == {f"slurm:{job.id}"}
     assert {row["user"] for row in cells.values()} == {job.user}
+
+
+def test_the_processor_time_of_a_process_only_grows() -> None:
+    spent = [processor_ticks(world_of(node_of("h100"), t=float(second))) for second in range(100, 110)]
+    for before, after in pairwise(spent):
+        assert all(after[pid] >= ticks for pid, ticks in before.items() if pid in after)
+
+
+def processor_ticks(world: World) -> dict[int, int]:
+    pids = [int(name) for name in world.listdir("/proc") if name.isdigit()]
+    return {pid: parse_stat(world.read(f"/proc/{pid}/stat"))["spent"] for pid in pids}

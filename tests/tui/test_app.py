@@ -449,3 +449,15 @@ async def test_collectors_that_ended_by_themselves_are_told() -> None:
 def test_an_app_that_breaks_does_not_end_with_success(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WatchfloorApp, "run", lambda self: setattr(self, "_return_code", 1))
     assert run(HandFeed()) != 0
+
+
+async def test_a_tiny_screen_still_shows_the_line_that_is_typed_into() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        await pilot.press("2", "colon")
+        await type_text(pilot, "node")
+        line, boards = app.screen.query_one(CommandLine), app.screen.query_one("#boards")
+        assert line.text == "node"
+        assert line.region.bottom == 9 and line.region.height == 2, "right above the status bar"
+        assert boards.region.height >= 2, "a row below the titles"

@@ -6,26 +6,35 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tui.present.format import age, exact
-from tui.present.line import Line, Piece, joined, paragraphs, width_of
+from tui.present.line import Line, Piece, cut, joined, paragraphs, width_of
 from tui.present.notes import status_note
 from tui.present.style import STATE_TOKENS, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
-from watchfloor.model import Missing, Scope, State
+from watchfloor.model import Finding, Missing, Scope, State
 from watchfloor.report import SamplerStatus
 
 _SAMPLER_TOKENS = {"ok": Token.OK, "absent": Token.DIM, "failed": Token.CRITICAL, "hung": Token.CRITICAL}
 _SAMPLER_STATES = {"ok": State.OK, "absent": State.UNKNOWN, "failed": State.CRITICAL, "hung": State.CRITICAL}
 
 
-def identity_lines(frame: Frame, node: int, width: int, glyphs: Glyphs, brief: bool = False) -> Sequence[Line]:
-    """Facts first, then clocks and samplers, then what is the matter, if anything is. `brief` leaves out what can be
-    looked up under "everything".
+def identity_lines(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Sequence[Line]:
+    """Facts first, then clocks and samplers, then what is the matter, if anything is."""
+    who = [_name(frame, node, glyphs), *_software(frame, node), *_boards(frame, node)]
+    # what the samplers of a node said that is not heard any more would look as if they still did
+    samplers = _samplers(frame.detail[node].samplers, glyphs) if frame.live[node] else ()
+    how = [*_clocks(frame, node), *samplers]
+    return [*flow(who, width), *flow(how, width), *_troubles(frame, node, width, glyphs, 3)]
+
+
+def brief_lines(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) -> Sequence[Line]:
+    """The same in at most so many lines: name, what is the matter, and of the facts what there is room for. Samplers
+    that work are left out, and those that don't are among the findings.
     """
-    software, clocks = _software(frame, node), _clocks(frame, node)
-    who = [_name(frame, node, glyphs), *(software[1:2] if brief else software), *_boards(frame, node)]
-    how = [*(clocks[1:3] if brief else clocks), *_samplers(frame.detail[node].samplers, glyphs)]
-    return [*flow(who, width), *flow(how, width), *_troubles(frame, node, width, glyphs)]
+    who, *facts = flow([_name(frame, node, glyphs), *_software(frame, node)[1:2], *_boards(frame, node)], width)
+    troubles = _troubles(frame, node, width, glyphs, 2)[: max(1, most - 1)]
+    facts += flow(_clocks(frame, node)[1:], width)
+    return [who, *facts[: max(0, most - 1 - len(troubles))], *troubles][:most]
 
 
 def flow(parts: Sequence[Line], width: int) -> list[Line]:
@@ -99,24 +108,35 @@ def _samplers(samplers: Mapping[str, SamplerStatus], glyphs: Glyphs) -> Sequence
     return found
 
 
-def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Sequence[Line]:
+def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) -> Sequence[Line]:
     """Why it isn't current and what to do about it, then its findings and those of its accelerators and links."""
     status, lines = frame.statuses[node], list[Line]()
     silence = status_note(status, bool(frame.live[node]), float(frame.nodes.last("age")[node]), frame.at)
     if silence is not None:
-        words = f"{status.problem.value or status.phase.value}: {silence[0]}"
         advice = f"  what to do: {status.advice}" if status.advice else ""
-        lines += [[(f" {text}", Token.WARNING)] for text in paragraphs(words + advice, width - 2)]
-    name = frame.specs[node].name
-    own = sorted((found for found in frame.findings if found.subject.node == name), key=lambda found: -found.state)
-    for finding in own[:3]:
-        token = STATE_TOKENS[finding.state]
+        token = STATE_TOKENS[State(int(frame.nodes.states[node]))]
+        lines += [[(f" {text}", token)] for text in paragraphs(silence[0] + advice, width - 2)]
+    own = _own_findings(frame, node, silence is not None)
+    for finding in own[:most]:
         where = _where(frame, finding.subject.scope, finding.subject.key, node)
         said = finding.text if finding.text.startswith(where) else f"{where}: {finding.text}"
-        lines.append([(f" {glyphs.states[finding.state]} {said}", token)])
-    if len(own) > 3:
-        lines.append([(f"   and {len(own) - 3} more findings", Token.DIM)])
+        lines.append(cut([(f" {glyphs.states[finding.state]} {said}", STATE_TOKENS[finding.state])], width))
+    if len(own) > most:
+        lines.append([(f"   and {len(own) - most} more findings", Token.DIM)])
     return lines
+
+
+def _own_findings(frame: Frame, node: int, is_silent: bool) -> Sequence[Finding]:
+    """Those of the node, its accelerators and links, the worst first; without the one that only tells of a silence
+    which has been told.
+    """
+    name = frame.specs[node].name
+    own = [
+        finding
+        for finding in frame.findings
+        if finding.subject.node == name and not (is_silent and finding.code.startswith("node-"))
+    ]
+    return sorted(own, key=lambda finding: -finding.state)
 
 
 def _where(frame: Frame, scope: Scope, key: str, node: int) -> str:

@@ -24,14 +24,14 @@ def status_note(status: NodeStatus, live: bool, silent_for: float, at: float) ->
     """Why a node's values are not current; None where they are. `silent_for` in seconds, NaN where never heard."""
     if live:
         return None
-    words = [status.text or status.problem.value or status.phase.value]
+    words = [status.problem.value or status.phase.value]
     if status.problem is Problem.NONE and status.phase is Phase.LIVE:
         words = ["silent"]
     if silent_for == silent_for:
         words.append(f"last heard {age(silent_for)} ago")
     if status.retry_at > at:
         words.append(f"next try in {age(status.retry_at - at)}")
-    return ", ".join(words), Token.STALE
+    return ", ".join(words) + (f": {status.text}" if status.text else ""), Token.STALE
 
 
 def node_note(frame: Frame, node: int, worst: Mapping[Subject, Finding]) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.present.chart import Plot
+from tui.present.format import exact
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope
@@ -31,4 +32,5 @@ def _plot(frame: Frame, scope: Scope, row: int, name: str, limit: str, half_hour
         most = float(frame.view(scope).last(limit)[row])
         high = most if most == most else None
     owner = frame.accelerators.text(row, "name") if scope is Scope.ACCELERATOR else frame.specs[row].name
-    return Plot(f"{owner} {metric.title.rstrip('%').lower()}", metric.unit, series, high=high)
+    words, _ = exact(frame.view(scope).cell(row, name), metric)
+    return Plot(f"{owner} {metric.title.rstrip('%').lower()}", metric.unit, series, high=high, note=words)

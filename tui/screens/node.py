@@ -17,7 +17,7 @@ from tui.present.accelerators import AcceleratorTable
 from tui.present.choice import Choice, Sort
 from tui.present.fields import ACCELERATOR_FIELDS, columns_for
 from tui.present.host import host_lines
-from tui.present.identity import identity_lines
+from tui.present.identity import brief_lines, identity_lines
 from tui.present.line import Line, Piece
 from tui.present.panels import everything_list, link_list, process_list
 from tui.present.style import Token
@@ -128,8 +128,11 @@ class NodePage(Page):
         if not frame.nodes.count:
             return
         node, glyphs = self.node_of(frame), self.desk.palette.glyphs
-        lines = self.query_one("#identity", Lines)
-        lines.show(lambda width: identity_lines(frame, node, width, glyphs, brief=self._is_short))
+        lines, most = self.query_one("#identity", Lines), max(2, self.size.height // 4)
+        if self._is_short:
+            lines.show(lambda width: brief_lines(frame, node, width, glyphs, most))
+        else:
+            lines.show(lambda width: identity_lines(frame, node, width, glyphs))
         self._show_boards(frame, node)
         self._show_panels(frame)
 
@@ -137,7 +140,7 @@ class NodePage(Page):
         boards = self.boards
         count = len(frame.rows_of(Scope.ACCELERATOR, node))
         boards.display = count > 0
-        height = min(count + 1, max(4, int(self.size.height * 0.4)))
+        height = min(count + 1, max(3, int(self.size.height * (0.3 if self._is_short else 0.4))))
         if boards.styles.height is None or boards.styles.height.value != height:
             boards.styles.height = height
         columns = columns_for(_FIELDS, self.size.width - 1)

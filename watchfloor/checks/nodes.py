@@ -16,7 +16,6 @@ from watchfloor.model import Finding, Phase, Problem, Scope, State, Subject
 # the node, or the way to it, is broken; the others tell that the console may not or can't read it
 _BROKEN = {Problem.UNREACHABLE, Problem.REFUSED, Problem.HUNG, Problem.CLOSED, Problem.HOST_KEY_CHANGED}
 _SICK = {"hung": State.CRITICAL, "failed": State.WARNING}
-_VERBS = {"hung": "is hung", "failed": "failed"}
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -89,8 +88,9 @@ class _SamplerFaults:
         for node in sick[:MOST_FINDINGS]:
             name = frame.specs[node].name
             for sampler, text, state in self._sick[node]:
-                told = f"the {sampler} sampler of {name} {text}"
-                yield Finding(Subject(Scope.NODE, name), f"sampler-{_word(state)}", state, told, ((sampler, text),))
+                word = _word(state)
+                told = f"{name} has a {word} {sampler} sampler{text and ': '}{text}"
+                yield Finding(Subject(Scope.NODE, name), f"sampler-{word}", state, told, ((sampler, text or word),))
         if len(sick) > MOST_FINDINGS:
             subject = Subject(Scope.NODE, frame.specs[sick[MOST_FINDINGS]].name)
             told = f"{len(sick) - MOST_FINDINGS:,} more nodes have samplers that hang or fail, as this one"
@@ -109,9 +109,7 @@ class _SamplerFaults:
 
 def _faults(detail: NodeDetail) -> list[tuple[str, str, State]]:
     return [
-        (name, _VERBS[status.state] + (f": {status.text}" if status.text else ""), _SICK[status.state])
-        for name, status in detail.samplers.items()
-        if status.state in _SICK
+        (name, status.text, _SICK[status.state]) for name, status in detail.samplers.items() if status.state in _SICK
     ]
 
 

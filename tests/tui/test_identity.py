@@ -1,0 +1,55 @@
+"""Who a node is and what is the matter with it: said once, the cause first, in the room that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.support import frames
+from tui.present.identity import brief_lines, identity_lines
+from tui.present.line import Line, width_of
+from tui.present.notes import node_note
+from tui.present.style import UNICODE
+from tui.present.trends import plots
+from watchfloor.frame import Frame
+from watchfloor.model import Scope
+
+_LOST, _HUNG = "dgx-04", "dgx-07"
+
+
+def text_of(lines: Sequence[Line]) -> str:
+    return "\n".join("".join(text for text, _ in line) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def frame() -> Frame:
+    return frames.settled()
+
+
+def test_a_silent_node_says_why_once_and_nothing_of_its_samplers(frame: Frame) -> None:
+    node = frame.node_index[_LOST]
+    said = text_of(identity_lines(frame, node, 120, UNICODE))
+    words, _ = node_note(frame, node, {})
+    assert words.startswith(f"{frame.statuses[node].problem.value}, last heard "), "the cause comes before the details"
+    assert words[:30] in said
+    assert "can't be read" not in said
+    assert "nvidia" not in said.lower().split("driver")[-1], "what samplers said is over"
+
+
+@pytest.mark.parametrize("most", [2, 3, 6])
+@pytest.mark.parametrize("name", [_LOST, _HUNG])
+def test_in_little_room_the_trouble_stays(frame: Frame, name: str, most: int) -> None:
+    lines = brief_lines(frame, frame.node_index[name], 60, UNICODE, most)
+    assert len(lines) <= most
+    assert all(width_of(line) <= 60 for line in lines)
+    said = text_of(lines)
+    assert name in said.splitlines()[0]
+    assert ("no answer" if name == _HUNG else "last heard") in said
+
+
+def test_a_chart_without_a_value_says_why(frame: Frame) -> None:
+    for name, reason in ((_LOST, "stale, last"), (_HUNG, "timed out, last")):
+        node = frame.node_index[name]
+        board = int(frame.rows_of(Scope.ACCELERATOR, node)[0])
+        assert plots(frame, node, board, half_hour=False)[0].note.startswith(reason)
