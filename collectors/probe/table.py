@@ -31,7 +31,8 @@ class Table:
         values, column = self.values, self._column
         for name, value in cells.items():
             at = base + column[name]
-            if values[at] != value:
+            old = values[at]
+            if old is not value and old != value:  # most are the very same: a reason compares in Python, at a cost
                 values[at] = value
                 self._changed[at] = None
 
