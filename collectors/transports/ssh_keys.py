@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+from asyncssh.public_key import CERT_TYPE_USER, SSHOpenSSHCertificate
 
 from collectors.transports.ssh_target import Credentials
 
@@ -52,6 +53,7 @@ class KeyRing:
         for file in self._files:
             if file.key is not None and file.public not in known:
                 certificate = self._certificates.get(file.public)
+                notes += _faults(file.path, certificate)
                 offers += [(file.key, certificate), file.key] if certificate else [file.key]
             elif file.note and file.public not in known:
                 notes.append(file.note)
@@ -117,6 +119,17 @@ def _read(path: str, usual: bool) -> _File:
             return _File(path, public=public, note=f"{path} is encrypted and no agent holds it (ssh-add {path})")
         return _File(path, public=public, note=f"{path} is not a private key: {error}")
     return _File(path, key, key.public_data)
+
+
+def _faults(path: str, certificate: asyncssh.SSHCertificate | None) -> list[str]:
+    """Why no server can take this certificate; the key itself is offered all the same."""
+    if not isinstance(certificate, SSHOpenSSHCertificate):
+        return []
+    try:
+        certificate.validate(CERT_TYPE_USER, None)
+    except ValueError as error:
+        return [f"the certificate of {path} is not good: {error}"]
+    return []
 
 
 def _open_to_others(path: str) -> bool:

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,16 @@ async def test_user_certificate_and_host_authority(lab: Lab, transport: SshTrans
     # only the certificate lets it in: the key alone is in no authorized_keys
     (lab.folder / "authorized_keys").write_text("")
     await _echoes(transport, lab.spec("node"))
+
+
+async def test_an_expired_certificate_is_told(lab: Lab, transport: SshTransport) -> None:
+    host = lab.host("node")
+    key = keygen(lab.folder / "late", "late")
+    _sign_for_the_past(lab, key)
+    lab.configure(f"Host node\n  Port {host.port}\n  IdentityFile {key}\n  IdentitiesOnly yes")
+    (lab.folder / "authorized_keys").write_text("")
+    error = await _fails(transport, lab.spec("node"))
+    assert error.problem is Problem.AUTHENTICATION and f"{key} is not good: Certificate expired" in error.message
 
 
 async def test_a_host_certificate_for_another_name_is_turned_down(lab: Lab, transport: SshTransport) -> None:
@@ -325,6 +336,12 @@ async def test_a_proxy_command_that_fails_is_told_with_its_own_words(lab: Lab, t
 
 
 # -- what the tests above use
+
+
+def _sign_for_the_past(lab: Lab, key: Path) -> None:
+    """A user certificate that expired an hour ago."""
+    signer = ["ssh-keygen", "-q", "-s", str(lab.folder / "user_ca"), "-I", "late", "-n", "root"]
+    subprocess.run([*signer, "-V", "-2h:-1h", f"{key}.pub"], check=True, capture_output=True)
 
 
 @pytest.fixture
