@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import threading
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -461,3 +462,13 @@ async def test_a_tiny_screen_still_shows_the_line_that_is_typed_into() -> None:
         assert line.text == "node"
         assert line.region.bottom == 9 and line.region.height == 2, "right above the status bar"
         assert boards.region.height >= 2, "a row below the titles"
+
+
+async def test_a_machine_without_accelerators_points_at_the_demo() -> None:
+    fleet_of_hosts = frames.hosts_only()
+    here = replace(fleet_of_hosts, specs=[replace(spec, local=True) for spec in fleet_of_hosts.specs])
+    for frame, hinted in ((here, True), (fleet_of_hosts, False)):
+        app = still_app(frame)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            assert ("watchfloor demo" in text_of(app, "#status")) is hinted

@@ -114,8 +114,9 @@ def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) ->
     silence = status_note(status, bool(frame.live[node]), float(frame.nodes.last("age")[node]), frame.at)
     if silence is not None:
         advice = f"  what to do: {status.advice}" if status.advice else ""
-        token = STATE_TOKENS[State(int(frame.nodes.states[node]))]
-        lines += [[(f" {text}", token)] for text in paragraphs(silence[0] + advice, width - 2)]
+        state = max(State.WARNING, State(int(frame.nodes.states[node])))
+        words = paragraphs(f"{glyphs.states[state]} {silence[0]}{advice}", width - 2)
+        lines += [[(f" {text}", STATE_TOKENS[state])] for text in words]
     own = _own_findings(frame, node, silence is not None)
     for finding in own[:most]:
         where = _where(frame, finding.subject.scope, finding.subject.key, node)

@@ -144,6 +144,8 @@ class FleetPage(FilteredPage):
         found.append([(f"{rows} by ", Token.DIM), (sort.column, Token.TEXT), (f" {arrow}", Token.ACCENT)])
         if self.choice.marks:
             found.append([(f"{len(self.choice.marks)} marked", Token.MARK)])
+        if not frame.accelerators.count and all(spec.local for spec in frame.specs):
+            found.append([("no accelerators on this machine; see ", Token.DIM), ("watchfloor demo", Token.ACCENT)])
         return found
 
     def hints(self) -> Line:
