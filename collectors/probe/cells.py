@@ -16,6 +16,8 @@ A sampler is a class `Sampler` in a module of this folder:
 # watchfloor.model.Missing, in numbers: the probe can't import it
 NOT_YET_CODE, UNSUPPORTED_CODE, NOT_PERMITTED_CODE, TIMED_OUT_CODE, FAILED_CODE, LOST_CODE = 1, 2, 3, 4, 5, 6
 
+LONGEST_WORDS = 1000  # characters of an error: the console refuses a line with far longer texts
+
 
 class Missing:
     """Why a cell has no value; `note` is the driver's or kernel's word for it."""
@@ -24,7 +26,7 @@ class Missing:
 
     def __init__(self, code: int, note: str = "") -> None:
         self.code = code
-        self.note = note
+        self.note = note[:LONGEST_WORDS]
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Missing) and (self.code, self.note) == (other.code, other.note)

@@ -3,7 +3,7 @@
 Must not do: know other samplers, threads or the wire.
 """
 
-from .cells import FAILED_CODE, TIMED_OUT, Absent, Missing, Reading
+from .cells import FAILED_CODE, LONGEST_WORDS, TIMED_OUT, Absent, Missing, Reading
 
 ABSENT_PERIOD_SECONDS = 30.0  # how often to look whether there is something to sample by now
 
@@ -102,4 +102,4 @@ class Runner:
         except Absent as absent:
             return "absent", str(absent), None
         except Exception as error:  # whatever it is, it concerns this sampler alone, and it is told
-            return "failed", "%s: %s" % (type(error).__name__, error), None
+            return "failed", ("%s: %s" % (type(error).__name__, error))[:LONGEST_WORDS], None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.probe.cells import LONGEST_WORDS, Missing
 from collectors.probe.commands import LONGEST, command_text
 from collectors.probe.jobs import cgroup_of, job_of
 
@@ -74,3 +75,7 @@ POD = "0c1f2e3d-aaaa-bbbb-cccc-0123456789ab"
 )
 def test_jobs_are_told_from_cgroups(text: str, job: str) -> None:
     assert job_of(cgroup_of(text)) == job
+
+
+def test_the_words_of_an_error_fit_into_the_protocol() -> None:
+    assert len(Missing(5, "x" * 100_000).note) == LONGEST_WORDS
