@@ -62,6 +62,8 @@ def test_numbers(amount: float, unit: Unit, short: str, full: str) -> None:
         (7200, "2 h"),
         (86400 * 12.5, "12 d"),
         (-1.5, "-1 s"),
+        (-0.004, "-4 ms"),
+        (-0.0001, "0 ms"),
     ],
 )
 def test_ages(seconds: float, expected: str) -> None:

@@ -100,7 +100,7 @@ def quantity(value: float, unit: Unit) -> str:
 
 def age(seconds: float) -> str:
     """A stretch of time in one unit, rounded down: `0.4 s`, `3 s`, `2 m`, `5 h`, `12 d`."""
-    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    sign, seconds = ("-", -seconds) if seconds <= -0.0005 else ("", abs(seconds))
     if seconds < 0.0995:
         return f"{sign}{seconds * 1000:.0f} ms"
     if seconds < 0.95:

@@ -102,7 +102,7 @@ def _figures(summary: Summary, glyphs: Glyphs, noun: str, between: str, gauge: i
         (summary.busy, "busy", Token.STRONG),
         (summary.idle, "idle", Token.TEXT),
         (summary.faulted, "faulted", Token.CRITICAL),
-        (summary.unknown, "silent", Token.UNKNOWN),
+        (summary.unknown, "unknown", Token.UNKNOWN),
     ]
     boards: list[Piece] = [(f"{noun} ", Token.DIM), (f"{summary.accelerators}", Token.STRONG), ("  ", Token.DIM)]
     shown = [(number, word, token) for number, word, token in counts if number or word in ("busy", "idle")]
@@ -118,7 +118,7 @@ def _compact(summary: Summary, glyphs: Glyphs) -> Line:
     if summary.faulted:
         boards += [(f"  {summary.faulted} faulted", Token.CRITICAL)]
     if summary.unknown:
-        boards += [(f"  {summary.unknown} silent", Token.UNKNOWN)]
+        boards += [(f"  {summary.unknown} unknown", Token.UNKNOWN)]
     parts = [_nodes(summary), boards if summary.accelerators else [], _power(summary, glyphs, 0)[1:]]
     return [(" ", Token.TEXT), *joined([*parts, _findings(summary, glyphs, "")], "   ")]
 
