@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# without compiled modules every start compiles the libraries anew: 0.5 s instead of 0.2 s for asyncssh alone
+unexport PYTHONDONTWRITEBYTECODE
+
 UV := $(shell command -v uv 2>/dev/null)
 LOCK = $(or $(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
 
