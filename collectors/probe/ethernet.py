@@ -1,6 +1,7 @@
 """Ethernet interfaces as links, and the host's network totals, from /proc/net/dev and /sys/class/net."""
 
-from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Rates, Reading, from_oserror, rounded
+from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Rates, Reading, rounded
+from .sysfs import attribute
 
 _NET = "/sys/class/net/"
 _ETHERNET_TYPE = "1"  # ARPHRD_ETHER; InfiniBand interfaces are 32 and are told of by their ports
@@ -65,11 +66,8 @@ class Sampler:
             return megabits
         return int(megabits) * 125000 if int(megabits) > 0 else UNSUPPORTED
 
-    def _attribute(self, name: str, attribute: str) -> "str | Missing":
-        try:
-            return self._world.read(_NET + name + "/" + attribute, keep=True).strip()
-        except OSError as error:
-            return from_oserror(error)
+    def _attribute(self, name: str, file: str) -> "str | Missing":
+        return attribute(self._world, _NET + name + "/" + file)
 
 
 def interfaces(world) -> "list[str]":
@@ -78,22 +76,23 @@ def interfaces(world) -> "list[str]":
         names = sorted(world.listdir(_NET))
     except OSError:
         return []
-    ethernet = [name for name in names if name != "lo" and _read(world, name, "type") == _ETHERNET_TYPE]
+    ethernet = [name for name in names if name != "lo" and _seen(world, name, "type") == _ETHERNET_TYPE]
     physical = [
         name
         for name in ethernet
         if world.exists(_NET + name + "/device") and not world.exists(_NET + name + "/device/physfn")
     ]  # a virtual function's bytes are counted by its physical one too
-    return physical or [
-        name for name in ethernet if _read(world, name, "iflink") not in ("", _read(world, name, "ifindex"))
-    ]
+    return physical or [name for name in ethernet if _is_cable_end(world, name)]
 
 
-def _read(world, name: str, attribute: str) -> str:
-    try:
-        return world.read(_NET + name + "/" + attribute).strip()
-    except OSError:
-        return ""
+def _is_cable_end(world, name: str) -> bool:
+    """Whether its other end is another interface."""
+    other = _seen(world, name, "iflink")
+    return not isinstance(other, Missing) and other != _seen(world, name, "ifindex")
+
+
+def _seen(world, name: str, file: str) -> "str | Missing":
+    return attribute(world, _NET + name + "/" + file, keep=False)
 
 
 def parse_net_dev(text: str) -> dict:

@@ -4,7 +4,8 @@ Traps of these files: data counters count words of 4 bytes; a counter may read "
 error counters of old hardware stop at 65,535; a bonded device is management Ethernet and no part of the fabric.
 """
 
-from .cells import UNSUPPORTED, Absent, Missing, Rates, Reading, from_oserror, rounded
+from .cells import UNSUPPORTED, Absent, Missing, Rates, Reading, rounded
+from .sysfs import attribute
 
 _ROOT = "/sys/class/infiniband/"
 _WORD_BYTES = 4
@@ -83,10 +84,7 @@ class Sampler:
         return int(text) if text.isdigit() else Missing(UNSUPPORTED.code, text)
 
     def _attribute(self, port: tuple, name: str) -> "str | Missing":
-        try:
-            return self._world.read("%s%s/ports/%s/%s" % (_ROOT, port[0], port[1], name), keep=True).strip()
-        except OSError as error:
-            return from_oserror(error)
+        return attribute(self._world, "%s%s/ports/%s/%s" % (_ROOT, port[0], port[1], name))
 
 
 def ports(world) -> "list[tuple[str, str]]":
