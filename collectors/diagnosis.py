@@ -16,20 +16,16 @@ from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
 from watchfloor.report import Hello, SamplerStatus
+from watchfloor.vendors import vendors
 
 WAY = ("name", "ssh", "host key", "authentication")
 NODE = ("python3", "probe", "driver", "permission", "clock")
 SKEW_SECONDS = 1.0  # beyond this, times of different nodes can't be compared by eye
 _SHOWN = 6  # names in one sentence
 
-# samplers of accelerators are named after their vendor
-VENDORS = frozenset(name for metric in CATALOGUE[Scope.ACCELERATOR].values() for name in metric.sources)
-VENDORS -= {"linux", "console", "probe"}
-
-
 def is_driver(sampler: str) -> bool:
     """Whether this sampler reads accelerators: `nvidia`, `nvidia-smi`."""
-    return sampler.partition("-")[0] in VENDORS
+    return sampler.partition("-")[0] in {vendor.sampler for vendor in vendors().values()}
 
 
 class CheckState(StrEnum):

@@ -1,4 +1,4 @@
-"""The metric catalogue: name, scope, unit, kind, good direction, and where each vendor's value comes from.
+"""The metric catalogue: name, scope, unit, kind, good direction, and what it is.
 
 The order within a scope is the order of the columns of `fleet.Fleet`. A name is what the query language, the screens,
 `--json` and the wire all say. One metric = one line in one table below.
@@ -24,6 +24,7 @@ class Unit(StrEnum):
     MEGAHERTZ = "MHz"
     SECONDS = "s"
     COUNT = "count"
+    PER_SECOND = "/s"
 
 
 class Kind(StrEnum):
@@ -52,17 +53,20 @@ class Metric:
     kind: Kind
     good: Good
     help: str
-    sources: Mapping[str, str]  # vendor or "linux" or "console" -> call, path or document
+    sources: Mapping[str, str]  # "linux", "probe" or "console" -> call or path; watchfloor.vendors has the others
     trend: bool = False  # a short history is kept for charts
 
 
 def _table(scope: Scope, rows: str) -> dict[str, Metric]:
-    """Metrics from lines `name | title | unit | kind | good | source; source | help`; a `+` before the name is a trend."""
+    """Metrics from lines `name | title | unit | kind | good | source; source | help`; a `+` before the name is a trend.
+
+    Here stand the sources that are no vendor's; those of vendors are in `watchfloor/vendors`.
+    """
     found: dict[str, Metric] = {}
     for line in rows.strip().splitlines():
         name, title, unit, kind, good, sources, help_text = (part.strip() for part in line.split("|"))
         trend, name = name.startswith("+"), name.lstrip("+")
-        pairs = (source.partition(":") for source in sources.split(";"))
+        pairs = (source.partition(":") for source in sources.split(";") if source)
         found[name] = Metric(
             name, scope, title, Unit(unit), Kind(kind), Good(good), help_text,
             {vendor.strip(): where.strip() for vendor, _, where in pairs}, trend,
@@ -74,68 +78,83 @@ _ACCELERATOR = _table(
     Scope.ACCELERATOR,
     """
  state          | STATE   |       | state   |      | console:worst finding | health as the checks see it
- name           | ACCEL   |       | text    |      | nvidia:gpu + nvmlDeviceGetIndex | short name within the node
- vendor         | VENDOR  |       | text    |      | nvidia:constant | who made it
- model          | MODEL   |       | text    |      | nvidia:nvmlDeviceGetName | product name
- uuid           | UUID    |       | text    |      | nvidia:nvmlDeviceGetUUID | identity that survives a reboot
- serial         | SERIAL  |       | text    |      | nvidia:nvmlDeviceGetSerial | board serial number
- bus_id         | BUS     |       | text    |      | nvidia:nvmlDeviceGetPciInfo_v3 | PCI address
- board          | BOARD   |       | text    |      | nvidia:nvmlDeviceGetBoardPartNumber | board part number
- driver         | DRIVER  |       | text    |      | nvidia:nvmlSystemGetDriverVersion | driver version
- cuda           | CUDA    |       | text    |      | nvidia:nvmlSystemGetCudaDriverVersion_v2 | highest CUDA that the driver serves
- firmware       | VBIOS   |       | text    |      | nvidia:nvmlDeviceGetVbiosVersion | VBIOS version
- partition_of   | PARENT  |       | text    |      | nvidia:nvmlDeviceGetDeviceHandleFromMigDeviceHandle | for a MIG instance: the uuid of its GPU
+ name           | ACCEL   |       | text    |      | | short name within the node
+ vendor         | VENDOR  |       | text    |      | | who made it
+ model          | MODEL   |       | text    |      | | product name
+ uuid           | UUID    |       | text    |      | | identity that survives a reboot
+ serial         | SERIAL  |       | text    |      | | board serial number
+ bus_id         | BUS     |       | text    |      | | PCI address
+ board          | BOARD   |       | text    |      | | board part number
+ driver         | DRIVER  |       | text    |      | | driver version
+ runtime        | RUNTIME |       | text    |      | | what programs are built upon, with its version: CUDA 12.8, ROCm 6.4, libtpu 0.0.52; the highest that the driver serves
+ firmware       | FIRMW   |       | text    |      | | firmware of the board: VBIOS, IFWI
+ partition_of   | PARENT  |       | text    |      | | for a MIG instance: the uuid of its GPU
+ profile        | PROFILE |       | text    |      | | for a partition: its shape in the vendor's words, as 1g.10gb
+ fabric         | FABRIC  |       | text    |      | | scale-up domain that it has joined, as cluster/clique, slice or hive
+ fabric_state   | FABSTATE |      | text    |      | | how far it has come in joining it
  user           | USER    |       | text    |      | linux:owner of the processes on it | who uses it
  job            | JOB     |       | text    |      | linux:cgroup of the processes on it | scheduler's job, where the cgroup tells
  command        | COMMAND |       | text    |      | linux:/proc/PID/cmdline | what runs on it
- index          | IDX     |       | gauge   |      | nvidia:nvmlDeviceGetIndex | index that the vendor's tool shows
-+util           | UTIL    | %     | gauge   | high | nvidia:nvmlDeviceGetUtilizationRates.gpu | share of time in which a kernel ran
- mem_util       | MEMBW   | %     | gauge   | high | nvidia:nvmlDeviceGetUtilizationRates.memory | share of time in which memory was read or written
-+mem_used       | MEM     | B     | gauge   |      | nvidia:nvmlDeviceGetMemoryInfo v2 used | memory in use, without what the driver reserves
- mem_total      | MEMTOT  | B     | gauge   |      | nvidia:nvmlDeviceGetMemoryInfo v2 total | memory in all
- mem_reserved   | MEMRSV  | B     | gauge   |      | nvidia:nvmlDeviceGetMemoryInfo v2 reserved | memory that the driver keeps
+ index          | IDX     |       | gauge   |      | | index that the vendor's tool shows
++util           | UTIL    | %     | gauge   | high | | share of time in which a kernel ran
+ mem_util       | MEMBW   | %     | gauge   | high | | share of time in which memory was read or written
+ sm_active      | SMACT   | %     | gauge   | high | | share of compute units that were busy
+ sm_occupancy   | OCCUP   | %     | gauge   | high | | warps (or waves) in flight, of the most that fit
+ tensor_active  | TENSOR  | %     | gauge   | high | | share of time in which matrix units worked
+ dram_active    | DRAM    | %     | gauge   | high | | memory bandwidth in use, of the most there is
++mem_used       | MEM     | B     | gauge   |      | | memory in use, without what the driver reserves
+ mem_total      | MEMTOT  | B     | gauge   |      | | memory in all
+ mem_reserved   | MEMRSV  | B     | gauge   |      | | memory that the driver keeps
  mem            | MEM%    | %     | gauge   |      | console:mem_used / mem_total | share of memory in use
-+temp           | TEMP    | °C    | gauge   | low  | nvidia:nvmlDeviceGetTemperature GPU | core temperature
- temp_mem       | TMEM    | °C    | gauge   | low  | nvidia:field 82 | memory temperature
- temp_margin    | MARGIN  | °C    | gauge   | high | nvidia:nvmlDeviceGetMarginTemperature | degrees left before it slows itself down; never a temperature
-+power          | POWER   | W     | gauge   |      | nvidia:nvmlDeviceGetPowerUsage | draw of the board
- power_limit    | PLIMIT  | W     | gauge   |      | nvidia:nvmlDeviceGetEnforcedPowerLimit | limit now in force
- power_min      | PMIN    | W     | gauge   |      | nvidia:nvmlDeviceGetPowerManagementLimitConstraints | lowest limit that can be set
- power_max      | PMAX    | W     | gauge   |      | nvidia:nvmlDeviceGetPowerManagementLimitConstraints | highest limit that can be set
- energy         | ENERGY  | J     | counter |      | nvidia:nvmlDeviceGetTotalEnergyConsumption | since the driver was loaded
-+clock_sm       | SMCLK   | MHz   | gauge   | high | nvidia:nvmlDeviceGetClockInfo SM | clock of the compute units
- clock_mem      | MEMCLK  | MHz   | gauge   | high | nvidia:nvmlDeviceGetClockInfo MEM | memory clock
- clock_sm_max   | SMMAX   | MHz   | gauge   |      | nvidia:nvmlDeviceGetMaxClockInfo SM | highest clock of the compute units
- clock_mem_max  | MCLKMAX | MHz   | gauge   |      | nvidia:nvmlDeviceGetMaxClockInfo MEM | highest memory clock
- throttle       | THROT   |       | bits    | low  | nvidia:nvmlDeviceGetCurrentClocksEventReasons | why the clocks are held down
- pstate         | PSTATE  |       | gauge   |      | nvidia:nvmlDeviceGetPerformanceState | 0 is fastest
- fan            | FAN     | %     | gauge   |      | nvidia:nvmlDeviceGetFanSpeed_v2 | fastest fan, of its maximum; can exceed 100
- pcie_gen       | PCIE    |       | gauge   |      | nvidia:nvmlDeviceGetCurrPcieLinkGeneration | PCIe generation now; idle boards step down
- pcie_gen_max   | PCIEMAX |       | gauge   |      | nvidia:nvmlDeviceGetMaxPcieLinkGeneration | best PCIe generation of board and slot
- pcie_width     | LANES   |       | gauge   |      | nvidia:nvmlDeviceGetCurrPcieLinkWidth | PCIe lanes now
- pcie_width_max | LANEMAX |       | gauge   |      | nvidia:nvmlDeviceGetMaxPcieLinkWidth | best PCIe width of board and slot
-+pcie_rx        | PCIERX  | B/s   | gauge   |      | nvidia:fields 198, nvmlDeviceGetPcieThroughput RX | PCIe bytes in
- pcie_tx        | PCIETX  | B/s   | gauge   |      | nvidia:fields 197, nvmlDeviceGetPcieThroughput TX | PCIe bytes out
- pcie_replays   | REPLAY  | count | counter | low  | nvidia:nvmlDeviceGetPcieReplayCounter | PCIe packets sent again
- ecc_mode       | ECC     |       | flag    |      | nvidia:nvmlDeviceGetEccMode | error correction is on
- ecc_corrected  | ECCC    | count | counter | low  | nvidia:nvmlDeviceGetTotalEccErrors corrected, volatile | since the driver was loaded
- ecc_uncorrected | ECCU   | count | counter | low  | nvidia:nvmlDeviceGetTotalEccErrors uncorrected, volatile | since the driver was loaded
- ecc_corrected_total | ECCC∑ | count | counter | low | nvidia:nvmlDeviceGetTotalEccErrors corrected, aggregate | over the life of the board
- ecc_uncorrected_total | ECCU∑ | count | counter | low | nvidia:nvmlDeviceGetTotalEccErrors uncorrected, aggregate | over the life of the board
- rows_corrected | REMAPC  | count | counter | low  | nvidia:nvmlDeviceGetRemappedRows | rows remapped for corrected errors
- rows_uncorrected | REMAPU | count | counter | low | nvidia:nvmlDeviceGetRemappedRows | rows remapped for uncorrected errors
- rows_pending   | REMAPP  |       | flag    | low  | nvidia:nvmlDeviceGetRemappedRows | a remap waits for a reset
- rows_failed    | REMAPF  |       | flag    | low  | nvidia:nvmlDeviceGetRemappedRows | a remap failed: replace the board
- pages_retired  | PAGES   | count | counter | low  | nvidia:nvmlDeviceGetRetiredPages_v2 | pages retired (before Ampere)
- recovery       | RECOV   |       | gauge   | low  | nvidia:field 230 | action the driver asks for: 0 none, 1 GPU reset, 2 node reboot, 3 drain P2P, 4 drain and reset
- xid            | XID     |       | gauge   | low  | nvidia:nvmlEventSetWait_v2 | last XID since the probe started; 0 none so far
- persistence    | PERSIST |       | flag    |      | nvidia:nvmlDeviceGetPersistenceMode | persistence mode is on
- mig            | MIG     |       | flag    |      | nvidia:nvmlDeviceGetMigMode | partitioned by MIG
- processes      | PROCS   | count | gauge   |      | nvidia:nvmlDeviceGetComputeRunningProcesses_v3 | processes that hold it
- nvlinks        | NVLINKS | count | gauge   | high | nvidia:nvmlDeviceGetNvLinkState | NVLinks that are up
- nvlinks_max    | NVLMAX  | count | gauge   |      | nvidia:field 91 | NVLinks that it has
-+nvlink_rx      | NVLRX   | B/s   | gauge   |      | nvidia:field 139 | NVLink bytes in, all links
- nvlink_tx      | NVLTX   | B/s   | gauge   |      | nvidia:field 138 | NVLink bytes out, all links
++temp           | TEMP    | °C    | gauge   | low  | | core temperature
+ temp_mem       | TMEM    | °C    | gauge   | low  | | memory temperature
+ temp_margin    | MARGIN  | °C    | gauge   | high | | degrees left before it slows itself down; never a temperature
++power          | POWER   | W     | gauge   |      | | draw of the board
+ power_module   | PMODULE | W     | gauge   |      | | draw of the module, its CPU included
+ power_limit    | PLIMIT  | W     | gauge   |      | | limit now in force
+ power_min      | PMIN    | W     | gauge   |      | | lowest limit that can be set
+ power_max      | PMAX    | W     | gauge   |      | | highest limit that can be set
+ energy         | ENERGY  | J     | counter |      | | since the driver was loaded
++clock_sm       | SMCLK   | MHz   | gauge   | high | | clock of the compute units
+ clock_mem      | MEMCLK  | MHz   | gauge   | high | | memory clock
+ clock_sm_max   | SMMAX   | MHz   | gauge   |      | | highest clock of the compute units
+ clock_mem_max  | MCLKMAX | MHz   | gauge   |      | | highest memory clock
+ throttle       | THROT   |       | bits    | low  | | why the clocks are held down
+ throttle_power_time | THRPWR | s  | counter | low  | | time in which the clocks were held down for want of power, since the driver was loaded
+ throttle_thermal_time | THRTEMP | s | counter | low | | time in which the clocks were held down for heat, since the driver was loaded
+ pstate         | PSTATE  |       | gauge   |      | | 0 is fastest
+ fan            | FAN     | %     | gauge   |      | | fastest fan, of its maximum; can exceed 100
+ pcie_gen       | PCIE    |       | gauge   |      | | PCIe generation now; idle boards step down
+ pcie_gen_max   | PCIEMAX |       | gauge   |      | | best PCIe generation of board and slot
+ pcie_width     | LANES   |       | gauge   |      | | PCIe lanes now
+ pcie_width_max | LANEMAX |       | gauge   |      | | best PCIe width of board and slot
++pcie_rx        | PCIERX  | B/s   | gauge   |      | | PCIe bytes in
+ pcie_tx        | PCIETX  | B/s   | gauge   |      | | PCIe bytes out
+ pcie_replays   | REPLAY  | count | counter | low  | | PCIe packets sent again
+ ecc_mode       | ECC     |       | flag    |      | | error correction is on
+ ecc_corrected  | ECCC    | count | counter | low  | | since the driver was loaded
+ ecc_uncorrected | ECCU   | count | counter | low  | | since the driver was loaded
+ ecc_corrected_total | ECCC∑ | count | counter | low | | over the life of the board
+ ecc_uncorrected_total | ECCU∑ | count | counter | low | | over the life of the board
+ ecc_sram       | ECCSRAM | count | counter | low  | | uncorrected errors of on-chip memory, over the life of the board
+ rows_corrected | REMAPC  | count | counter | low  | | rows remapped for corrected errors
+ rows_uncorrected | REMAPU | count | counter | low | | rows remapped for uncorrected errors
+ rows_pending   | REMAPP  |       | flag    | low  | | a remap waits for a reset
+ rows_failed    | REMAPF  |       | flag    | low  | | a remap failed: replace the board
+ repair_pending | REPAIR  |       | flag    | low  | | a repair of a memory channel waits for a reset
+ pages_retired  | PAGES   | count | counter | low  | | pages retired (before Ampere)
+ recovery       | RECOV   |       | gauge   | low  | | action the driver asks for: 0 none, 1 GPU reset, 2 node reboot, 3 drain P2P, 4 drain and reset
+ xid            | XID     |       | gauge   | low  | | last XID since the probe started; 0 none so far
+ persistence    | PERSIST |       | flag    |      | | persistence mode is on
+ mig            | MIG     |       | flag    |      | | partitioned by MIG
+ processes      | PROCS   | count | gauge   |      | | processes that hold it
+ links_up       | LINKS   | count | gauge   | high | | scale-up links that are up: NVLink, XGMI, ICI, NeuronLink, Gaudi ports
+ links_max      | LINKMAX | count | gauge   |      | | scale-up links that it has
++link_rx        | LINKRX  | B/s   | gauge   |      | | bytes in over its scale-up links
+ link_tx        | LINKTX  | B/s   | gauge   |      | | bytes out over its scale-up links
+ queue          | QUEUE   | count | gauge   | low  | | programs that wait on the device
+ exec_latency   | LATENCY | s     | gauge   | low  | | time that an execution takes, 99th percentile of the last period
+ exec_errors    | EXECERR | count | counter | low  | | executions that failed, since the runtime was started
 """,
 )
 
@@ -188,22 +207,70 @@ _LINK = _table(
     """
  state          | STATE   |       | state   |      | console:worst finding | health as the checks see it
  name           | LINK    |       | text    |      | probe:link key | short name within the node
- kind           | KIND    |       | text    |      | probe:constant | nvlink, infiniband, roce, ethernet
+ kind           | KIND    |       | text    |      | probe:constant | nvlink, pcie, infiniband, roce, ethernet, xgmi, ici, neuronlink, gaudi
+ medium         | MEDIUM  |       | text    |      | | what its speed is called: NDR, HDR, 100GBASE-CR4, PCIe 5.0
  accelerator    | ACCEL   |       | text    |      | probe:owner | key of the accelerator that it belongs to
- peer           | PEER    |       | text    |      | nvidia:nvmlDeviceGetNvLinkRemotePciInfo_v2 | what is at the other end
- up             | UP      |       | flag    | high | nvidia:nvmlDeviceGetNvLinkState; linux:/sys/class/infiniband/*/ports/*/state, /sys/class/net/*/operstate | the link carries traffic
+ peer           | PEER    |       | text    |      | | what is at the other end
+ switch         | SWITCH  |       | text    |      | | switch, leaf or fabric that the other end belongs to, where LLDP, ibnetdiscover or the inventory tells it
+ up             | UP      |       | flag    | high | linux:/sys/class/infiniband/*/ports/*/state, /sys/class/net/*/operstate | the link carries traffic
  phys           | PHYS    |       | text    |      | linux:/sys/class/infiniband/*/ports/*/phys_state | physical state in the driver's words
- speed          | SPEED   | B/s   | gauge   | high | nvidia:field 164; linux:/sys/class/infiniband/*/ports/*/rate, /sys/class/net/*/speed | line speed in one direction
-rx             | RX      | B/s   | gauge   |      | nvidia:field 139; linux:port_rcv_data × 4, /proc/net/dev | bytes in
-tx             | TX      | B/s   | gauge   |      | nvidia:field 138; linux:port_xmit_data × 4, /proc/net/dev | bytes out
- crc_errors     | CRC     | count | counter | low  | nvidia:nvmlDeviceGetNvLinkErrorCounter | NVLink CRC errors (flit)
- replay_errors  | REPLAY  | count | counter | low  | nvidia:nvmlDeviceGetNvLinkErrorCounter | NVLink packets sent again
- recovery_errors | RECOV  | count | counter | low  | nvidia:nvmlDeviceGetNvLinkErrorCounter | NVLink recoveries
+ speed          | SPEED   | B/s   | gauge   | high | linux:/sys/class/infiniband/*/ports/*/rate, /sys/class/net/*/speed | line speed in one direction
+ speed_max      | BEST    | B/s   | gauge   |      | | best line speed of both ends, in one direction
+ width          | LANES   | count | gauge   |      | | lanes in use
+ width_max      | LANEMAX | count | gauge   |      | | lanes that both ends have
+ gen            | GEN     |       | gauge   |      | | generation in use (PCIe, NVLink)
+ gen_max        | GENMAX  |       | gauge   |      | | best generation of both ends
+rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4, /proc/net/dev | bytes in
+tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4, /proc/net/dev | bytes out
+ usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed | share of its line speed in use, in the busier direction
+ crc_errors     | CRC     | count | counter | low  | | NVLink CRC errors (flit)
+ replay_errors  | REPLAY  | count | counter | low  | | NVLink packets sent again
+ recovery_errors | RECOV  | count | counter | low  | | NVLink recoveries
+ symbol_errors  | SYMBOL  | count | counter | low  | | symbols that arrived broken, after the driver's correction (NVLink 5, Gaudi)
+ fec_errors     | FEC     | count | counter | low  | | blocks that forward error correction could not mend
+ ber            | BER     |       | gauge   | low  | | effective bit error rate
+ ici.health     | HEALTH  |       | gauge   | low  | | 0 good, 1-5 transient, 6-9 persistent, 10 unusable (ICI)
+ resets         | RESETS  | count | counter | low  | | times that the link was brought up anew
  rx_errors      | RXERR   | count | counter | low  | linux:/proc/net/dev, port_rcv_errors | packets that arrived broken
  tx_discards    | TXDISC  | count | counter | low  | linux:/proc/net/dev drop, port_xmit_discards | packets that could not be sent
  ib.symbol_error | SYMERR | count | counter | low  | linux:/sys/class/infiniband/*/ports/*/counters/symbol_error | minor errors on the lanes
  ib.link_downed | DOWNED  | count | counter | low  | linux:/sys/class/infiniband/*/ports/*/counters/link_downed | times that the link went down
  ib.link_recovery | LNKREC | count | counter | low | linux:/sys/class/infiniband/*/ports/*/counters/link_error_recovery | times that the link recovered by itself
+ ib.local_integrity | INTEGR | count | counter | low | linux:/sys/class/infiniband/*/ports/*/counters/local_link_integrity_errors | errors of the physical link beyond its threshold
+ ib.buffer_overrun | OVERRUN | count | counter | low | linux:/sys/class/infiniband/*/ports/*/counters/excessive_buffer_overrun_errors | buffer overruns in a row beyond the threshold
+ ib.xmit_wait   | WAIT    | count | counter |      | linux:/sys/class/infiniband/*/ports/*/counters/port_xmit_wait | ticks in which there was data to send and no credit: congestion
+ rdma.rnr_nak_retry | RNRNAK | count | counter | low | linux:/sys/class/infiniband/*/ports/*/hw_counters/rnr_nak_retry_err | retries for a receiver that was not ready, used up
+ rdma.ack_timeout | ACKTIME | count | counter | low | linux:/sys/class/infiniband/*/ports/*/hw_counters/local_ack_timeout_err | acknowledgements that did not come in time
+ rdma.out_of_sequence | OOSEQ | count | counter | low | linux:/sys/class/infiniband/*/ports/*/hw_counters/out_of_sequence | packets out of their order
+ roce.slow_restart | SLOWRST | count | counter | low | linux:/sys/class/infiniband/*/ports/*/hw_counters/roce_slow_restart | restarts of the slow start after lost packets
+ roce.cnp       | CNP     | count | counter | low  | linux:/sys/class/infiniband/*/ports/*/hw_counters/np_cnp_sent | congestion notifications that it sent
+ carrier_changes | CARRIER | count | counter | low | linux:/sys/class/net/*/carrier_changes | times that the carrier came or went
+""",
+)
+
+_SERVICE = _table(
+    Scope.SERVICE,
+    """
+ state          | STATE   |       | state   |      | console:worst finding | health as the checks see it
+ name           | SERVICE |       | text    |      | probe:kind and port | short name within the node
+ kind           | KIND    |       | text    |      | probe:what its metrics are called | vllm, triton
+ model          | MODEL   |       | text    |      | | models that it serves
+ version        | VERSION |       | text    |      | | version of the server
+ endpoint       | ENDPOINT |      | text    |      | probe:where its metrics are read | address of its metrics
+ up             | UP      |       | flag    | high | probe:it answers | it answers
+ running        | RUNNING | count | gauge   |      | | requests that it works on
+ waiting        | WAITING | count | gauge   | low  | | requests that wait for their turn
+ kv_cache       | KV%     | %     | gauge   | low  | | share of the key-value cache in use, of its fullest engine
+ request_rate   | REQ/s   | /s    | gauge   |      | | requests that ended, a second
+ prompt_rate    | PROMPT/s | /s   | gauge   |      | | tokens of prompts, a second
+ token_rate     | TOKEN/s | /s    | gauge   |      | | tokens generated, a second
+ first_token    | TTFT    | s     | gauge   | low  | | time to the first token, mean over the last half minute
+ per_token      | TPOT    | s     | gauge   | low  | | time for each further token, mean over the last half minute
+ latency        | LATENCY | s     | gauge   | low  | | time of a whole request, mean over the last half minute
+ queue_time     | QUEUED  | s     | gauge   | low  | | time that a request waited, mean over the last half minute
+ requests       | REQS    | count | counter |      | | requests that ended well
+ failures       | FAILED  | count | counter | low  | | requests that failed
+ preemptions    | PREEMPT | count | counter | low  | | requests that had to give back their cache
 """,
 )
 
@@ -211,6 +278,7 @@ CATALOGUE: Mapping[Scope, Mapping[str, Metric]] = {
     Scope.ACCELERATOR: _ACCELERATOR,
     Scope.NODE: _NODE,
     Scope.LINK: _LINK,
+    Scope.SERVICE: _SERVICE,
 }
 
 COLUMNS: Mapping[Scope, Mapping[str, int]] = {

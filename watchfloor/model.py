@@ -16,6 +16,7 @@ class Scope(StrEnum):
     ACCELERATOR = "accelerator"
     NODE = "node"
     LINK = "link"
+    SERVICE = "service"  # an inference server
 
 
 class Missing(IntEnum):

@@ -80,6 +80,26 @@ class SamplerStatus(msgspec.Struct, frozen=True):
     period: float = 1.0
 
 
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened on a node: an XID, an ECC error, a link that went down. `at` is the node's wall clock.
+
+    `id` is the same each time the same event is told (boot id and number of its line in the kernel log), "" where
+    nobody tells events twice. `device` is how the source names what it concerns: a PCI address with domain and
+    function ("0000:05:00.0"), a port ("mlx5_0/1"), an interface, an accelerator's key; "" for the node.
+    """
+
+    at: float
+    source: str  # "kernel", "nvml", "fabricmanager" …
+    kind: str  # "xid", "sxid", "ecc", "reset", "lost", "link-down", "link-up", "hang", "oom", "firmware", "thermal" …
+    text: _Text
+    device: _Key = ""
+    code: int = -1  # XID or SXid; -1 where the kind has none
+    severity: str = "warning"  # "info", "warning", "critical", as the source sees it
+    id: _Key = ""
+    process: _Key = ""  # "1234 python", where the source names one
+    facts: dict[_Key, _Text] = {}  # link, unit, registers … in the source's words
+
+
 class Report(msgspec.Struct, tag_field="t", tag="report", frozen=True):
     """One tick. `at` is the node's wall clock; `generation` names the schema that the positions refer to."""
 
@@ -90,6 +110,7 @@ class Report(msgspec.Struct, tag_field="t", tag="report", frozen=True):
     cells: dict[str, Cells] = {}
     samplers: dict[str, SamplerStatus] = {}  # those whose state or text changed; all in a full report
     notes: dict[_Key, _Text] = {}  # "accelerator.temp_mem": the driver's words where a value is missing
+    events: list[Event] = []  # in the order in which they were seen
     details: dict[str, msgspec.Raw] = {}  # "processes", "filesystems" …: JSON, kept undecoded until a page asks
 
 
@@ -148,10 +169,39 @@ class Disk(msgspec.Struct, frozen=True):
     busy_percent: float
 
 
-DETAILS: dict[str, type] = {"processes": list[Process], "filesystems": list[Filesystem], "disks": list[Disk]}
+class Software(msgspec.Struct, frozen=True, order=True):
+    """One row of the detail "stack": one version of one thing. The same on equal nodes, so no pids or times in it."""
+
+    layer: str  # one of watchfloor.stack.LAYERS
+    name: str  # "nccl", "vbios", "pytorch", "image"
+    version: str
+    subject: str = ""  # accelerator or link key that it belongs to, "" for the node
+    where: str = ""  # what was read: a path, "package metadata", "nvmlSystemGetDriverVersion"
+    user: str = ""  # who runs what has it mapped, "" for what is merely installed
 
 
-def decode_detail(name: str, raw: bytes) -> list[Process] | list[Filesystem] | list[Disk]:
+class Cost(msgspec.Struct, frozen=True):
+    """One row of the detail "costs": what one question to a driver or tool costs. Times in seconds."""
+
+    sampler: str
+    call: str
+    seconds: float
+    cpu: float
+    period: float  # seconds between two askings; 0: once
+
+
+DETAILS: dict[str, type] = {
+    "processes": list[Process],
+    "filesystems": list[Filesystem],
+    "disks": list[Disk],
+    "stack": list[Software],
+    "costs": list[Cost],
+}
+
+
+def decode_detail(
+    name: str, raw: bytes
+) -> list[Process] | list[Filesystem] | list[Disk] | list[Software] | list[Cost]:
     """A detail of a report. Raises StreamError (GARBAGE); KeyError where the name is unknown."""
     try:
         return msgspec.json.decode(raw, type=DETAILS[name])

@@ -8,6 +8,7 @@ import select
 import sys
 
 from .engine import Engine
+from .leaving import leave
 from .world import World
 
 PROTOCOL_VERSION = 1  # watchfloor.report.PROTOCOL_VERSION
@@ -27,7 +28,7 @@ def main(world: "World | None", modules: "list[str]", digest: str) -> None:
         engine.run()
     except BaseException as error:  # the last word: whoever reads the wire sees why it ended
         _say(json.dumps({"t": "fault", "text": "%s: %s" % (type(error).__name__, error)}))
-        os._exit(1)
+        leave(1)
 
 
 def samplers(modules: "list[str]") -> dict:
@@ -75,7 +76,7 @@ def _say(text: str) -> None:
         except BlockingIOError:  # whoever shares the descriptor made it so; wait as if nobody had
             select.select([], [1], [])
         except OSError:  # nobody listens any more
-            os._exit(0)
+            leave(0)
 
 
 def _listen(engine: Engine) -> None:
@@ -87,7 +88,7 @@ def _listen(engine: Engine) -> None:
         except OSError:
             chunk = b""
         if not chunk:
-            os._exit(0)
+            leave(0)
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             _hear(engine, line)
@@ -98,4 +99,4 @@ def _hear(engine: Engine, line: bytes) -> None:
         engine.hear(json.loads(line.decode()))
     except ValueError:
         _say(json.dumps({"t": "fault", "text": "not a line of the console: %r" % line[:80]}))
-        os._exit(1)
+        leave(1)

@@ -17,7 +17,7 @@ _ERRORS_EVERY, _SPEED_EVERY = 2, 6  # looks
 
 METRICS = "name kind accelerator peer up speed rx tx crc_errors replay_errors recovery_errors".split()
 LASTING = "name kind accelerator peer".split()
-GPU_METRICS = "nvlinks nvlinks_max nvlink_rx nvlink_tx".split()
+GPU_METRICS = "links_up links_max link_rx link_tx".split()
 
 
 class NvLinks:
@@ -107,10 +107,10 @@ class NvLinks:
             return dict.fromkeys(GPU_METRICS, self._count)
         sent, received = self._all.values()
         return {
-            "nvlinks_max": self._count,
-            "nvlinks": self._up,
-            "nvlink_rx": self._rate("rx", received, at),
-            "nvlink_tx": self._rate("tx", sent, at),
+            "links_max": self._count,
+            "links_up": self._up,
+            "link_rx": self._rate("rx", received, at),
+            "link_tx": self._rate("tx", sent, at),
         }
 
     def _rate(self, name, kibibytes, at: float):

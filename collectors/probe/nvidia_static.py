@@ -14,7 +14,7 @@ _NUMBERS = (
     ("pcie_width_max", "nvmlDeviceGetMaxPcieLinkWidth"),
 )
 METRICS = (
-    "name vendor model uuid serial bus_id board driver cuda firmware partition_of index power_min power_max "
+    "name vendor model uuid serial bus_id board driver runtime firmware partition_of index power_min power_max "
     "clock_sm_max clock_mem_max pcie_gen_max pcie_width_max"
 ).split()
 
@@ -43,7 +43,7 @@ def versions(nvml) -> dict:
     cuda = ask(nvml, "nvmlSystemGetCudaDriverVersion_v2")
     return {
         "driver": ask(nvml, "nvmlSystemGetDriverVersion"),
-        "cuda": cuda if isinstance(cuda, Missing) else "%d.%d" % (cuda // 1000, cuda % 1000 // 10),
+        "runtime": cuda if isinstance(cuda, Missing) else "CUDA %d.%d" % (cuda // 1000, cuda % 1000 // 10),
     }
 
 

@@ -10,6 +10,11 @@ from types import ModuleType
 
 _READ_SIZE = 1 << 16
 _KEPT_OPEN = 512  # descriptors: far below the usual limit of 1,024
+# besides PATH, which is short in a session without a login shell
+PROGRAM_FOLDERS = (
+    "/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/opt/rocm/bin", "/opt/aws/neuron/bin",
+    "/opt/habanalabs/bin",
+)  # fmt: skip
 
 
 class World:
@@ -18,6 +23,8 @@ class World:
     def __init__(self) -> None:
         self._open = {}  # path -> descriptor, for `read(path, keep=True)`
         self._users = {}  # uid -> name
+        self._pci = []  # PciDevices, read once
+        self._children = None  # programs.Children, once one is started
 
     # -- files
 
@@ -103,6 +110,48 @@ class World:
     def page_size(self) -> int:
         """Bytes of a page of memory: what /proc/PID/stat counts in."""
         return os.sysconf("SC_PAGE_SIZE")
+
+    # -- hardware
+
+    def pci(self) -> list:
+        """Every pci.PciDevice; read again only where devices came or went."""
+        from . import pci  # noqa: PLC0415 - a simulated world has its own
+
+        self._pci = pci.devices(self, self._pci)
+        return self._pci
+
+    # -- programs and sockets
+
+    def which(self, program: str) -> "str | None":
+        """The path of a program, None where it isn't installed."""
+        for folder in (*os.environ.get("PATH", "").split(os.pathsep), *PROGRAM_FOLDERS):
+            path = os.path.join(folder, program)
+            if folder and os.access(path, os.X_OK):
+                return path
+        return None
+
+    def run(self, argv: "list[str]", timeout_seconds: float) -> "tuple[int, str, str]":
+        """Exit status, standard output and error of a program. Raises OSError, TimeoutError among them."""
+        return self._programs().run(argv, timeout_seconds)
+
+    def start(self, argv: "list[str]"):
+        """A program that writes lines for as long as it runs (programs.Lines). Raises OSError."""
+        return self._programs().start(argv)
+
+    def _programs(self):
+        if self._children is None:
+            from .leaving import ends_with_the_probe  # noqa: PLC0415 - most nodes need no program
+            from .programs import Children  # noqa: PLC0415
+
+            self._children = Children()
+            ends_with_the_probe(self._children)
+        return self._children
+
+    def connect(self, port: int, timeout_seconds: float):
+        """A connected TCP socket to a port of the node itself. Raises OSError."""
+        import socket  # noqa: PLC0415 - most nodes have nothing to connect to
+
+        return socket.create_connection(("127.0.0.1", port), timeout_seconds)
 
     # -- libraries
 

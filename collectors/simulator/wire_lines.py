@@ -24,7 +24,7 @@ SCRIPTS = 24
 NUMBERS = (
     "index", "util", "mem_util", "mem_used", "mem_total", "temp", "temp_mem", "temp_margin", "power", "power_limit",
     "energy", "clock_sm", "clock_mem", "throttle", "pstate", "pcie_gen", "pcie_width", "pcie_rx", "pcie_tx",
-    "ecc_corrected", "ecc_uncorrected", "xid", "processes", "nvlink_rx", "nvlink_tx",
+    "ecc_corrected", "ecc_uncorrected", "xid", "processes", "link_rx", "link_tx",
 )  # fmt: skip
 TEXTS = ("name", "vendor", "model", "uuid", "driver", "user", "job", "command")
 METRICS = NUMBERS + TEXTS + ("fan",)
@@ -94,7 +94,7 @@ def _accelerators(accelerators: int, rng: np.random.Generator) -> Cube:
         "clock_sm": 1980 - 15 * (power > 640), "clock_mem": 2619, "throttle": np.where(power > 640, 4, 0),
         "pcie_gen": 5, "pcie_width": 16, "pcie_rx": (busy * 2.1e7 + 1e6 * noise).round(-5).clip(0),
         "pcie_tx": (busy * 0.8e7 + 1e6 * noise).round(-5).clip(0), "processes": 1,
-        "nvlink_rx": (busy * 1.9e9 + 1e8 * noise).round(-6).clip(0), "nvlink_tx": (busy * 1.9e9).round(-6),
+        "link_rx": (busy * 1.9e9 + 1e8 * noise).round(-6).clip(0), "link_tx": (busy * 1.9e9).round(-6),
     }  # fmt: skip
     for name, values in columns.items():
         cube[:, :, _COLUMN[name]] = values

@@ -69,31 +69,31 @@ def test_the_first_report_is_full_and_holds_the_host(probe: RunningProbe) -> Non
 
 def test_every_value_of_a_gpu_comes_through_in_the_catalogues_units(probe: RunningProbe) -> None:
     answered(probe)
-    probe.until(lambda now: isinstance(now.accelerator(uuid(0))["nvlink_rx"], float))
+    probe.until(lambda now: isinstance(now.accelerator(uuid(0))["link_rx"], float))
     gpu = probe.mirror.accelerator(uuid(0))
     expected = {
         "name": "gpu0", "vendor": "NVIDIA", "model": "NVIDIA H100 80GB HBM3", "uuid": uuid(0), "index": 0,
         "serial": "1652923000000", "bus_id": "00000000:19:00.0", "board": "692-2G520-0200-000",
-        "driver": "580.95.05", "cuda": "13.0", "firmware": "96.00.74.00.11", "partition_of": "",
+        "driver": "580.95.05", "runtime": "CUDA 13.0", "firmware": "96.00.74.00.11", "partition_of": "",
         "util": 97, "mem_util": 61, "mem_used": 60 * GIB, "mem_total": 80 * GIB, "mem_reserved": GIB // 2,
         "temp": 40, "temp_mem": 52, "temp_margin": 40, "power": 652.3, "power_limit": 700, "power_min": 200,
         "power_max": 700, "clock_sm": 1755, "clock_mem": 2619, "clock_sm_max": 1980, "clock_mem_max": 2619,
         "throttle": 0, "pstate": 0, "pcie_gen": 5, "pcie_gen_max": 5, "pcie_width": 16, "pcie_width_max": 16,
         "pcie_replays": 3, "ecc_mode": 1, "ecc_corrected": 2, "ecc_uncorrected": 0, "ecc_corrected_total": 12,
         "ecc_uncorrected_total": 1, "rows_corrected": 1, "rows_uncorrected": 0, "rows_pending": 0, "rows_failed": 0,
-        "recovery": 0, "xid": 0, "persistence": 1, "mig": 0, "processes": 0, "nvlinks": 4, "nvlinks_max": 4,
+        "recovery": 0, "xid": 0, "persistence": 1, "mig": 0, "processes": 0, "links_up": 4, "links_max": 4,
         "user": "", "job": "", "command": "", "fan": UNSUPPORTED, "pages_retired": UNSUPPORTED,
     }  # fmt: skip
     assert {name: gpu[name] for name in expected} == expected
-    assert set(gpu) - set(expected) == {"energy", "nvlink_rx", "nvlink_tx", "pcie_rx", "pcie_tx"}
+    assert set(gpu) - set(expected) == {"energy", "link_rx", "link_tx", "pcie_rx", "pcie_tx"}
 
 
 def test_counters_become_rates(probe: RunningProbe) -> None:
     """The scenario's counters grow by known amounts a second."""
-    probe.until(lambda now: isinstance(now.accelerator(uuid(0)).get("nvlink_rx"), float))
+    probe.until(lambda now: isinstance(now.accelerator(uuid(0)).get("link_rx"), float))
     gpu = probe.until(lambda now: isinstance(now.accelerator(uuid(0)).get("pcie_rx"), float)).accelerator(uuid(0))
-    assert gpu["nvlink_rx"] == pytest.approx(60_000 * 1024, rel=0.05)
-    assert gpu["nvlink_tx"] == pytest.approx(50_000 * 1024, rel=0.05)
+    assert gpu["link_rx"] == pytest.approx(60_000 * 1024, rel=0.05)
+    assert gpu["link_tx"] == pytest.approx(50_000 * 1024, rel=0.05)
     assert gpu["pcie_rx"] == pytest.approx(3_000_000, rel=0.05)
     assert gpu["pcie_tx"] == pytest.approx(2_000_000, rel=0.05)
 
@@ -113,7 +113,7 @@ def test_nvlinks_are_links_of_their_own(probe: RunningProbe, scenario: Scenario)
     assert (link["kind"], link["accelerator"], link["name"]) == ("nvlink", uuid(1), "gpu1/nvlink2")
     assert (link["speed"], link["replay_errors"], link["peer"]) == (26_562_000_000, 2, "00000000:C1:00.0")
     scenario.set_all({"gpu.1.nvlink.2.up": 0, "gpu.1.nvlink.2.crc": 7})
-    probe.until(lambda now: now.link(key)["up"] == 0 and now.accelerator(uuid(1))["nvlinks"] == 3)
+    probe.until(lambda now: now.link(key)["up"] == 0 and now.accelerator(uuid(1))["links_up"] == 3)
     probe.until(lambda now: now.link(key)["crc_errors"] == 7)
     assert probe.mirror.link(f"nvlink:{uuid(1)}:1")["up"] == 1
 
@@ -144,7 +144,7 @@ def test_older_boards_and_drivers(library: Path, scenario: Scenario) -> None:
         gpu = probe.mirror.accelerator(uuid(0))
     assert (gpu["fan"], gpu["pages_retired"]) == (104, 4)
     assert (gpu["pcie_tx"], gpu["pcie_rx"]) == (2000 * 1024, 3000 * 1024)
-    assert (gpu["nvlinks"], gpu["nvlink_rx"]) == (UNSUPPORTED, UNSUPPORTED)
+    assert (gpu["links_up"], gpu["link_rx"]) == (UNSUPPORTED, UNSUPPORTED)
 
 
 def test_a_lost_gpu_is_lost_and_the_others_go_on(probe: RunningProbe, scenario: Scenario) -> None:
@@ -152,7 +152,7 @@ def test_a_lost_gpu_is_lost_and_the_others_go_on(probe: RunningProbe, scenario: 
     scenario.set("gpu.0.lost", 1)
     gpu = probe.until(lambda now: now.accelerator(uuid(0))["util"] == LOST).accelerator(uuid(0))
     assert gpu["model"] == "NVIDIA H100 80GB HBM3"  # who it was is still known
-    assert (gpu["temp"], gpu["ecc_mode"], gpu["nvlinks"]) == (LOST, LOST, LOST)
+    assert (gpu["temp"], gpu["ecc_mode"], gpu["links_up"]) == (LOST, LOST, LOST)
     link = probe.mirror.link(f"nvlink:{uuid(0)}:2")
     assert (link["up"], link["rx"], link["replay_errors"], link["name"]) == (LOST, LOST, LOST, "gpu0/nvlink2")
     scenario.set("gpu.1.temp", 77)
@@ -291,7 +291,7 @@ def test_a_full_report_says_what_the_changes_said(probe: RunningProbe, scenario:
     probe.send(payload.full_line())
     probe.until(lambda now: any(isinstance(line, Report) and line.full for line in probe.lines[taken:]))
     for key, cells in probe.mirror.cells["accelerator"].items():
-        still = set(cells) - {"energy", "nvlink_rx", "nvlink_tx", "pcie_rx", "pcie_tx"}
+        still = set(cells) - {"energy", "link_rx", "link_tx", "pcie_rx", "pcie_tx"}
         assert {name: cells[name] for name in still} == {name: before[key][name] for name in still}
     assert before[uuid(0)]["temp"] == 81
 

@@ -143,14 +143,14 @@ def test_a_busy_training_board_has_the_values_of_one() -> None:
     assert 350 < cells["power"] <= 710
     assert 40 < cells["temp"] < 80
     assert cells["temp_margin"] == 87 - cells["temp"]
-    assert (cells["nvlinks"], cells["nvlinks_max"]) == (18, 18)
-    assert 1e9 < cells["nvlink_tx"] < 18 * 26.6e9
+    assert (cells["links_up"], cells["links_max"]) == (18, 18)
+    assert 1e9 < cells["link_tx"] < 18 * 26.6e9
     assert cells["mem_used"] < cells["mem_total"]
 
 
 def test_a_consumer_board_says_what_it_does_not_support() -> None:
     cells = next(iter(nvidia_cells(world_of(node_of("rtx"))).values()))
-    for metric in ("ecc_mode", "serial", "temp_mem", "rows_failed", "nvlinks"):
+    for metric in ("ecc_mode", "serial", "temp_mem", "rows_failed", "links_up"):
         assert isinstance(cells[metric], Missing)
         assert cells[metric].code == 2
     assert cells["fan"] > 0

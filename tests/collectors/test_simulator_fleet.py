@@ -50,7 +50,7 @@ async def until(true: Callable[[], bool]) -> None:
 def complete(frame: Frame) -> bool:
     """Every node is live, and every sampler has had its say of every board."""
     boards = frame.accelerators
-    known = all((boards.reasons(name) != Missing.NOT_YET).all() for name in ("nvlink_tx", "job", "power"))
+    known = all((boards.reasons(name) != Missing.NOT_YET).all() for name in ("link_tx", "job", "power"))
     return all(status.phase is Phase.LIVE for status in frame.statuses) and boards.count > 0 and known
 
 

@@ -182,7 +182,7 @@ def _board(machine: Machine, node: int, gpu: int, tick: int) -> dict[str, float 
         "model": kind.model,
         "uuid": f"GPU-{machine.spec.name}-{gpu}",
         "driver": "570.124.06",
-        "cuda": "12.8",
+        "runtime": "CUDA 12.8",
         "bus_id": f"00000000:{0x18 + gpu * 0x11:02X}:00.0",
         "user": "maria" if util else "",
         "job": f"slurm:{4100 + node // 2}" if util else "",
@@ -212,10 +212,10 @@ def _board(machine: Machine, node: int, gpu: int, tick: int) -> dict[str, float 
         "ecc_uncorrected": 0.0,
         "xid": 0.0 if nvlink else Missing.NOT_PERMITTED,
         "processes": 1.0 if util else 0.0,
-        "nvlinks": 18.0 if nvlink else none,
-        "nvlinks_max": 18.0 if nvlink else none,
-        "nvlink_rx": 180e9 * util / 100 if nvlink else none,
-        "nvlink_tx": 178e9 * util / 100 if nvlink else none,
+        "links_up": 18.0 if nvlink else none,
+        "links_max": 18.0 if nvlink else none,
+        "link_rx": 180e9 * util / 100 if nvlink else none,
+        "link_tx": 178e9 * util / 100 if nvlink else none,
     }
 
 

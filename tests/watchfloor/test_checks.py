@@ -199,9 +199,9 @@ def test_a_link_is_down_where_a_sister_works(links: Mapping[str, Values], expect
     ],
 )
 def test_a_link_that_nobody_saw_up_is_judged_by_the_boards_beside_it(up: tuple[int, int], expected: list) -> None:
-    tables = {Scope.ACCELERATOR: (["a", "b"], ["uuid", "nvlinks"]), Scope.LINK: (["l0", "l1"], LINK_METRICS)}
+    tables = {Scope.ACCELERATOR: (["a", "b"], ["uuid", "links_up"]), Scope.LINK: (["l0", "l1"], LINK_METRICS)}
     made = Boards(tables=tables)
-    made.say({key: {"uuid": key, "nvlinks": count} for key, count in zip("ab", up, strict=True)})
+    made.say({key: {"uuid": key, "links_up": count} for key, count in zip("ab", up, strict=True)})
     made.say({"l0": {**NVLINK, "accelerator": "a"}, "l1": {**NVLINK, "up": 0, "accelerator": "b"}}, scope=Scope.LINK)
     made.pass_time(1)
     assert found(made.frame()) == expected

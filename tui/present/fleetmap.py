@@ -19,7 +19,7 @@ from watchfloor.model import Missing, Scope, Subject
 _METRICS = CATALOGUE[Scope.ACCELERATOR]
 
 # what `m` steps through; `M` offers every metric that can be drawn
-FAVOURITES: Sequence[str] = ("util", "mem", "temp", "power", "clock_sm", "mem_util", "nvlink_rx", "pcie_rx")
+FAVOURITES: Sequence[str] = ("util", "mem", "temp", "power", "clock_sm", "mem_util", "link_rx", "pcie_rx")
 DRAWABLE: Sequence[str] = tuple(name for name, metric in _METRICS.items() if metric.kind in (Kind.GAUGE, Kind.COUNTER))
 
 

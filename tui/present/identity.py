@@ -72,11 +72,11 @@ def _software(frame: Frame, node: int) -> Sequence[Line]:
 
 
 def _boards(frame: Frame, node: int) -> Sequence[Line]:
-    """`8 × NVIDIA H100 80GB HBM3   driver 570.124.06   cuda 12.8`: how many of each model, every version once."""
+    """`8 × NVIDIA H100 80GB HBM3   driver 570.124.06   runtime CUDA 12.8`: how many of each model, every version once."""
     rows = [int(row) for row in frame.rows_of(Scope.ACCELERATOR, node)]
     models = Counter(frame.accelerators.text(row, "model") for row in rows)
     found = [_fact(f"{count} ×", model) for model, count in models.items()]
-    for label, name in (("driver", "driver"), ("cuda", "cuda")):
+    for label, name in (("driver", "driver"), ("runtime", "runtime")):
         versions = sorted({frame.accelerators.text(row, name) for row in rows} - {""})
         found.append(_fact(label, ", ".join(versions)))
     return found

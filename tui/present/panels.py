@@ -12,6 +12,7 @@ from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope
+from watchfloor.vendors import sources
 
 _PROCESS_COLUMNS = (
     Column("pid", "PID", 8, "right", fixed=True),
@@ -122,7 +123,8 @@ def _section(
     vendor = view.text(row, "vendor").lower() if scope is Scope.ACCELERATOR else "linux"
     for metric in CATALOGUE[scope].values():
         cell = view.cell(row, metric.name)
-        source = metric.sources.get(vendor) or next(iter(metric.sources.values()))
+        told = sources(metric)
+        source = told.get(vendor) or next(iter(metric.sources.values()), "")
         note = notes.get(f"{scope.value}.{metric.name}", "")
         noted = bool(note) and cell.missing is not Missing.NO
         said: Text = (f"said: {note}", Token.WARNING) if noted else (source, Token.DIM)

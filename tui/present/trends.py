@@ -19,7 +19,7 @@ def plots(frame: Frame, node: int, board: int | None, half_hour: bool) -> Sequen
     """Six plots, always: `board` is an accelerator's row, None for the host's own trends."""
     if board is None:
         return [_plot(frame, Scope.NODE, node, name, limit, half_hour) for name, limit in _OF_HOST.items()]
-    traffic = "nvlink_rx" if frame.accelerators.reasons("nvlink_rx")[board] != Missing.UNSUPPORTED else "pcie_rx"
+    traffic = "link_rx" if frame.accelerators.reasons("link_rx")[board] != Missing.UNSUPPORTED else "pcie_rx"
     wanted = {**_OF_BOARD, traffic: ""}
     return [_plot(frame, Scope.ACCELERATOR, board, name, limit, half_hour) for name, limit in wanted.items()]
 

@@ -54,7 +54,7 @@ def _down(frame: Frame) -> Iterator[Finding]:
 def _once_up_nvlinks(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Links that were up, or whose sisters on the same board are while others have more; links of boards with none."""
     boards, links = frame.accelerators, frame.links
-    up = boards.known("nvlinks")
+    up = boards.known("links_up")
     most = np.zeros(frame.nodes.count)
     np.maximum.at(most, boards.node, np.nan_to_num(up))
     of_board = np.full(len(links.texts), np.nan)  # by code of its uuid, which a link names as its accelerator

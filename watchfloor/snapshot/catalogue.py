@@ -5,6 +5,7 @@ from __future__ import annotations
 from watchfloor.metrics import CATALOGUE, Metric
 from watchfloor.model import Scope
 from watchfloor.snapshot.exposition import series_name
+from watchfloor.vendors import sources
 
 
 def as_records() -> list[dict[str, object]]:
@@ -20,7 +21,7 @@ def _record(metric: Metric) -> dict[str, object]:
         "kind": metric.kind.value,
         "good": metric.good.value,
         "help": metric.help,
-        "sources": dict(metric.sources),
+        "sources": sources(metric),
         "prometheus": series_name(metric),
         "trend": metric.trend,
     }
@@ -47,14 +48,15 @@ def as_markdown() -> str:
 
 _HEAD = """# Metrics
 
-Written from `watchfloor/metrics.py` by `make golden`; not to be edited by hand. A name is what queries, `--columns`,
-`--json` and the wire say. The last column is the name in `snapshot --prometheus`, in base units.
+Written from `watchfloor/metrics.py` and `watchfloor/vendors` by `make golden`; not to be edited by hand. A name
+is what queries, `--columns`, `--json` and the wire say. The last column is the name in
+`snapshot --prometheus`, in base units.
 Metrics from `console` are the console's own; every other one is a value or a reason why it is missing."""
 
 _COLUMNS = ["| name | unit | kind | better | what it is | source | Prometheus |", "|---|---|---|---|---|---|---|"]
 
 
 def _row(metric: Metric) -> str:
-    sources = "; ".join(f"{vendor}: `{where}`" for vendor, where in metric.sources.items())
-    cells = [f"`{metric.name}`", metric.unit.value, metric.kind.value, metric.good.value, metric.help, sources]
+    told = "; ".join(f"{vendor}: `{where}`" for vendor, where in sources(metric).items())
+    cells = [f"`{metric.name}`", metric.unit.value, metric.kind.value, metric.good.value, metric.help, told]
     return "| " + " | ".join([*cells, f"`{series_name(metric)}`"]) + " |"

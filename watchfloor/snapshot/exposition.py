@@ -53,6 +53,7 @@ _BASE: dict[Unit, tuple[str, float]] = {
     Unit.SECONDS: ("_seconds", 1.0),
     Unit.COUNT: ("", 1.0),
     Unit.NONE: ("", 1.0),
+    Unit.PER_SECOND: ("_per_second", 1.0),
 }
 
 _CHANGING = {"user", "job", "phase", "problem"}

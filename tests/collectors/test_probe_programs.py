@@ -1,0 +1,90 @@
+"""Programs that the probe starts on its node: bounded, and never left behind."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from collectors.probe.pci import parse
+from collectors.probe.programs import Children
+from collectors.probe.world import World
+
+
+@pytest.fixture
+def children():
+    made = Children()
+    yield made
+    made.close()
+
+
+def _python(code: str) -> list[str]:
+    return [sys.executable, "-Ic", code]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_what_it_said_and_how_it_ended(children: Children) -> None:
+    status, out, error = children.run(_python("import sys; print('a'); print('b', file=sys.stderr); sys.exit(3)"), 20)
+    assert (status, out, error) == (3, "a\n", "b\n")
+
+
+def test_a_program_that_hangs_is_ended_with_its_children(children: Children, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    code = (
+        "import subprocess; p = subprocess.Popen(['sleep', '600']); "
+        f"open({str(told)!r}, 'w').write(str(p.pid)); p.wait()"
+    )
+    with pytest.raises(TimeoutError, match="no answer within"):
+        children.run(_python(code), 3)
+    assert not _is_alive(int(told.read_text()))
+
+
+def test_lines_come_one_by_one_and_the_end_has_words(children: Children) -> None:
+    code = "import sys; print('one\\n\\ntwo', flush=True); print('out of work', file=sys.stderr, flush=True)"
+    lines = children.start(_python(code))
+    assert [lines.line(20), lines.line(20)] == ["one", "two"]
+    with pytest.raises(EOFError, match="out of work"):
+        lines.line(20)
+
+
+def test_no_line_in_time_is_no_end(children: Children) -> None:
+    lines = children.start(["sleep", "600"])
+    assert lines.line(0.01) == ""
+
+
+def test_close_ends_what_still_runs(children: Children) -> None:
+    children.start(["sleep", "600"])
+    (pid,) = children._running
+    children.close()
+    assert not _is_alive(pid)
+
+
+def test_programs_are_found_beyond_a_short_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert Path(World().which("sleep") or "").name == "sleep"
+    assert World().which("no-such-program") is None
+
+
+def test_a_pci_device_from_its_uevent() -> None:
+    text = "DRIVER=nvidia\nPCI_CLASS=30200\nPCI_ID=10DE:2330\nPCI_SUBSYS_ID=10DE:16C1\nPCI_SLOT_NAME=0000:18:00.0\n"
+    device = parse("0000:18:00.0", text)
+    assert (device.kind, device.vendor, device.device, device.subsystem) == (0x0302, 0x10DE, 0x2330, 0x16C1)
+    assert device.driver == "nvidia"
+
+
+def test_pci_devices_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, reads = World(), []
+    monkeypatch.setattr(world, "listdir", lambda path: ["0000:01:00.0"])
+    monkeypatch.setattr(
+        world, "read", lambda path, keep=False: reads.append(path) or "PCI_CLASS=30000\nPCI_ID=1002:74A1"
+    )
+    assert [device.device for device in world.pci() + world.pci()] == [0x74A1, 0x74A1]
+    assert len(reads) == 1
