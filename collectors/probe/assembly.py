@@ -1,13 +1,17 @@
 """Readings of all samplers -> schema and report, as the console's watchfloor/report.py reads them.
 
+A sampler that said nothing new costs nothing here, and of one that did only what is not the very same is looked into.
 Must not do: threads, clocks, output.
 """
 
-from .cells import FAILED_CODE, NOT_YET, TIMED_OUT, UNSUPPORTED, Missing
+from .cells import FAILED_CODE, NOT_YET, TIMED_OUT, UNSUPPORTED, Missing, parts
+from .outbox import Outbox
 from .table import Table
 
-NODE, ACCELERATOR, LINK = "node", "accelerator", "link"
-SCOPES = (NODE, ACCELERATOR, LINK)
+NODE, ACCELERATOR, LINK, SERVICE = "node", "accelerator", "link", "service"
+SCOPES = (NODE, ACCELERATOR, LINK, SERVICE)
+
+_NOTHING = {}
 
 
 class Assembly:
@@ -17,10 +21,13 @@ class Assembly:
         self._runners = runners
         self._generation = 0
         self._tables = {}
-        self._shape = None  # what the tables were built for
+        self._cells = {}  # sampler -> cells of its reading as they were put last
+        self._standing = {}  # sampler -> what the defaults of cells hang on
         self._told = {}  # sampler -> (state, text) as last told
-        self._details = {}
-        self._details_changed = {}
+        self._untold = {}  # sampler -> runner whose state or text may be others by now
+        self._details = {}  # name -> {sampler: rows}
+        self._details_changed = set()
+        self._outbox = Outbox()
         self.number = 0
 
     # -- in
@@ -28,40 +35,50 @@ class Assembly:
     def renew(self, fresh: list) -> "dict | None":
         """Take in the readings of the runners that changed. The new schema where the subjects changed, else None."""
         for runner in fresh:
-            if runner.reading is not None:
-                self._take_details(runner.reading.details)
-        shape = self._current_shape()
-        if shape == self._shape:
+            self._untold[runner.name] = runner
+            self._take_details(runner)
+            if runner.events:
+                self._outbox.put(runner.events)
+                runner.events = []
+        restated = [runner for runner in fresh if self._restated(runner)]
+        moved = [(runner, scope) for runner in fresh for scope in self._moved(runner)]
+        if not self._tables or any(scope in runner.kind.owns for runner, scope in moved):
+            return self._begin_schema()
+        if restated or moved:
+            self._fill()
+        else:
             for runner in fresh:
                 self._put(runner)
-            return None
-        keys_changed = self._shape is None or shape[0] != self._shape[0]
-        self._shape = shape
-        if keys_changed:
-            self._generation += 1
-            self._tables = {scope: Table(shape[0][scope], self._metrics(scope)) for scope in SCOPES}
-        self._fill()
-        return self._schema() if keys_changed else None
+        return None
 
-    def _current_shape(self) -> tuple:
-        """The subjects of each scope, and which samplers have had their say: what the default of a cell hangs on."""
-        keys = {NODE: {"": None}, ACCELERATOR: {}, LINK: {}}  # dictionaries for their order
+    def _restated(self, runner) -> bool:
+        """Whether the default of the cells that a sampler says nothing of is another one now."""
+        standing = (runner.state, runner.reading is None)
+        if self._standing.get(runner.name) == standing:
+            return False
+        self._standing[runner.name] = standing
+        return True
+
+    def _moved(self, runner) -> "list[str]":
+        """Scopes in which a sampler speaks of other subjects than before."""
+        before, now = self._cells.get(runner.name, _NOTHING), _cells(runner)
+        if now is before:
+            return []
+        return [scope for scope in {**before, **now} if _keys(before, scope) != _keys(now, scope)]
+
+    def _begin_schema(self) -> dict:
+        keys = {scope: {} for scope in SCOPES}  # dictionaries for their order
+        metrics = {scope: {} for scope in SCOPES}
+        keys[NODE][""] = None
         for runner in self._runners:
-            if runner.reading is None:
-                continue
             for scope in runner.kind.owns:
-                keys[scope].update(dict.fromkeys(runner.reading.cells.get(scope, ())))
-        return {scope: list(known) for scope, known in keys.items()}, [
-            (runner.state, runner.reading is None) for runner in self._runners
-        ]
-
-    def _metrics(self, scope: str) -> "list[str]":
-        found = {}
-        for runner in self._runners:
-            found.update(dict.fromkeys(runner.kind.metrics.get(scope, ())))
-        return list(found)
-
-    def _schema(self) -> dict:
+                keys[scope].update(dict.fromkeys(_cells(runner).get(scope, ())))
+            for scope, names in runner.kind.metrics.items():
+                metrics[scope].update(dict.fromkeys(names))
+        self._generation += 1
+        filled = [scope for scope in SCOPES if metrics[scope]]
+        self._tables = {scope: Table(list(keys[scope]), list(metrics[scope])) for scope in filled}
+        self._fill()
         tables = {scope: {"keys": table.keys, "metrics": table.metrics} for scope, table in self._tables.items()}
         return {"t": "schema", "generation": self._generation, "tables": tables}
 
@@ -70,49 +87,64 @@ class Assembly:
         for scope, table in self._tables.items():
             rows = {key: dict.fromkeys(table.metrics, UNSUPPORTED) for key in table.keys}
             for runner in self._runners:
-                said = runner.reading.cells.get(scope, {}) if runner.reading is not None else {}
+                said = _cells(runner).get(scope, _NOTHING)
                 silent = dict.fromkeys(runner.kind.metrics.get(scope, ()), _silence(runner))
                 for key, row in rows.items():
                     if key in said:
-                        row.update(said[key])
+                        for part in parts(said[key]):
+                            row.update(part)
                     elif scope not in runner.kind.owns:
                         row.update(silent)
             for key, row in rows.items():
                 table.put(key, row)
+        self._cells = {runner.name: _cells(runner) for runner in self._runners}
 
     def _put(self, runner) -> None:
-        if runner.reading is None:
-            return
-        for scope, rows in runner.reading.cells.items():
-            table = self._tables[scope]
-            for key, cells in rows.items():
-                table.put(key, cells)
+        before, now = self._cells.get(runner.name, _NOTHING), _cells(runner)
+        for scope, rows in now.items():
+            last = before.get(scope, _NOTHING)
+            if rows is last:
+                continue
+            put = self._tables[scope].put
+            for key, row in rows.items():
+                known = last.get(key, ())
+                if row is not known:
+                    put(key, row, known)
+        self._cells[runner.name] = now
 
-    def _take_details(self, details: dict) -> None:
-        for name, rows in details.items():
-            if self._details.get(name) != rows:
-                self._details[name] = self._details_changed[name] = rows
+    def _take_details(self, runner) -> None:
+        if runner.reading is None:
+            told = [name for name, by_sampler in self._details.items() if runner.name in by_sampler]
+            news = {name: [] for name in told}
+        else:
+            news = runner.reading.details
+        for name, rows in news.items():
+            known = self._details.setdefault(name, {})
+            if known.get(runner.name) != rows:
+                known[runner.name] = rows
+                self._details_changed.add(name)
 
     # -- out
 
     def report(self, at: float, full: bool, period: float) -> dict:
         """The next report: what changed since the last one, or everything. `at` is the wall clock."""
         self.number += 1
-        line = {"t": "report", "n": self.number, "generation": self._generation, "at": round(at, 3)}
+        at = round(at, 3)
+        line = {"t": "report", "n": self.number, "generation": self._generation, "at": at}
         if full:
             line["full"] = True
-        cells, notes = self._cells(full)
-        parts = {
+        cells, notes = self._take_cells(full)
+        news = {
             "cells": cells,
             "samplers": self._statuses(full, period),
             "notes": notes,
-            "details": self._details if full else self._details_changed,
+            "events": self._outbox.take(at),
+            "details": self._take_changed_details(full),
         }
-        line.update((name, part) for name, part in parts.items() if part)
-        self._details_changed = {}
+        line.update((name, part) for name, part in news.items() if part)
         return line
 
-    def _cells(self, full: bool) -> "tuple[dict, dict]":
+    def _take_cells(self, full: bool) -> "tuple[dict, dict]":
         cells, notes = {}, {}
         for scope, table in self._tables.items():
             changed, words = table.take(full)
@@ -122,14 +154,30 @@ class Assembly:
                 notes[scope + "." + metric] = text
         return cells, notes
 
+    def _take_changed_details(self, full: bool) -> dict:
+        names = self._details if full else self._details_changed
+        joined = {name: [row for rows in self._details[name].values() for row in rows] for name in names}
+        self._details_changed = set()
+        return joined
+
     def _statuses(self, full: bool, period: float) -> dict:
+        asked = self._runners if full else self._untold.values()
+        self._untold = {}
         found = {}
-        for runner in self._runners:
+        for runner in asked:
             says = (runner.state, runner.text)
             if full or self._told.get(runner.name) != says:
                 self._told[runner.name] = says
                 found[runner.name] = _status(runner, period)
         return found
+
+
+def _cells(runner) -> dict:
+    return _NOTHING if runner.reading is None else runner.reading.cells
+
+
+def _keys(cells: dict, scope: str):
+    return cells.get(scope, _NOTHING).keys()
 
 
 def _silence(runner) -> Missing:

@@ -48,22 +48,41 @@ class Absent(Exception):
 
 
 class Reading:
-    """One answer. `cells` {scope: {key: {metric: value or Missing}}}, `details` {name: rows},
-    `holders` {accelerator key: [(pid, bytes or -1, kind)] or Missing}."""
+    """One answer.
 
-    __slots__ = ("cells", "details", "holders")
+    cells     {scope: {key: row}}; a row is {metric: value or Missing}, or a tuple of such parts without a common metric
+    details   {name: rows} of those that may have changed; several samplers may add rows to one detail
+    holders   {accelerator key: [(pid, bytes or -1, kind)] or Missing}
+    events    what has happened since the last answer, each a dict (watchfloor.report.Event); told once
 
-    def __init__(self, cells: dict, details: "dict | None" = None, holders: "dict | None" = None) -> None:
+    What was handed out is never changed afterwards: the very same dictionary again means that nothing in it has
+    changed, and it isn't looked into. On a node with a hundred links, this is most of what a report costs.
+    """
+
+    __slots__ = ("cells", "details", "events", "holders")
+
+    def __init__(
+        self,
+        cells: dict,
+        details: "dict | None" = None,
+        holders: "dict | None" = None,
+        events: "list[dict] | tuple" = (),
+    ) -> None:
         self.cells = cells
         self.details = details or {}
         self.holders = holders
+        self.events = events
 
     def without_values(self, reason: Missing, lasting: "tuple[str, ...]") -> "Reading":
         """The same subjects, with a reason in place of every value but those that last."""
         return Reading(
             {
                 scope: {
-                    key: {name: value if name in lasting else reason for name, value in row.items()}
+                    key: {
+                        name: value if name in lasting else reason
+                        for part in parts(row)
+                        for name, value in part.items()
+                    }
                     for key, row in rows.items()
                 }
                 for scope, rows in self.cells.items()
@@ -71,6 +90,11 @@ class Reading:
             self.details,
             self.holders,
         )
+
+
+def parts(row) -> tuple:
+    """The dictionaries of a row."""
+    return row if isinstance(row, tuple) else (row,)
 
 
 class Board:

@@ -31,6 +31,9 @@ class Engine:
         self._board = Board()
         self._crew = Crew(world)
         self._runners = [Runner(name, kind, world, self._board, self._answered) for name, kind in kinds.items()]
+        self._busy = []  # begun, and not collected yet
+        self._pending = set()  # those of this tick that a report waits for; their threads take them out
+        self._fresh = []  # collected since the last report
         self._awaited = [runner for runner in self._runners if runner.kind.awaited]
         self._unawaited = [runner for runner in self._runners if not runner.kind.awaited]
         self._followers = [runner for runner in self._runners if runner.kind.follows_holders]
@@ -50,7 +53,8 @@ class Engine:
 
     def _answered(self, runner: Runner) -> None:
         """A sampler has answered: of interest at once where a report waits for it, or before the first tick."""
-        if self._ticks == 0 or (runner.kind.awaited and not self._awaiting()):
+        self._pending.discard(runner)
+        if self._ticks == 0 or (runner.kind.awaited and not self._pending):
             self._rouse()
 
     def _rouse(self) -> None:
@@ -83,29 +87,37 @@ class Engine:
 
     def _sample(self, patience: float) -> None:
         """Start what is due, report what has answered within `patience` seconds, then start what nobody waits for."""
+        self._collect()  # what came too late for the last report
         queue = self._begin(self._awaited)
+        self._pending = set(queue)
         while queue:  # and again while one of them takes its time: the others don't wait for it
             self._crew.run(queue)
             self._wait_for_answers(ALONE_SECONDS)
         self._wait_for_answers(patience)
-        self._report([runner for runner in self._runners if runner.collect()])
+        self._collect()
+        self._report()
         for runner in self._begin(self._unawaited):
             self._crew.run([runner])
 
     def _begin(self, runners: list) -> list:
-        """Those of them that are due, marked as running."""
+        """Those of them that are due and have no sample under way: begun."""
         now = self._world.monotonic()
-        due = [runner for runner in runners if runner.is_due(now + self._period / 2)]
+        by = now + self._period / 2
+        due = [runner for runner in runners if runner.due <= by and not runner.busy]
         for runner in due:
             runner.begin(now, self._period)
+        self._busy += due
         return due
 
-    def _awaiting(self) -> bool:
-        return any(runner.running and runner.state != "hung" for runner in self._awaited)
+    def _collect(self) -> None:
+        answered = [runner for runner in self._busy if runner.collect()]
+        if answered:
+            self._fresh += answered
+            self._busy = [runner for runner in self._busy if runner.busy]
 
     def _wait_for_answers(self, seconds: float) -> None:
         until = self._world.monotonic() + seconds
-        while self._awaiting() and self._world.monotonic() < until:
+        while self._pending and self._world.monotonic() < until:
             self._wait_until(until)
 
     def _wait_until(self, when: float) -> None:
@@ -127,13 +139,14 @@ class Engine:
 
     def _report_early(self) -> None:
         """Before the first tick: what took longer than the first report could wait for."""
-        fresh = [runner for runner in self._runners if runner.collect()]
-        if fresh:
-            self._report(fresh)
+        self._collect()
+        if self._fresh:
+            self._report()
 
-    def _report(self, collected: list) -> None:
+    def _report(self) -> None:
         now = self._world.monotonic()
-        fresh = collected + [runner for runner in self._runners if runner.judge(now)]
+        fresh = self._fresh + [runner for runner in self._busy if runner.judge(now)]
+        self._fresh = []
         self._pass_on_holders(fresh)
         schema = self._assembly.renew(fresh)
         if schema is not None:

@@ -20,7 +20,9 @@ class Runner:
         self.cost = 0.0  # seconds
         self.cpu = 0.0  # seconds
         self.reading = None  # the newest one, as it is shown
-        self.running = False
+        self.busy = False  # begun, and its answer not collected yet
+        self.due = world.monotonic()
+        self.events = []  # what it has told of, until a report takes it
         self._world = world
         self._board = board
         self._finished = finished
@@ -28,50 +30,48 @@ class Runner:
         self._answer = None  # (state, text, reading), put by the thread, taken by `collect`
         self._thread_id = ""
         self._started = 0.0
-        self._due = world.monotonic()
 
     # -- the engine's thread
 
-    def is_due(self, by: float) -> bool:
-        """Whether its period is over by then, and its last sample has been answered."""
-        return not self.running and by >= self._due
-
     def begin(self, now: float, period: float) -> None:
         """It is about to be run; what it doesn't answer from now on counts against its deadline."""
-        self.running = True
+        self.busy = True
         self._started = now
-        self._due = now + self.period(period)
+        self.due = now + self.period(period)
 
     def hurry(self) -> None:
-        self._due = 0.0
+        self.due = 0.0
 
     def period(self, tick: float) -> float:
         """Seconds between its samples where reports come every `tick` seconds: quicker reports, quicker samples."""
         return max(tick, self.kind.period * min(1.0, tick))
 
     def collect(self) -> bool:
-        """Take a new answer, if there is one."""
+        """Take its answer, if it has come."""
         if self._answer is None:
             return False
         (self.state, self.text, reading), self._answer = self._answer, None
+        self.busy = False
         if self.state == "absent":
-            self._due = max(self._due, self._started + ABSENT_PERIOD_SECONDS)
+            self.due = max(self.due, self._started + ABSENT_PERIOD_SECONDS)
         if reading is not None or self.state == "absent":
             self.reading = reading
         elif self.reading is not None:
             self.reading = self.reading.without_values(Missing(FAILED_CODE, self.text), self.kind.lasting)
+        if reading is not None:
+            self.events.extend(reading.events)
         return True
 
     def judge(self, now: float) -> bool:
-        """Whether it has just become hung; its values are then taken back."""
+        """Whether it is hung; as soon as it is, its values are taken back."""
         silent = now - self._started
-        if not self.running or silent < self.kind.deadline:
+        if not self.busy or silent < self.kind.deadline:
             return False
-        new, self.state = self.state != "hung", "hung"
-        self.text = "no answer for %d s%s" % (silent, self._kernel_state())
-        if new and self.reading is not None:
+        if self.state != "hung" and self.reading is not None:
             self.reading = self.reading.without_values(TIMED_OUT, self.kind.lasting)
-        return new
+        self.state = "hung"
+        self.text = "no answer for %d s%s" % (silent, self._kernel_state())
+        return True
 
     def _kernel_state(self) -> str:
         try:
@@ -91,7 +91,6 @@ class Runner:
         self.cpu = self._world.thread_cpu() - cpu
         self.answered_at = self._world.now()
         self._answer = answer
-        self.running = False
         self._finished(self)
 
     def _sample(self) -> "tuple[str, str, Reading | None]":

@@ -15,46 +15,59 @@ class Table:
         self._width = len(metrics)
         self._row = {key: index * self._width for index, key in enumerate(keys)}
         self._column = {name: index for index, name in enumerate(metrics)}
-        self.values = [None] * (len(keys) * self._width)
-        self._changed = {}  # position -> None: an ordered set
-        self._rows = {}  # key -> the cells put last
+        self._values = [None] * (len(keys) * self._width)
+        self._changed = set()  # positions
 
-    def put(self, key: str, cells: dict) -> None:
+    def put(self, key: str, row: "dict | tuple", last: "dict | tuple" = ()) -> None:
         """Store the cells of one subject; subjects that the table doesn't have are left out.
 
-        The very dictionary that was put last is not looked into: a sampler with nothing new hands it out again.
+        `last` is what the same sampler put before: parts that are the very same are not looked into.
         """
         base = self._row.get(key)
-        if base is None or self._rows.get(key) is cells:
+        if base is None:
             return
-        self._rows[key] = cells
-        values, column = self.values, self._column
+        if not isinstance(row, tuple):
+            self._store(base, row)
+            return
+        known = last if isinstance(last, tuple) and len(last) == len(row) else (None,) * len(row)
+        for part, before in zip(row, known):
+            if part is not before:
+                self._store(base, part)
+
+    def _store(self, base: int, cells: dict) -> None:
+        values, column = self._values, self._column
         for name, value in cells.items():
             at = base + column[name]
             old = values[at]
             if old is not value and old != value:  # most are the very same: a reason compares in Python, at a cost
                 values[at] = value
-                self._changed[at] = None
+                self._changed.add(at)
 
     def take(self, full: bool) -> "tuple[dict, dict]":
         """Cells for a report (watchfloor.report.Cells, empty lists left out) and notes by metric; then all is told."""
-        positions = range(len(self.values)) if full else sorted(self._changed)
-        self._changed = {}
-        lists = {"p": [], "v": [], "mp": [], "mc": [], "xp": [], "x": []}
-        notes = {}
+        if not full and not self._changed:
+            return {}, {}
+        positions = range(len(self._values)) if full else sorted(self._changed)
+        self._changed = set()
+        numbers, reasons, texts, notes = ([], []), ([], []), ([], []), {}
         for at in positions:
-            self._sort_in(at, self.values[at], lists, notes)
-        return {name: items for name, items in lists.items() if items}, notes
+            value = self._values[at]
+            if isinstance(value, str):
+                told, shown = texts, value
+            elif isinstance(value, Missing):
+                told, shown = reasons, value.code
+                if value.note:
+                    notes[self.metrics[at % self._width]] = value.note
+            else:
+                told, shown = numbers, value
+            told[0].append(at)
+            told[1].append(shown)
+        return _named(numbers, reasons, texts), notes
 
-    def _sort_in(self, at: int, value, lists: dict, notes: dict) -> None:
-        if isinstance(value, str):
-            lists["xp"].append(at)
-            lists["x"].append(value)
-        elif isinstance(value, Missing):
-            lists["mp"].append(at)
-            lists["mc"].append(value.code)
-            if value.note:
-                notes[self.metrics[at % self._width]] = value.note
-        else:
-            lists["p"].append(at)
-            lists["v"].append(value)
+
+def _named(numbers: tuple, reasons: tuple, texts: tuple) -> dict:
+    cells = {}
+    for (positions, values), names in ((numbers, ("p", "v")), (reasons, ("mp", "mc")), (texts, ("xp", "x"))):
+        if positions:
+            cells[names[0]], cells[names[1]] = positions, values
+    return cells

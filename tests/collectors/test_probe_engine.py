@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.probe.assembly import Assembly
+from collectors.probe.cells import LONGEST_WORDS, Absent, Missing, Rates, Reading
 from collectors.probe.cells import NOT_YET as NOT_YET_CELL
-from collectors.probe.cells import Absent, Missing, Rates, Reading
 from collectors.probe.engine import Engine
+from collectors.probe.outbox import Outbox
 from collectors.probe.world import World
 from tests.support.probe import FAILED, TIMED_OUT, UNSUPPORTED, Mirror
-from watchfloor.report import Pong, decode
+from watchfloor.report import Pong, Report, decode
 
 PATIENCE_SECONDS = 20.0
 
@@ -189,6 +191,7 @@ class _Spoken:
         self.state, self.text = "ok", ""
         self.answered_at = self.cost = self.cpu = 0.0
         self.reading: Reading | None = None
+        self.events: list[dict[str, Any]] = []
 
     def period(self, tick: float) -> float:
         return tick
@@ -221,3 +224,84 @@ def test_changes_add_up_to_the_full_report(steps: list[tuple[dict[str, dict], st
     whole.cells = {scope: {key: {} for key in rows} for scope, rows in mirror.cells.items()}
     whole.take(decode(json.dumps(assembly.report(0.0, True, 1.0)).encode()))
     assert whole.cells == mirror.cells
+
+
+def test_rows_may_come_in_parts_of_which_the_very_same_are_not_looked_into() -> None:
+    runner = _Spoken("steady", Steady)
+    assembly, lasting = Assembly([runner]), {"uuid": "a"}
+
+    def told(row: object) -> dict[str, Any]:
+        runner.reading = Reading({"accelerator": {"a": row}})
+        assembly.renew([runner])
+        return assembly.report(0.0, False, 1.0).get("cells", {})
+
+    assert told((lasting, {"temp": 40})) == {"accelerator": {"p": [1], "v": [40], "xp": [0], "x": ["a"]}}
+    lasting["uuid"] = "another"  # against the rules, to see that nobody looks
+    assert told((lasting, {"temp": 41})) == {"accelerator": {"p": [1], "v": [41]}}
+    assert told({"uuid": "b", "temp": 41}) == {"accelerator": {"xp": [0], "x": ["b"]}}
+
+
+def test_subjects_of_which_nobody_speaks_any_more_keep_no_values() -> None:
+    owner, adding = _Spoken("steady", Steady), _Spoken("adding", Adding)
+    owner.reading = Reading({"accelerator": {"a": {"uuid": "a", "temp": 40}}})
+    adding.reading = Reading({"accelerator": {"a": {"xid": 79}}})
+    assembly, mirror = Assembly([owner, adding]), Mirror()
+    for reading in (adding.reading, Reading({})):
+        adding.reading = reading
+        schema = assembly.renew([owner, adding])
+        if schema is not None:
+            mirror.take(decode(json.dumps(schema).encode()))
+        mirror.take(decode(json.dumps(assembly.report(0.0, False, 1.0)).encode()))
+    assert mirror.accelerator("a") == {"uuid": "a", "temp": 40, "xid": UNSUPPORTED}
+
+
+class Serving(Steady):
+    """A sampler of services, and of events and details of its own."""
+
+    metrics = {"service": ("name",)}  # noqa: RUF012
+    owns = ("service",)
+
+
+def test_services_have_a_table_where_a_sampler_tells_of_them() -> None:
+    runner = _Spoken("serving", Serving)
+    runner.reading = Reading({"service": {"triton:8002": {"name": "triton"}}})
+    schema = Assembly([runner]).renew([runner])
+    assert schema is not None
+    assert schema["tables"] == {"service": {"keys": ["triton:8002"], "metrics": ["name"]}}
+
+
+def test_events_are_told_once_in_order_and_a_bounded_number_a_report() -> None:
+    runner = _Spoken("serving", Serving)
+    assembly = Assembly([runner])
+    runner.events = [{"at": 1.0, "source": "kernel", "kind": "xid", "text": "x" * 2000, "code": n} for n in range(450)]
+    assembly.renew([runner])
+    reports = [assembly.report(9.0, full, 1.0) for full in (False, True, False, True)]
+    told = [[event["code"] for event in report.get("events", ())] for report in reports]
+    assert [len(codes) for codes in told] == [200, 200, 50, 0]
+    assert [code for codes in told for code in codes] == list(range(450))
+    line = decode(json.dumps(reports[0]).encode())
+    assert isinstance(line, Report) and len(line.events[0].text) == LONGEST_WORDS
+
+
+def test_more_events_than_can_be_told_are_counted() -> None:
+    outbox = Outbox()
+    outbox.put([{"at": 1.0, "source": "kernel", "kind": "oom", "text": ""}] * 6000)
+    taken = [event for _ in range(30) for event in outbox.take(at=2.0)]
+    assert len(taken) == 5001
+    assert taken[-1]["text"].startswith("1000 events were left out")
+
+
+def test_details_of_several_samplers_are_one() -> None:
+    runners = [_Spoken("steady", Steady), _Spoken("adding", Adding)]
+    assembly = Assembly(runners)
+    for runner in runners:
+        runner.reading = Reading({}, {"costs": [{"sampler": runner.name}]})
+    assembly.renew(runners)
+    both = {"costs": [{"sampler": "steady"}, {"sampler": "adding"}]}
+    assert assembly.report(0.0, False, 1.0)["details"] == both
+    assembly.renew(runners)
+    assert "details" not in assembly.report(0.0, False, 1.0)
+    assert assembly.report(0.0, True, 1.0)["details"] == both
+    runners[0].state, runners[0].reading = "absent", None
+    assembly.renew(runners)
+    assert assembly.report(0.0, False, 1.0)["details"] == {"costs": [{"sampler": "adding"}]}

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from collectors.probe.cells import Missing
+from collectors.probe.cells import Missing, parts
 from watchfloor.model import Missing as Reason
 
 
-def shown(cells: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def shown(cells: Mapping[str, Mapping[str, Any]]) -> str:
     """`cells` as in collectors.probe.cells.Reading: a block a subject, in the order in which they are told."""
     blocks = [
         "\n".join([f"{scope} {key}".rstrip(), *(f"  {name:<22} {_value(row[name])}" for name in sorted(row))])
         for scope, rows in cells.items()
-        for key, row in rows.items()
+        for key, row in ((key, _joined(row)) for key, row in rows.items())
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _joined(row: Mapping[str, Any] | tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
+    return {name: value for part in parts(row) for name, value in part.items()}
 
 
 def _value(value: Any) -> str:
