@@ -208,30 +208,30 @@ _LINK = _table(
  state          | STATE   |       | state   |      | console:worst finding | health as the checks see it
  name           | LINK    |       | text    |      | probe:link key | short name within the node
  kind           | KIND    |       | text    |      | probe:constant | nvlink, pcie, infiniband, roce, ethernet, xgmi, ici, neuronlink, gaudi
- medium         | MEDIUM  |       | text    |      | | what its speed is called: NDR, HDR, 100GBASE-CR4, PCIe 5.0
+ medium         | MEDIUM  |       | text    |      | linux:/sys/class/infiniband/*/ports/*/rate, /sys/bus/pci/devices/*/max_link_speed | what its speed is called: NDR, HDR, 100GBASE-CR4, PCIe 5.0
  accelerator    | ACCEL   |       | text    |      | probe:owner | key of the accelerator that it belongs to
  peer           | PEER    |       | text    |      | | what is at the other end
  switch         | SWITCH  |       | text    |      | | switch, leaf or fabric that the other end belongs to, where LLDP, ibnetdiscover or the inventory tells it
  up             | UP      |       | flag    | high | linux:/sys/class/infiniband/*/ports/*/state, /sys/class/net/*/operstate | the link carries traffic
  phys           | PHYS    |       | text    |      | linux:/sys/class/infiniband/*/ports/*/phys_state | physical state in the driver's words
- speed          | SPEED   | B/s   | gauge   | high | linux:/sys/class/infiniband/*/ports/*/rate, /sys/class/net/*/speed | line speed in one direction
- speed_max      | BEST    | B/s   | gauge   |      | | best line speed of both ends, in one direction
- width          | LANES   | count | gauge   |      | | lanes in use
- width_max      | LANEMAX | count | gauge   |      | | lanes that both ends have
- gen            | GEN     |       | gauge   |      | | generation in use (PCIe, NVLink)
- gen_max        | GENMAX  |       | gauge   |      | | best generation of both ends
+ speed          | SPEED   | B/s   | gauge   | high | linux:/sys/class/infiniband/*/ports/*/rate, /sys/class/net/*/speed, /sys/bus/pci/devices/*/current_link_speed, current_link_width | line speed in one direction
+ speed_max      | BEST    | B/s   | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed, max_link_width of the device and its upstream port | best line speed of both ends, in one direction
+ width          | LANES   | count | gauge   |      | linux:/sys/bus/pci/devices/*/current_link_width | lanes in use
+ width_max      | LANEMAX | count | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_width | lanes that both ends have
+ gen            | GEN     |       | gauge   |      | linux:/sys/bus/pci/devices/*/current_link_speed | generation in use (PCIe, NVLink)
+ gen_max        | GENMAX  |       | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed | best generation of both ends
 rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4, /proc/net/dev | bytes in
 tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4, /proc/net/dev | bytes out
  usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed | share of its line speed in use, in the busier direction
  crc_errors     | CRC     | count | counter | low  | | NVLink CRC errors (flit)
- replay_errors  | REPLAY  | count | counter | low  | | NVLink packets sent again
+ replay_errors  | REPLAY  | count | counter | low  | linux:/sys/bus/pci/devices/*/aer_dev_correctable | packets sent again (NVLink, PCIe)
  recovery_errors | RECOV  | count | counter | low  | | NVLink recoveries
  symbol_errors  | SYMBOL  | count | counter | low  | | symbols that arrived broken, after the driver's correction (NVLink 5, Gaudi)
  fec_errors     | FEC     | count | counter | low  | | blocks that forward error correction could not mend
  ber            | BER     |       | gauge   | low  | | effective bit error rate
  ici.health     | HEALTH  |       | gauge   | low  | | 0 good, 1-5 transient, 6-9 persistent, 10 unusable (ICI)
  resets         | RESETS  | count | counter | low  | | times that the link was brought up anew
- rx_errors      | RXERR   | count | counter | low  | linux:/proc/net/dev, port_rcv_errors | packets that arrived broken
+ rx_errors      | RXERR   | count | counter | low  | linux:/proc/net/dev, port_rcv_errors, aer_dev_correctable | packets that arrived broken
  tx_discards    | TXDISC  | count | counter | low  | linux:/proc/net/dev drop, port_xmit_discards | packets that could not be sent
  ib.symbol_error | SYMERR | count | counter | low  | linux:/sys/class/infiniband/*/ports/*/counters/symbol_error | minor errors on the lanes
  ib.link_downed | DOWNED  | count | counter | low  | linux:/sys/class/infiniband/*/ports/*/counters/link_downed | times that the link went down
