@@ -5,12 +5,26 @@ Must not do: implement any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from watchfloor.frame import Frame
-from watchfloor.model import NodeSpec, NodeStatus
-from watchfloor.report import Hello, Report, Schema
+from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope
+from watchfloor.report import Event, Hello, Report, Schema, Software
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a saved output of a vendor's tool says, or why it can't be read. A Missing stands for a value."""
+
+    file: str
+    refusal: str = ""
+    tool: str = ""
+    cells: Mapping[Scope, Mapping[str, dict[str, float | str | Missing]]] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    stack: tuple[Software, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Clock(Protocol):

@@ -14,15 +14,16 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watchfloor import checks
 from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
-from watchfloor.model import NodeSpec, Phase
+from watchfloor.model import Missing, NodeSpec, Phase, Scope
+from watchfloor.ports import Reading
 
 if TYPE_CHECKING:
     from collectors.diagnose import Check
@@ -247,6 +248,23 @@ async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[N
         return list(await asyncio.gather(*(one(spec) for spec in specs)))
     finally:
         await transports.close()
+
+
+def read_capture(name: str, data: bytes) -> Reading:
+    """What a saved output of a vendor's tool says; why not, where nobody can read it."""
+    from collectors import captures  # noqa: PLC0415
+
+    try:
+        capture = captures.read(name, data)
+    except captures.Refused as error:
+        return Reading(name, refusal=str(error))
+    cells = {Scope(scope): {key: _typed(row) for key, row in rows.items()} for scope, rows in capture.cells.items()}
+    return Reading(name, "", capture.tool, cells, capture.events, capture.stack, capture.notes)
+
+
+def _typed(row: Mapping[str, Any]) -> dict[str, float | str | Missing]:
+    """The probe can't import our Missing: its own carries the code."""
+    return {name: value if isinstance(value, float | int | str) else Missing(value.code) for name, value in row.items()}
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import Any
 from watchfloor.report import Event, Software
 
 HEAD_CHARACTERS = 4096
+UNKNOWN = "no reader knows this output"
 
 
 class Refused(Exception):
@@ -65,7 +66,7 @@ def read(name: str, data: bytes) -> Capture:
         if capture.is_empty:
             raise Refused(f"{capture.tool}: nothing about accelerators, links, events or software is in it")
         return capture
-    raise Refused("no reader knows this output")
+    raise Refused(UNKNOWN)
 
 
 def _claiming(name: str, text: str) -> Iterator[ModuleType]:

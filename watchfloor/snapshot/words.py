@@ -30,9 +30,9 @@ def shown(metric: Metric, cell: Cell) -> str:
     if cell.value is None:
         return SHORT.get(cell.missing, "…")
     if cell.missing is Missing.NO:
-        return _present(metric, cell.value)
+        return of_value(metric, cell.value)
     old = isinstance(cell.value, str) or cell.missing in (Missing.STALE, Missing.TIMED_OUT)
-    return f"~{_present(metric, cell.value)}" if old else SHORT[cell.missing]
+    return f"~{of_value(metric, cell.value)}" if old else SHORT[cell.missing]
 
 
 def legend(reasons: set[Missing]) -> str:
@@ -42,7 +42,8 @@ def legend(reasons: set[Missing]) -> str:
     return "   ".join([*words, "~ last known"] if reasons & _OLD else words)
 
 
-def _present(metric: Metric, value: float | str) -> str:
+def of_value(metric: Metric, value: float | str) -> str:
+    """A value that is there, with its unit."""
     if isinstance(value, str):
         return value
     match metric.kind:
