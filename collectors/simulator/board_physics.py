@@ -20,7 +20,7 @@ IDLE, POWER_CAP, SLOWDOWN, SOFT_THERMAL, HARD_THERMAL, BRAKE = 0x1, 0x4, 0x8, 0x
 
 @dataclass(slots=True)
 class LinkState:
-    """One NVLink of which there is something to tell. `silence`: bytes that it missed while it was down."""
+    """One scale-up link of which there is something to tell. `silence`: bytes that it missed while it was down."""
 
     errors: Counter = field(default_factory=Counter)
     silence: Counter = field(default_factory=Counter)
@@ -42,14 +42,14 @@ class BoardState:
     energy: Counter = field(default_factory=Counter)
     pcie_rx: Counter = field(default_factory=Counter)
     pcie_tx: Counter = field(default_factory=Counter)
-    nvlink: Counter = field(default_factory=Counter)  # in and out alike, of all links
+    link_bytes: Counter = field(default_factory=Counter)  # in and out alike, of all scale-up links
     ecc_corrected: Counter = field(default_factory=Counter)
-    links: dict[int, LinkState] = field(default_factory=dict)
+    struck: dict[int, LinkState] = field(default_factory=dict)
 
     def counters(self) -> Iterator[Counter]:
         """All of them, in an order that stays."""
-        yield from (self.energy, self.pcie_rx, self.pcie_tx, self.nvlink, self.ecc_corrected)
-        for link in self.links.values():
+        yield from (self.energy, self.pcie_rx, self.pcie_tx, self.link_bytes, self.ecc_corrected)
+        for link in self.struck.values():
             yield from (link.errors, link.silence)
 
 
@@ -109,17 +109,17 @@ def _traffic(state: BoardState, board: Board, doing: Doing) -> None:
     slot_speed = {4: 1.97e9, 5: 3.94e9, 6: 7.56e9}[board.pcie_gen] * 16
     state.pcie_rx.step(slot_speed * (0.0002 + 0.03 * doing.draw + 0.22 * doing.reading * (doing.memory > 0)))
     state.pcie_tx.step(slot_speed * (0.0001 + 0.02 * doing.draw + 0.15 * doing.writing))
-    state.nvlink.step(board.nvlinks * board.nvlink_speed * doing.fabric)
+    state.link_bytes.step(board.links * board.link_speed * doing.fabric)
 
 
 def _links(state: BoardState, board: Board, index: int, faults: Faults) -> None:
     struck = {link for at, link in (*faults.links_down, *faults.link_errors) if at == index}
-    for link in sorted(struck - set(state.links)):
-        state.links[link] = LinkState()
-    for number, link in state.links.items():
+    for link in sorted(struck - set(state.struck)):
+        state.struck[link] = LinkState()
+    for number, link in state.struck.items():
         down = (index, number) in faults.links_down
         link.errors.step(faults.link_errors.get((index, number), 0.0))
-        link.silence.step(state.nvlink.rate / board.nvlinks if down else 0.0)
+        link.silence.step(state.link_bytes.rate / board.links if down else 0.0)
 
 
 def _errors(state: BoardState, node: int, index: int, t: float) -> None:

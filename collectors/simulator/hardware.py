@@ -29,8 +29,8 @@ class Board:
     part: str
     vbios: str
     pci_device: int
-    nvlinks: int = 0
-    nvlink_speed: float = 0.0
+    links: int = 0
+    link_speed: float = 0.0
     datacenter: bool = True  # ECC, row remapping, serial number, no fan of its own
     memory_sensor: bool = True
     byte_counters: bool = False  # PCIe bytes as counters (Hopper and newer)

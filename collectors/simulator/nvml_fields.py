@@ -31,28 +31,28 @@ def _memory_temp(machine: Machine, board: Board, index: int, scope: int) -> floa
 
 
 def _link_count(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-    return board.nvlinks or None
+    return board.links or None
 
 
 def _link_speed(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-    if not board.nvlinks:
+    if not board.links:
         return None
-    return 0 if (index, scope) in machine.faults.links_down else board.nvlink_speed / _MEGABYTE
+    return 0 if (index, scope) in machine.faults.links_down else board.link_speed / _MEGABYTE
 
 
 def _link_state(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-    return int((index, scope) not in machine.faults.links_down) if scope < board.nvlinks else None
+    return int((index, scope) not in machine.faults.links_down) if scope < board.links else None
 
 
 def _nvlink_bytes(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-    if not board.nvlinks or (scope != ALL_LINKS and scope >= board.nvlinks):
+    if not board.links or (scope != ALL_LINKS and scope >= board.links):
         return None
     state = machine.boards[index]
-    total = machine.now(state.nvlink)
+    total = machine.now(state.link_bytes)
     if scope == ALL_LINKS:
         return total
-    link = state.links.get(scope)
-    return total / board.nvlinks - (machine.now(link.silence) if link else 0.0)
+    link = state.struck.get(scope)
+    return total / board.links - (machine.now(link.silence) if link else 0.0)
 
 
 def _nvlink_kib(machine: Machine, board: Board, index: int, scope: int) -> float | None:
@@ -62,9 +62,9 @@ def _nvlink_kib(machine: Machine, board: Board, index: int, scope: int) -> float
 
 def _link_errors(share: float) -> _Answer:
     def answer(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-        if scope >= board.nvlinks:
+        if scope >= board.links:
             return None
-        link = machine.boards[index].links.get(scope)
+        link = machine.boards[index].struck.get(scope)
         return machine.now(link.errors) * share if link else 0
 
     return answer

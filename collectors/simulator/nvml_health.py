@@ -76,13 +76,13 @@ def nvmlDeviceGetRetiredPages(machine: Machine, index: int, source: int) -> list
 
 def nvmlDeviceGetMigMode(machine: Machine, index: int) -> list[int]:
     board = board_of(machine)
-    if not board.datacenter or not board.nvlinks:
+    if not board.datacenter or not board.links:
         raise pynvml.NVMLError(NOT_SUPPORTED)
     return [0, 0]
 
 
 def nvmlDeviceGetMaxMigDeviceCount(machine: Machine, index: int) -> int:
-    return 7 if board_of(machine).nvlinks else 0
+    return 7 if board_of(machine).links else 0
 
 
 def nvmlDeviceGetMigDeviceHandleByIndex(machine: Machine, index: int, instance: int) -> Any:
@@ -120,7 +120,7 @@ def nvmlDeviceGetNvLinkRemotePciInfo(machine: Machine, index: int, link: int) ->
 
 def nvmlDeviceGetNvLinkErrorCounter(machine: Machine, index: int, link: int, counter: int) -> int:
     _link(machine, link)
-    struck = state_of(machine, index).links.get(link)
+    struck = state_of(machine, index).struck.get(link)
     errors = machine.now(struck.errors) if struck else 0.0
     shares = {
         pynvml.NVML_NVLINK_ERROR_DL_CRC_FLIT: 1.0,
@@ -133,6 +133,6 @@ def nvmlDeviceGetNvLinkErrorCounter(machine: Machine, index: int, link: int, cou
 def _link(machine: Machine, link: int) -> Board:
     """The board; raises as NVML does where it has no NVLink, or none of that number."""
     board = board_of(machine)
-    if link >= board.nvlinks:
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT if board.nvlinks else NOT_SUPPORTED)
+    if link >= board.links:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_INVALID_ARGUMENT if board.links else NOT_SUPPORTED)
     return board

@@ -87,7 +87,7 @@ def test_counters_never_run_back_whenever_they_are_read(pauses: list[float]) -> 
     for pause in pauses:
         t += pause
         board = machine.at(t).boards[5]
-        counters = (board.energy, board.nvlink, board.pcie_rx, machine.host.net_rx)
+        counters = (board.energy, board.link_bytes, board.pcie_rx, machine.host.net_rx)
         now = [machine.now(counter) for counter in counters]
         assert all(new >= old for new, old in zip(now, before, strict=True))
         before = now
@@ -151,10 +151,10 @@ def test_xid79_loses_a_board_ends_the_job_everywhere_and_a_reboot_brings_it_back
 
 def test_nvlink_counts_errors_then_one_link_is_down() -> None:
     _, incident, machine = struck("nvlink")
-    assert machine.at(incident.first + 10).boards[5].links[7].errors.value > 500
+    assert machine.at(incident.first + 10).boards[5].struck[7].errors.value > 500
     assert not machine.faults.links_down
     assert machine.at(incident.first + 15).faults.links_down == {(5, 7)}
-    assert machine.now(machine.boards[5].links[7].silence) > 0
+    assert machine.now(machine.boards[5].struck[7].silence) > 0
     assert machine.at(incident.first + incident.lasts + 1).faults.links_down == set()
 
 

@@ -27,7 +27,7 @@ class LinkDown(Incident):
 
 
 def _suits(plan: NodePlan) -> bool:
-    return plan.shape.boards > _BOARD and plan.shape.board is not None and plan.shape.board.nvlinks > _LINK
+    return plan.shape.boards > _BOARD and plan.shape.board is not None and plan.shape.board.links > _LINK
 
 
 def _place(floor: Floor) -> list[Incident]:
