@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from tests.support.golden import same_as_golden
+from watchfloor.vendors import vendors
 
 _FOLDERS = {
     "checks": "watchfloor.checks",
@@ -14,6 +15,7 @@ _FOLDERS = {
     "actions": "agents.actions",
     "sources": "collectors.sources",
     "scenarios": "collectors.simulator.scenarios",
+    "captures": "collectors.captures",
 }
 
 
@@ -29,6 +31,6 @@ def _samplers() -> list[str]:
 
 
 def test_what_is_discovered_is_what_is_expected() -> None:
-    found = {"samplers": _samplers()} | {kind: _modules(package) for kind, package in _FOLDERS.items()}
+    found = {"samplers": _samplers(), "vendors": list(vendors())} | {kind: _modules(package) for kind, package in _FOLDERS.items()}
     text = "".join(f"{kind}: {', '.join(names) or '-'}\n" for kind, names in found.items())
     same_as_golden(Path(__file__).parent / "registered.txt", text)
