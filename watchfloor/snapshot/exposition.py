@@ -8,7 +8,7 @@ Names follow prometheus.io/docs/practices/naming and pass `promtool check metric
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -60,7 +60,7 @@ _CHANGING = {"user", "job", "phase", "problem"}
 _NEVER = {"command"}
 _IDENTITY = {"name"}
 
-Labels = dict[str, str]
+Labels = str  # as they stand between the braces: written once a row, and used by each of its metrics
 Sample = tuple[Labels, float]
 
 
@@ -80,7 +80,7 @@ def exposition(selection: Selection) -> str:
     """The rows of the selection in every scope."""
     frame = selection.frame
     families = [
-        _family("watchfloor_build_info", "gauge", "version of watchfloor", [({"version": __version__}, 1.0)]),
+        _family("watchfloor_build_info", "gauge", "version of watchfloor", [(_written({"version": __version__}), 1.0)]),
         _family("watchfloor_node_up", "gauge", "1 where the node's values are current", _up(frame)),
         _family("watchfloor_sampler_up", "gauge", "1 where the sampler answers", _samplers_up(frame)),
         _family("watchfloor_sampler_duration_seconds", "gauge", "time its last answer took", _sampler_costs(frame)),
@@ -96,7 +96,7 @@ def _scope_families(selection: Selection, scope: Scope) -> Iterator[str]:
     texts = [metric for metric in CATALOGUE[scope].values() if metric.kind is Kind.TEXT]
     changing = [metric.name for metric in texts if metric.name in _CHANGING]
     for suffix, names in (("info", _steady(texts)), ("status_info", changing)):
-        samples = [({**labels[row], **_texts(view, row, names)}, 1.0) for row in rows if names]
+        samples = [(_joined(labels[row], _texts(view, row, names)), 1.0) for row in rows if names]
         yield _family(f"watchfloor_{scope.value}_{suffix}", "gauge", f"{scope.value}: {', '.join(names)}", samples)
     for metric in CATALOGUE[scope].values():
         if metric.kind is not Kind.TEXT:
@@ -114,12 +114,12 @@ def _labels(frame: Frame, scope: Scope, row: int) -> Labels:
     view = frame.view(scope)
     node = {"node": frame.specs[int(view.node[row])].name}
     if scope is Scope.NODE:
-        return node
+        return _written(node)
     key = view.keys[row]
-    return {**node, "device": view.text(row, "name") or key, "key": key}
+    return _written({**node, "device": view.text(row, "name") or key, "key": key})
 
 
-def _texts(view: View, row: int, names: Iterable[str]) -> Labels:
+def _texts(view: View, row: int, names: Iterable[str]) -> dict[str, str]:
     return {name: text for name in names if isinstance(text := view.cell(row, name).value, str) and text}
 
 
@@ -138,7 +138,7 @@ def _metric_family(view: View, metric: Metric, labels: dict[int, Labels]) -> str
 
 def _bits(labels: Labels, mask: int) -> Iterator[Sample]:
     for bit, reason in THROTTLE_REASONS.items():
-        yield {**labels, "reason": reason}, float(bool(mask & bit))
+        yield _joined(labels, {"reason": reason}), float(bool(mask & bit))
 
 
 def _missing(view: View, row: int, labels: Labels) -> Iterator[Sample]:
@@ -146,46 +146,49 @@ def _missing(view: View, row: int, labels: Labels) -> Iterator[Sample]:
     names = list(CATALOGUE[view.scope])
     for at in np.flatnonzero((codes != Missing.NO) & (codes != Missing.UNSUPPORTED)).tolist():
         if names[at] not in _NEVER:
-            yield {**labels, "metric": names[at], "reason": Missing(int(codes[at])).label}, 1.0
+            yield _joined(labels, {"metric": names[at], "reason": Missing(int(codes[at])).label}), 1.0
 
 
 def _up(frame: Frame) -> Iterator[Sample]:
     for node, spec in enumerate(frame.specs):
-        yield {"node": spec.name}, float(is_read(frame, node))
+        yield _written({"node": spec.name}), float(is_read(frame, node))
 
 
 def _samplers_up(frame: Frame) -> Iterator[Sample]:
     for spec, detail in zip(frame.specs, frame.detail, strict=True):
         for name, sampler in detail.samplers.items():
             if sampler.state != "absent":
-                yield {"node": spec.name, "sampler": name}, float(sampler.state == "ok")
+                yield _written({"node": spec.name, "sampler": name}), float(sampler.state == "ok")
 
 
 def _sampler_costs(frame: Frame) -> Iterator[Sample]:
     for spec, detail in zip(frame.specs, frame.detail, strict=True):
         for name, sampler in detail.samplers.items():
             if sampler.at:
-                yield {"node": spec.name, "sampler": name}, sampler.cost
+                yield _written({"node": spec.name, "sampler": name}), sampler.cost
 
 
 def _findings(frame: Frame) -> Iterator[Sample]:
     for finding in frame.findings:
         subject = finding.subject
         labels = {"node": subject.node, "scope": subject.scope.value, "key": subject.key}
-        yield {**labels, "code": finding.code, "state": State(finding.state).label}, 1.0
+        yield _written({**labels, "code": finding.code, "state": State(finding.state).label}), 1.0
 
 
 def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
     """One family with its samples; nothing where it has none."""
-    lines = [f"{name}{_label_text(labels)} {_number(value)}\n" for labels, value in samples]
+    lines = [f"{name}{{{labels}}} {_number(value)}\n" for labels, value in samples]
     if not lines:
         return ""
     return f"# HELP {name} {_escaped(text)}\n# TYPE {name} {kind}\n{''.join(lines)}"
 
 
-def _label_text(labels: Labels) -> str:
-    inner = ",".join(f'{name}="{_escaped(text, quote=True)}"' for name, text in labels.items())
-    return f"{{{inner}}}"
+def _written(labels: Mapping[str, str]) -> Labels:
+    return ",".join(f'{name}="{_escaped(text, quote=True)}"' for name, text in labels.items())
+
+
+def _joined(labels: Labels, more: Mapping[str, str]) -> Labels:
+    return f"{labels},{_written(more)}" if more else labels
 
 
 def _escaped(text: str, quote: bool = False) -> str:
