@@ -92,7 +92,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
 def answer(plan: NodePlan, command: str) -> tuple[int, str]:
     """Exit status and output of a command that isn't the probe."""
     shape = plan.shape
-    cards = [f"GPU {index}: {shape.board.model}\n" for index in range(shape.boards)] if shape.board else []
+    nvidia = shape.board if shape.vendor == "nvidia" else None
+    cards = [f"GPU {index}: {nvidia.model}\n" for index in range(shape.boards)] if nvidia else []
     known = {
         "true": "",
         "hostname": f"{plan.name}\n",
@@ -101,7 +102,7 @@ def answer(plan: NodePlan, command: str) -> tuple[int, str]:
         "uname -a": f"Linux {plan.name} 6.8.0-52-generic {shape.machine} GNU/Linux\n",
         "nvidia-smi -L": "".join(cards),
     }
-    if command in known and (shape.board or not command.startswith("nvidia-smi")):
+    if command in known and (nvidia or not command.startswith("nvidia-smi")):
         return 0, known[command]
     words = shlex.split(command) or [""]
     return 127, f"sh: 1: {words[0]}: not found (a simulated node knows few commands)\n"

@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
+from collectors.simulator import pci_files
 from collectors.simulator.machine import Machine
 from collectors.simulator.process_files import Processes, missing
+from collectors.simulator.tools import tools
 
 KIB = 1024
 GIB = 2**30
@@ -39,15 +41,28 @@ class Files:
             return self._processes.read(int(parts[2]), parts[3])
         raise missing(path)
 
+    def readlink(self, path: str) -> str:
+        """Raises FileNotFoundError."""
+        parts = path.split("/")
+        if path.startswith("/proc/") and len(parts) == 5 and parts[2].isdigit() and parts[3] == "fd":
+            return self._processes.opened(int(parts[2]), parts[4])
+        try:
+            return self._links[path.rstrip("/")]
+        except KeyError:
+            raise missing(path) from None
+
     def exists(self, path: str) -> bool:
         if path.startswith("/proc/") and path[6:].isdigit():
             return int(path[6:]) in self._processes.running()
-        return path in self._made or path in self._folders
+        return path in self._made or path in self._folders or path in self._links
 
     def listdir(self, path: str) -> list[str]:
         """Raises FileNotFoundError."""
         if path.rstrip("/") == "/proc":
             return [str(pid) for pid in self._processes.running()] + sorted(self._folders["/proc"])
+        parts = path.rstrip("/").split("/")
+        if path.startswith("/proc/") and len(parts) == 4 and parts[2].isdigit() and parts[3] == "fd":
+            return self._processes.descriptors(int(parts[2]))
         try:
             return sorted(self._folders[path.rstrip("/")])
         except KeyError:
@@ -95,13 +110,24 @@ class Files:
             made[f"/sys/block/{disk}/size"] = lambda: "15002931888\n"
         self._add_network(made)
         self._add_ports(made)
+        made.update(pci_files.files(self._machine))
+        for tool in tools(self._shape):
+            made.update(tool.files(self._machine))
         return made
+
+    @cached_property
+    def _links(self) -> Mapping[str, str]:
+        """Path -> where the symbolic link leads."""
+        links = pci_files.links(self._machine)
+        for tool in tools(self._shape):
+            links.update(tool.links(self._machine))
+        return links
 
     @cached_property
     def _folders(self) -> Mapping[str, set[str]]:
         """Folder -> names in it."""
         folders: dict[str, set[str]] = {}
-        for path in self._made:
+        for path in (*self._made, *self._links):
             folder = path
             while folder:
                 folder, _, name = folder.rpartition("/")
@@ -197,8 +223,8 @@ class Files:
     def _kernel_log(self) -> str:
         machine = self._machine
         lines = [
-            f"4,{1000 + index},{int(1e6 * (machine.time - machine.booted_at))},-;NVRM: Xid (PCI:0000:"
-            f"{0x18 + 0x11 * index:02x}:00): {xid}, pid='<unknown>', name=<unknown>, {text}\n"
+            f"4,{1000 + index},{int(1e6 * (machine.time - machine.booted_at))},-;NVRM: Xid (PCI:"
+            f"{self._shape.address(index)[:-2]}): {xid}, pid='<unknown>', name=<unknown>, {text}\n"
             for (index, xid), text in zip(machine.faults.xid.items(), machine.faults.log, strict=True)
         ]
         return "".join(lines)

@@ -11,11 +11,15 @@ from collectors.simulator.work import KINDS, Job, Slot
 
 # What the first nodes are, so that a small demo shows much and a large one looks like a real floor; then over again.
 _ORDER = """
-    h100 h100 l40s a100 h100 h100 b200 b200 login h100 h100 h100 h100 gb200 gb200 rtx a100
-    h100 h100 b200 b200 gb200 gb200 a100 h100 h100 l40s h100 h100 a100 b200 b200 h100
+    h100 h100 l40s a100 mi300x h100 h100 tpu login gaudi3 trn2 b200 b200 gb200 gb200 mi300x rtx
+    h100 h100 tpu b200 b200 gb200 gb200 a100 mi300x gaudi3 trn2 h100 h100 l40s max1550
 """
-_RACK_ROWS = {"h100": "A", "b200": "B", "gb200": "C", "a100": "D", "l40s": "E", "rtx": "F", "login": "F"}
+_RACK_ROWS = {
+    "h100": "A", "b200": "B", "gb200": "C", "a100": "D", "l40s": "E", "rtx": "F", "login": "F", "mi300x": "G",
+    "tpu": "H", "trn2": "J", "gaudi3": "K", "max1550": "L",
+}  # fmt: skip
 _NODES_PER_JOB = 4
+_TRAINING = {"google": "maxtext", "aws": "neuronx", "habana": "optimum"}  # vendors whose programs are none of CUDA's
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ def _layout(shape: Shape, nodes: list[int]) -> list[tuple[str, list[int], range]
         return [("finetune", nodes, range(1))]
     if shape.name == "l40s":
         return [("inference", [node], range(board, board + 1)) for node in nodes for board in whole]
+    if shape.name == "mi300x" and len(nodes) > 1:  # one of them serves
+        return [("pretrain", nodes[:-1], whole), ("inference", nodes[-1:], range(4)),
+                ("inference", nodes[-1:], range(4, 8))]  # fmt: skip
     if shape.name == "a100":
         halves = [("finetune", [node], range(half, half + 4)) for node in nodes for half in (0, 4)]
         return halves[:-1]  # the last half is free
-    return [("pretrain", nodes, whole)]
+    return [(_TRAINING.get(shape.vendor, "pretrain"), nodes, whole)]

@@ -62,7 +62,7 @@ class Driver:
     # -- the library itself
 
     def nvmlInit(self) -> None:
-        if self.machine().plan.shape.board is None:
+        if self.machine().plan.shape.vendor != "nvidia":
             raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
     def nvmlInitWithFlags(self, flags: int) -> None:

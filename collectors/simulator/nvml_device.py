@@ -43,7 +43,8 @@ def nvmlDeviceGetMinorNumber(machine: Machine, index: int) -> int:
 
 
 def nvmlDeviceGetPciInfo_v3(machine: Machine, index: int) -> Any:
-    bus = 0x18 + 0x11 * index
+    address = machine.plan.shape.address(index)
+    bus = int(address.split(":")[1], 16)
     info = pynvml.nvmlPciInfo_t(
         domain=0, bus=bus, device=0, pciDeviceId=board_of(machine).pci_device << 16 | 0x10DE, pciSubSystemId=0x16C110DE
     )

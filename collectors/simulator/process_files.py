@@ -34,7 +34,8 @@ class Processes:
 
     def running(self) -> dict[int, Who]:
         """By pid."""
-        found: dict[int, Who] = {pid: name for name, pid, _ in _DAEMONS}
+        nvidia = self._machine.plan.shape.vendor == "nvidia"
+        found: dict[int, Who] = {pid: name for name, pid, _ in _DAEMONS if nvidia or not name.startswith("nvidia")}
         for index, board in enumerate(self._machine.boards):
             if board.job is not None:
                 found[board.job.pid(self._machine.plan.index, index)] = (board.job, index)
@@ -47,12 +48,42 @@ class Processes:
             raise missing(f"/proc/{pid}")
         return _uid(who)
 
+    def descriptors(self, pid: int) -> list[str]:
+        """Names in /proc/PID/fd. Raises FileNotFoundError."""
+        return [str(number) for number in range(len(self._opened(pid)))]
+
+    def opened(self, pid: int, descriptor: str) -> str:
+        """What a descriptor leads to. Raises FileNotFoundError."""
+        opened = self._opened(pid)
+        if not descriptor.isdigit() or int(descriptor) >= len(opened):
+            raise missing(f"/proc/{pid}/fd/{descriptor}")
+        return opened[int(descriptor)]
+
+    def _opened(self, pid: int) -> list[str]:
+        who = self.running().get(pid)
+        if who is None:
+            raise missing(f"/proc/{pid}/fd")
+        devices = [] if isinstance(who, str) else device_nodes(self._machine.plan.shape.vendor, who[1])
+        return ["/dev/null", "pipe:[48123]", "pipe:[48123]", *devices]
+
     def read(self, pid: int, name: str) -> str:
         """The text of /proc/PID/name. Raises FileNotFoundError."""
         who, make = self.running().get(pid), _FILES.get(name)
         if who is None or make is None:
             raise missing(f"/proc/{pid}/{name}")
         return make(self._machine, pid, who)
+
+
+def device_nodes(vendor: str, index: int) -> list[str]:
+    """The device files through which a program uses a board."""
+    return {
+        "nvidia": ["/dev/nvidiactl", "/dev/nvidia-uvm", f"/dev/nvidia{index}"],
+        "amd": ["/dev/kfd", f"/dev/dri/renderD{128 + index}"],
+        "google": [f"/dev/vfio/{index}"],
+        "aws": [f"/dev/neuron{index}"],
+        "habana": [f"/dev/accel/accel{index}"],
+        "intel": [f"/dev/dri/renderD{128 + index}"],
+    }[vendor]
 
 
 def _uid(who: Who) -> int:

@@ -39,6 +39,12 @@ KINDS = {
              0.78, 0.97, 0.74, 0.25, 4.3, 240, 900),
         Kind("inference", "/usr/bin/python3 -m vllm.entrypoints.openai.api_server --model mixtral-8x22b --port 8000",
              0.62, 0.80, 0.90, 0.06, 97.0, 0, 7200, pod=True),
+        Kind("maxtext", "python3 -m MaxText.train MaxText/configs/base.yml run_name=gemma-27b",
+             0.84, 0.96, 0.86, 0.40, 8.1, 210, 2400),
+        Kind("neuronx", "python3 -m torch.distributed.run --nproc_per_node=64 tp_zero1_llama3_70B_hf_pretrain.py",
+             0.80, 0.94, 0.82, 0.45, 7.3, 200, 2400),
+        Kind("optimum", "python3 run_lora_clm.py --model_name_or_path meta-llama/Llama-3.1-70B --use_habana",
+             0.82, 0.95, 0.78, 0.30, 5.2, 220, 1200),
         Kind("notebook", "/opt/conda/bin/python -m ipykernel_launcher -f /run/user/2007/jupyter/kernel-4f1c.json",
              0.0, 0.0, 0.83, 0.0, 60.0, 0, 7200),
     )

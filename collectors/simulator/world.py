@@ -11,9 +11,12 @@ from typing import Any
 from collectors.probe.world import World
 from collectors.simulator import nvml
 from collectors.simulator.faults import scenarios
-from collectors.simulator.files import Files, missing
+from collectors.simulator.files import Files
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
+from collectors.simulator.process_files import missing
+from collectors.simulator.streams import Stream, connected
+from collectors.simulator.tools import Tool, tools
 from collectors.simulator.work import USERS
 
 _FRESH_SECONDS = 0.02  # within one sample the machine stands still
@@ -32,6 +35,7 @@ class SimulatedWorld(World):
         self._files = Files(machine, began_at + machine.plan.skew)
         self._driver = nvml.Driver(self._present, time.sleep)
         self._library = nvml.library(self._driver)
+        self._tools = tools(machine.plan.shape)
 
     def _present(self) -> Machine:
         with self._lock:
@@ -67,7 +71,8 @@ class SimulatedWorld(World):
     def readlink(self, path: str) -> str:
         if path.startswith(_OWN_TASKS):
             return super().readlink(path)
-        raise missing(path)
+        self._present()
+        return self._files.readlink(path)
 
     def exists(self, path: str) -> bool:
         self._present()
@@ -103,6 +108,35 @@ class SimulatedWorld(World):
 
     def cpus(self) -> int:
         return self._machine.plan.shape.cpus
+
+    # -- programs and sockets
+
+    def which(self, program: str) -> str | None:
+        return f"/usr/bin/{program}" if self._tool(program) else None
+
+    def run(self, argv: list[str], timeout_seconds: float) -> tuple[int, str, str]:
+        """Raises FileNotFoundError; what a program doesn't know, it says as real ones do."""
+        tool = self._tool(argv[0])
+        if tool is None or tool.answer is None:
+            raise missing(argv[0])
+        try:
+            return 0, tool.answer(self._present(), argv), ""
+        except OSError as error:
+            return 1, "", str(error)
+
+    def start(self, argv: list[str]) -> Any:
+        tool = self._tool(argv[0])
+        if tool is None or tool.lines is None:
+            raise missing(argv[0])
+        lines = tool.lines
+        return Stream(lambda: lines(self._present()), tool.period)
+
+    def connect(self, port: int, timeout_seconds: float) -> Any:
+        return connected(self._tools, self._present, port, timeout_seconds)
+
+    def _tool(self, program: str) -> Tool | None:
+        name = program.rpartition("/")[2]
+        return next((tool for tool in self._tools if tool.program == name), None)
 
     # -- libraries
 

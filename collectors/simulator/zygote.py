@@ -20,6 +20,7 @@ from collectors import payload
 from collectors.simulator.faults import scenarios
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
+from collectors.simulator.tools import found
 from collectors.simulator.world import SimulatedWorld
 
 _PR_SET_PDEATHSIG = 1
@@ -34,6 +35,7 @@ class Zygote:
         self._floor = plan_floor(settings["nodes"], settings["seed"])
         self._incidents = scenarios()[settings["scenario"]].place(self._floor)
         self._began_at: float = settings["began_at"]
+        found()  # imported here, once for all children
 
     def serve(self, control: socket.socket) -> None:
         """Fork for every request, until the server is gone."""

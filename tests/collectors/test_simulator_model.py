@@ -110,7 +110,8 @@ def test_boards_of_one_job_work_together_and_rest_together() -> None:
 
 def test_power_follows_load_and_heat_follows_power() -> None:
     floor = plan_floor(32, seed=1)
-    machine = Machine(floor, floor.nodes[30], []).at(200)  # one busy and one idle consumer board
+    node = next(plan for plan in floor.nodes if plan.shape.name == "rtx")
+    machine = Machine(floor, node, []).at(200)  # one busy and one idle consumer board
     busy, idle = machine.boards
     assert busy.job is not None
     assert idle.job is None

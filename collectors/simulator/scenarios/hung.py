@@ -20,7 +20,7 @@ class HungDriver(Incident):
 
 
 def _place(floor: Floor) -> list[Incident]:
-    node = floor.pick(lambda plan: plan.shape.boards > 0)
+    node = floor.pick(lambda plan: plan.shape.vendor == "nvidia")
     return [HungDriver(node, first=11, lasts=55, every=180)] if node else []
 
 

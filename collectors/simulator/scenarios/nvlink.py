@@ -27,7 +27,8 @@ class LinkDown(Incident):
 
 
 def _suits(plan: NodePlan) -> bool:
-    return plan.shape.boards > _BOARD and plan.shape.board is not None and plan.shape.board.links > _LINK
+    board = plan.shape.board
+    return board is not None and board.vendor == "nvidia" and plan.shape.boards > _BOARD and board.links > _LINK
 
 
 def _place(floor: Floor) -> list[Incident]:

@@ -25,7 +25,7 @@ class LowClocks(Incident):
 
 
 def _place(floor: Floor) -> list[Incident]:
-    node = floor.pick(lambda plan: floor.works(plan.index, "pretrain")) or floor.pick(
+    node = floor.pick(lambda plan: plan.shape.vendor == "nvidia" and floor.works(plan.index, "pretrain")) or floor.pick(
         lambda plan: plan.shape.boards > _BOARD
     )
     return [LowClocks(node, first=3, lasts=220)] if node else []

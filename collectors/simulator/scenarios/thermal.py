@@ -28,7 +28,7 @@ class FanFailure(Incident):
 
 
 def _place(floor: Floor) -> list[Incident]:
-    node = floor.pick(lambda plan: plan.shape.boards >= 8)
+    node = floor.pick(lambda plan: plan.shape.vendor == "nvidia" and plan.shape.boards >= 8)
     return [FanFailure(node, first=6, lasts=190)] if node else []
 
 

@@ -36,7 +36,7 @@ class OffTheBus(Incident):
 
 
 def _place(floor: Floor) -> list[Incident]:
-    node = floor.pick(lambda plan: plan.shape.boards > _BOARD)
+    node = floor.pick(lambda plan: plan.shape.vendor == "nvidia" and plan.shape.boards > _BOARD)
     return [OffTheBus(node, first=14, lasts=_BACK + 15)] if node else []
 
 

@@ -1,0 +1,78 @@
+"""What answers on simulated nodes besides the kernel's files: the vendors' programs and services, one a module.
+
+Each module here is found by itself and has
+
+    on(shape) -> bool                  whether nodes of a shape have it
+
+and of the rest what it needs:
+
+    PROGRAM = "amd-smi"                name of the program, for `World.which`, `run` and `start`
+    answer(machine, argv) -> str       its standard output; raises OSError for what it doesn't know
+    lines(machine) -> str              what it prints every PERIOD seconds when it is left to run
+    PERIOD = 5.0
+    PORT = 8431                        a port on which it listens, for `World.connect`
+    serve(present, connection)         speaks there until the other end closes; `present()` gives the machine as it is
+    listens(machine) -> bool           whether it listens just now; without it, always
+    files(machine) -> {path: make}     files of its driver; `make() -> str` when one is read
+    links(machine) -> {path: target}   symbolic links of its driver
+
+Outputs are those of the real tools, in their own units: the probe's parsers read them.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+from collectors.simulator.hardware import Shape
+from collectors.simulator.machine import Machine
+
+Make = Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One module of this folder. See above."""
+
+    on: Callable[[Shape], bool]
+    program: str
+    answer: Callable[[Machine, list[str]], str] | None
+    lines: Callable[[Machine], str] | None
+    period: float
+    port: int
+    serve: Callable[[Callable[[], Machine], socket.socket], None] | None
+    listens: Callable[[Machine], bool]
+    files: Callable[[Machine], Mapping[str, Make]]
+    links: Callable[[Machine], Mapping[str, str]]
+
+
+def tools(shape: Shape) -> list[Tool]:
+    """Those that nodes of a shape have."""
+    return [tool for tool in found() if tool.on(shape)]
+
+
+@cache
+def found() -> tuple[Tool, ...]:
+    """All of them, in the order of their names."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(_tool(f"{__name__}.{name}") for name in names)
+
+
+def _tool(name: str) -> Tool:
+    has = vars(import_module(name))
+    return Tool(
+        has["on"],
+        has.get("PROGRAM", ""),
+        has.get("answer"),
+        has.get("lines"),
+        has.get("PERIOD", 1.0),
+        has.get("PORT", 0),
+        has.get("serve"),
+        has.get("listens", lambda machine: True),
+        has.get("files", lambda machine: {}),
+        has.get("links", lambda machine: {}),
+    )
