@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from collectors.probe import pci, pcie
+from collectors.simulator import links
 from collectors.simulator.floor import NodePlan, plan_floor
 from collectors.simulator.hardware import SHAPES, Shape
 from collectors.simulator.machine import Machine
@@ -136,3 +137,12 @@ def test_a_service_speaks_until_its_other_end_closes() -> None:
     silent = Tool(lambda shape: True, "", None, None, 1.0, 8431, _echo, lambda machine: False, tool.files, tool.links)
     with pytest.raises(ConnectionRefusedError):
         connected([silent], lambda: machine, 8431, 5.0)
+
+
+def test_a_link_that_is_down_carries_nothing_and_its_neighbours_do() -> None:
+    machine = Machine(_FLOOR, node_of("mi300x"), []).at(100)
+    machine.faults.links_down.add((2, 3))
+    assert not links.is_up(machine, 2, 3)
+    assert links.rate(machine, 2, 3) == 0 < links.rate(machine, 2, 4)
+    assert links.transferred(machine, 2, 4) * 7 == pytest.approx(machine.now(machine.boards[2].link_bytes))
+    assert links.errors(machine, 2, 3) == 0
