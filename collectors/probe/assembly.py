@@ -4,7 +4,7 @@ A sampler that said nothing new costs nothing here, and of one that did only wha
 Must not do: threads, clocks, output.
 """
 
-from .cells import FAILED_CODE, NOT_YET, TIMED_OUT, UNSUPPORTED, Missing, parts
+from .cells import FAILED_CODE, NOT_YET, TIMED_OUT, UNSUPPORTED, Missing, joined
 from .outbox import Outbox
 from .table import Table
 
@@ -91,8 +91,7 @@ class Assembly:
                 silent = dict.fromkeys(runner.kind.metrics.get(scope, ()), _silence(runner))
                 for key, row in rows.items():
                     if key in said:
-                        for part in parts(said[key]):
-                            row.update(part)
+                        row.update(joined(said[key]))
                     elif scope not in runner.kind.owns:
                         row.update(silent)
             for key, row in rows.items():

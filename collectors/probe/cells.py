@@ -78,11 +78,7 @@ class Reading:
         return Reading(
             {
                 scope: {
-                    key: {
-                        name: value if name in lasting else reason
-                        for part in parts(row)
-                        for name, value in part.items()
-                    }
+                    key: {name: value if name in lasting else reason for name, value in joined(row).items()}
                     for key, row in rows.items()
                 }
                 for scope, rows in self.cells.items()
@@ -95,6 +91,14 @@ class Reading:
 def parts(row) -> tuple:
     """The dictionaries of a row."""
     return row if isinstance(row, tuple) else (row,)
+
+
+def joined(row) -> dict:
+    """A row as one dictionary."""
+    cells = {}
+    for part in parts(row):
+        cells.update(part)
+    return cells
 
 
 class Board:

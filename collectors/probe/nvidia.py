@@ -7,15 +7,16 @@ XID events and PCIe traffic, whose calls block, have samplers of their own.
 from . import nvidia_links, nvidia_live, nvidia_static
 from .cells import Missing, Reading
 from .nvml import Device, answers, closed, gpus, lost, opened, partitions
+from .nvml_quick import Quick
 
 _SLOW_EVERY = 10  # samples
 _PROCESSES_EVERY = 2
-_LIVE = nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"]
+_LOST = lost(nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"])
 
 
 class Sampler:
     period, deadline = 1.0, 8.0
-    metrics = {"accelerator": nvidia_static.METRICS + _LIVE, "link": nvidia_links.METRICS}
+    metrics = {"accelerator": nvidia_static.METRICS + list(_LOST), "link": nvidia_links.METRICS}
     owns = ("accelerator", "link")
     lasting = (*nvidia_static.METRICS, *nvidia_links.LASTING)
     awaited, follows_holders = True, False
@@ -25,9 +26,11 @@ class Sampler:
         self._nvml = None
         self._versions = {}
         self._gpus = []
+        self._quick = {}  # device key -> Quick
         self._slow = {}  # device key -> cells that are asked for now and then
         self._links = {}  # device key -> NvLinks
         self._holders = {}  # device key -> processes on it
+        self._counts = {}  # device key -> the cell of how many they are
         self._samples = 0
 
     def sample(self) -> Reading:
@@ -48,14 +51,17 @@ class Sampler:
             accelerators[gpu.key] = self._gpu(gpu)
             accelerators.update((part.key, self._partition(part)) for part in gpu.partitions)
         self._samples += 1
-        links = [row for of_gpu in self._links.values() for row in of_gpu.cells.items()]
-        return Reading({"accelerator": accelerators, "link": dict(links)}, None, self._shown_holders())
+        links = {}
+        for of_gpu in self._links.values():
+            links.update(of_gpu.cells)
+        return Reading({"accelerator": accelerators, "link": links}, None, self._shown_holders())
 
     def _close(self) -> None:
         if self._nvml is not None:
             closed(self._nvml)
         self._nvml, self._gpus = None, []
-        self._slow, self._links, self._holders = {}, {}, {}
+        for kept in (self._quick, self._slow, self._links, self._holders, self._counts):
+            kept.clear()
 
     def _shown_holders(self) -> dict:
         """Who holds what; a process on a MIG instance holds the instance, not its GPU as well."""
@@ -74,7 +80,7 @@ class Sampler:
         self._versions = nvidia_static.versions(self._nvml)
         self._gpus = [self._met(gpu, before.get(gpu.index)) for gpu in gpus(self._nvml)]
         present = {device.key for gpu in self._gpus for device in [gpu, *gpu.partitions]}
-        for kept in (self._slow, self._links, self._holders):
+        for kept in (self._quick, self._slow, self._links, self._holders, self._counts):
             for key in set(kept) - present:
                 del kept[key]
 
@@ -93,20 +99,24 @@ class Sampler:
 
     # -- what they do
 
-    def _gpu(self, gpu: Device) -> dict:
-        quick = None if isinstance(gpu.handle, Missing) else answers(self._nvml, gpu, nvidia_live.QUICK)
+    def _gpu(self, gpu: Device) -> tuple:
+        """The cells, in parts: most of them are the very same as a tick ago."""
+        quick = self._asked_quickly(gpu)
         if quick is None or not self._look_closer(gpu):
             self._slow.pop(gpu.key, None)
             self._holders.pop(gpu.key, None)
             if gpu.key in self._links:
                 self._links[gpu.key].lose()
-            return dict(gpu.known, **lost(_LIVE))
-        cells = dict(gpu.known)
-        cells.update(self._slow[gpu.key])
-        cells.update(quick)
-        cells.update(self._links[gpu.key].totals(self._world.monotonic()))
-        cells["processes"] = self._processes(gpu)
-        return cells
+            return gpu.known, _LOST
+        links = self._links[gpu.key].totals(self._world.monotonic())
+        return (gpu.known, self._slow[gpu.key], links, self._processes(gpu), *quick)
+
+    def _asked_quickly(self, gpu: Device) -> "tuple | None":
+        if isinstance(gpu.handle, Missing):
+            return None
+        if gpu.key not in self._quick:
+            self._quick[gpu.key] = Quick(self._nvml, gpu)
+        return self._quick[gpu.key].ask()
 
     def _look_closer(self, gpu: Device) -> bool:
         """What isn't asked at every tick; spread, so that each tick has about the same to do. False: it is lost."""
@@ -116,23 +126,26 @@ class Sampler:
         if slow is None:
             return False
         self._slow[gpu.key] = slow
+        self._quick[gpu.key].bind()
         if gpu.key not in self._links:
             self._links[gpu.key] = nvidia_links.NvLinks(self._nvml, gpu)
         self._links[gpu.key].look(self._world.monotonic())
         return True
 
-    def _partition(self, part: Device) -> dict:
+    def _partition(self, part: Device) -> tuple:
         cells = answers(self._nvml, part, (nvidia_live.MEMORY,))
         if cells is None:
             self._holders.pop(part.key, None)
-            return dict(part.known, **lost(_LIVE))
-        return dict(part.known, processes=self._processes(part), **cells)
+            return part.known, _LOST
+        return part.known, cells, self._processes(part)
 
-    def _processes(self, device: Device) -> "int | Missing":
+    def _processes(self, device: Device) -> dict:
         if device.key not in self._holders or (self._samples + device.index) % _PROCESSES_EVERY == 0:
-            self._holders[device.key] = nvidia_live.holders(self._nvml, device.handle)
-        found = self._holders[device.key]
-        return found if isinstance(found, Missing) else len(found)
+            found = self._holders[device.key] = nvidia_live.holders(self._nvml, device.handle)
+            count = {"processes": found if isinstance(found, Missing) else len(found)}
+            if self._counts.get(device.key) != count:
+                self._counts[device.key] = count
+        return self._counts[device.key]
 
 
 def _listed(holders) -> list:

@@ -9,6 +9,9 @@ import time
 from types import ModuleType
 
 _READ_SIZE = 1 << 16
+# A kept file that gives less than this at once has been read to its end: the kernel stops short of a page only where
+# the next record doesn't fit in it, and no record of these files is as long as half a page.
+_SURELY_ALL = 2048
 _KEPT_OPEN = 512  # descriptors: far below the usual limit of 1,024
 # besides PATH, which is short in a session without a login shell
 PROGRAM_FOLDERS = (
@@ -48,7 +51,8 @@ class World:
                 os.close(self._open.pop(next(iter(self._open))))
             self._open[path] = descriptor
         try:
-            return _read_all(descriptor)
+            start = os.pread(descriptor, 2 * _SURELY_ALL, 0)
+            return start if len(start) < _SURELY_ALL else _read_all(descriptor, start)
         except OSError:  # the device went away, or came back as another one: the next read opens it anew
             os.close(self._open.pop(path))
             raise
@@ -183,13 +187,13 @@ def _login_name(uid: int) -> str:
 def _read_once(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return _read_all(descriptor)
+        return _read_all(descriptor, os.pread(descriptor, _READ_SIZE, 0))
     finally:
         os.close(descriptor)
 
 
-def _read_all(descriptor: int) -> bytes:
-    chunks, size = [os.pread(descriptor, _READ_SIZE, 0)], 0
+def _read_all(descriptor: int, start: bytes) -> bytes:
+    chunks, size = [start], 0
     while chunks[-1]:  # a short read is not the end: /proc hands over whole records, as many as fit in a page
         size += len(chunks[-1])
         chunks.append(os.pread(descriptor, _READ_SIZE, size))

@@ -20,6 +20,7 @@ from collectors.probe.cells import (
     Missing,
     Reading,
     from_oserror,
+    joined,
 )
 from tests.support.parts import samples
 from tests.support.worlds import FileWorld
@@ -40,7 +41,7 @@ PROC = {
 
 
 def node_cells(reading: Reading) -> dict:
-    return reading.cells["node"][""]
+    return joined(reading.cells["node"][""])
 
 
 def test_host_figures() -> None:

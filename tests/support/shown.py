@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from collectors.probe.cells import Missing, parts
+from collectors.probe.cells import Missing, joined
 from watchfloor.model import Missing as Reason
 
 
@@ -14,13 +14,9 @@ def shown(cells: Mapping[str, Mapping[str, Any]]) -> str:
     blocks = [
         "\n".join([f"{scope} {key}".rstrip(), *(f"  {name:<22} {_value(row[name])}" for name in sorted(row))])
         for scope, rows in cells.items()
-        for key, row in ((key, _joined(row)) for key, row in rows.items())
+        for key, row in ((key, joined(row)) for key, row in rows.items())
     ]
     return "\n\n".join(blocks) + "\n"
-
-
-def _joined(row: Mapping[str, Any] | tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
-    return {name: value for part in parts(row) for name, value in part.items()}
 
 
 def _value(value: Any) -> str:
