@@ -14,15 +14,16 @@ import pynvml
 import pytest
 
 from collectors import payload
-from collectors.probe.cells import Absent, Board, Missing
+from collectors.probe.cells import Absent, Board, Missing, joined
 from collectors.probe.main import samplers
 from collectors.probe.procfs import parse_stat
 from collectors.simulator import nvml
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import NodePlan, plan_floor
-from collectors.simulator.hardware import SHAPES
+from collectors.simulator.hardware import SHAPES, Shape
 from collectors.simulator.machine import Machine
 from collectors.simulator.world import SimulatedWorld
+from watchfloor.vendors import vendors
 
 _FLOOR = plan_floor(32, seed=1)
 
@@ -103,13 +104,22 @@ def test_every_sampler_of_the_probe_answers_on_every_shape(shape: str) -> None:
             world.at.t += 1
             reading = sampler.sample()
         except Absent:
-            assert (shape, name) in _ABSENT or name.startswith("nvidia")
+            assert absent_from(SHAPES[shape], name)
             continue
+        assert not absent_from(SHAPES[shape], name)
         failed = failures(reading.cells)
         assert not failed, f"{name} on {shape}"
 
 
-_ABSENT = {("login", "infiniband"), ("rtx", "infiniband")}
+_VENDORS = {vendor.sampler: name for name, vendor in vendors().items()}
+
+
+def absent_from(shape: Shape, sampler: str) -> bool:
+    """Whether nodes of this shape have nothing for a sampler: another vendor's, or no such ports."""
+    if sampler == "infiniband":
+        return not shape.ib_ports + shape.roce_ports
+    vendor = _VENDORS.get(sampler.partition("_")[0])
+    return vendor is not None and vendor != shape.vendor
 
 
 def samplers_of_the_probe() -> dict[str, Any]:
@@ -123,7 +133,7 @@ def failures(cells: dict[str, Any]) -> list[tuple[str, str, Missing]]:
         (key, metric, value)
         for rows in cells.values()
         for key, row in rows.items()
-        for metric, value in row.items()
+        for metric, value in joined(row).items()
         if isinstance(value, Missing) and value.code not in (1, 2)
     ]
 
@@ -133,7 +143,8 @@ def nvidia_cells(world: World) -> dict[str, dict[str, Any]]:
     sampler = samplers_of_the_probe()["nvidia"](world, Board())
     sampler.sample()
     world.at.t += 1
-    return sampler.sample().cells["accelerator"]
+    rows = sampler.sample().cells["accelerator"]
+    return {key: joined(row) for key, row in rows.items()}
 
 
 def test_a_busy_training_board_has_the_values_of_one() -> None:
