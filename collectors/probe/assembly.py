@@ -86,14 +86,15 @@ class Assembly:
         """Every cell anew: what its samplers say of it, else why nobody says anything."""
         for scope, table in self._tables.items():
             rows = {key: dict.fromkeys(table.metrics, UNSUPPORTED) for key in table.keys}
-            for runner in self._runners:
-                said = _cells(runner).get(scope, _NOTHING)
-                silent = dict.fromkeys(runner.kind.metrics.get(scope, ()), _silence(runner))
-                for key, row in rows.items():
-                    if key in said:
-                        row.update(joined(said[key]))
-                    elif scope not in runner.kind.owns:
+            for runner in self._runners:  # first, so that it never stands before what another one says of that cell
+                if scope not in runner.kind.owns:
+                    silent = dict.fromkeys(runner.kind.metrics.get(scope, ()), _silence(runner))
+                    for row in rows.values():
                         row.update(silent)
+            for runner in self._runners:
+                for key, said in _cells(runner).get(scope, _NOTHING).items():
+                    if key in rows:
+                        rows[key].update(joined(said))
             for key, row in rows.items():
                 table.put(key, row)
         self._cells = {runner.name: _cells(runner) for runner in self._runners}

@@ -33,7 +33,11 @@ class World:
 
     def read(self, path: str, keep: bool = False) -> str:
         """The whole text of a small file. `keep`: leave it open and read it in place the next time (/proc, /sys)."""
-        return (self._reread(path) if keep else _read_once(path)).decode("utf-8", "replace")
+        return self.read_bytes(path, keep).decode("utf-8", "replace")
+
+    def read_bytes(self, path: str, keep: bool = False) -> bytes:
+        """As `read`, of a file that isn't text."""
+        return self._reread(path) if keep else _read_once(path)
 
     def first_page(self, path: str) -> str:
         """The first 4 KiB: /proc/cpuinfo of a large machine takes 20 ms to write in full."""
@@ -123,6 +127,20 @@ class World:
 
         self._pci = pci.devices(self, self._pci)
         return self._pci
+
+    # -- logs
+
+    def kmsg(self):
+        """The kernel's log (logs.Kmsg). Raises OSError."""
+        from . import logs  # noqa: PLC0415 - a simulated world has its own
+
+        return logs.Kmsg()
+
+    def follow(self, path: str):
+        """A text file that grows (logs.LogFile). Raises OSError."""
+        from . import logs  # noqa: PLC0415 - few nodes need it
+
+        return logs.LogFile(path)
 
     # -- programs and sockets
 

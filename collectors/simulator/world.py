@@ -61,6 +61,10 @@ class SimulatedWorld(World):
         head, _, tail = text.rpartition(")")
         return f"{head}) D {tail.split(' ', 2)[2]}"
 
+    def read_bytes(self, path: str, keep: bool = False) -> bytes:
+        """Of a file that isn't text, each character is a byte."""
+        return self.read(path, keep).encode("latin-1")
+
     def first_page(self, path: str) -> str:
         return self.read(path)[:4096]
 

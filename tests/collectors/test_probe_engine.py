@@ -255,6 +255,22 @@ def test_subjects_of_which_nobody_speaks_any_more_keep_no_values() -> None:
     assert mirror.accelerator("a") == {"uuid": "a", "temp": 40, "xid": UNSUPPORTED}
 
 
+class Other(Steady):
+    """A sampler of another vendor's accelerators, which tells by itself what `Adding` adds to others."""
+
+    metrics = {"accelerator": ("uuid", "xid")}  # noqa: RUF012
+
+
+def test_a_sampler_that_says_nothing_of_a_subject_hides_nothing_that_another_one_says() -> None:
+    other, adding = _Spoken("other", Other), _Spoken("zealous", Adding)
+    other.reading = Reading({"accelerator": {"b": {"uuid": "b", "xid": 7}}})
+    adding.reading = Reading({"accelerator": {"a": {"xid": 79}}})
+    assembly, mirror = Assembly([other, adding]), Mirror()
+    mirror.take(decode(json.dumps(assembly.renew([other, adding])).encode()))
+    mirror.take(decode(json.dumps(assembly.report(0.0, True, 1.0)).encode()))
+    assert mirror.accelerator("b") == {"uuid": "b", "xid": 7}
+
+
 class Serving(Steady):
     """A sampler of services, and of events and details of its own."""
 

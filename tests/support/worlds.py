@@ -26,6 +26,10 @@ class FileWorld(World):
             raise found
         return found
 
+    def read_bytes(self, path: str, keep: bool = False) -> bytes:
+        """Of a file that isn't text, each character is a byte."""
+        return self.read(path).encode("latin-1")
+
     def first_page(self, path: str) -> str:
         return self.read(path)[:4096]
 
