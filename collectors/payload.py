@@ -62,7 +62,8 @@ class Archive:
 sys.dont_write_bytecode = True
 sys.meta_path.insert(0, Archive())
 from probe.main import main
-main(globals().get("WORLD"), sorted(sources), digest.decode())
+samplers = [name for name in sorted(sources) if "class Sampler:" in sources[name]]
+main(globals().get("WORLD"), samplers, digest.decode())
 """
 
 # -I: nothing of the user's environment; -B: no .pyc; -S: no site-packages (the world asks for them when it needs them)

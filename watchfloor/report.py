@@ -176,8 +176,9 @@ class Software(msgspec.Struct, frozen=True, order=True):
     name: str  # "nccl", "vbios", "pytorch", "image"
     version: str
     subject: str = ""  # accelerator or link key that it belongs to, "" for the node
-    where: str = ""  # what was read: a path, "package metadata", "nvmlSystemGetDriverVersion"
+    where: str = ""  # what was read: a path, "package metadata"; where there is no version, the words for why
     user: str = ""  # who runs what has it mapped, "" for what is merely installed
+    missing: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0  # watchfloor.model.Missing: why there is no version
 
 
 class Cost(msgspec.Struct, frozen=True):

@@ -17,7 +17,8 @@ PROTOCOL_VERSION = 1  # watchfloor.report.PROTOCOL_VERSION
 def main(world: "World | None", modules: "list[str]", digest: str) -> None:
     """Speak on descriptor 1, listen on descriptor 0, until that one closes. Never returns.
 
-    `modules` are the full names of all modules of the probe; `digest` identifies the archive that they came in.
+    `modules` are the full names of those that hold a sampler: the others are compiled when they are first needed.
+    `digest` identifies the archive that they came in.
     """
     world = world or World()
     try:

@@ -84,7 +84,7 @@ def test_error_classes_survive_the_pruning() -> None:
 
 
 def test_the_archive_is_small() -> None:
-    assert len(payload.payload()) < 60_000
+    assert len(payload.payload()) < 120_000  # what one SSH window of 2 MB carries at once
     assert len(payload.sources()["pynvml"]) < 80_000
 
 
