@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from collectors.smi_csv import METRICS, Absence, Value, cells_of, column_name, split
+from collectors.smi_csv import METRICS, cells_of, column_name, split
+from collectors.smi_values import Absence, Value
 from watchfloor.errors import StreamError
 from watchfloor.model import Missing, Problem
 from watchfloor.report import PROTOCOL_VERSION, Cells, Hello, Report, SamplerStatus, Schema, Table
@@ -34,13 +35,21 @@ _AMPERE = (
     _BASIC + ",clocks_throttle_reasons.active,temperature.memory,mig.mode.current,remapped_rows.correctable,"
     "remapped_rows.uncorrectable,remapped_rows.pending,remapped_rows.failure"
 )
-_NEWEST = _AMPERE + ",memory.reserved,temperature.gpu.tlimit,gpu_recovery_action"
+_HOPPER = _AMPERE + ",memory.reserved,temperature.gpu.tlimit,gpu_recovery_action"
+_NEWEST = (
+    _HOPPER + ",module.power.draw.average,module.power.draw.instant,ecc.errors.uncorrected.aggregate.sram,"
+    "clocks_event_reasons_counters.sw_power_cap,clocks_event_reasons_counters.hw_power_brake_slowdown,"
+    "clocks_event_reasons_counters.sw_thermal_slowdown,clocks_event_reasons_counters.hw_thermal_slowdown,"
+    "fabric.state,fabric.clusterUuid,fabric.cliqueId"
+)
+
+_TIERS = (_NEWEST, _HOPPER, _AMPERE, _BASIC)
 
 # A field that a driver doesn't know makes it refuse the whole query: the shorter list is tried then. One line, without
 # ' ! and backslash, for any login shell; stdout closing ends it at its next row.
 COMMAND = (
     f"exec sh -c 'echo {_GREETING} $(date +%s) $(uname -n) $(uname -r) $(cat /proc/sys/kernel/random/boot_id); "
-    + " || ".join(f"nvidia-smi --query-gpu={fields} --format=csv,nounits -l 1" for fields in (_NEWEST, _AMPERE, _BASIC))
+    + " || ".join(f"nvidia-smi --query-gpu={fields} --format=csv,nounits -l 1" for fields in _TIERS)
     + "'"
 )
 

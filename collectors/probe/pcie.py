@@ -85,6 +85,14 @@ def speed(rate: "float | Missing", width: "int | Missing") -> "int | Missing":
     return int(rate * 1e9 * width * share / 8)
 
 
+def speed_of(generation: "int | Missing", width: "int | Missing") -> "int | Missing":
+    """As `speed`, where the generation is known instead of the rate."""
+    if isinstance(generation, Missing):
+        return generation
+    rates = {known: rate for rate, known in _GENERATIONS.items()}
+    return speed(rates.get(generation, UNSUPPORTED), width)
+
+
 def parse_errors(text: str) -> dict:
     """rx_errors (packets that arrived broken) and replay_errors of a file aer_dev_correctable."""
     counts = {}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from collectors.smi_csv import _ACTIONS, METRICS, Absence, cells_of, split
+from collectors.smi_csv import METRICS, cells_of, split
 from collectors.smi_loop import COMMAND, SmiLoopReader
+from collectors.smi_values import ACTIONS, Absence
 from tests.support.parts import samples
 from tests.support.probe import FAILED, LOST, NOT_PERMITTED, UNSUPPORTED, Mirror
 from watchfloor.errors import StreamError
@@ -168,7 +169,7 @@ def test_the_clock_of_the_node_is_kept() -> None:
 
 def test_fields_metrics_and_actions_are_known_ones() -> None:
     assert set(METRICS) <= set(CATALOGUE[Scope.ACCELERATOR])
-    assert set(_ACTIONS.values()) <= set(RECOVERY_ACTIONS)
+    assert set(ACTIONS.values()) <= set(RECOVERY_ACTIONS)
     help_text = (samples("nvidia-smi-capture") / next(iter(CAPTURES))).read_text(errors="replace")
     valid = set(re.findall(r'"([\w.]+)"', help_text))
     asked = {field for query in re.findall(r"--query-gpu=(\S+)", COMMAND) for field in query.split(",")}
