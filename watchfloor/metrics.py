@@ -96,6 +96,7 @@ _ACCELERATOR = _table(
  job            | JOB     |       | text    |      | linux:cgroup of the processes on it | scheduler's job, where the cgroup tells
  command        | COMMAND |       | text    |      | linux:/proc/PID/cmdline | what runs on it
  index          | IDX     |       | gauge   |      | | index that the vendor's tool shows
+ numa           | NUMA    |       | gauge   |      | linux:/sys/bus/pci/devices/*/numa_node | NUMA node of the host that it hangs on
 +util           | UTIL    | %     | gauge   | high | | share of time in which a kernel ran
  mem_util       | MEMBW   | %     | gauge   | high | | share of time in which memory was read or written
  sm_active      | SMACT   | %     | gauge   | high | | share of compute units that were busy
@@ -110,6 +111,7 @@ _ACCELERATOR = _table(
  temp_mem       | TMEM    | °C    | gauge   | low  | | memory temperature
  temp_margin    | MARGIN  | °C    | gauge   | high | | degrees left before it slows itself down; never a temperature
 +power          | POWER   | W     | gauge   |      | | draw of the board
+ power_share    | PWR%    | %     | gauge   |      | | draw, of the most that it may draw: of boards that tell no watts
  power_module   | PMODULE | W     | gauge   |      | | draw of the module, its CPU included
  power_limit    | PLIMIT  | W     | gauge   |      | | limit now in force
  power_min      | PMIN    | W     | gauge   |      | | lowest limit that can be set
@@ -120,6 +122,7 @@ _ACCELERATOR = _table(
  clock_sm_max   | SMMAX   | MHz   | gauge   |      | | highest clock of the compute units
  clock_mem_max  | MCLKMAX | MHz   | gauge   |      | | highest memory clock
  throttle       | THROT   |       | bits    | low  | | why the clocks are held down
+ throttled      | THROT%  | %     | gauge   | low  | | how far it holds itself back, of its full pace
  throttle_power_time | THRPWR | s  | counter | low  | | time in which the clocks were held down for want of power, since the driver was loaded
  throttle_thermal_time | THRTEMP | s | counter | low | | time in which the clocks were held down for heat, since the driver was loaded
  pstate         | PSTATE  |       | gauge   |      | | 0 is fastest

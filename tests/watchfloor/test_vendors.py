@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+
 import pytest
 
-from collectors.probe import nvidia
+from collectors import probe
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Scope
-from watchfloor.vendors import parse, sources, vendors
+from watchfloor.vendors import Vendor, parse, sources, vendors
+
+_PROBE = [module.name for module in pkgutil.iter_modules(probe.__path__)]
 
 
 def test_every_source_is_that_of_a_metric() -> None:
@@ -17,10 +22,12 @@ def test_every_source_is_that_of_a_metric() -> None:
             assert name in CATALOGUE[Scope(scope)], f"{vendor.name}.txt names {path}, which the catalogue hasn't"
 
 
-def test_what_a_sampler_fills_has_a_source() -> None:
-    told = vendors()["nvidia"].sources
-    missing = [name for name in nvidia.Sampler.metrics["accelerator"] if f"accelerator.{name}" not in told]
-    assert missing == []
+@pytest.mark.parametrize("vendor", vendors().values(), ids=lambda vendor: vendor.name)
+def test_what_a_sampler_fills_has_a_source(vendor: Vendor) -> None:
+    modules = [name for name in _PROBE if name == vendor.sampler or name.startswith(vendor.sampler + "_")]
+    samplers = [getattr(import_module(f"{probe.__name__}.{name}"), "Sampler", None) for name in modules]
+    filled = {name for sampler in samplers if sampler for name in sampler.metrics.get("accelerator", ())}
+    assert filled and sorted(name for name in filled if f"accelerator.{name}" not in vendor.sources) == []
 
 
 def test_sources_of_vendor_and_linux_stand_together() -> None:
