@@ -10,6 +10,8 @@ from .nvml import Device, answers, closed, gpus, lost, opened, partitions
 from .nvml_quick import Quick
 
 _SLOW_EVERY = 10  # samples
+_SETTINGS_EVERY = 30  # a multiple of it
+_FORGET_EVERY = 60  # what was not supported is asked once more
 _PROCESSES_EVERY = 2
 _LOST = lost(nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"])
 
@@ -28,9 +30,12 @@ class Sampler:
         self._gpus = []
         self._quick = {}  # device key -> Quick
         self._slow = {}  # device key -> cells that are asked for now and then
+        self._settings = {}  # device key -> cells that are asked for more seldom
         self._links = {}  # device key -> NvLinks
+        self._list_sizes = {}
         self._holders = {}  # device key -> processes on it
         self._counts = {}  # device key -> the cell of how many they are
+        self._kept = (self._quick, self._slow, self._settings, self._links, self._holders, self._counts)
         self._samples = 0
 
     def sample(self) -> Reading:
@@ -43,6 +48,7 @@ class Sampler:
     def _sample(self) -> Reading:
         if self._nvml is None:
             self._nvml = opened(self._world)
+            self._list_sizes = nvidia_live.list_sizes(self._nvml)
             self._samples = 0
         if self._samples % _SLOW_EVERY == 0:
             self._enumerate()
@@ -60,7 +66,7 @@ class Sampler:
         if self._nvml is not None:
             closed(self._nvml)
         self._nvml, self._gpus = None, []
-        for kept in (self._quick, self._slow, self._links, self._holders, self._counts):
+        for kept in self._kept:
             kept.clear()
 
     def _shown_holders(self) -> dict:
@@ -80,7 +86,7 @@ class Sampler:
         self._versions = nvidia_static.versions(self._nvml)
         self._gpus = [self._met(gpu, before.get(gpu.index)) for gpu in gpus(self._nvml)]
         present = {device.key for gpu in self._gpus for device in [gpu, *gpu.partitions]}
-        for kept in (self._quick, self._slow, self._links, self._holders, self._counts):
+        for kept in self._kept:
             for key in set(kept) - present:
                 del kept[key]
 
@@ -88,7 +94,8 @@ class Sampler:
         """A device as it was met before, unless another one has taken its place; its MIG instances as they are now."""
         if before is not None and (gpu.key == before.key or gpu.key.startswith("nvidia:")):
             gpu = before
-            gpu.unsupported = {}
+            if self._samples % _FORGET_EVERY == 0:
+                gpu.unsupported = {}
         else:
             gpu.known = nvidia_static.identity(self._nvml, gpu, self._versions)
         if not isinstance(gpu.handle, Missing):
@@ -103,13 +110,17 @@ class Sampler:
         """The cells, in parts: most of them are the very same as a tick ago."""
         quick = self._asked_quickly(gpu)
         if quick is None or not self._look_closer(gpu):
-            self._slow.pop(gpu.key, None)
-            self._holders.pop(gpu.key, None)
-            if gpu.key in self._links:
-                self._links[gpu.key].lose()
-            return gpu.known, _LOST
+            return self._lost(gpu)
         links = self._links[gpu.key].totals(self._world.monotonic())
-        return (gpu.known, self._slow[gpu.key], links, self._processes(gpu), *quick)
+        return (gpu.known, self._settings[gpu.key], self._slow[gpu.key], self._processes(gpu), links, *quick)
+
+    def _lost(self, gpu: Device) -> tuple:
+        """All that its cells can say; when it is back, it is asked for everything."""
+        for kept in (self._slow, self._settings, self._holders):
+            kept.pop(gpu.key, None)
+        if gpu.key in self._links:
+            self._links[gpu.key].lose()
+        return gpu.known, _LOST
 
     def _asked_quickly(self, gpu: Device) -> "tuple | None":
         if isinstance(gpu.handle, Missing):
@@ -120,17 +131,28 @@ class Sampler:
 
     def _look_closer(self, gpu: Device) -> bool:
         """What isn't asked at every tick; spread, so that each tick has about the same to do. False: it is lost."""
-        if gpu.key in self._slow and (self._samples + gpu.index) % _SLOW_EVERY:
+        due = gpu.key not in self._slow or (self._samples + gpu.index) % _SLOW_EVERY == 0
+        if not due:
             return True
-        slow = answers(self._nvml, gpu, nvidia_live.SLOW)
-        if slow is None:
+        if not (
+            self._renew(gpu, self._slow, nvidia_live.SLOW, _SLOW_EVERY)
+            and self._renew(gpu, self._settings, nvidia_live.SETTINGS, _SETTINGS_EVERY)
+        ):
             return False
-        self._slow[gpu.key] = slow
         self._quick[gpu.key].bind()
         if gpu.key not in self._links:
             self._links[gpu.key] = nvidia_links.NvLinks(self._nvml, gpu)
         self._links[gpu.key].look(self._world.monotonic())
         return True
+
+    def _renew(self, gpu: Device, known: dict, questions: tuple, every: int) -> bool:
+        """Ask what is due by now. False: the device is lost."""
+        if gpu.key in known and (self._samples + gpu.index) % every:
+            return True
+        cells = answers(self._nvml, gpu, questions)
+        if cells is not None and known.get(gpu.key) != cells:
+            known[gpu.key] = cells
+        return cells is not None
 
     def _partition(self, part: Device) -> tuple:
         cells = answers(self._nvml, part, (nvidia_live.MEMORY,))
@@ -141,7 +163,7 @@ class Sampler:
 
     def _processes(self, device: Device) -> dict:
         if device.key not in self._holders or (self._samples + device.index) % _PROCESSES_EVERY == 0:
-            found = self._holders[device.key] = nvidia_live.holders(self._nvml, device.handle)
+            found = self._holders[device.key] = nvidia_live.holders(self._nvml, device.handle, self._list_sizes)
             count = {"processes": found if isinstance(found, Missing) else len(found)}
             if self._counts.get(device.key) != count:
                 self._counts[device.key] = count

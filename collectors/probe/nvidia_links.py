@@ -3,9 +3,11 @@
 A full board has 18 links with a dozen values each, eight times in a node: most are asked for in turns.
 """
 
+import ctypes
+
 from .cells import NOT_YET, UNSUPPORTED, Missing, Rates, rounded
 from .nvml import Device, ask, ask_fields, lost
-from .nvml_fields import FieldBatch
+from .nvml_fields import FieldBatch, NumberCall
 
 # field ids of nvml.h; the scope of a field is the link, or ALL for the sum
 _LINK_COUNT, _SPEED, _SENT, _RECEIVED = 91, 164, 138, 139
@@ -17,6 +19,8 @@ _ERRORS_EVERY, _SPEED_EVERY = 2, 6  # looks
 
 METRICS = "name kind accelerator peer up speed rx tx crc_errors replay_errors recovery_errors".split()
 LASTING = "name kind accelerator peer".split()
+_GONE = lost(name for name in METRICS if name not in LASTING)
+_NAMES, _PEER, _STATE, _TRAFFIC, _FAULTS, _SPEEDS = range(6)  # the parts of a row
 GPU_METRICS = "links_up links_max link_rx link_tx".split()
 
 
@@ -31,69 +35,79 @@ class NvLinks:
         links = [] if isinstance(self._count, Missing) else range(self._count)
         self._keys = ["nvlink:%s:%d" % (device.key, link) for link in links]
         self._all = FieldBatch(nvml, self._handle, [(_SENT, _ALL), (_RECEIVED, _ALL)])
-        self._sent = FieldBatch(nvml, self._handle, [(_SENT, link) for link in links])
-        self._received = FieldBatch(nvml, self._handle, [(_RECEIVED, link) for link in links])
+        self._each = FieldBatch(nvml, self._handle, [(field, link) for field in (_RECEIVED, _SENT) for link in links])
+        self._state = NumberCall(nvml, "nvmlDeviceGetNvLinkState")
+        self._error = NumberCall(nvml, "nvmlDeviceGetNvLinkErrorCounter", ctypes.c_ulonglong)
         self._looks = 0
         self._up = NOT_YET  # how many
-        self.cells = {
-            key: {"name": "%s/nvlink%d" % (device.name, link), "kind": "nvlink", "accelerator": device.key}
-            for link, key in enumerate(self._keys)
-        }
+        self._rows = [
+            [
+                {"name": "%s/nvlink%d" % (device.name, link), "kind": "nvlink", "accelerator": device.key},
+                {},
+                {},
+                {},
+                {},
+                {},
+            ]
+            for link in links
+        ]
+        self.cells = {key: tuple(row) for key, row in zip(self._keys, self._rows)}
 
     def look(self, at: float) -> None:
         """Ask for every link; the parts that are due. `at` is monotonic time in seconds."""
         if not self._keys:
             return
-        parts = [self._states(), self._traffic(at)]
+        states = self._states()
+        self._up = _total_up(states)
+        self._renew(_PEER, self._peers())
+        self._renew(_STATE, states)
+        self._renew(_TRAFFIC, self._traffic(at))
         if self._looks % _ERRORS_EVERY == 0:
-            parts.append(self._errors())
+            self._renew(_FAULTS, self._errors())
         if self._looks % _SPEED_EVERY == 0:
-            parts.append(self._speeds())
+            self._renew(_SPEEDS, self._speeds())
         self._looks += 1
-        self._up = _total_up(parts[0])
-        for link, key in enumerate(self._keys):
-            news = {name: value for part in parts for name, value in part[link].items()}
-            known = self.cells[key]
-            if any(known.get(name) != value for name, value in news.items()):
-                self.cells[key] = dict(known, **news)
+        self.cells = {key: tuple(row) for key, row in zip(self._keys, self._rows)}
+
+    def _renew(self, part: int, cells: "list[dict]") -> None:
+        """One part of every row; what hasn't changed stays the very same."""
+        for row, new in zip(self._rows, cells):
+            if row[part] != new:
+                row[part] = new
 
     def lose(self) -> None:
         """The GPU is lost, and its links with it; the next look asks for all of them again."""
         if self._looks:
             self._looks = 0
             self._up = NOT_YET
-            gone = lost(name for name in METRICS if name not in LASTING)
-            self.cells = {key: dict(cells, **gone) for key, cells in self.cells.items()}
+            self.cells = {key: (row[_NAMES], row[_PEER], _GONE) for key, row in zip(self._keys, self._rows)}
 
     def _states(self) -> "list[dict]":
-        """And the other end: it is asked for while it isn't known, since a link that is down has none."""
-        found = []
-        for link, key in enumerate(self._keys):
-            up = ask(self._nvml, "nvmlDeviceGetNvLinkState", self._handle, link)
-            peer = self.cells[key].get("peer")
-            found.append({
-                "up": up if isinstance(up, Missing) else int(up),
-                "peer": peer if isinstance(peer, str) else self._peer(link),
-            })  # fmt: skip
-        return found
+        states = [self._state.ask(self._handle, link) for link in range(len(self._keys))]
+        return [{"up": up if isinstance(up, Missing) else int(up)} for up in states]
+
+    def _peers(self) -> "list[dict]":
+        """The other ends: asked for while they aren't known, since a link that is down has none."""
+        known = [row[_PEER] for row in self._rows]
+        return [
+            peer if isinstance(peer.get("peer"), str) else {"peer": self._peer(link)} for link, peer in enumerate(known)
+        ]
 
     def _peer(self, link: int) -> "str | Missing":
         info = ask(self._nvml, "nvmlDeviceGetNvLinkRemotePciInfo", self._handle, link)
         return info if isinstance(info, Missing) else info.busId
 
     def _traffic(self, at: float) -> "list[dict]":
-        both = zip(self._received.values(), self._sent.values())
+        bytes_of = self._each.values()
+        received, sent = bytes_of[: len(self._keys)], bytes_of[len(self._keys) :]
         return [
-            {"rx": self._rate(("rx", link), received, at), "tx": self._rate(("tx", link), sent, at)}
-            for link, (received, sent) in enumerate(both)
+            {"rx": self._rate(("rx", link), received[link], at), "tx": self._rate(("tx", link), sent[link], at)}
+            for link in range(len(self._keys))
         ]
 
     def _errors(self) -> "list[dict]":
         return [
-            {
-                name: ask(self._nvml, "nvmlDeviceGetNvLinkErrorCounter", self._handle, link, counter)
-                for name, counter in _ERRORS
-            }
+            {name: self._error.ask(self._handle, link, counter) for name, counter in _ERRORS}
             for link in range(len(self._keys))
         ]
 

@@ -1,10 +1,11 @@
-"""What a GPU does, in the catalogue's units: QUICK is asked at every tick, SLOW every ten seconds.
+"""What a GPU does, in the catalogue's units: QUICK is asked at each tick, SLOW every 10 s, SETTINGS every 30 s.
 
 A question is (metric names, function of the pynvml module and a device handle that gives one value for each).
 """
 
 from .cells import UNSUPPORTED, Missing
-from .nvml import field_values, plain, reason
+from .nvml import ask, field_values, plain
+from .nvml_fields import ListSize
 
 _MEMORY_TEMPERATURE, _RECOVERY_ACTION = 82, 230  # field ids of nvml.h
 CORE = 0  # NVML_TEMPERATURE_GPU
@@ -137,35 +138,23 @@ SLOW = (
     (("clock_mem",), _clock_mem),
     (("pstate",), _pstate),
     (("temp_mem", "recovery"), _fields),
-    (("power_limit",), _power_limit),
     (("fan",), _fan),
     (("pcie_gen", "pcie_width"), _pcie),
     (("pcie_replays",), _replays),
-    (("ecc_mode",), _ecc_mode),
     (("ecc_corrected", "ecc_uncorrected", "ecc_corrected_total", "ecc_uncorrected_total"), _ecc),
     (("rows_corrected", "rows_uncorrected", "rows_pending", "rows_failed"), _rows),
     (("pages_retired",), _pages),
+)
+
+# what somebody decides: it seldom changes
+SETTINGS = (
+    (("power_limit",), _power_limit),
+    (("ecc_mode",), _ecc_mode),
     (("persistence",), _persistence),
     (("mig",), _mig),
 )
 
-METRICS = [name for names, _ in QUICK + SLOW for name in names]
-
-
-def holders(nvml, handle) -> "list[tuple[int, int, str]] | Missing":
-    """(pid, bytes or -1, kind) of every process on a device; a reason where the driver doesn't tell."""
-    found = {}
-    for kind, call in _PROCESS_CALLS:
-        try:
-            listed = getattr(nvml, call)(handle)
-        except nvml.NVMLError as error:
-            if kind == "compute":  # the other kinds are extras of newer drivers
-                return reason(nvml, error.value)
-            continue
-        for process in listed:
-            memory = process.usedGpuMemory
-            found.setdefault(process.pid, (process.pid, -1 if memory is None else memory, kind))
-    return list(found.values())
+METRICS = [name for names, _ in QUICK + SLOW + SETTINGS for name in names]
 
 
 # MPS clients are listed as compute processes too: the more telling kind comes first
@@ -174,3 +163,24 @@ _PROCESS_CALLS = (
     ("compute", "nvmlDeviceGetComputeRunningProcesses"),
     ("graphics", "nvmlDeviceGetGraphicsRunningProcesses"),
 )
+
+
+def list_sizes(nvml) -> "dict[str, ListSize]":
+    """For `holders`: most lists are empty most of the time, which is cheap to find out."""
+    return {call: ListSize(nvml, call + "_v3") for _, call in _PROCESS_CALLS}
+
+
+def holders(nvml, handle, sizes: "dict[str, ListSize]") -> "list[tuple[int, int, str]] | Missing":
+    """(pid, bytes or -1, kind) of every process on a device; a reason where the driver doesn't tell."""
+    found = {}
+    for kind, call in _PROCESS_CALLS:
+        if sizes[call].is_empty(handle):
+            continue
+        listed = ask(nvml, call, handle)
+        if not isinstance(listed, Missing):
+            for process in listed:
+                memory = process.usedGpuMemory
+                found.setdefault(process.pid, (process.pid, -1 if memory is None else memory, kind))
+        elif kind == "compute":  # the other kinds are extras of newer drivers
+            return listed
+    return list(found.values())
