@@ -89,7 +89,7 @@ _ACCELERATOR = _table(
  runtime        | RUNTIME |       | text    |      | | what programs are built upon, with its version: CUDA 12.8, ROCm 6.4, libtpu 0.0.52; the highest that the driver serves
  firmware       | FIRMW   |       | text    |      | | firmware of the board: VBIOS, IFWI
  partition_of   | PARENT  |       | text    |      | | for a MIG instance: the uuid of its GPU
- profile        | PROFILE |       | text    |      | | for a partition: its shape in the vendor's words, as 1g.10gb
+ profile        | PROFILE |       | text    |      | | shape of a partition, or how a board is partitioned, in the vendor's words: 1g.10gb, CPX/NPS4
  fabric         | FABRIC  |       | text    |      | | scale-up domain that it has joined, as cluster/clique, slice or hive
  fabric_state   | FABSTATE |      | text    |      | | how far it has come in joining it
  user           | USER    |       | text    |      | linux:owner of the processes on it | who uses it
@@ -145,7 +145,7 @@ _ACCELERATOR = _table(
  rows_pending   | REMAPP  |       | flag    | low  | | a remap waits for a reset
  rows_failed    | REMAPF  |       | flag    | low  | | a remap failed: replace the board
  repair_pending | REPAIR  |       | flag    | low  | | a repair of a memory channel waits for a reset
- pages_retired  | PAGES   | count | counter | low  | | pages retired (before Ampere)
+ pages_retired  | PAGES   | count | counter | low  | | pages of memory retired (NVIDIA before Ampere, AMD)
  recovery       | RECOV   |       | gauge   | low  | | action the driver asks for: 0 none, 1 GPU reset, 2 node reboot, 3 drain P2P, 4 drain and reset
  xid            | XID     |       | gauge   | low  | | last XID since the probe started; 0 none so far
  persistence    | PERSIST |       | flag    |      | | persistence mode is on
@@ -226,9 +226,9 @@ _LINK = _table(
 rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4, /proc/net/dev | bytes in
 tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4, /proc/net/dev | bytes out
  usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed | share of its line speed in use, in the busier direction
- crc_errors     | CRC     | count | counter | low  | | NVLink CRC errors (flit)
+ crc_errors     | CRC     | count | counter | low  | | packets that failed their checksum: NVLink flits, PCIe LCRC
  replay_errors  | REPLAY  | count | counter | low  | linux:/sys/bus/pci/devices/*/aer_dev_correctable | packets sent again (NVLink, PCIe)
- recovery_errors | RECOV  | count | counter | low  | | NVLink recoveries
+ recovery_errors | RECOV  | count | counter | low  | | times that the link had to be recovered (NVLink, PCIe)
  symbol_errors  | SYMBOL  | count | counter | low  | | symbols that arrived broken, after the driver's correction (NVLink 5, Gaudi)
  fec_errors     | FEC     | count | counter | low  | | blocks that forward error correction could not mend
  ber            | BER     |       | gauge   | low  | | effective bit error rate

@@ -44,11 +44,14 @@ class BoardState:
     pcie_tx: Counter = field(default_factory=Counter)
     link_bytes: Counter = field(default_factory=Counter)  # in and out alike, of all scale-up links
     ecc_corrected: Counter = field(default_factory=Counter)
+    short_of_power: Counter = field(default_factory=Counter)  # seconds in which its clocks were held down for power
+    too_hot: Counter = field(default_factory=Counter)  # and for heat
     struck: dict[int, LinkState] = field(default_factory=dict)
 
     def counters(self) -> Iterator[Counter]:
         """All of them, in an order that stays."""
         yield from (self.energy, self.pcie_rx, self.pcie_tx, self.link_bytes, self.ecc_corrected)
+        yield from (self.short_of_power, self.too_hot)
         for link in self.struck.values():
             yield from (link.errors, link.silence)
 
@@ -62,6 +65,8 @@ def step_board(state: BoardState, plan: NodePlan, index: int, doing: Doing, faul
     _load(state, board, doing, clock)
     _heat(state, board, plan.inlet + 0.5 * index, faults.cooling.get(index, 1.0))
     state.throttle = _throttle(state, board, doing, brake)
+    state.short_of_power.step(float(state.throttle & POWER_CAP > 0))
+    state.too_hot.step(float(state.throttle & (SOFT_THERMAL | HARD_THERMAL) > 0))
     _traffic(state, board, doing)
     _links(state, board, index, faults)
     _errors(state, plan.index, index, t)
@@ -74,7 +79,7 @@ def _load(state: BoardState, board: Board, doing: Doing, clock: float) -> None:
     state.power = min(board.power_limit * 1.01, board.idle_watts + span * draw)
     state.util = 100 * doing.busy
     state.mem_util = 62 * doing.draw * (doing.busy > 0)
-    state.clock_sm = 15 * round(board.clock_sm * clock / 15) if context else _IDLE_CLOCK
+    state.clock_sm = min(board.clock_sm, 15 * round(board.clock_sm * clock / 15)) if context else _IDLE_CLOCK
     free = board.memory_bytes - board.reserved_bytes
     state.memory_used = free * state.job.kind.memory * doing.memory if state.job else 0.0
     state.energy.step(state.power)

@@ -39,7 +39,10 @@ class Files:
         parts = path.split("/")
         if path.startswith("/proc/") and len(parts) == 4 and parts[2].isdigit():
             return self._processes.read(int(parts[2]), parts[3])
-        raise missing(path)
+        text = self._passing().get(path)
+        if text is None:
+            raise missing(path)
+        return text
 
     def readlink(self, path: str) -> str:
         """Raises FileNotFoundError."""
@@ -63,10 +66,19 @@ class Files:
         parts = path.rstrip("/").split("/")
         if path.startswith("/proc/") and len(parts) == 4 and parts[2].isdigit() and parts[3] == "fd":
             return self._processes.descriptors(int(parts[2]))
-        try:
-            return sorted(self._folders[path.rstrip("/")])
-        except KeyError:
-            raise missing(path) from None
+        known = self._folders.get(path.rstrip("/"))
+        return sorted(self._passing_names(path.rstrip("/") + "/") if known is None else known)
+
+    def _passing(self) -> dict[str, str]:
+        """Path -> text of the drivers' files that are there just now."""
+        return {path: text for tool in tools(self._shape) for path, text in tool.passing(self._machine).items()}
+
+    def _passing_names(self, folder: str) -> set[str]:
+        """Raises FileNotFoundError."""
+        inside = [path[len(folder) :] for path in self._passing() if path.startswith(folder)]
+        if not inside:
+            raise missing(folder)
+        return {path.partition("/")[0] for path in inside} - {""}
 
     def statvfs(self, path: str) -> os.statvfs_result:
         for _, mount, _, size, used in _MOUNTS:
@@ -104,7 +116,6 @@ class Files:
             "/proc/pressure/cpu": lambda: _pressure(0.2),
             "/proc/pressure/memory": lambda: _pressure(0.0),
             "/proc/pressure/io": lambda: _pressure(100 * self._machine.host.wait_share),
-            "/dev/kmsg": self._kernel_log,
         }
         for disk in _DISKS:
             made[f"/sys/block/{disk}/size"] = lambda: "15002931888\n"
@@ -219,15 +230,6 @@ class Files:
             rx, tx = (int(self._machine.now(counter) * share) for counter in (host.net_rx, host.net_tx))
             lines.append(f"{name}: {rx} {rx // 1400} 0 0 0 0 0 0 {tx} {tx // 1400} 0 0 0 0 0 0")
         return "\n".join(lines) + "\n"
-
-    def _kernel_log(self) -> str:
-        machine = self._machine
-        lines = [
-            f"4,{1000 + index},{int(1e6 * (machine.time - machine.booted_at))},-;NVRM: Xid (PCI:"
-            f"{self._shape.address(index)[:-2]}): {xid}, pid='<unknown>', name=<unknown>, {text}\n"
-            for (index, xid), text in zip(machine.faults.xid.items(), machine.faults.log, strict=True)
-        ]
-        return "".join(lines)
 
 
 def _constant(text: str) -> Callable[[], str]:

@@ -93,8 +93,8 @@ def test_a_program_that_a_node_has_not_is_not_found() -> None:
 
 def test_every_tool_is_on_some_shape_and_does_something() -> None:
     for tool in found():
-        assert any(tool.on(shape) for shape in SHAPES.values())
-        assert tool.program or tool.port or tool.files is not Tool.files
+        plan = next(plan for plan in _FLOOR.nodes if tool.on(plan.shape))
+        assert tool.program or tool.port or tool.files(Machine(_FLOOR, plan, []))
     assert tools(SHAPES["login"]) == [tool for tool in found() if tool.on(SHAPES["login"])]
 
 

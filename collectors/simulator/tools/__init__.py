@@ -15,6 +15,7 @@ and of the rest what it needs:
     listens(machine) -> bool           whether it listens just now; without it, always
     files(machine) -> {path: make}     files of its driver; `make() -> str` when one is read
     links(machine) -> {path: target}   symbolic links of its driver
+    passing(machine) -> {path: text}   files that come and go, as they are now; a folder without any: {"/sys/…/": ""}
 
 Outputs are those of the real tools, in their own units: the probe's parsers read them.
 """
@@ -34,6 +35,10 @@ from collectors.simulator.machine import Machine
 Make = Callable[[], str]
 
 
+def _nothing(machine: Machine) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Tool:
     """One module of this folder. See above."""
@@ -48,6 +53,7 @@ class Tool:
     listens: Callable[[Machine], bool]
     files: Callable[[Machine], Mapping[str, Make]]
     links: Callable[[Machine], Mapping[str, str]]
+    passing: Callable[[Machine], Mapping[str, str]] = _nothing
 
 
 def tools(shape: Shape) -> list[Tool]:
@@ -75,4 +81,5 @@ def _tool(name: str) -> Tool:
         has.get("listens", lambda machine: True),
         has.get("files", lambda machine: {}),
         has.get("links", lambda machine: {}),
+        has.get("passing", _nothing),
     )

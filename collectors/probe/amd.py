@@ -1,0 +1,55 @@
+"""AMD GPUs and their XGMI and PCIe links, through the files of the drivers amdgpu and kfd.
+
+These tell what amd-smi would, which reads them itself, without a second of processor time for each answer; where they
+tell less, `amd_tool` asks the tool. What changes slowly is asked every ten seconds, of one board a tick.
+"""
+
+from .cells import Absent, Reading
+
+_VENDOR, _DRIVER = 0x1002, "amdgpu"
+_CLASSES = (0x03, 0x12)  # display, processing accelerator
+
+# Those of amd_board, amd_links and pcie, which are compiled only where there is a board; a test holds them together
+_IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index".split()
+_LIVE = (
+    "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
+    "pages_retired profile pcie_gen pcie_gen_max pcie_width pcie_width_max util mem_util mem_used temp temp_mem "
+    "temp_margin power energy clock_sm clock_mem pcie_replays throttle throttle_power_time throttle_thermal_time "
+    "links_up links_max link_rx link_tx fabric processes"
+).split()
+_LINK = (
+    "name kind medium accelerator peer up speed speed_max width width_max gen gen_max rx tx rx_errors replay_errors"
+).split()
+
+
+class Sampler:
+    period, deadline = 1.0, 8.0
+    metrics = {"accelerator": _IDENTITY + _LIVE, "link": _LINK}
+    owns = ("accelerator", "link")
+    lasting = (*_IDENTITY, "kind", "medium", "accelerator", "peer")
+    awaited, follows_holders = True, False
+
+    def __init__(self, world, board) -> None:
+        boards(world)
+        self._world = world
+        self._node = None  # AmdNode
+        self._devices = []
+
+    def sample(self) -> Reading:
+        devices = boards(self._world)
+        if self._node is None or devices != self._devices:
+            from .amd_node import AmdNode  # noqa: PLC0415 - costs its compilation: only where there is a board
+
+            self._node, self._devices = AmdNode(self._world, devices), devices
+        return self._node.sample()
+
+
+def boards(world) -> list:
+    """The PCI devices of AMD's GPUs. Raises Absent where there is none, or none that its driver has."""
+    found = [device for device in world.pci() if device.vendor == _VENDOR and device.kind >> 8 in _CLASSES]
+    if not found:
+        raise Absent("no PCI device of AMD (vendor 1002) that is a GPU")
+    driven = [device for device in found if device.driver == _DRIVER]
+    if not driven:
+        raise Absent("%d AMD GPUs, none of them with the driver amdgpu" % len(found))
+    return driven

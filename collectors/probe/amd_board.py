@@ -1,0 +1,264 @@
+"""One AMD board as its driver's files tell it: who it is, what changes slowly, what it does now.
+
+All files lie in the folder of its PCI function; `gpu_metrics` (see the module of that name) tells most of what is asked
+for at every tick, and where a board has none of a known layout, single files tell the less that they can.
+"""
+
+from . import amd_throttle, gpu_metrics, pcie
+from .cells import FAILED_CODE, UNSUPPORTED, UNSUPPORTED_CODE, Missing, Rates, from_oserror
+from .pci import ROOT
+from .sysfs import attribute
+
+IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index".split()
+SLOW = (
+    "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
+    "pages_retired profile pcie_gen pcie_gen_max pcie_width pcie_width_max"
+).split()
+QUICK = (
+    "util mem_util mem_used temp temp_mem temp_margin power energy clock_sm clock_mem pcie_replays throttle "
+    "throttle_power_time throttle_thermal_time"
+).split()
+_JOULES = 2.0**-16  # a step of energy_accumulator
+_HERTZ, _MICROWATTS, _MILLIDEGREES = 1e6, 1e6, 1e3
+_UMC = 1  # bit of ras/features: the memory controllers
+_SENSORS = {"edge": "temp", "junction": "hotspot", "mem": "temp_mem"}
+
+
+class AmdBoard:
+    """`look_closer` asks what changes slowly, `quick` what changes at every tick; both give cells."""
+
+    def __init__(self, world, device, index: int, known: dict) -> None:
+        self._world = world
+        self._folder = ROOT + device.address + "/"
+        self._hwmon = _hwmon(world, self._folder)
+        self._sensors = self._named_sensors()
+        self._throttle = amd_throttle.Throttle()
+        self._critical = UNSUPPORTED  # °C of the hot spot at which it slows itself down
+        self.address = device.address
+        self.index = index
+        self.known = dict(identity(world, device, index), **known)
+        uuid = self.known["uuid"]
+        self.key = "amd:" + device.address if isinstance(uuid, Missing) else uuid
+        self.metrics = {}  # fields of gpu_metrics as of the last `quick`
+        self.rates = Rates()
+
+    # -- slowly
+
+    def look_closer(self) -> "tuple[dict, dict]":
+        """The cells of SLOW, and those of its PCIe link."""
+        link = pcie.link_cells(self._world, self.address)
+        self._critical = self._sensor("hotspot", "crit")
+        cells = {
+            "mem_total": self._number(self._folder + "mem_info_vram_total", 1),
+            "power_limit": self._hardware("power1_cap", _MICROWATTS),
+            "power_min": self._hardware("power1_cap_min", _MICROWATTS),
+            "power_max": self._hardware("power1_cap_max", _MICROWATTS),
+            "clock_sm_max": highest_level(self._text("pp_dpm_sclk")),
+            "clock_mem_max": highest_level(self._text("pp_dpm_mclk")),
+            "fan": self._hardware("pwm1", 2.55),
+            "pages_retired": retired_pages(self._text("ras/gpu_vram_bad_pages")),
+            "profile": self._partitioned(),
+        }
+        cells.update(self._ecc())
+        cells.update(("pcie_" + name, link[name]) for name in ("gen", "gen_max", "width", "width_max"))
+        return cells, link
+
+    def _ecc(self) -> dict:
+        """Errors of all its blocks since the driver was loaded."""
+        features = self._text("ras/features")
+        mode = features if isinstance(features, Missing) else ras_features(features) & _UMC
+        try:
+            names = sorted(self._world.listdir(self._folder + "ras"))
+        except OSError as error:
+            gone = from_oserror(error)
+            return {"ecc_mode": mode, "ecc_corrected": gone, "ecc_uncorrected": gone}
+        texts = [self._text("ras/" + name) for name in names if name.endswith("_err_count")]
+        counted = [error_count(text) for text in texts if not isinstance(text, Missing)]
+        return {
+            "ecc_mode": mode,
+            "ecc_corrected": sum(corrected for _, corrected in counted) if counted else UNSUPPORTED,
+            "ecc_uncorrected": sum(uncorrected for uncorrected, _ in counted) if counted else UNSUPPORTED,
+        }
+
+    def _partitioned(self) -> "str | Missing":
+        compute, memory = self._text("current_compute_partition"), self._text("current_memory_partition")
+        if isinstance(compute, Missing):
+            return compute
+        return compute if isinstance(memory, Missing) else compute + "/" + memory
+
+    # -- at every tick
+
+    def quick(self) -> dict:
+        """The cells of QUICK."""
+        try:
+            self.metrics = gpu_metrics.parse(self._world.read_bytes(self._folder + "gpu_metrics", keep=True))
+            cells = from_table(self.metrics, self._critical)
+        except (OSError, ValueError) as error:
+            self.metrics = {}
+            cells = self._from_files(_reason(error))
+        cells.update(self._throttle.cells(self.metrics, self._critical))
+        cells["mem_used"] = self._number(self._folder + "mem_info_vram_used", 1)
+        return cells
+
+    def _from_files(self, reason: Missing) -> dict:
+        """As `from_table`, from one file a value; `reason`: why there is no table."""
+        hotspot = self._sensor("hotspot", "input")
+        edge = self._sensor("temp", "input")
+        power = self._hardware("power1_average", _MICROWATTS)
+        return {
+            "util": self._number(self._folder + "gpu_busy_percent", 1),
+            "mem_util": self._number(self._folder + "mem_busy_percent", 1),
+            "temp": hotspot if isinstance(edge, Missing) else edge,
+            "temp_mem": self._sensor("temp_mem", "input"),
+            "temp_margin": margin(self._critical, hotspot),
+            "power": self._hardware("power1_input", _MICROWATTS) if isinstance(power, Missing) else power,
+            "energy": reason,
+            "clock_sm": self._hardware("freq1_input", _HERTZ),
+            "clock_mem": self._hardware("freq2_input", _HERTZ),
+            "pcie_replays": self._number(self._folder + "pcie_replay_count", 1),
+        }
+
+    # -- files
+
+    def _named_sensors(self) -> dict:
+        """Metric -> number of its temperature sensor."""
+        found = {}
+        for number in (1, 2, 3):
+            label = attribute(self._world, "%stemp%d_label" % (self._hwmon, number), keep=False)
+            if not isinstance(label, Missing) and label in _SENSORS:
+                found[_SENSORS[label]] = number
+        return found
+
+    def _sensor(self, name: str, what: str) -> "int | Missing":
+        number = self._sensors.get(name)
+        return UNSUPPORTED if number is None else self._hardware("temp%d_%s" % (number, what), _MILLIDEGREES)
+
+    def _hardware(self, name: str, unit: float) -> "int | Missing":
+        return self._number(self._hwmon + name, unit) if self._hwmon else UNSUPPORTED
+
+    def _number(self, path: str, unit: float) -> "int | Missing":
+        text = attribute(self._world, path)
+        if isinstance(text, Missing):
+            return text
+        try:
+            return int(int(text) / unit + 0.5)
+        except ValueError:
+            return Missing(FAILED_CODE, text)
+
+    def _text(self, name: str) -> "str | Missing":
+        return attribute(self._world, self._folder + name, keep=False)
+
+
+def identity(world, device, index: int) -> dict:
+    """The cells of IDENTITY but for driver and runtime, which are the node's."""
+
+    def told(name: str) -> "str | Missing":
+        text = attribute(world, ROOT + device.address + "/" + name, keep=False)
+        return UNSUPPORTED if text in ("", "0", "N/A") else text
+
+    product, unique = told("product_name"), told("unique_id")
+    return {
+        "name": "gpu%d" % index,
+        "vendor": "amd",
+        "model": model(world, device, told("revision")) if isinstance(product, Missing) else product,
+        "uuid": unique if isinstance(unique, Missing) else uuid_of(unique),
+        "serial": told("serial_number"),
+        "bus_id": device.address,
+        "board": told("product_number"),
+        "firmware": told("vbios_version"),
+        "index": index,
+    }
+
+
+def uuid_of(unique_id: str) -> str:
+    """The identity that ROCr and HIP_VISIBLE_DEVICES use, of the hexadecimal number in the file unique_id."""
+    return "GPU-%016x" % int(unique_id, 16)
+
+
+def model(world, device, revision: "str | Missing") -> str:
+    """From the list that libdrm brings; the PCI id where that is not installed or doesn't have it."""
+    wanted = "%04X" % device.device, revision if isinstance(revision, Missing) else "%02X" % int(revision, 16)
+    for path in ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids"):
+        try:
+            text = world.read(path)
+        except OSError:
+            continue
+        for line in text.splitlines():
+            words = [word.strip() for word in line.split(",", 2)]
+            if len(words) == 3 and (words[0].upper(), words[1].upper()) == wanted:
+                return words[2]
+    return "AMD GPU %04x" % device.device
+
+
+def from_table(table: dict, critical: "int | Missing") -> dict:
+    """Cells of a parsed gpu_metrics. `critical`: °C at which the hot spot makes it slow down."""
+    hotspot = table.get("temperature_hotspot", UNSUPPORTED)
+    clocks = [clock for clock in table.get("current_gfxclk", ()) if clock is not None]
+    return {
+        "util": table.get("average_gfx_activity", UNSUPPORTED),
+        "mem_util": table.get("average_umc_activity", UNSUPPORTED),
+        "temp": table.get("temperature_edge", hotspot),
+        "temp_mem": table.get("temperature_mem", UNSUPPORTED),
+        "temp_margin": margin(critical, hotspot),
+        "power": table.get("curr_socket_power") or _NO_POWER,
+        "energy": int(table.get("energy_accumulator", 0) * _JOULES) or _NO_ENERGY,
+        "clock_sm": sum(clocks) // len(clocks) if clocks else UNSUPPORTED,
+        "clock_mem": table.get("current_uclk", UNSUPPORTED),
+        "pcie_replays": table.get("pcie_replay_count_acc", UNSUPPORTED),
+    }
+
+
+# boards that don't measure say 0: the second die of an MI250, all Radeons for energy
+_NO_POWER = Missing(UNSUPPORTED_CODE, "the board gives no figure; of a package with two dies, the first one tells")
+_NO_ENERGY = Missing(UNSUPPORTED_CODE, "the board doesn't count it")
+
+
+def margin(critical: "int | Missing", hotspot: "int | Missing") -> "int | Missing":
+    if isinstance(hotspot, Missing):
+        return hotspot
+    return critical if isinstance(critical, Missing) else critical - hotspot
+
+
+def highest_level(text: "str | Missing") -> "int | Missing":
+    """MHz, of a file pp_dpm_*: "1: 2100Mhz *" and so on, a level a line."""
+    if isinstance(text, Missing):
+        return text
+    clocks = [line.partition(":")[2].lower().partition("mhz")[0].strip() for line in text.splitlines()]
+    known = [int(clock) for clock in clocks if clock.isdigit()]
+    return max(known) if known else UNSUPPORTED
+
+
+def retired_pages(text: "str | Missing") -> "int | Missing":
+    """Of ras/gpu_vram_bad_pages, "address : size : R" a line; P waits to be retired, F could not be."""
+    if isinstance(text, Missing):
+        return text
+    return sum(line.rpartition(":")[2].strip() == "R" for line in text.splitlines())
+
+
+def ras_features(text: str) -> int:
+    """The mask of ras/features, "feature mask: 0x41d"; 0 where it isn't one."""
+    word = text.partition("0x")[2].split()
+    return int(word[0], 16) if word else 0
+
+
+def error_count(text: str) -> "tuple[int, int]":
+    """Uncorrected and corrected errors of a file ras/*_err_count, "ue: 0" and "ce: 12"."""
+    counts = dict(line.replace(" ", "").split(":", 1) for line in text.splitlines() if ":" in line)
+    return int(counts.get("ue", "0")), int(counts.get("ce", "0"))
+
+
+def _hwmon(world, folder: str) -> str:
+    """Folder of its sensors, with a slash; "" where there is none."""
+    try:
+        names = world.listdir(folder + "hwmon")
+    except OSError:
+        return ""
+    return "%shwmon/%s/" % (folder, min(names)) if names else ""
+
+
+def _reason(error: Exception) -> Missing:
+    if not isinstance(error, OSError):
+        return Missing(UNSUPPORTED_CODE, str(error))
+    if error.errno == 1:  # the file is everybody's: it is the driver that says no
+        return Missing(FAILED_CODE, "the driver refuses: the board is being reset, or sleeps")
+    return from_oserror(error)

@@ -1,0 +1,107 @@
+"""The table that amdgpu hands out as the file gpu_metrics: fields by the kernel's names. Pure: bytes in, numbers out.
+
+One read of it replaces a dozen of sysfs files, and it alone tells energy, throttling and the traffic of XGMI links.
+Layouts: drivers/gpu/drm/amd/include/kgd_pp_interface.h, x86-64 alignment; revisions 1.4 to 1.8 are no prefixes of one
+another. From 1.9 on, the table names its fields itself. Revisions 2.x and 3.x are those of processors with graphics;
+their units changed without notice, so they aren't read. All bits set means that the board doesn't have a field.
+"""
+
+from struct import calcsize, unpack_from
+
+# name, format and offset; the fields of boards that nobody here asks for are left out
+_DISCRETE = """
+temperature_edge H 4, temperature_hotspot H 6, temperature_mem H 8, average_gfx_activity H 16,
+average_umc_activity H 18, curr_socket_power H 22, energy_accumulator Q 24, current_gfxclk H 54, current_uclk H 58
+"""
+_HEAD = """
+temperature_hotspot H 4, temperature_mem H 6, curr_socket_power H 10, average_gfx_activity H 12,
+average_umc_activity H 14
+"""
+_LAYOUTS = {
+    (1, 1): _DISCRETE,
+    (1, 2): _DISCRETE,
+    (1, 3): _DISCRETE + ", indep_throttle_status Q 112",
+    (1, 4): _HEAD + """, energy_accumulator Q 24, throttle_status I 40, xgmi_link_width H 52, xgmi_link_speed H 54,
+        pcie_replay_count_acc Q 88, xgmi_read_data_acc 8Q 104, xgmi_write_data_acc 8Q 168, current_gfxclk 8H 240,
+        current_uclk H 280""",
+    (1, 5): _HEAD + """, energy_accumulator Q 56, throttle_status I 72, xgmi_link_width H 84, xgmi_link_speed H 86,
+        pcie_replay_count_acc Q 120, xgmi_read_data_acc 8Q 144, xgmi_write_data_acc 8Q 208, current_gfxclk 8H 280,
+        current_uclk H 320""",
+    (1, 6): _HEAD + """, energy_accumulator Q 16, accumulation_counter I 32, prochot_residency_acc I 36,
+        ppt_residency_acc I 40, socket_thm_residency_acc I 44, vr_thm_residency_acc I 48, hbm_thm_residency_acc I 52,
+        xgmi_link_width H 64, xgmi_link_speed H 66, pcie_replay_count_acc Q 104, xgmi_read_data_acc 8Q 128,
+        xgmi_write_data_acc 8Q 192, current_gfxclk 8H 264, current_uclk H 304""",
+    (1, 7): _HEAD + """, energy_accumulator Q 24, accumulation_counter I 40, prochot_residency_acc I 44,
+        ppt_residency_acc I 48, socket_thm_residency_acc I 52, vr_thm_residency_acc I 56, hbm_thm_residency_acc I 60,
+        xgmi_link_width H 72, xgmi_link_speed H 74, pcie_replay_count_acc Q 112, xgmi_read_data_acc 8Q 136,
+        xgmi_write_data_acc 8Q 200, xgmi_link_status 8H 264, current_gfxclk 8H 296, current_uclk H 336""",
+}  # fmt: skip
+_LAYOUTS[1, 8] = _LAYOUTS[1, 7]  # differs only behind what is read here
+_NAMING_ITSELF = (1, 9)
+
+# enum amdgpu_metrics_attr_id
+_ATTRIBUTES = {
+    0: "temperature_hotspot", 1: "temperature_mem", 3: "curr_socket_power", 4: "average_gfx_activity",
+    5: "average_umc_activity", 7: "energy_accumulator", 9: "accumulation_counter", 10: "prochot_residency_acc",
+    11: "ppt_residency_acc", 12: "socket_thm_residency_acc", 13: "vr_thm_residency_acc", 14: "hbm_thm_residency_acc",
+    18: "xgmi_link_width", 19: "xgmi_link_speed", 25: "pcie_replay_count_acc", 29: "xgmi_read_data_acc",
+    30: "xgmi_write_data_acc", 31: "xgmi_link_status", 33: "current_gfxclk", 37: "current_uclk",
+}  # fmt: skip
+_SERIES = ("xgmi_read_data_acc", "xgmi_write_data_acc", "xgmi_link_status", "current_gfxclk")
+_FORMATS = "BbHhIiQq"  # enum amdgpu_metrics_attr_type
+
+_fields = {}  # revision -> [(name, format, offset)], once a board has asked for it
+
+
+def parse(table: bytes) -> dict:
+    """Name -> number, or a tuple with None for the instances that the board doesn't have. Fields it lacks are absent.
+
+    Raises ValueError for a revision that isn't known, or a table that is cut off.
+    """
+    if len(table) < 8:
+        raise ValueError("gpu_metrics of %d bytes" % len(table))
+    revision = unpack_from("<BB", table, 2)
+    if revision == _NAMING_ITSELF:
+        return _by_attributes(table)
+    if revision not in _LAYOUTS:
+        raise ValueError("gpu_metrics of revision %d.%d is not known" % revision)
+    if revision not in _fields:
+        _fields[revision] = [_field(words.split()) for words in _LAYOUTS[revision].split(",")]
+    found = {}
+    for name, form, offset in _fields[revision]:
+        if offset + calcsize(form) > len(table):
+            raise ValueError("gpu_metrics %d.%d ends after %d bytes" % (*revision, len(table)))
+        _put(found, name, unpack_from(form, table, offset), form[-1])
+    return found
+
+
+def _field(words: "list[str]") -> tuple:
+    name, form, offset = words
+    return name, "<" + form, int(offset)
+
+
+def _by_attributes(table: bytes) -> dict:
+    """Revision 1.9: a count, then for each field its encoding (unit, type, id, instances) and the values, unaligned."""
+    (count,), offset, found = unpack_from("<I", table, 4), 8, {}
+    for _ in range(count):
+        if offset + 8 > len(table):
+            raise ValueError("gpu_metrics 1.9 ends after %d bytes" % len(table))
+        (encoding,) = unpack_from("<Q", table, offset)
+        kind = encoding >> 20 & 0xF
+        if kind >= len(_FORMATS):
+            raise ValueError("gpu_metrics 1.9 has a field of type %d" % kind)
+        form = "<%d%s" % (max(1, encoding & 0x3FF), _FORMATS[kind])
+        if offset + 8 + calcsize(form) > len(table):
+            raise ValueError("gpu_metrics 1.9 ends after %d bytes" % len(table))
+        name = _ATTRIBUTES.get(encoding >> 10 & 0x3FF)
+        if name is not None:
+            _put(found, name, unpack_from(form, table, offset + 8), form[-1])
+        offset += 8 + calcsize(form)
+    return found
+
+
+def _put(found: dict, name: str, values: tuple, form: str) -> None:
+    absent = (1 << 8 * calcsize("<" + form)) - 1
+    known = tuple(None if value == absent else value for value in values)
+    if any(value is not None for value in known):
+        found[name] = known if name in _SERIES else known[0]
