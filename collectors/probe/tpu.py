@@ -48,7 +48,7 @@ class Sampler:
         self._service = Service(world, PORT)
         self._chips = []
         self._known = {}  # chip key -> identity
-        self._pcie = {}  # chip key -> cells of its PCIe link
+        self._links = {}  # key -> cells of the PCIe link of a chip
         self._live = {}  # chip key -> cells
         self._samples = 0
 
@@ -62,27 +62,18 @@ class Sampler:
         listed = {key: pids if isinstance(pids, Missing) else [(pid, -1, "compute") for pid in pids]
                   for key, pids in held.items()}  # fmt: skip
         accelerators = {key: (self._known[key], live) for key, live in self._live.items()}
-        return Reading({"accelerator": accelerators, "link": self._links()}, None, listed)
+        return Reading({"accelerator": accelerators, "link": self._links}, None, listed)
 
     def _enumerate(self) -> None:
         self._chips = self._find(self._world)
         if not self._chips:
             raise Absent("no TPU among the devices of Google (vendor 1ae0) on the PCI bus")
-        self._pcie = {chip.key: pcie.link_cells(self._world, chip.address) for chip in self._chips}
-        self._known = {chip.key: self._identity(chip) for chip in self._chips}
+        self._known, self._links = {}, {}
+        for chip in self._chips:
+            link = pcie.link_cells(self._world, chip.address)
+            self._links["pcie:%s:0" % chip.key] = dict(link, name=chip.name + "/pcie", accelerator=chip.key)
+            self._known[chip.key] = _identity(chip, link)
         self._live = {chip.key: self._live.get(chip.key, {}) for chip in self._chips}
-
-    def _identity(self, chip) -> dict:
-        cells = {"name": chip.name, "vendor": "Google", "model": chip.model, "uuid": chip.key, "bus_id": chip.address,
-                 "index": chip.index, "numa": chip.numa, "partition_of": ""}  # fmt: skip
-        cells.update((metric, self._pcie[chip.key][name]) for metric, name in _PCIE.items())
-        return cells
-
-    def _links(self) -> dict:
-        return {
-            "pcie:%s:0" % chip.key: dict(self._pcie[chip.key], name=chip.name + "/pcie", accelerator=chip.key)
-            for chip in self._chips
-        }
 
     def _ask(self, metrics: tuple, held: dict) -> None:
         told = self._service.ask([name for _, name, _ in metrics])
@@ -98,3 +89,10 @@ class Sampler:
         for key, pids in held.items():
             cells[key]["processes"] = pids if isinstance(pids, Missing) else len(pids)
         self._live = cells
+
+
+def _identity(chip, link: dict) -> dict:
+    cells = {"name": chip.name, "vendor": "Google", "model": chip.model, "uuid": chip.key, "bus_id": chip.address,
+             "index": chip.index, "numa": chip.numa, "partition_of": ""}  # fmt: skip
+    cells.update((metric, link[name]) for metric, name in _PCIE.items())
+    return cells

@@ -13,8 +13,9 @@ import pytest
 from collectors.probe.tpu_grpc import NOT_FOUND, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, Channel, Failure, frame, message
 from collectors.probe.tpu_hpack import BadHeaders, Decoder, encoded, huffman
 from collectors.probe.tpu_proto import SERVICE, BadMessage, Distribution, request, response
-from tests.support import tpu_service
-from tests.support.tpu_service import attribute, gauge, serving
+from collectors.simulator import tpu_messages
+from collectors.simulator.tpu_messages import attribute, gauge
+from tests.support.tpu_service import serving
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
 OPENING = b"\x88" + encoded([("content-type", "application/grpc")])  # ":status: 200", indexed
@@ -54,11 +55,11 @@ def ask(channel: Channel, seconds: float = 5.0) -> bytes | Failure:
 def four(name: str) -> bytes:
     if name != "duty":
         raise KeyError(name)
-    return tpu_service.response(name, [gauge(attribute("device-id", number), 25.0 * number) for number in range(4)])
+    return tpu_messages.response(name, [gauge(attribute("device-id", number), 25.0 * number) for number in range(4)])
 
 
 def large(name: str) -> bytes:
-    return tpu_service.response(name, [gauge(attribute("device-id", number), number) for number in range(9000)])
+    return tpu_messages.response(name, [gauge(attribute("device-id", number), number) for number in range(9000)])
 
 
 def dial(port: int) -> Channel:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.support.tpu_service import attribute, attributes, gauge, histogram, response
+from collectors.simulator.tpu_messages import attribute, attributes, gauge, histogram, response
 from tests.support.worlds import FileWorld
 
 GIB = 2**30
