@@ -32,7 +32,6 @@ class Faults:
     held: dict[int, Slot] = field(default_factory=dict)  # board -> whose process holds it without using it
     driver_hung: bool = False
     down: bool = False  # off the network
-    log: list[str] = field(default_factory=list)  # kernel lines of this instant
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,15 @@ class Incident:
     def pace(self, since: float) -> float:
         """How fast the jobs on this node go meanwhile, on all of their nodes: 1 is full speed, 0 has ended them."""
         return 1.0
+
+    def kernel_lines(self) -> list[tuple[float, str]]:
+        """What the node's kernel writes of it, as (seconds into it, line)."""
+        return []
+
+    def logged(self, t: float) -> list[tuple[float, str]]:
+        """All lines that the kernel has written of it until `t`, with their times."""
+        starts = [self.first + number * self.every for number in range(self.begun(t))]
+        return [(start + since, line) for start in starts for since, line in self.kernel_lines() if start + since <= t]
 
     def boots(self, t: float) -> int:
         """How often it has made the node start anew."""

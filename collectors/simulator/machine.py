@@ -105,6 +105,11 @@ class Machine:
 
     # -- what is wrong, and who works
 
+    @property
+    def incidents(self) -> list[Incident]:
+        """Those of this node."""
+        return [incident for incident in self._incidents if incident.node.index == self.plan.index]
+
     def faults_at(self, t: float) -> Faults:
         faults = Faults()
         for incident in self._incidents:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from collectors.probe.world import World
-from collectors.simulator import nvml
+from collectors.simulator import kernel_log, nvml
 from collectors.simulator.faults import scenarios
 from collectors.simulator.files import Files
 from collectors.simulator.floor import plan_floor
@@ -54,7 +54,7 @@ class SimulatedWorld(World):
 
     def _own_task(self, path: str) -> str:
         """The true state of the probe's own thread, or D where it hangs in the simulated driver."""
-        text = super().read(path)
+        text = super().read_bytes(path).decode()
         thread = path.split("/")[-2]
         if not thread.isdigit() or int(thread) not in self._driver.blocked:
             return text
@@ -112,6 +112,14 @@ class SimulatedWorld(World):
 
     def cpus(self) -> int:
         return self._machine.plan.shape.cpus
+
+    # -- logs
+
+    def kmsg(self) -> Any:
+        return kernel_log.Ring(self._present)
+
+    def follow(self, path: str) -> Any:
+        raise missing(path)
 
     # -- programs and sockets
 

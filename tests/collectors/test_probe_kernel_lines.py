@@ -13,7 +13,7 @@ from collectors.probe.kernel_lines import Parser, Repeats, match
 from tests.support.golden import same_as_golden
 
 _HERE = Path(__file__).parent
-_FIXTURE = _HERE / "data" / "kernel-lines.txt"
+_FIXTURE = _HERE / "fixtures" / "kernel-lines.txt"
 _NOW = 1_764_000_000.0  # 24 November 2025
 
 

@@ -201,7 +201,12 @@ def test_an_xid_is_told_once_and_waiting_for_the_next_times_out() -> None:
 def test_the_kernel_log_has_the_words_of_the_xid() -> None:
     incident, world = struck("xid79")
     world.at.t = incident.first + 1
-    assert "Xid (PCI:0000:4b:00): 79" in world.read("/dev/kmsg")
+    log = world.kmsg()
+    assert any("Xid (PCI:0000:4b:00): 79" in record for record in log.records(100))
+    assert log.records(100) == [], "each is read once"
+    world.at.t = incident.first + incident.every + 1
+    (again, _) = log.records(100)
+    assert again.startswith("4,1000,") and ": 79, " in again, "rebooted since: the log begins anew"
 
 
 def test_a_hung_driver_blocks_until_it_heals_and_the_host_goes_on() -> None:

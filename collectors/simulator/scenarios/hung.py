@@ -12,6 +12,12 @@ class HungDriver(Incident):
     def strike(self, since: float, faults: Faults) -> None:
         faults.driver_hung = True
 
+    def kernel_lines(self) -> list[tuple[float, str]]:
+        waiting = "Timeout after 6s of waiting for RPC response from GPU0 GSP!"
+        expected = "Expected function 76 (GSP_RM_CONTROL) (0x20801813 0x4c)."
+        xid = f"NVRM: Xid (PCI:{self.node.shape.address(0)[:-2]}): 119, pid=2024380, name=nvidia-smi"
+        return [(6.0, f"{xid}, {waiting} {expected}"), (12.0, f"{xid}, {waiting} {expected}")]
+
     def story(self) -> list[tuple[float, str]]:
         return [
             (0, f"{self.node.name}: calls into the driver hang (state D); host, network and InfiniBand go on"),

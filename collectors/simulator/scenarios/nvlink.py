@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from collectors.simulator.faults import Faults, Floor, Incident, Scenario
 from collectors.simulator.floor import NodePlan
+from collectors.simulator.hardware import B200, GB200
 
 _BOARD, _LINK, _DOWN = 5, 7, 12.0
 
@@ -20,6 +21,15 @@ class LinkDown(Incident):
 
     def pace(self, since: float) -> float:
         return 1.0 if since < _DOWN else 0.9
+
+    def kernel_lines(self) -> list[tuple[float, str]]:
+        xid = f"NVRM: Xid (PCI:{self.node.shape.address(_BOARD)[:-2]})"
+        if self.node.shape.board in (B200, GB200):
+            registers = "0x021425c6 0x00000000 0x00000000 0x00000000 0x00000000 0x00000000"
+            return [(_DOWN, f"{xid}: 149, NETIR_LINK_EVT  Fatal   XC0 i0 Link {_LINK:02} ({registers})")]
+        registers = "0x10000, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0"
+        text = f"NVLink: fatal error detected on link {_LINK}({registers})"
+        return [(_DOWN, f"{xid}: 74, pid='<unknown>', name=<unknown>, {text}")]
 
     def story(self) -> list[tuple[float, str]]:
         link = f"{self.node.name}: NVLink {_LINK} of board {_BOARD}"

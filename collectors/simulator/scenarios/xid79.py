@@ -16,12 +16,18 @@ class OffTheBus(Incident):
         if since < _REBOOT:
             faults.lost.add(_BOARD)
             faults.xid[_BOARD] = 79
-            faults.log.append("pid='<unknown>', name=<unknown>, GPU has fallen off the bus.")
         elif since < _BACK:
             faults.down = True
 
     def pace(self, since: float) -> float:
         return 1.0 if since < _JOB_ENDS else 0.0
+
+    def kernel_lines(self) -> list[tuple[float, str]]:
+        xid = f"NVRM: Xid (PCI:{self.node.shape.address(_BOARD)[:-2]})"
+        return [
+            (0.0, f"{xid}: 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."),
+            (0.1, f"{xid}: 154, GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)"),
+        ]
 
     def boots(self, t: float) -> int:
         return self.begun(t, _BACK)
