@@ -4,6 +4,9 @@ A sampler that said nothing new costs nothing here, and of one that did only wha
 Must not do: threads, clocks, output.
 """
 
+from itertools import compress
+from operator import is_not
+
 from .cells import FAILED_CODE, NOT_YET, TIMED_OUT, UNSUPPORTED, Missing, joined
 from .outbox import Outbox
 from .table import Table
@@ -106,10 +109,8 @@ class Assembly:
             if rows is last:
                 continue
             put = self._tables[scope].put
-            for key, row in rows.items():
-                known = last.get(key, ())
-                if row is not known:
-                    put(key, row, known)
+            for (key, row), known in _changed(rows, last):
+                put(key, row, known)
         self._cells[runner.name] = now
 
     def _take_details(self, runner) -> None:
@@ -178,6 +179,14 @@ def _cells(runner) -> dict:
 
 def _keys(cells: dict, scope: str):
     return cells.get(scope, _NOTHING).keys()
+
+
+def _changed(rows: dict, last: dict):
+    """((key, row), row before) of those that are not the very same; in C, since most of a hundred links are."""
+    if list(rows) != list(last):
+        return [((key, row), last.get(key, ())) for key, row in rows.items()]
+    pairs = zip(rows.items(), last.values())
+    return compress(pairs, map(is_not, rows.values(), last.values()))
 
 
 def _silence(runner) -> Missing:

@@ -7,8 +7,8 @@ happens as seldom as keeps it below SCAN_SHARE of one processor.
 from . import procfs
 from .cells import NOT_PERMITTED_CODE, Absent, Missing, Reading
 
-SCAN_SHARE = 0.0002
-_SCAN_SECONDS = 20.0
+SCAN_SHARE = 0.0001
+_SCAN_SECONDS = 30.0
 _SHOWN_HOLDERS, _SHOWN_CONSUMERS = 256, 10
 _UNSEEN = Missing(NOT_PERMITTED_CODE, "its process is not visible from here (another pid namespace, or hidepid)")
 

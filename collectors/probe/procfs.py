@@ -54,7 +54,7 @@ class Processes:
 
     def _stat(self, pid: int) -> "dict | None":
         try:
-            return parse_stat(self._world.read("/proc/%d/stat" % pid))
+            return parse_stat(self._world.first_page("/proc/%d/stat" % pid))
         except OSError:
             return None
 
