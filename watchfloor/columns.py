@@ -1,24 +1,38 @@
-"""One scope's state as columns: a row per subject, a column per metric of the catalogue, and why a cell is missing.
+"""One scope's state as columns: a column per metric of the catalogue, a row per subject, and why a cell is missing.
 
-Rows are stable slots: a row, once given to a (node, key), belongs to it for the life of the fleet. Texts are kept as
-codes of a vocabulary, so that a row is numbers throughout. Not thread-safe: one writer.
+Texts are kept as codes of a vocabulary. Reports come row by row and readers want columns, so what is told goes into a
+log, and the log is folded into the columns a batch at a time.
+
+A column of which a picture was taken is never written again: the next change makes a copy. So a frame holds for nothing
+what did not change since the last, and a column of which nobody ever told anything takes no memory. Not thread-safe:
+one writer; pictures go anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from watchfloor.metrics import CATALOGUE, COLUMNS
+from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, Scope
+from watchfloor.roster import Register, Rows
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
-Rows = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+Places = NDArray[np.int16]  # columns by their number in the catalogue
 
-_FIRST_CAPACITY = 64
+_LOG_CELLS = 32_000  # then the log is folded, however young: 0.4 MB, and 2 ms of work
+_LOG_SECONDS = 1.0  # what is folded at once happened at the same time, as far as counters are concerned
+# why a cell is missing travels in the log as a value that no report can hold: this, times the reason
+_GONE = 1e30
+_NO_TEXT = np.int32(-1)
+_NO_NUMBER = np.float64(np.nan)
 
 
 class Vocabulary:
@@ -39,60 +53,253 @@ class Vocabulary:
         return len(self.texts)
 
 
-class Columns:
-    """The cells of one scope: `values[row, column]`, `missing[row, column]`, `node[row]`, `keys[row]`."""
+class Picture:
+    """One column at one time, which nobody changes any more. What is reckoned from it is kept as long as it is."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-        self.width = len(CATALOGUE[scope])
+    def __init__(self, values: Floats | Rows, missing: Codes) -> None:
+        self.values = values  # last told; a text as its code; NaN or -1 where there never was one
+        self.missing = missing  # watchfloor.model.Missing
+
+    @cached_property
+    def last(self) -> Floats:
+        """Last told values as numbers, NaN where there never was one."""
+        if self.values.dtype == np.int32:
+            return np.where(self.values == _NO_TEXT, np.nan, self.values)
+        return self.values.astype(np.float64, copy=False)
+
+    @cached_property
+    def known(self) -> Floats:
+        """As `last`, and NaN where the value isn't current."""
+        return np.where(self.missing == Missing.NO, self.last, np.nan) if self.missing.any() else self.last
+
+    @cached_property
+    def codes(self) -> Rows:
+        """Of a text: its current codes, -1 where missing."""
+        codes = self.values.astype(np.int32, copy=False)
+        return np.where(self.missing == Missing.NO, codes, _NO_TEXT) if self.missing.any() else codes
+
+
+class _Column:
+    """The cells of one metric: arrays with room for rows to come. Read-only arrays are shared with a picture."""
+
+    def __init__(self, blank: np.generic, reason: Missing) -> None:
+        self._blank = blank
+        self._reason = np.int8(reason)
+        # of stride 0 and read-only: a column in which all rows are alike takes no memory
+        self.values: NDArray = np.broadcast_to(blank, 0)
+        self.missing: Codes = np.broadcast_to(self._reason, 0)
+        self._picture: tuple[int, NDArray, NDArray, Picture] | None = None
+
+    def grow(self, capacity: int) -> None:
+        self.values = _grown(self.values, self._blank, capacity)
+        self.missing = _grown(self.missing, self._reason, capacity)
+
+    def fold(self, rows: Rows, values: Floats) -> None:
+        """Take these in their order, reasons why cells are missing among them; these leave the last value as it was."""
+        told = values < _GONE
+        if told.all():
+            self.put(rows, values)
+            self._put_reasons(rows, np.int8(Missing.NO))
+        else:
+            self.put(rows[told], values[told])
+            self._put_reasons(rows, np.where(told, 0.0, values / _GONE).astype(np.int8))
+
+    def put(self, rows: Rows, values: NDArray) -> None:
+        if (self.values.take(rows) != values).any():
+            self.values = _own(self.values)
+            self.values[rows] = values
+
+    def _put_reasons(self, rows: Rows, reasons: Codes | np.int8) -> None:
+        if (self.missing.take(rows) != reasons).any():
+            self.missing = _own(self.missing)
+            self.missing[rows] = reasons
+
+    def recode(self, code: Callable[[int], int]) -> None:
+        """Replace every code by another."""
+        codes, places = np.unique(self.values, return_inverse=True)
+        fresh = [code(old) if old >= 0 else old for old in codes.tolist()]
+        self.values = np.array(fresh, np.int32)[places]
+
+    def picture(self, count: int) -> Picture:
+        """The first `count` rows as they are; the same object as before where nothing changed."""
+        before = self._picture
+        if before and before[0] == count and before[1] is self.values and before[2] is self.missing:
+            return before[3]
+        self.values.flags.writeable = self.missing.flags.writeable = False
+        picture = Picture(self.values[:count], self.missing[:count])
+        self._picture = (count, self.values, self.missing, picture)
+        return picture
+
+
+def _own(values: NDArray) -> NDArray:
+    return values if values.flags.writeable else values.copy()
+
+
+def _grown(values: NDArray, blank: np.generic, capacity: int) -> NDArray:
+    if values.strides == (0,) or not len(values):
+        return np.broadcast_to(blank, capacity)
+    return np.concatenate([values, np.full(capacity - len(values), blank)])
+
+
+class Count(NamedTuple):
+    """A counter of one row that was told another value than before."""
+
+    row: int
+    name: str
+    before: float
+    now: float
+
+
+class _Log:
+    """What was told since the last fold: parallel arrays, of which the first `count` places are filled."""
+
+    def __init__(self) -> None:
         self.count = 0
-        self.keys: list[str] = []
-        self.values: Floats = np.full((_FIRST_CAPACITY, self.width), np.nan)
-        self.missing: Codes = np.full((_FIRST_CAPACITY, self.width), Missing.NOT_YET, np.int8)
-        self.node: Rows = np.zeros(_FIRST_CAPACITY, np.int32)
-        self._rows: dict[int, dict[str, int]] = {}
+        self._rows: Rows = np.empty(_LOG_CELLS, np.int32)
+        self._places: Places = np.empty(_LOG_CELLS, np.int16)
+        self._values: Floats = np.empty(_LOG_CELLS, np.float64)
 
-    def row_for(self, node: int, key: str) -> int:
-        """The row of this subject, made where it is new."""
-        rows = self._rows.setdefault(node, {})
-        row = rows.get(key)
-        if row is not None:
-            return row
-        if self.count == len(self.values):
-            self._grow()
-        row = rows[key] = self.count
-        self.count += 1
-        self.keys.append(key)
-        self.node[row] = node
-        return row
+    def fits(self, count: int) -> bool:
+        return self.count + count <= _LOG_CELLS
 
-    def has(self, node: int, key: str) -> bool:
-        return key in self._rows.get(node, {})
+    def append(self, rows: Rows, places: Places, values: Floats) -> None:
+        end = self.count + len(rows)
+        self._rows[self.count : end] = rows
+        self._places[self.count : end] = places
+        self._values[self.count : end] = values
+        self.count = end
 
-    def rows_of(self, node: int) -> Collection[int]:
-        """Every row that this node ever had, in the order in which its subjects were first named."""
-        return self._rows.get(node, {}).values()
+    def taken(self) -> tuple[Rows, Places, Floats]:
+        """Everything, column after column, each in the order in which it was told; and begin anew."""
+        order = np.argsort(self._places[: self.count], kind="stable")  # of 16 bits: numpy sorts these by radix
+        self.count = 0
+        return self._rows.take(order), self._places.take(order), self._values.take(order)
 
-    def _grow(self) -> None:
-        extra = max(_FIRST_CAPACITY, len(self.values) // 16)
-        self.values = np.concatenate([self.values, np.full((extra, self.width), np.nan)])
-        self.missing = np.concatenate([self.missing, np.full((extra, self.width), Missing.NOT_YET, np.int8)])
-        self.node = np.concatenate([self.node, np.zeros(extra, np.int32)])
 
-    def put(self, cells: Rows, values: Floats) -> None:
-        """Store values at flat cells (`row * width + column`) and mark them present."""
-        self.values.reshape(-1)[cells] = values
-        self.missing.reshape(-1)[cells] = Missing.NO
+Counted = Callable[[Scope, Sequence[Count], float], None]
 
-    def put_missing(self, cells: Rows, reasons: Floats) -> None:
-        """Mark flat cells missing; their last value stays readable for a dim display."""
-        self.missing.reshape(-1)[cells] = reasons
+
+class Columns:
+    """The cells of one scope. `counted` is called with the counters that moved, in their order, and when they did."""
+
+    def __init__(self, scope: Scope, counters: Collection[str], counted: Counted) -> None:
+        self.scope = scope
+        self.register = Register()
+        self._names = list(CATALOGUE[scope])
+        self._is_counter = [name in counters for name in self._names]
+        self._counted = counted
+        # a node is there before it is heard; all others are made of what their node says of them
+        reason = Missing.NOT_YET if scope is Scope.NODE else Missing.UNSUPPORTED
+        self._columns = [
+            _Column(_NO_TEXT if metric.kind is Kind.TEXT else _NO_NUMBER, reason)
+            for metric in CATALOGUE[scope].values()
+        ]
+        self._unlisted = _Column(np.int8(0), Missing.NO)
+        self._log = _Log()
+        self._at = 0.0  # of the first values in the log
+
+    # -- cells
+
+    def put(self, rows: Rows, columns: Places, values: Floats, at: float) -> None:
+        """Cells have these values now. `at` is console time in seconds, which counters are remembered with."""
+        if abs(at - self._at) > _LOG_SECONDS:
+            self.fold()
+            self._at = at
+        self._note(rows, columns, values)
+
+    def put_missing(self, rows: Rows, columns: Places, reasons: Codes) -> None:
+        """Cells are missing; their last value stays readable for a dim display."""
+        self._note(rows, columns, reasons.astype(np.float64) * _GONE)
 
     def put_one(self, row: int, name: str, value: float) -> None:
-        column = COLUMNS[self.scope][name]
-        self.values[row, column] = value
-        self.missing[row, column] = Missing.NO
+        """One cell that is no counter."""
+        self._note(np.array([row], np.int32), self._place(name), np.array([value], np.float64))
 
-    def column(self, name: str) -> Floats:
-        """The last known values of one metric over all rows: a view, not a copy."""
-        return self.values[: self.count, COLUMNS[self.scope][name]]
+    def put_one_missing(self, row: int, name: str, reason: Missing) -> None:
+        self.put_missing(np.array([row], np.int32), self._place(name), np.array([reason], np.int8))
+
+    def _place(self, name: str) -> Places:
+        return np.array([COLUMNS[self.scope][name]], np.int16)
+
+    def any_above_zero(self, row: int, names: Collection[str]) -> bool:
+        """Whether one of these metrics of a row is current and greater than 0, as of the last fold."""
+        columns = (self._columns[COLUMNS[self.scope][name]] for name in names)
+        return any(column.missing[row] == Missing.NO and column.values[row] > 0 for column in columns)
+
+    def list_rows(self, node: int, rows: Rows) -> None:
+        """These, of all rows that the node ever had, are those that it names now."""
+        self._make_room()
+        of_node = np.array(self.register.rows_of(node), np.int32)
+        self._unlisted.put(of_node, ~np.isin(of_node, rows))
+
+    def _note(self, rows: Rows, columns: Places, values: Floats) -> None:
+        for start in range(0, len(rows), _LOG_CELLS):  # hardly ever more than once
+            part = slice(start, start + _LOG_CELLS)
+            if not self._log.fits(len(rows[part])):
+                self.fold()
+            self._log.append(rows[part], columns[part], values[part])
+
+    def fold(self) -> None:
+        """Bring the columns up to what was told."""
+        self._make_room()
+        if not self._log.count:
+            return
+        rows, places, values = self._log.taken()
+        edges = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]
+        counts: list[Count] = []
+        for start, stop in pairwise(edges):
+            at, part = int(places[start]), slice(start, stop)
+            if self._is_counter[at]:
+                counts += _counts(self._names[at], self._columns[at].values, rows[part], values[part])
+            self._columns[at].fold(rows[part], values[part])
+        if counts:
+            self._counted(self.scope, counts, self._at)
+
+    def _make_room(self) -> None:
+        """Rows may have been added since the last fold."""
+        capacity = self.register.capacity
+        if len(self._unlisted.values) < capacity:
+            for column in (*self._columns, self._unlisted):
+                column.grow(capacity)
+
+    # -- pictures
+
+    def pictures(self) -> list[Picture]:
+        """Every column as it is now, in the order of the catalogue; unchanged ones are the very same as before."""
+        self.fold()
+        return [column.picture(self.register.count) for column in self._columns]
+
+    def unlisted(self) -> Picture:
+        """By row: 1 where its node no longer names it."""
+        self.fold()
+        return self._unlisted.picture(self.register.count)
+
+    def current(self, name: str, live: Mask) -> Floats:
+        """One numeric metric over all rows, NaN where it is missing or its node isn't live (by node)."""
+        self.fold()
+        rows, column = slice(self.register.count), self._columns[COLUMNS[self.scope][name]]
+        known = (
+            (column.missing[rows] == Missing.NO) & live[self.register.node[rows]] & (self._unlisted.values[rows] == 0)
+        )
+        return np.where(known, column.values[rows], np.nan)
+
+    def recode(self, code: Callable[[int], int]) -> None:
+        """Give every text another code."""
+        self.fold()
+        for column in self._columns:
+            if column.values.dtype == np.int32:
+                column.recode(code)
+
+
+def _counts(name: str, last: NDArray, rows: Rows, values: Floats) -> Iterator[Count]:
+    """The moves of a counter that had a value before; several of one row in their order."""
+    before, told = last[rows], values < _GONE
+    moved = np.flatnonzero((before != values) & (before == before) & told)
+    if len(np.unique(rows)) < len(rows):  # some row was told twice since the last fold
+        moved = np.flatnonzero(told)
+    latest: dict[int, Any] = {}
+    for row, was, now in zip(rows[moved].tolist(), before[moved].tolist(), values[moved].tolist(), strict=True):
+        earlier = latest.get(row, was)
+        if earlier == earlier and earlier != now:
+            yield Count(row, name, earlier, now)
+        latest[row] = now

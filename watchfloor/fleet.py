@@ -11,14 +11,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from watchfloor.columns import Codes, Columns, Floats, Rows, Vocabulary
+from watchfloor.columns import Codes, Columns, Count, Floats, Places, Vocabulary
+from watchfloor.counters import COUNTERS, CounterLog
+from watchfloor.derived import CONSOLE_OWNED, DERIVED
 from watchfloor.errors import StreamError
+from watchfloor.events import EventLog
 from watchfloor.frame import Frame, NodeDetail, View
-from watchfloor.history import CounterLog, History
+from watchfloor.history import History
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Problem, Scope
 from watchfloor.report import DETAILS, Cells, Hello, Report, Schema, Table
-from watchfloor.tablemap import CONSOLE_OWNED, TableMap
+from watchfloor.tablemap import TableMap
 
 STALE_AFTER_PERIODS = 3.5
 SUBJECTS_PER_NODE = 1024  # more in one table of one node, now or over time, is a flood, not hardware
@@ -36,32 +39,38 @@ class Fleet:
         self._now = now
         self._stale_after_seconds = STALE_AFTER_PERIODS * period_seconds
         self._vocabulary = Vocabulary()
-        self._columns = {scope: Columns(scope) for scope in Scope}
+        self._columns = {scope: Columns(scope, COUNTERS[scope], self._count) for scope in Scope}
         self._tables: list[dict[str, TableMap]] = [{} for _ in self.specs]
         self._generations = [-1 for _ in self.specs]
         self._heard_at = np.zeros(len(self.specs))  # console time of each node's newest report, 0 never
         self._connected = np.zeros(len(self.specs), np.bool_)
         self._statuses = [NodeStatus() for _ in self.specs]
         self._details = [NodeDetail() for _ in self.specs]
+        self._boots = ["" for _ in self.specs]  # boot id of each node's newest conversation
+        self._skew: Floats = np.zeros(len(self.specs))  # each node's clock minus the console's, in seconds
         self._history = History()
         self._counters = CounterLog()
+        self._events = EventLog()
         self._frames = 0
         for index, spec in enumerate(self.specs):
             self._describe(index, spec)
 
     def _describe(self, node: int, spec: NodeSpec) -> None:
         columns = self._columns[Scope.NODE]
-        columns.row_for(node, "")
+        columns.register.rows_for(node, [""])
         for name, text in (("name", spec.name), ("site", spec.site), ("rack", spec.rack), ("group", spec.group)):
             self._put_node_text(node, name, text)
         if spec.power_budget_watts is not None:
-            columns.put_one(node, "power_budget", spec.power_budget_watts)
+            self._put_node(node, "power_budget", spec.power_budget_watts)
         else:
-            columns.missing[node, COLUMNS[Scope.NODE]["power_budget"]] = Missing.UNSUPPORTED
+            columns.put_one_missing(node, "power_budget", Missing.UNSUPPORTED)
         self.status(node, NodeStatus())
 
+    def _put_node(self, node: int, name: str, value: float) -> None:
+        self._columns[Scope.NODE].put_one(node, name, value)
+
     def _put_node_text(self, node: int, name: str, text: str) -> None:
-        self._columns[Scope.NODE].put_one(node, name, self._vocabulary.code(text))
+        self._put_node(node, name, self._vocabulary.code(text))
 
     # -- what the supervisor says (ports.FleetSink)
 
@@ -78,6 +87,11 @@ class Fleet:
         """
         self._tables[node], self._generations[node] = {}, -1
         self._details[node] = NodeDetail(hello=hello)
+        if self._boots[node] not in ("", hello.boot_id):
+            for scope, columns in self._columns.items():
+                self._counters.rebooted(scope, columns.register.rows_of(node))
+        self._boots[node] = hello.boot_id
+        self._skew[node] = hello.at - received_at  # until it is measured
         self._put_node_text(node, "hostname", hello.node)
         self._put_node_text(node, "boot_id", hello.boot_id)
 
@@ -88,8 +102,8 @@ class Fleet:
         """
         ours = [(Scope(name), table) for name, table in schema.tables.items() if name in _SCOPES]
         for scope, table in ours:
-            new = sum(not self._columns[scope].has(node, key) for key in set(table.keys))
-            subjects = max(len(table.keys), len(self._columns[scope].rows_of(node)) + new)
+            ever = self._columns[scope].register.keys_of(node).union(table.keys)
+            subjects = max(len(table.keys), len(ever))
             if subjects > SUBJECTS_PER_NODE or len(table.metrics) > METRICS_PER_TABLE:
                 text = f"{subjects} subjects × {len(table.metrics)} metrics in table {scope.value!r}"
                 raise StreamError(Problem.FLOOD, text)
@@ -98,22 +112,23 @@ class Fleet:
         for scope in Scope:
             self._forget(node, scope)
         accelerators = self._tables[node].get(Scope.ACCELERATOR.value)
-        self._columns[Scope.NODE].put_one(node, "accelerators", len(set(accelerators.rows)) if accelerators else 0)
+        self._put_node(node, "accelerators", len(set(accelerators.rows.tolist())) if accelerators else 0)
 
     def _map(self, node: int, scope: Scope, table: Table) -> TableMap:
         keys = [""] * len(table.keys) if scope is Scope.NODE else table.keys
-        return TableMap(scope, table, [self._columns[scope].row_for(node, key) for key in keys])
+        return TableMap(scope, table, self._columns[scope].register.rows_for(node, keys))
 
     def _forget(self, node: int, scope: Scope) -> None:
         """No cell is current until it is told anew; rows that the node no longer names are lost, never removed."""
         columns, table = self._columns[scope], self._tables[node].get(scope.value)
-        told, owned = _TOLD[scope], set(table.rows) if table else set()
-        reasons = table.untold[told] if table else np.int8(Missing.UNSUPPORTED)
-        for row in columns.rows_of(node):
-            if scope is Scope.NODE or row in owned:
-                columns.missing[row, told] = reasons
-            else:
-                columns.missing[row] = Missing.LOST
+        named = table.rows if table else np.empty(0, np.int32)
+        rows = np.array([node], np.int32) if scope is Scope.NODE else np.unique(named)
+        reasons = table.untold[_TOLD[scope]] if table else np.full(len(_TOLD[scope]), Missing.UNSUPPORTED, np.int8)
+        columns.put_missing(
+            np.repeat(rows, len(reasons)), np.tile(_TOLD[scope], len(rows)), np.tile(reasons, len(rows))
+        )
+        if scope is not Scope.NODE:
+            columns.list_rows(node, rows)
 
     def report(self, node: int, report: Report, received_at: float) -> None:
         """Raises StreamError (GARBAGE) where the report doesn't fit the schema."""
@@ -125,6 +140,8 @@ class Fleet:
             if table is not None:
                 self._apply(Scope(name), table, cells, received_at)
         self._heard_at[node] = received_at
+        for event in report.events:
+            self._events.add(node, event, event.at - self._skew[node])
         if report.samplers or report.notes or report.details or report.full:
             self._details[node] = _remembered(self._details[node], report)
 
@@ -132,29 +149,21 @@ class Fleet:
         columns = self._columns[scope]
         try:
             if cells.p:
-                where, values = table.numbers(cells.p, cells.v)
-                self._note_counters(columns, table, where, values, at)
-                columns.put(where, values)
+                columns.put(*table.numbers(cells.p, cells.v), at)
             if cells.xp:
-                columns.put(*table.texts(cells.xp, [self._vocabulary.code(text) for text in cells.x]))
+                columns.put(*table.texts(cells.xp, [self._vocabulary.code(text) for text in cells.x]), at)
             if cells.mp:
                 columns.put_missing(*table.reasons(cells.mp, cells.mc))
         except (IndexError, ValueError, OverflowError) as error:
             raise StreamError(Problem.GARBAGE, f"cells outside of the {scope.value} table: {error}") from error
 
-    def _note_counters(self, columns: Columns, table: TableMap, cells: Rows, values: Floats, at: float) -> None:
-        counting = table.counters(cells)
-        if counting is None or not counting.any():
-            return
-        before = columns.values.reshape(-1)[cells[counting]]
-        for cell, was, now in zip(cells[counting].tolist(), before.tolist(), values[counting].tolist(), strict=True):
-            if was == was and was != now:
-                row, column = divmod(cell, columns.width)
-                self._counters.note(columns.scope, _NAMES[columns.scope][column], row, at, was, now)
+    def _count(self, scope: Scope, counts: Sequence[Count], at: float) -> None:
+        self._counters.note(scope, counts, at, self._columns[scope].any_above_zero)
 
     def clock(self, node: int, skew_seconds: float, round_trip_seconds: float) -> None:
-        self._columns[Scope.NODE].put_one(node, "skew", skew_seconds)
-        self._columns[Scope.NODE].put_one(node, "round_trip", round_trip_seconds)
+        self._skew[node] = skew_seconds
+        self._put_node(node, "skew", skew_seconds)
+        self._put_node(node, "round_trip", round_trip_seconds)
 
     # -- what everybody else sees
 
@@ -164,16 +173,16 @@ class Fleet:
         for scope in Scope:
             columns, names = self._columns[scope], self._history.trended(scope)
             if names:
-                self._history.append(scope, {name: _current(columns, name, live) for name in names})
+                self._history.append(scope, {name: columns.current(name, live) for name in names})
 
     def frame(self) -> Frame:
-        """The picture of now. About 1 ms per 5,000 accelerators: a copy of the columns."""
+        """The picture of now. It shares with the last one what nobody told anything of in between."""
         self._frames += 1
         if len(self._vocabulary) > TEXTS_KEPT + 2 * self._cells_of_text():
             self._renew_vocabulary()
         live = self._live()
-        self._put_ages()
         views = {scope: self._view(scope, live) for scope in Scope}
+        views[Scope.NODE].own("age", *self._ages())
         return Frame(
             number=self._frames,
             at=self._now(),
@@ -184,59 +193,49 @@ class Fleet:
             nodes=views[Scope.NODE],
             accelerators=views[Scope.ACCELERATOR],
             links=views[Scope.LINK],
+            services=views[Scope.SERVICE],
             history=self._history,
             counters=self._counters,
+            events=self._events,
         )
 
     def _live(self) -> NDArray[np.bool_]:
         return self._connected & (self._now() - self._heard_at <= self._stale_after_seconds)
 
-    def _put_ages(self) -> None:
-        columns, heard = self._columns[Scope.NODE], self._heard_at
-        at = COLUMNS[Scope.NODE]["age"]
-        columns.values[: columns.count, at] = np.where(heard > 0, np.maximum(0.0, self._now() - heard), np.nan)
-        columns.missing[: columns.count, at] = np.where(heard > 0, Missing.NO, Missing.NOT_YET)
+    def _ages(self) -> tuple[Floats, Codes]:
+        """By node: age of its newest sample in seconds, and why it has none."""
+        heard = self._heard_at > 0
+        ages = np.where(heard, np.maximum(0.0, self._now() - self._heard_at), np.nan)
+        return ages, np.where(heard, np.int8(Missing.NO), np.int8(Missing.NOT_YET))
 
     def _view(self, scope: Scope, live: NDArray[np.bool_]) -> View:
-        columns, count = self._columns[scope], self._columns[scope].count
-        values, missing = columns.values[:count].copy(), columns.missing[:count].copy()
-        node = columns.node[:count].copy()
-        _derive_share(scope, values, missing)
-        silent = np.flatnonzero(~live[node])
-        if silent.size:
-            _mark_stale(scope, missing, silent)
-        return View(scope, columns.keys, node, values, missing, self._vocabulary.texts)
+        columns = self._columns[scope]
+        pictures, unlisted = columns.pictures(), columns.unlisted()
+        return View(scope, columns.register.roster(), pictures, unlisted, live, self._vocabulary.texts)
 
     def _cells_of_text(self) -> int:
-        return sum(columns.count * len(_TEXTS[scope]) for scope, columns in self._columns.items())
+        return sum(columns.register.count * _TEXTS[scope] for scope, columns in self._columns.items())
 
     def _renew_vocabulary(self) -> None:
         """Leave behind the texts that no row uses any more (users and commands of jobs long gone)."""
         old, new = self._vocabulary, Vocabulary()
-        for scope, columns in self._columns.items():
-            cells = columns.values[: columns.count, _TEXTS[scope]]
-            known = ~np.isnan(cells)
-            cells[known] = [new.code(old.texts[int(code)]) for code in cells[known].tolist()]
-            columns.values[: columns.count, _TEXTS[scope]] = cells
+        for columns in self._columns.values():
+            columns.recode(lambda code: new.code(old.texts[code]))
         self._vocabulary = new
 
 
 _SCOPES = {scope.value for scope in Scope}
 _HELLO = ("hostname", "boot_id")
-_NAMES: Mapping[Scope, list[str]] = {scope: list(table) for scope, table in CATALOGUE.items()}
-_TEXTS: Mapping[Scope, list[int]] = {
-    scope: [COLUMNS[scope][name] for name, metric in table.items() if metric.kind is Kind.TEXT]
-    for scope, table in CATALOGUE.items()
-}
-_CONSOLE_OWNED = np.flatnonzero(CONSOLE_OWNED[Scope.NODE])
-# columns that a schema begins anew: not what the console knows, nor what the hello said
-_TOLD: Mapping[Scope, NDArray[np.intp]] = {
+_TEXTS = {scope: sum(metric.kind is Kind.TEXT for metric in table.values()) for scope, table in CATALOGUE.items()}
+# columns that a schema begins anew: not what the console knows or reckons, nor what the hello said
+_TOLD: Mapping[Scope, Places] = {
     scope: np.array(
         [
             COLUMNS[scope][name]
             for name in table
-            if not CONSOLE_OWNED[scope][COLUMNS[scope][name]] and name not in _HELLO
-        ]
+            if name not in CONSOLE_OWNED[scope] and name not in DERIVED[scope] and name not in _HELLO
+        ],
+        np.int16,
     )
     for scope, table in CATALOGUE.items()
 }
@@ -252,29 +251,3 @@ def _remembered(old: NodeDetail, report: Report) -> NodeDetail:
         raise StreamError(Problem.FLOOD, f"{len(notes)} notes and {len(samplers)} samplers from one node")
     fresh = {name: bytes(raw) for name, raw in report.details.items() if name in DETAILS}
     return replace(old, samplers=samplers, notes=notes, details={**old.details, **fresh} if fresh else old.details)
-
-
-def _current(columns: Columns, name: str, live: NDArray[np.bool_]) -> Floats:
-    """One metric over all rows, NaN where it is missing or its node is silent."""
-    at = COLUMNS[columns.scope][name]
-    known = (columns.missing[: columns.count, at] == Missing.NO) & live[columns.node[: columns.count]]
-    return np.where(known, columns.values[: columns.count, at], np.nan)
-
-
-def _derive_share(scope: Scope, values: Floats, missing: Codes) -> None:
-    """`mem` from its two parts; missing for the reason of the part that is missing."""
-    if "mem" not in COLUMNS[scope]:
-        return
-    share, used, total = (COLUMNS[scope][name] for name in ("mem", "mem_used", "mem_total"))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values[:, share] = 100 * values[:, used] / values[:, total]
-    missing[:, share] = np.where(missing[:, used] != Missing.NO, missing[:, used], missing[:, total])
-
-
-def _mark_stale(scope: Scope, missing: Codes, silent: NDArray[np.intp]) -> None:
-    """Every value that was current becomes stale; the reason of one that was missing already stays."""
-    before = missing[silent]
-    after = np.where(before == Missing.NO, np.int8(Missing.STALE), before)
-    if scope is Scope.NODE:
-        after[:, _CONSOLE_OWNED] = before[:, _CONSOLE_OWNED]
-    missing[silent] = after

@@ -1,8 +1,9 @@
-"""Short history in memory: rings of the trended metrics, and the changes of error counters.
+"""Short history in memory: rings of the trended metrics.
 
 Rings hold the last minute at one sample a second and the last half hour as mean and maximum of twenty seconds, as
 half-precision numbers in a metric's own step (2.6 digits are enough for a chart; memory is what limits a console of
-80,000 accelerators). Counters hardly ever move, so their history is a list of their changes.
+80,000 accelerators). Rings are made for a block of rows once one of them has a value: a fleet without NVLinks has none
+for their traffic.
 
 Written by the fleet's thread alone. Readers in another thread take copies under the lock.
 """
@@ -10,16 +11,15 @@ Written by the fleet's thread alone. Readers in another thread take copies under
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.columns import Floats
-from watchfloor.metrics import CATALOGUE, Good, Kind, Unit
+from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Scope
 
 FINE_SLOTS = 60
@@ -30,6 +30,7 @@ ROWS_PER_BLOCK = 512
 # half precision ends at 65,504: what the value of one unit is divided by before it is kept
 _STEP: Mapping[Unit, float] = {Unit.BYTES: 2.0**30, Unit.BYTES_PER_SECOND: 2.0**26}
 _LARGEST = float(np.finfo(np.float16).max)
+_SMALLEST = float(np.finfo(np.float16).tiny)
 
 Halves = NDArray[np.float16]
 
@@ -43,31 +44,76 @@ class Series:
     maximum: Floats
 
 
-class _Block:
-    """The rings of ROWS_PER_BLOCK rows: arrays [metric, slot, row]. Blocks are added, never copied, as rows come."""
+class _Rings:
+    """The rings of one metric over ROWS_PER_BLOCK rows: arrays [slot, row]. The older half is made when it is due."""
 
-    def __init__(self, metrics: int) -> None:
-        self.fine = _empty(metrics, FINE_SLOTS)
-        self.mean = _empty(metrics, COARSE_SLOTS)
-        self.maximum = _empty(metrics, COARSE_SLOTS)
+    def __init__(self) -> None:
+        self.fine = _empty(FINE_SLOTS)
+        self.mean: Halves | None = None
+        self.maximum: Halves | None = None
+
+    def roll_up(self, window: int) -> None:
+        """Fold one window of COARSE_SECONDS; at most FINE_SLOTS seconds after it ended."""
+        if self.mean is None or self.maximum is None:
+            self.mean, self.maximum = _empty(COARSE_SLOTS), _empty(COARSE_SLOTS)
+        start = window * COARSE_SECONDS % FINE_SLOTS
+        seconds = self.fine[start : start + COARSE_SECONDS].astype(np.float32)
+        known = ~np.isnan(seconds)
+        count = known.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self.mean[window % COARSE_SLOTS] = np.where(known, seconds, 0).sum(axis=0) / count
+        highest = np.where(known, seconds, -np.inf).max(axis=0)
+        self.maximum[window % COARSE_SLOTS] = np.where(count > 0, highest, np.nan)
+
+
+def _empty(slots: int) -> Halves:
+    return np.full((slots, ROWS_PER_BLOCK), np.nan, np.float16)
+
+
+_NOTHING_FINE, _NOTHING_COARSE = (
+    np.broadcast_to(np.float16(np.nan), (slots, ROWS_PER_BLOCK)) for slots in (FINE_SLOTS, COARSE_SLOTS)
+)
+
+
+class _Block:
+    """ROWS_PER_BLOCK rows: the rings of each metric of which one of them ever had a value. Added, never copied."""
+
+    def __init__(self) -> None:
+        self._rings: dict[int, _Rings] = {}  # by metric
         self.rolled_up = 0  # windows of COARSE_SECONDS that are in mean and maximum
 
+    def append(self, metric: int, slot: int, values: Halves) -> None:
+        rings = self._rings.get(metric)
+        if rings is None:
+            if np.isnan(values).all():
+                return
+            rings = self._rings[metric] = _Rings()
+        rings.fine[slot, : len(values)] = values
+
     def roll_up(self, done: int) -> None:
-        """Fold the windows up to the `done`th; at most FINE_SLOTS seconds after it ended."""
         for window in range(max(self.rolled_up, done - 1), done):
-            start = window * COARSE_SECONDS % FINE_SLOTS
-            seconds = self.fine[:, start : start + COARSE_SECONDS].astype(np.float32)
-            known = ~np.isnan(seconds)
-            count = known.sum(axis=1)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                self.mean[:, window % COARSE_SLOTS] = np.where(known, seconds, 0).sum(axis=1) / count
-            highest = np.where(known, seconds, -np.inf).max(axis=1)
-            self.maximum[:, window % COARSE_SLOTS] = np.where(count > 0, highest, np.nan)
+            for rings in self._rings.values():
+                rings.roll_up(window)
         self.rolled_up = done
 
+    def fine(self, metric: int) -> Halves:
+        rings = self._rings.get(metric)
+        return rings.fine if rings else _NOTHING_FINE
 
-def _empty(metrics: int, slots: int) -> Halves:
-    return np.full((metrics, slots, ROWS_PER_BLOCK), np.nan, np.float16)
+    def mean(self, metric: int) -> Halves:
+        rings = self._rings.get(metric)
+        return _NOTHING_COARSE if rings is None or rings.mean is None else rings.mean
+
+    def maximum(self, metric: int) -> Halves:
+        rings = self._rings.get(metric)
+        return _NOTHING_COARSE if rings is None or rings.maximum is None else rings.maximum
+
+
+def _halved(values: Floats) -> Halves:
+    """In half precision: what is too large for it is no telemetry, what is too small for it still isn't 0."""
+    large = np.clip(values, -_LARGEST, _LARGEST)  # infinity breaks charts
+    small = np.abs(large) < _SMALLEST  # subnormal halves take thirty times as long to make
+    return np.where(small & (large != 0), np.copysign(_SMALLEST, large), large).astype(np.float16)
 
 
 class Ring:
@@ -86,13 +132,12 @@ class Ring:
             return
         rows = len(next(iter(values.values())))
         while rows > len(self._blocks) * ROWS_PER_BLOCK:
-            self._blocks.append(_Block(len(self.metrics)))
-        now = np.stack([values[name] / self._steps[index] for name, index in self.metrics.items()])
-        np.clip(now, -_LARGEST, _LARGEST, out=now)  # more than that is no telemetry, and infinity breaks charts
+            self._blocks.append(_Block())
         slot = self._ticks % FINE_SLOTS
-        for number, block in enumerate(self._blocks):
-            part = now[:, number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK]
-            block.fine[:, slot, : part.shape[1]] = part
+        for name, index in self.metrics.items():
+            now = _halved(values[name] / self._steps[index])
+            for number, block in enumerate(self._blocks):
+                block.append(index, slot, now[number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK])
         self._ticks += 1
         self._roll_up_some()
 
@@ -111,9 +156,9 @@ class Ring:
             return Series(COARSE_SECONDS if coarse else 1.0, np.empty(0), np.empty(0))
         block, step = self._blocks[number], self._steps[index]
         if coarse:
-            mean = _unrolled(block.mean[index, :, column], block.rolled_up) * step
-            return Series(COARSE_SECONDS, mean, _unrolled(block.maximum[index, :, column], block.rolled_up) * step)
-        fine = _unrolled(block.fine[index, :, column], self._ticks) * step
+            mean = _unrolled(block.mean(index)[:, column], block.rolled_up) * step
+            return Series(COARSE_SECONDS, mean, _unrolled(block.maximum(index)[:, column], block.rolled_up) * step)
+        fine = _unrolled(block.fine(index)[:, column], self._ticks) * step
         return Series(1.0, fine, fine)
 
     def window(self, name: str, seconds: float, rows: NDArray[np.intp]) -> Floats:
@@ -131,7 +176,7 @@ class Ring:
             inside = rows // ROWS_PER_BLOCK == number
             if inside.any():
                 columns = rows[inside] % ROWS_PER_BLOCK
-                means, values = block.mean[index][np.ix_(coarse, columns)], block.fine[index][np.ix_(fine, columns)]
+                means, values = block.mean(index)[np.ix_(coarse, columns)], block.fine(index)[np.ix_(fine, columns)]
                 found[:, inside] = np.concatenate([means, values])
         return found * self._steps[index]
 
@@ -174,70 +219,3 @@ class History:
         """The last 30 minutes, one value per 20 seconds. Raises KeyError where the metric has no trend."""
         with self._lock:
             return self._rings[scope].series(name, row, coarse=True)
-
-
-# changes closer together than this are kept as one
-_CHANGE_SECONDS = 10.0
-_CHANGES_KEPT = 360  # then the older half of them is kept half as finely: nothing is forgotten, at 6 KB a counter
-
-# the counters whose changes are kept: those that should not move. `energy` moves all the time.
-COUNTERS: Mapping[Scope, tuple[str, ...]] = {
-    scope: tuple(name for name, metric in table.items() if metric.kind is Kind.COUNTER and metric.good is Good.LOW)
-    for scope, table in CATALOGUE.items()
-}
-
-
-@dataclass(slots=True)
-class _Changes:
-    """Of one counter: when it moved, and by how much; oldest first."""
-
-    at: array[float] = field(default_factory=lambda: array("d"))
-    by: array[float] = field(default_factory=lambda: array("d"))
-
-    def add(self, at: float, by: float) -> None:
-        if self.at and at - self.at[-1] < _CHANGE_SECONDS:
-            self.by[-1] += by
-            return
-        self.at.append(at)
-        self.by.append(by)
-        if len(self.at) > _CHANGES_KEPT:
-            self._thin_out()
-
-    def _thin_out(self) -> None:
-        """Two changes become one, at the time of the later one, in the older half."""
-        half = _CHANGES_KEPT // 2
-        pairs = zip(self.by[0:half:2], self.by[1:half:2], strict=True)
-        self.at = self.at[1:half:2] + self.at[half:]
-        self.by = array("d", (first + second for first, second in pairs)) + self.by[half:]
-
-    def since(self, since: float) -> float:
-        return sum(by for at, by in zip(self.at, self.by, strict=True) if at >= since)
-
-
-class CounterLog:
-    """When each counter changed and to what, so that `rate(counter, 1h)` can be asked of any of them.
-
-    A counter that goes backwards was reset (driver reload, reboot): its value then counts from 0.
-    """
-
-    def __init__(self) -> None:
-        self._changes: dict[tuple[Scope, str], dict[int, _Changes]] = {}  # and by row
-        self._lock = Lock()
-
-    def note(self, scope: Scope, name: str, row: int, at: float, before: float, now: float) -> None:
-        """A counter moved from `before` to `now` at console time `at` (seconds)."""
-        with self._lock:
-            of_metric = self._changes.setdefault((scope, name), {})
-            changes = of_metric.get(row)
-            if changes is None:
-                changes = of_metric[row] = _Changes()
-            changes.add(at, now - before if now >= before else now)
-
-    def increases(self, scope: Scope, name: str, rows: int, since: float) -> Floats:
-        """By how much each of `rows` counters grew since console time `since`; 0 where none of its changes is known."""
-        found = np.zeros(rows)
-        with self._lock:
-            for row, changes in self._changes.get((scope, name), {}).items():
-                if row < rows:
-                    found[row] = changes.since(since)
-        return found

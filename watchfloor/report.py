@@ -110,8 +110,8 @@ class Report(msgspec.Struct, tag_field="t", tag="report", frozen=True):
     cells: dict[str, Cells] = {}
     samplers: dict[str, SamplerStatus] = {}  # those whose state or text changed; all in a full report
     notes: dict[_Key, _Text] = {}  # "accelerator.temp_mem": the driver's words where a value is missing
-    events: list[Event] = []  # in the order in which they were seen
     details: dict[str, msgspec.Raw] = {}  # "processes", "filesystems" …: JSON, kept undecoded until a page asks
+    events: list[Event] = []  # in the order in which they were seen
 
 
 class Pong(msgspec.Struct, tag_field="t", tag="pong", frozen=True):

@@ -198,7 +198,7 @@ def test_a_name_of_another_scope_is_answered_with_the_way_to_it(text: str, scope
         ("up == ", ["true", "false"]),
         ("job != ", ["none"]),
         ("util < 5 a", ["and"]),
-        ("util < 5 and te", ["temp", "temp_mem", "temp_margin"]),
+        ("util < 5 and tem", ["temp", "temp_mem", "temp_margin"]),
         ("coun", ["count("]),
         ("acc", ["accelerator:"]),
     ],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from watchfloor.counters import COUNTERS
 from watchfloor.errors import QueryError
-from watchfloor.history import COUNTERS
 from watchfloor.metrics import Kind, Unit
 from watchfloor.model import Scope, State
 from watchfloor.query import tree
@@ -39,11 +39,12 @@ SEARCHED: dict[Scope, tuple[str, ...]] = {
     Scope.ACCELERATOR: ("name", "node", "model", "job", "user"),
     Scope.NODE: ("name", "hostname", "site", "rack", "group", "problem"),
     Scope.LINK: ("name", "node", "kind", "peer"),
+    Scope.SERVICE: ("name", "node", "kind", "model"),
 }
 STATES = {state.label: state for state in State}
 FLAGS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 _ORDERS = "compare it with < <= > >= == !="
-_INNER = (Scope.ACCELERATOR, Scope.LINK)
+_INNER = (Scope.ACCELERATOR, Scope.LINK, Scope.SERVICE)
 
 
 _Made = TypeVar("_Made")

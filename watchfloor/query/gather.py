@@ -1,4 +1,4 @@
-"""What a node gathers from within it: aggregates over its accelerators or its links."""
+"""What a node gathers from within it: aggregates over its accelerators, links or services."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from watchfloor.query.evaluate import Condition, Mask, Quantity, Rows
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """max, min, mean or sum over a node's accelerators or links, of those whose value is known."""
+    """max, min, mean or sum over a node's accelerators, links or services, of those whose value is known."""
 
     function: str
     scope: Scope
@@ -41,7 +41,7 @@ def _gather(function: str, node: NDArray[np.int32], values: Floats, counts: NDAr
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """How many of a node's accelerators or links are known to match; unknown where of none is known whether it does."""
+    """How many of a node's accelerators, links or services are known to match; unknown where nothing is known."""
 
     scope: Scope
     item: Condition
@@ -56,7 +56,7 @@ class Counted:
 
 @dataclass(frozen=True, eq=False)
 class AnyOf:
-    """One of a node's accelerators or links matches."""
+    """One of a node's accelerators, links or services matches."""
 
     scope: Scope
     item: Condition
@@ -74,7 +74,7 @@ class AnyOf:
 
 @dataclass(frozen=True, eq=False)
 class AllOf:
-    """All of a node's accelerators or links match; unknown where it has none."""
+    """All of a node's accelerators, links or services match; unknown where it has none."""
 
     scope: Scope
     item: Condition

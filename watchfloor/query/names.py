@@ -16,6 +16,7 @@ SCOPES: Mapping[str, Scope] = {
     "accelerator": Scope.ACCELERATOR,
     "gpu": Scope.ACCELERATOR,
     "link": Scope.LINK,
+    "service": Scope.SERVICE,
 }
 
 # names of the node that need no "node." before them, seen from within
@@ -24,13 +25,13 @@ _OF_NODE: Mapping[str, str] = {"node": "name", "site": "site", "rack": "rack", "
 NUMBER_AGGREGATES = ("max", "min", "mean", "sum")
 CONDITION_AGGREGATES = ("count", "any", "all")
 FUNCTIONS: Mapping[str, str] = {
-    "max": "node scope: the highest among its accelerators or links, of what is known",
-    "min": "node scope: the lowest among its accelerators or links, of what is known",
-    "mean": "node scope: the mean of its accelerators or links, of what is known",
-    "sum": "node scope: the sum over its accelerators or links, of what is known",
-    "count": "node scope: how many of its accelerators or links are known to match",
-    "any": "node scope: one of its accelerators or links matches",
-    "all": "node scope: all of its accelerators or links match",
+    "max": "node scope: the highest among its accelerators, links or services, of what is known",
+    "min": "node scope: the lowest among its accelerators, links or services, of what is known",
+    "mean": "node scope: the mean of its accelerators, links or services, of what is known",
+    "sum": "node scope: the sum over its accelerators, links or services, of what is known",
+    "count": "node scope: how many of its accelerators, links or services are known to match",
+    "any": "node scope: one of its accelerators, links or services matches",
+    "all": "node scope: all of its accelerators, links or services match",
     "rate": "by how much a counter grew within a time: rate(ib.symbol_error, 1h)",
 }
 
@@ -69,7 +70,7 @@ def _advice(word: str, scope: Scope) -> str:
     bare = name if within else word
     if scope is not Scope.NODE and within is None and bare in CATALOGUE[Scope.NODE]:
         return f"a metric of nodes: write node.{bare}"
-    inner = [at for at in (Scope.ACCELERATOR, Scope.LINK) if bare in CATALOGUE[at]]
+    inner = [at for at in (Scope.ACCELERATOR, Scope.LINK, Scope.SERVICE) if bare in CATALOGUE[at]]
     if scope is Scope.NODE and inner:
         return f"a metric of {inner[0].value}s: gather it, as in max({bare}) or count({bare} …)"
     if inner and inner[0] is not scope:

@@ -5,7 +5,7 @@ A metric is either in `values` or in `missing` with its reason; the last value o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from watchfloor import __version__
@@ -20,7 +20,7 @@ FORMAT = "watchfloor.snapshot/1"
 Json = dict[str, object]
 Value = float | int | bool | str
 
-_INNER = {"accelerators": Scope.ACCELERATOR, "links": Scope.LINK}
+_INNER = {"accelerators": Scope.ACCELERATOR, "links": Scope.LINK, "services": Scope.SERVICE}
 _LARGEST_EXACT = 2.0**53
 
 
@@ -137,26 +137,26 @@ def _cells(frame: Frame, scope: Scope, row: int) -> Json:
     detail = frame.detail[int(view.node[row])]
     values: dict[str, Value] = {}
     missing: dict[str, Json] = {}
-    cells = zip(CATALOGUE[scope].values(), view.values[row].tolist(), view.missing[row].tolist(), strict=True)
-    for metric, number, code in cells:
-        known = None if number != number else _value(metric, number, view.texts)
-        if code == Missing.NO and known is not None:
+    for metric in CATALOGUE[scope].values():
+        cell = view.cell(row, metric.name)
+        known = None if cell.value is None else _value(metric, cell.value)
+        if cell.missing is Missing.NO and known is not None:
             values[metric.name] = known
         else:
-            missing[metric.name] = _missing(metric, Missing(code), known, detail)
+            missing[metric.name] = _missing(metric, cell.missing, known, detail)
     state = State(int(view.states[row])).label
     return {"state": state, "values": values, "missing": missing}
 
 
-def _value(metric: Metric, number: float, texts: Sequence[str]) -> Value:
+def _value(metric: Metric, number: float | str) -> Value:
+    if isinstance(number, str):
+        return number
     match metric.kind:
-        case Kind.TEXT:
-            return texts[int(number)]
         case Kind.FLAG:
             return bool(number)
         case Kind.STATE:
             return State(int(number)).label
-    exact = number.is_integer() and abs(number) < _LARGEST_EXACT
+    exact = float(number).is_integer() and abs(number) < _LARGEST_EXACT
     return int(number) if exact else _rounded(number)
 
 
@@ -166,7 +166,6 @@ def _rounded(number: float) -> float:
 
 
 def _missing(metric: Metric, reason: Missing, last: Value | None, detail: NodeDetail) -> Json:
-    reason = Missing.NOT_YET if reason is Missing.NO else reason
     note = detail.notes.get(f"{metric.scope.value}.{metric.name}", "")
     found: Json = {"reason": reason.label}
     if note:

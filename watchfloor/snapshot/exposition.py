@@ -101,7 +101,7 @@ def _scope_families(selection: Selection, scope: Scope) -> Iterator[str]:
     for metric in CATALOGUE[scope].values():
         if metric.kind is not Kind.TEXT:
             yield _metric_family(view, metric, labels)
-    missing = [sample for row in rows for sample in _missing(view, row, labels[row])]
+    missing = _missing(view, rows, labels)
     yield _family(f"watchfloor_{scope.value}_missing", "gauge", "1 for a metric without a value, and why", missing)
 
 
@@ -141,12 +141,13 @@ def _bits(labels: Labels, mask: int) -> Iterator[Sample]:
         yield _joined(labels, {"reason": reason}), float(bool(mask & bit))
 
 
-def _missing(view: View, row: int, labels: Labels) -> Iterator[Sample]:
-    codes = np.where(np.isnan(view.values[row]) & (view.missing[row] == Missing.NO), Missing.NOT_YET, view.missing[row])
-    names = list(CATALOGUE[view.scope])
-    for at in np.flatnonzero((codes != Missing.NO) & (codes != Missing.UNSUPPORTED)).tolist():
-        if names[at] not in _NEVER:
-            yield _joined(labels, {"metric": names[at], "reason": Missing(int(codes[at])).label}), 1.0
+def _missing(view: View, rows: list[int], labels: dict[int, Labels]) -> Iterator[Sample]:
+    names = [name for name in CATALOGUE[view.scope] if name not in _NEVER]
+    codes = np.stack([view.reasons(name)[rows] for name in names], axis=1)
+    told = np.argwhere((codes != Missing.NO) & (codes != Missing.UNSUPPORTED))
+    for at, column in ((int(at), int(column)) for at, column in told):
+        reason = Missing(int(codes[at, column])).label
+        yield _joined(labels[rows[at]], {"metric": names[column], "reason": reason}), 1.0
 
 
 def _up(frame: Frame) -> Iterator[Sample]:

@@ -24,6 +24,7 @@ DEFAULT_COLUMNS: dict[Scope, tuple[str, ...]] = {
     ),
     Scope.NODE: ("node", "state", "phase", "problem", "age", "accelerators", "cpu", "load1", "mem", "uptime", "kernel"),
     Scope.LINK: ("node", "name", "state", "kind", "up", "speed", "rx", "tx", "peer"),
+    Scope.SERVICE: ("node", "name", "state", "kind", "up", "running", "waiting", "kv_cache", "token_rate"),
 }  # fmt: skip
 
 _NODE_WORDS = {"node": "name", "site": "site", "rack": "rack", "group": "group"}

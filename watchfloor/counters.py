@@ -1,0 +1,186 @@
+"""When each error counter moved, so that `rate(counter, 1h)` can be asked of any of them; resets told from errors.
+
+Counters hardly ever move, so what is kept of them is a list of their changes. A counter that goes backwards was reset
+or has wrapped: after a reset its new value is its increase.
+
+Written by the fleet's thread alone. Readers in another thread take copies under the lock.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import groupby
+from threading import Lock
+
+import numpy as np
+
+from watchfloor.columns import Count, Floats
+from watchfloor.metrics import CATALOGUE, Good, Kind
+from watchfloor.model import Scope
+
+# changes closer together than this are kept as one
+_CHANGE_SECONDS = 10.0
+# so many changes of one counter are kept, then the older half of them half as finely: nothing is forgotten. Fewer
+# where many counters move (PAM4 links correct errors all the time): 32 MB for all of them.
+_CHANGES_KEPT, _LEAST_KEPT, _CHANGES_IN_ALL = 360, 24, 2_000_000
+_RESETS_KEPT = 2000
+_TOPS = (2.0**16, 2.0**32)  # where counters of the hardware come round
+
+# the counters whose changes are kept: those that should not move. `energy` moves all the time.
+COUNTERS: Mapping[Scope, tuple[str, ...]] = {
+    scope: tuple(name for name, metric in table.items() if metric.kind is Kind.COUNTER and metric.good is Good.LOW)
+    for scope, table in CATALOGUE.items()
+}
+
+# over the life of the board: no driver's start sets these back
+_LIFELONG = frozenset(
+    ("ecc_corrected_total", "ecc_uncorrected_total", "ecc_sram", "rows_corrected", "rows_uncorrected", "pages_retired")
+)
+
+
+class Cause(StrEnum):
+    """Why a counter went backwards."""
+
+    REBOOT = "reboot"  # the node's boot id is another
+    RESTART = "driver or device restarted"  # all counters of the subject fell
+    CLEARED = "cleared"  # some fell, others stand: somebody set them back
+    WRAP = "wrapped"  # it came to the end of its 16 or 32 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Counters of one row went backwards at console time `at` (seconds)."""
+
+    at: float
+    scope: Scope
+    row: int
+    cause: Cause
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Changes:
+    """Of one counter: when it moved, and by how much it had grown by then, in all; oldest first."""
+
+    at: array[float] = field(default_factory=lambda: array("d"))
+    total: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, at: float, by: float, keep: int) -> None:
+        if self.at and at - self.at[-1] < _CHANGE_SECONDS:
+            self.total[-1] += by
+            return
+        self.total.append(by + (self.total[-1] if self.total else 0.0))
+        self.at.append(at)
+        if len(self.at) > keep:
+            half = len(self.at) // 2
+            self.at = self.at[1:half:2] + self.at[half:]
+            self.total = self.total[1:half:2] + self.total[half:]
+
+    def since(self, since: float) -> float:
+        if self.at[-1] < since:
+            return 0.0
+        first = bisect_left(self.at, since)
+        return self.total[-1] - (self.total[first - 1] if first else 0.0)
+
+
+class CounterLog:
+    """The changes of every counter of COUNTERS, and the resets among them."""
+
+    def __init__(self) -> None:
+        self._changes: dict[tuple[Scope, str], dict[int, _Changes]] = {}  # and by row
+        self._tracked = 0
+        self._resets: deque[Reset] = deque(maxlen=_RESETS_KEPT)
+        self._rebooted: dict[Scope, set[int]] = {scope: set() for scope in Scope}
+        self._lock = Lock()
+
+    # -- for the fleet
+
+    def rebooted(self, scope: Scope, rows: Iterable[int]) -> None:
+        """The node of these rows was started anew: the next move of their counters is from zero."""
+        self._rebooted[scope].update(rows)
+
+    def note(
+        self, scope: Scope, counts: Sequence[Count], at: float, stands: Callable[[int, Collection[str]], bool]
+    ) -> None:
+        """Counters moved at console time `at` (seconds), each row's in their order.
+
+        `stands(row, names)`: whether one of these counters of the row is above zero.
+        """
+        with self._lock:
+            for row, moves in groupby(sorted(counts, key=lambda count: count.row), lambda count: count.row):
+                self._note_row(scope, row, list(moves), at, stands)
+
+    def _note_row(
+        self, scope: Scope, row: int, moves: list[Count], at: float, stands: Callable[[int, Collection[str]], bool]
+    ) -> None:
+        fallen = [move for move in moves if move.now < move.before]
+        cause = None
+        if fallen:
+            cause = self._cause(scope, row, fallen, stands)
+            names = tuple(dict.fromkeys(move.name for move in fallen))
+            self._resets.append(Reset(at, scope, row, cause, names))
+        self._rebooted[scope].discard(row)
+        for move in moves:
+            self._add(scope, move, at, _increase(move, cause))
+
+    def _cause(
+        self, scope: Scope, row: int, fallen: Sequence[Count], stands: Callable[[int, Collection[str]], bool]
+    ) -> Cause:
+        if row in self._rebooted[scope]:
+            return Cause.REBOOT
+        if len(fallen) == 1 and _top(fallen[0]):
+            return Cause.WRAP
+        others = set(COUNTERS[scope]) - _LIFELONG - {move.name for move in fallen}
+        return Cause.CLEARED if stands(row, others) else Cause.RESTART
+
+    def _add(self, scope: Scope, move: Count, at: float, by: float) -> None:
+        of_metric = self._changes.setdefault((scope, move.name), {})
+        changes = of_metric.get(move.row)
+        if changes is None:
+            changes = of_metric[move.row] = _Changes()
+            self._tracked += 1
+        changes.add(at, by, max(_LEAST_KEPT, min(_CHANGES_KEPT, _CHANGES_IN_ALL // self._tracked)))
+
+    # -- for everybody
+
+    def increases(self, scope: Scope, name: str, rows: int, since: float) -> Floats:
+        """By how much each of `rows` counters grew since console time `since`; 0 where none of its changes is known."""
+        found = np.zeros(rows)
+        with self._lock:
+            for row, changes in self._changes.get((scope, name), {}).items():
+                if row < rows:
+                    found[row] = changes.since(since)
+        return found
+
+    def rate(self, scope: Scope, name: str, row: int, seconds: float, at: float) -> float:
+        """Growth per second of one counter over the `seconds` before console time `at`."""
+        with self._lock:
+            changes = self._changes.get((scope, name), {}).get(row)
+            return changes.since(at - seconds) / seconds if changes else 0.0
+
+    def resets(self, since: float = 0.0, scope: Scope | None = None, row: int | None = None) -> tuple[Reset, ...]:
+        """Counters that went backwards since console time `since`, newest first: of all, of a scope, or of one row."""
+        with self._lock:
+            found = tuple(reversed(self._resets))
+        return tuple(
+            reset for reset in found if reset.at >= since and scope in (None, reset.scope) and row in (None, reset.row)
+        )
+
+
+def _top(move: Count) -> float:
+    """The end that a counter came round at; 0 where it can't have. One that stands at its very end doesn't wrap."""
+    for top in _TOPS:
+        if top * 15 / 16 <= move.before < top - 1 and 0 < move.now < top / 2:
+            return top
+    return 0.0
+
+
+def _increase(move: Count, cause: Cause | None) -> float:
+    if move.now >= move.before:
+        return move.now - move.before
+    return _top(move) - move.before + move.now if cause is Cause.WRAP else move.now

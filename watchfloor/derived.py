@@ -1,0 +1,61 @@
+"""Metrics that the console reckons from others of the same row, whenever somebody asks for them.
+
+A derived value is missing for the reason of the first of its parts that is missing; where the parts are there and make
+no number (a link without a line speed), it is unsupported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.metrics import CATALOGUE
+from watchfloor.model import Missing, Scope
+
+_Floats = NDArray[np.float64]
+_Codes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """`reckon` makes the values of the parts' values, in the order of `parts`."""
+
+    parts: tuple[str, ...]
+    reckon: Callable[..., _Floats]
+
+    def of(self, values: list[_Floats], reasons: list[_Codes]) -> tuple[_Floats, _Codes]:
+        """The values (NaN where there are none) and why they are missing."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = self.reckon(*values)
+        found = np.where(np.isfinite(found), found, np.nan)
+        why = np.where(np.isnan(found), np.int8(Missing.UNSUPPORTED), np.int8(Missing.NO))
+        for reason in reversed(reasons):
+            why = np.where(reason == Missing.NO, why, reason)
+        return found, why
+
+
+def _share(used: _Floats, total: _Floats) -> _Floats:
+    return 100 * used / total
+
+
+def _usage(received: _Floats, sent: _Floats, speed: _Floats) -> _Floats:
+    return 100 * np.maximum(received, sent) / speed
+
+
+DERIVED: Mapping[Scope, Mapping[str, Derived]] = {
+    Scope.ACCELERATOR: {"mem": Derived(("mem_used", "mem_total"), _share)},
+    Scope.NODE: {"mem": Derived(("mem_used", "mem_total"), _share)},
+    Scope.LINK: {"usage": Derived(("rx", "tx", "speed"), _usage)},
+    Scope.SERVICE: {},
+}
+
+# what the console itself knows: no node's to say, and it doesn't grow stale with a node's silence
+CONSOLE_OWNED: Mapping[Scope, frozenset[str]] = {
+    scope: frozenset(
+        name for name, metric in table.items() if "console" in metric.sources and name not in DERIVED[scope]
+    )
+    for scope, table in CATALOGUE.items()
+}
