@@ -8,6 +8,7 @@ from .cells import UNSUPPORTED, Absent, Missing, Rates, Reading, rounded
 from .sysfs import attribute
 
 _ROOT = "/sys/class/infiniband/"
+_GAUDI = ("hbl_", "hlib_")
 _WORD_BYTES = 4
 _SLOW_EVERY = 10  # samples; each counter read asks the firmware
 _SLOW_COUNTERS = (
@@ -95,6 +96,8 @@ def ports(world) -> "list[tuple[str, str]]":
         return []
     found = []
     for device in devices:
+        if device.startswith(_GAUDI):  # ports of accelerators, whose counters have other names: gaudi_ports has them
+            continue
         try:
             found += [(device, port) for port in sorted(world.listdir(_ROOT + device + "/ports"))]
         except OSError:  # a device without ports, or one that just went away

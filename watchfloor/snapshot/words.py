@@ -90,5 +90,5 @@ _WORDS: dict[Unit, Callable[[float], str]] = {
     Unit.JOULES: lambda value: f"{scaled(value, 1000, _DECIMAL)}J",
     Unit.SECONDS: duration,
     Unit.COUNT: lambda value: f"{value:.0f}",
-    Unit.NONE: lambda value: f"{value:.0f}" if value.is_integer() else f"{value:.3g}",
+    Unit.NONE: lambda value: f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}",
 }
