@@ -83,7 +83,9 @@ def libraries(files: "list[str]") -> "list[tuple[str, str, str]]":
         file = path.rpartition("/")[2]
         known = LIBRARIES.get(file.partition(".so")[0] + ".so") if ".so" in file else None
         if known is not None:
-            found.append((known[0], known[1], path))
+            # NVIDIA's forward compatibility package: a driver's library that may be newer than the driver
+            name = "cuda-compat" if known[1] == "libcuda" and "/compat/" in path else known[1]
+            found.append((known[0], name, path))
     return found
 
 

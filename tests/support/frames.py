@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from tests.support.stacks import software
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Phase, Problem, Scope, State, Subject
@@ -296,7 +297,8 @@ def _details(machine: Machine, node: int) -> dict[str, msgspec.Raw]:
     ]  # fmt: skip
     files = [Filesystem("/", "/dev/nvme0n1p2", "ext4", int(1900 * GB), int(800 * GB))]
     files.append(Filesystem("/scratch", "/dev/md0", "xfs", int(30_000 * GB), int(18_300 * GB)))
-    found = {"processes": processes, "filesystems": files}
+    stack = software(machine.spec.name, machine.count, bool(machine.kind and machine.kind.nvlinks), bool(busy))
+    found = {"processes": processes, "filesystems": files, "stack": stack}
     return {name: msgspec.Raw(msgspec.json.encode(detail)) for name, detail in found.items()}
 
 

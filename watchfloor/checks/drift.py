@@ -1,0 +1,153 @@
+"""Software: nodes that differ from the others of their group, or of their job, and versions that don't go together.
+
+What rarely changes is worked out rarely: the findings of a frame whose software is that of the last one are the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from watchfloor.checks._tools import MOST_FINDINGS, limit, thresholds
+from watchfloor.compatibility import Clash, clashes
+from watchfloor.frame import Frame
+from watchfloor.metrics import Unit
+from watchfloor.model import Finding, Missing, Scope, State, Subject
+from watchfloor.stack import Grouping, Rows, Stacks, Thing, models, things
+
+_SHOWN = 12  # pieces of evidence of one finding
+
+
+def check(frame: Frame) -> Iterator[Finding]:
+    yield from _memory.findings(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Odd:
+    """A thing of which a node has another version than most."""
+
+    thing: Thing
+    versions: tuple[str, ...]  # the node's own
+
+
+class _Memory:
+    """Findings by node, as of the last time that software, groups or jobs changed."""
+
+    def __init__(self) -> None:
+        self._stacks = Stacks()
+        self._keys: dict[str, tuple[object, ...]] = {}
+        self._found: dict[str, Mapping[int, Sequence[Finding]]] = {}
+
+    def findings(self, frame: Frame) -> Iterator[Finding]:
+        self._stacks.update(frame)
+        software = (self._stacks.changed, len(frame.specs))
+        self._renew("nodes", software, lambda: _of_nodes(frame, self._stacks))
+        self._renew("jobs", (*software, *_jobs(frame)), lambda: _of_jobs(frame, self._stacks))
+        by_node = [(node, one) for found in self._found.values() for node, every in found.items() for one in every]
+        heard = (finding for node, finding in sorted(by_node, key=lambda pair: pair[0]) if frame.live[node])
+        yield from islice(heard, MOST_FINDINGS)
+
+    def _renew(
+        self, name: str, key: tuple[object, ...], work_out: Callable[[], Mapping[int, Sequence[Finding]]]
+    ) -> None:
+        if self._keys.get(name) != key:
+            self._keys[name], self._found[name] = key, work_out()
+
+
+def _jobs(frame: Frame) -> tuple[bytes, bytes]:
+    return frame.accelerators.last("job").tobytes(), frame.accelerators.last("user").tobytes()
+
+
+def _of_nodes(frame: Frame, stacks: Stacks) -> Mapping[int, Sequence[Finding]]:
+    """Nodes that differ from their group, and what doesn't go together on one."""
+    found: dict[int, list[Finding]] = defaultdict(list)
+    for node, differences in _odd(things(frame, stacks, Grouping.GROUP), "version-drift").items():
+        found[node].append(_drift(frame, node, "version-drift", differences))
+    for node, clash in _clashes(frame, stacks):
+        found[node].append(_incompatible(frame, node, clash))
+    return found
+
+
+def _of_jobs(frame: Frame, stacks: Stacks) -> Mapping[int, Sequence[Finding]]:
+    odd = _odd(things(frame, stacks, Grouping.JOB), "job-version-drift")
+    return {node: [_drift(frame, node, "job-version-drift", differences)] for node, differences in odd.items()}
+
+
+def _odd(every: Iterable[Thing], code: str) -> Mapping[int, list[_Odd]]:
+    """Node -> where it differs, of things of which enough nodes agree."""
+    found: dict[int, list[_Odd]] = defaultdict(list)
+    layers = {item.text() for item in thresholds()[code]["layers"].items()}
+    for thing in every:
+        share = 100 * len(thing.majority.nodes) / max(1, thing.nodes)
+        if not thing.drift or thing.layer not in layers or thing.nodes < limit(code, "nodes"):
+            continue
+        if share < limit(code, "share", Unit.PERCENT):
+            continue
+        for node, versions in _others(thing).items():
+            found[node].append(_Odd(thing, tuple(versions)))
+    return found
+
+
+def _others(thing: Thing) -> Mapping[int, list[str]]:
+    """Node -> its versions beside that of the majority. A user may well run several things, one as the others do."""
+    found: dict[int, list[str]] = defaultdict(list)
+    usual = set(thing.majority.nodes) if thing.running else set[int]()
+    for version in thing.versions[1:]:
+        for node in version.nodes if version.missing is Missing.NO else ():
+            if node not in usual:
+                found[node].append(version.version)
+    return found
+
+
+def _drift(frame: Frame, node: int, code: str, odd: Sequence[_Odd]) -> Finding:
+    name, first = frame.specs[node].name, odd[0]
+    thing, most = first.thing, len(first.thing.majority.nodes)
+    what = "its job" if code == "job-version-drift" else "its group"
+    more = f"; and {len(odd) - 1} more" if len(odd) > 1 else ""
+    text = (
+        f"{name} differs from {what} ({thing.group}): {thing.name} {', '.join(first.versions)}, "
+        f"where {most} of {thing.nodes} have {thing.majority.version}{more}"
+    )
+    evidence = tuple(
+        (one.thing.name, f"{', '.join(one.versions)}; most have {one.thing.majority.version}") for one in odd[:_SHOWN]
+    )
+    return Finding(Subject(Scope.NODE, name), code, State.WARNING, text, evidence)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """Clashes of each different set of rows: thousands of equal nodes, which share the object, ask once."""
+
+    known: dict[tuple[int, frozenset[str], str], Sequence[Clash]] = field(default_factory=dict)
+
+    def of(self, rows: Rows, boards: frozenset[str], machine: str) -> Sequence[Clash]:
+        key = id(rows), boards, machine
+        if key not in self.known:
+            self.known[key] = clashes(rows, boards, machine)
+        return self.known[key]
+
+
+def _clashes(frame: Frame, stacks: Stacks) -> Iterator[tuple[int, Clash]]:
+    answers, boards = _Answers(), models(frame)
+    for node, rows in enumerate(stacks.rows):
+        hello = frame.detail[node].hello
+        machine = hello.facts.get("architecture", "") if hello else ""
+        for clash in answers.of(rows, frozenset(boards[node]), machine) if rows else ():
+            yield node, clash
+
+
+def _incompatible(frame: Frame, node: int, clash: Clash) -> Finding:
+    name = frame.specs[node].name
+    rows = tuple(
+        (row.name, " ".join(word for word in (row.version, row.user and f"({row.user})", row.where) if word))
+        for row in clash.rows
+    )
+    facts = (("rule", clash.rule.name), *rows, ("advice", clash.rule.advice), ("source", clash.rule.source))
+    return Finding(
+        Subject(Scope.NODE, name), "incompatible-versions", clash.rule.state, f"{name} has {clash.text}", facts
+    )
+
+
+_memory = _Memory()
