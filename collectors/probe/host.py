@@ -5,6 +5,7 @@ from .cells import NOT_YET, UNSUPPORTED, Missing, Reading, from_oserror, rounded
 from .portable import Portable
 
 _AVERAGES_EVERY = 3  # samples; the kernel renews load every 5 s and pressure every 2
+_VOLUMES_EVERY = 2  # memory and disks
 _DISKS_EVERY = 5  # samples between two details of the disks
 
 
@@ -26,7 +27,7 @@ class Sampler:
 
     def sample(self) -> Reading:
         cells = self._figures.sample()
-        show_disks = self._samples % _DISKS_EVERY == 1  # the first sample knows no rates
+        show_disks = self._samples % _DISKS_EVERY == _VOLUMES_EVERY  # the first look knows no rates
         self._samples += 1
         return Reading({"node": {"": cells}}, {"disks": self._figures.disks} if show_disks else None)
 
@@ -40,6 +41,7 @@ class Linux:
         self._times = None
         self._disks = diskstats.Disks(world)
         self._averages = {}
+        self._volumes = {}
         self._booted = world.monotonic() - float(world.read("/proc/uptime").split()[0])
         self._samples = 0
 
@@ -51,12 +53,12 @@ class Linux:
         """The cells, in parts: most of the time half of them are the very same."""
         if self._samples % _AVERAGES_EVERY == 0:
             self._averages = dict(self._load(), **self._pressure())
+        if self._samples % _VOLUMES_EVERY == 0:
+            self._volumes = dict(self._memory(), **self._disks.sample())
         self._samples += 1
         cells = self._processors()
-        cells.update(self._memory())
-        cells.update(self._disks.sample())
         cells["uptime"] = int(self._world.monotonic() - self._booted)
-        return self._identity, self._averages, cells
+        return self._identity, self._averages, self._volumes, cells
 
     def _processors(self) -> dict:
         stat = parse_stat(self._world.read("/proc/stat", keep=True))

@@ -12,7 +12,7 @@ from .nvml_quick import Quick
 _SLOW_EVERY = 10  # samples
 _SETTINGS_EVERY = 30  # a multiple of it
 _FORGET_EVERY = 60  # what was not supported is asked once more
-_PROCESSES_EVERY = 2
+_PROCESSES_EVERY = _TOTALS_EVERY = 2  # half of the devices at each tick
 _LOST = lost(nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"])
 
 
@@ -33,9 +33,10 @@ class Sampler:
         self._settings = {}  # device key -> cells that are asked for more seldom
         self._links = {}  # device key -> NvLinks
         self._list_sizes = {}
+        self._totals = {}  # device key -> cells of what goes over all links together
         self._holders = {}  # device key -> processes on it
         self._counts = {}  # device key -> the cell of how many they are
-        self._kept = (self._quick, self._slow, self._settings, self._links, self._holders, self._counts)
+        self._kept = (self._quick, self._slow, self._settings, self._links, self._totals, self._holders, self._counts)
         self._samples = 0
 
     def sample(self) -> Reading:
@@ -111,12 +112,23 @@ class Sampler:
         quick = self._asked_quickly(gpu)
         if quick is None or not self._look_closer(gpu):
             return self._lost(gpu)
-        links = self._links[gpu.key].totals(self._world.monotonic())
-        return (gpu.known, self._settings[gpu.key], self._slow[gpu.key], self._processes(gpu), links, *quick)
+        return (
+            gpu.known,
+            self._settings[gpu.key],
+            self._slow[gpu.key],
+            self._processes(gpu),
+            self._link_totals(gpu),
+            *quick,
+        )
+
+    def _link_totals(self, gpu: Device) -> dict:
+        if gpu.key not in self._totals or (self._samples + gpu.index) % _TOTALS_EVERY == 0:
+            self._totals[gpu.key] = self._links[gpu.key].totals(self._world.monotonic())
+        return self._totals[gpu.key]
 
     def _lost(self, gpu: Device) -> tuple:
         """All that its cells can say; when it is back, it is asked for everything."""
-        for kept in (self._slow, self._settings, self._holders):
+        for kept in (self._slow, self._settings, self._totals, self._holders):
             kept.pop(gpu.key, None)
         if gpu.key in self._links:
             self._links[gpu.key].lose()
