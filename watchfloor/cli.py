@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("watchfloor.commands.demo:demo", "A simulated fleet behind real SSH servers, on this machine."),
     "snapshot": ("watchfloor.commands.snapshot:snapshot", "Read the fleet once and print it."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
+    "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),
     "read": ("watchfloor.commands.read:read", "What saved outputs of the vendors' tools say."),
     "metrics": ("watchfloor.commands.metrics:metrics", "The metric catalogue."),
     "schema": ("watchfloor.commands.schema:schema", "The JSON Schema of a file or of an output."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +12,7 @@ import jsonschema
 import pytest
 
 from tests.support.frames import hosts_only, settled
+from tests.support.parts import program
 from tests.support.golden import same_as_golden
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
@@ -170,9 +170,7 @@ def test_command_lines_are_never_exposed(frame: Frame) -> None:
 
 
 def test_promtool_finds_nothing_to_say(frame: Frame) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian: prometheus)")
+    promtool = program("promtool", "prometheus")
     text = exposition(select(frame)).encode()
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
