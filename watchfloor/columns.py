@@ -73,10 +73,10 @@ class Picture:
         return np.where(self.missing == Missing.NO, self.last, np.nan) if self.missing.any() else self.last
 
     @cached_property
-    def codes(self) -> Rows:
-        """Of a text: its current codes, -1 where missing."""
-        codes = self.values.astype(np.int32, copy=False)
-        return np.where(self.missing == Missing.NO, codes, _NO_TEXT) if self.missing.any() else codes
+    def codes(self) -> NDArray[np.intp]:
+        """Of a text: its current codes, -1 where missing. As numpy indexes with them; others it converts each time."""
+        codes = self.values.astype(np.intp, copy=False)
+        return np.where(self.missing == Missing.NO, codes, -1) if self.missing.any() else codes
 
 
 class _Column:

@@ -13,7 +13,7 @@ from watchfloor.columns import Codes, Floats, Mask, Picture
 from watchfloor.derived import CONSOLE_OWNED, DERIVED
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope, State
-from watchfloor.roster import Roster, Rows
+from watchfloor.roster import Roster
 
 _REASONS = tuple(Missing)  # in the order of their numbers
 _TEXTS = {
@@ -62,7 +62,7 @@ class View:
         """Current values of one numeric metric (codes where it is a text), NaN where missing. Raises KeyError."""
         return self._column(name).known
 
-    def codes(self, name: str) -> Rows:
+    def codes(self, name: str) -> NDArray[np.intp]:
         """Current codes of one text metric (the text is `texts[code]`), -1 where missing. Raises KeyError."""
         return self._column(name).codes
 

@@ -34,7 +34,7 @@ class Rows:
         """Current values of a metric, codes where it is a text; `outer`: of the node around each row."""
         return self.frame.nodes.known(name)[self.view.node] if outer else self.view.known(name)
 
-    def codes(self, column: Column) -> NDArray[np.int32]:
+    def codes(self, column: Column) -> NDArray[np.intp]:
         """Current codes of a text metric, -1 where missing."""
         if column.outer:
             return self.frame.nodes.codes(column.name)[self.view.node]

@@ -1,0 +1,95 @@
+"""Events: each told once, repeats folded, bounded however much a node says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.boards import Boards
+from watchfloor.events import EventLog
+from watchfloor.model import NodeStatus, Phase
+from watchfloor.report import Event, Hello, Report
+
+
+def xid(at: float, code: int = 79, event_id: str = "", device: str = "0000:05:00.0") -> Event:
+    return Event(at, "kernel", "xid", f"XID {code}", device, code, "critical", event_id)
+
+
+def test_what_happened_is_told_newest_first() -> None:
+    log = EventLog()
+    for node, at in ((0, 10.0), (1, 30.0), (0, 20.0)):
+        log.add(node, xid(at, int(at)), at)
+    assert [entry.at for entry in log.since(15)] == [30.0, 20.0]
+    assert [entry.event.code for entry in log.of_node(0)] == [20, 10]
+    assert [entry.node for entry in log.newest(1)] == [1]
+    assert (len(log), log.of_node(7)) == (3, ())
+
+
+def test_repeats_within_a_minute_of_the_last_are_one_entry() -> None:
+    log = EventLog()
+    for at in (0.0, 50.0, 100.0, 161.0):
+        log.add(0, xid(at), at)
+    later, first = log.of_node(0)
+    assert (first.at, first.last, first.count) == (0.0, 100.0, 3)
+    assert (later.at, later.count) == (161.0, 1)
+    assert later.number > first.number
+    assert [entry.at for entry in log.since(90)] == [161.0, 0.0]
+
+
+def test_only_the_very_same_is_a_repeat() -> None:
+    log = EventLog()
+    log.add(0, xid(0.0), 0.0)
+    log.add(0, xid(1.0, code=48), 1.0)
+    log.add(0, xid(2.0, device="0000:06:00.0"), 2.0)
+    log.add(1, xid(3.0), 3.0)
+    assert len(log) == 4
+
+
+def test_a_log_that_is_read_again_from_its_start_doubles_nothing() -> None:
+    made = Boards()
+    told = [xid(made.now - 500, 79, "boot:1"), xid(made.now - 400, 79, "boot:2"), xid(made.now - 390, 79, "boot:3")]
+    made.fleet.report(0, Report(1, 1, made.now, events=told), made.now)
+    made.fleet.status(0, NodeStatus(Phase.LIVE))
+    made.fleet.hello(0, Hello(1, "n0", "boot", made.now, "digest"), made.now)
+    made.introduce(made.tables)
+    made.fleet.report(0, Report(1, 1, made.now, events=[*told, xid(made.now, 48, "boot:4")]), made.now)
+    assert [(entry.event.code, entry.count) for entry in made.frame().events.of_node(0)] == [(48, 1), (79, 2), (79, 1)]
+
+
+def test_times_are_those_of_the_console() -> None:
+    made = Boards()
+    made.fleet.hello(0, Hello(1, "n0", "boot", made.now + 100, "digest"), made.now)
+    made.introduce(made.tables)
+    made.fleet.report(0, Report(1, 1, made.now + 100, events=[xid(made.now + 100)]), made.now)
+    made.fleet.clock(0, 99.5, 0.01)
+    made.fleet.report(0, Report(2, 1, made.now + 100, events=[xid(made.now + 100, 48)]), made.now)
+    assert [entry.at for entry in made.frame().events.of_node(0)] == [made.now + 0.5, made.now]
+
+
+def test_a_noisy_node_pushes_out_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchfloor.events.EVENTS_PER_NODE", 5)
+    monkeypatch.setattr("watchfloor.events.EVENTS_KEPT", 20)
+    log = EventLog()
+    log.add(0, xid(0.0), 0.0)
+    for code in range(1000):
+        log.add(1, xid(float(code), code), float(code))
+    assert [entry.event.code for entry in log.of_node(1)] == [999, 998, 997, 996, 995]
+    assert len(log.of_node(0)) == 1
+    assert len(log._order) <= 2 * 20
+
+
+def test_the_fleets_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchfloor.events.EVENTS_KEPT", 10)
+    log = EventLog()
+    for node in range(30):
+        log.add(node, xid(float(node)), float(node))
+    assert len(log) == 10
+    assert [entry.node for entry in log.newest(100)] == list(range(29, 19, -1))
+
+
+def test_what_was_pushed_out_is_not_taken_for_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchfloor.events.EVENTS_PER_NODE", 2)
+    log = EventLog()
+    for _ in range(2):
+        for code in range(5):
+            log.add(0, xid(float(code), code, f"boot:{code}"), float(code))
+    assert [entry.event.code for entry in log.of_node(0)] == [4, 3]
