@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from tests.support.frames import hosts_only, settled
-from tests.support.parts import program
 from tests.support.golden import same_as_golden
+from tests.support.parts import program
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind
