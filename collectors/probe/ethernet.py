@@ -1,17 +1,21 @@
-"""Ethernet interfaces as links, and the host's network totals, from /proc/net/dev and /sys/class/net."""
+"""Ethernet interfaces as links, and the host's network totals, from /proc/net/dev and /sys/class/net.
+
+What RDMA moves past the kernel isn't counted here but by the ports of infiniband.py.
+"""
 
 from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Rates, Reading, rounded
-from .sysfs import attribute
+from .sysfs import attribute, ethernet_medium
 
 _NET = "/sys/class/net/"
 _ETHERNET_TYPE = "1"  # ARPHRD_ETHER; InfiniBand interfaces are 32 and are told of by their ports
+_IFF_UP = 1  # of the flags: switched on by the administrator
 _SLOW_EVERY = 10  # samples between two looks at what interfaces there are, and their speeds
 
 
 class Sampler:
     period, deadline = 1.0, 5.0
     metrics = {
-        "link": "name kind accelerator up phys speed rx tx rx_errors tx_discards".split(),
+        "link": "name kind medium accelerator up phys speed rx tx rx_errors tx_discards carrier_changes".split(),
         "node": ("net_rx", "net_tx"),
     }
     owns = ("link",)
@@ -21,31 +25,43 @@ class Sampler:
     def __init__(self, world, board) -> None:
         self._world = world
         self._rates = Rates()
-        self._speeds = {}  # interface -> bytes a second or Missing
+        self._slow = {}  # interface -> cells that are read every _SLOW_EVERY samples
+        self._places = {}  # interface -> its place in a bond
         self._samples = 0
 
     def sample(self) -> Reading:
         if self._samples % _SLOW_EVERY == 0:
-            self._speeds = {name: self._speed(name) for name in interfaces(self._world)}
+            self._slow = {name: self._slow_cells(name) for name in interfaces(self._world)}
+            self._places = bonded(self._world)
         self._samples += 1
         try:
             counters = parse_net_dev(self._world.read("/proc/net/dev", keep=True))
         except OSError as error:
             raise Absent("no /proc/net/dev: %s" % error) from error
         at = self._world.monotonic()
-        links = {"eth:" + name: self._link(name, counters[name], at) for name in self._speeds if name in counters}
-        totals = {"net_rx": _total(links, "rx"), "net_tx": _total(links, "tx")}
+        cells = {name: self._cells(name, counters[name], at) for name in self._slow if name in counters}
+        totals = {"net_rx": _total(cells, "rx"), "net_tx": _total(cells, "tx")}
+        links = {"eth:" + name: (self._slow[name], row) for name, row in cells.items()}
         return Reading({"link": links, "node": {"": totals}})
 
-    def _link(self, name: str, counters: dict, at: float) -> dict:
-        operstate = self._attribute(name, "operstate")
+    def _slow_cells(self, name: str) -> dict:
+        speed = self._speed(name)
+        changes = self._attribute(name, "carrier_changes")
         return {
             "name": name,
             "kind": "ethernet",
             "accelerator": "",
-            "up": self._up(name, operstate),
-            "phys": operstate,
-            "speed": self._speeds[name],
+            "speed": speed,
+            "medium": ethernet_medium(speed),
+            "carrier_changes": changes if isinstance(changes, Missing) else int(changes),
+        }
+
+    def _cells(self, name: str, counters: dict, at: float) -> dict:
+        operstate = self._attribute(name, "operstate")
+        up = self._up(name, operstate)
+        return {
+            "up": up,
+            "phys": self._words(name, up, operstate),
             "rx": rounded(self._rates.rate((name, "rx"), counters["rx"], at)),
             "tx": rounded(self._rates.rate((name, "tx"), counters["tx"], at)),
             "rx_errors": counters["rx_errors"],
@@ -59,6 +75,17 @@ class Sampler:
             return int(operstate == "up")
         carrier = self._attribute(name, "carrier")
         return carrier if isinstance(carrier, Missing) else int(carrier)
+
+    def _words(self, name: str, up, operstate) -> "str | Missing":
+        """The kernel's word, its place in a bond, and whether one that is down was switched off or has no signal."""
+        if isinstance(operstate, Missing):
+            return operstate
+        if up == 1:
+            return operstate + self._places.get(name, "")
+        flags = self._attribute(name, "flags")
+        if not isinstance(flags, Missing) and not int(flags, 16) & _IFF_UP:
+            return "disabled"
+        return "no carrier" if operstate == "down" else operstate
 
     def _speed(self, name: str) -> "int | Missing":
         megabits = self._attribute(name, "speed")  # EINVAL, or -1, while there is no carrier
@@ -83,6 +110,19 @@ def interfaces(world) -> "list[str]":
         if world.exists(_NET + name + "/device") and not world.exists(_NET + name + "/device/physfn")
     ]  # a virtual function's bytes are counted by its physical one too
     return physical or [name for name in ethernet if _is_cable_end(world, name)]
+
+
+def bonded(world) -> "dict[str, str]":
+    """Member of a bond -> ", in bond0" or ", standby in bond0"."""
+    found = {}
+    masters = attribute(world, _NET + "bonding_masters", keep=False)
+    for bond in [] if isinstance(masters, Missing) else masters.split():
+        members = attribute(world, _NET + bond + "/bonding/slaves", keep=False)
+        active = attribute(world, _NET + bond + "/bonding/active_slave", keep=False)
+        for name in [] if isinstance(members, Missing) else members.split():
+            idle = not isinstance(active, Missing) and active not in ("", name)
+            found[name] = (", standby in " if idle else ", in ") + bond
+    return found
 
 
 def _is_cable_end(world, name: str) -> bool:
@@ -110,8 +150,8 @@ def parse_net_dev(text: str) -> dict:
     return found
 
 
-def _total(links: dict, name: str):
-    rates = [link[name] for link in links.values()]
+def _total(cells: dict, name: str):
+    rates = [row[name] for row in cells.values()]
     if not rates:
         return UNSUPPORTED
     return NOT_YET if any(isinstance(rate, Missing) for rate in rates) else sum(rates)

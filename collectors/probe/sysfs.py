@@ -9,3 +9,8 @@ def attribute(world, path: str, keep: bool = True) -> "str | Missing":
         return world.read(path, keep=keep).strip()
     except OSError as error:
         return from_oserror(error)
+
+
+def ethernet_medium(speed: "float | Missing") -> "str | Missing":
+    """ "400GbE" of bytes a second."""
+    return speed if isinstance(speed, Missing) else "%gGbE" % (speed * 8 / 1e9)

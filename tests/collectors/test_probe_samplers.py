@@ -40,6 +40,10 @@ PROC = {
 }
 
 
+def links_of(reading: Reading) -> dict:
+    return {key: joined(row) for key, row in reading.cells["link"].items()}
+
+
 def node_cells(reading: Reading) -> dict:
     return joined(reading.cells["node"][""])
 
@@ -153,7 +157,7 @@ def test_physical_ethernet_only() -> None:
     world.files["/proc/net/dev"] = net_dev(eth0=3000)
     world.at += 2
     second = sampler.sample()
-    link = second.cells["link"]["eth:eth0"]
+    link = links_of(second)["eth:eth0"]
     assert (link["up"], link["phys"], link["speed"]) == (1, "up", 12_500_000_000)
     assert (link["rx"], link["tx"], link["rx_errors"], link["tx_discards"]) == (1000, 2000, 2, 4)
     assert node_cells(second) == {"net_rx": 1000, "net_tx": 2000}
@@ -170,7 +174,7 @@ def test_a_container_has_its_end_of_a_virtual_cable() -> None:
 def test_drivers_without_a_state_have_a_carrier(operstate: str, carrier: str, up: int) -> None:
     device = {"device/vendor": "1", "operstate": operstate, "carrier": carrier, "speed": "-1"}
     files = {"/proc/net/dev": net_dev(eth0=1), **interface("eth0", **device)}
-    link = ethernet.Sampler(FileWorld(files), None).sample().cells["link"]["eth:eth0"]
+    link = links_of(ethernet.Sampler(FileWorld(files), None).sample())["eth:eth0"]
     assert (link["up"], link["speed"]) == (up, UNSUPPORTED)
 
 
@@ -186,7 +190,7 @@ def tree(folder: Path) -> dict[str, str | OSError]:
 def test_captured_infiniband_ports() -> None:
     world = FileWorld(tree(samples("infiniband-sysfs") / "procfs-fixtures/sys/class/infiniband"))
     sampler = infiniband.Sampler(world, None)
-    first = sampler.sample().cells["link"]
+    first = links_of(sampler.sample())
     assert list(first) == ["ib:hfi1_0/1", "ib:mlx4_0/1", "ib:mlx4_0/2"]
     port = first["ib:hfi1_0/1"]
     assert (port["up"], port["phys"], port["speed"]) == (1, "LinkUp", 12_500_000_000)
@@ -194,12 +198,12 @@ def test_captured_infiniband_ports() -> None:
     counter = "/sys/class/infiniband/hfi1_0/ports/1/counters/port_rcv_data"
     world.files[counter] = str(int(str(world.files[counter])) + 1000)
     world.at += 2
-    assert sampler.sample().cells["link"]["ib:hfi1_0/1"]["rx"] == 1000 * 4 / 2
+    assert links_of(sampler.sample())["ib:hfi1_0/1"]["rx"] == 1000 * 4 / 2
 
 
 def test_a_captured_h100_node_tells_fabric_from_management() -> None:
     world = FileWorld(tree(samples("infiniband-sysfs") / "h100-node"))
-    links = infiniband.Sampler(world, None).sample().cells["link"]
+    links = links_of(infiniband.Sampler(world, None).sample())
     kinds = {key: link["kind"] for key, link in links.items()}
     assert kinds["ib:mlx5_bond_0/1"] == "ethernet"
     assert {kinds[f"ib:mlx5_{number}/1"] for number in (0, 1, 4)} == {"infiniband"}
@@ -219,7 +223,7 @@ def test_infiniband_counters_that_are_not_numbers() -> None:
         "link_layer": "Ethernet",
         "state": "1: DOWN",
     }
-    link = infiniband.Sampler(FileWorld(port(**attributes)), None).sample().cells["link"]["ib:mlx5_0/1"]
+    link = links_of(infiniband.Sampler(FileWorld(port(**attributes)), None).sample())["ib:mlx5_0/1"]
     assert link["ib.symbol_error"] == Missing(UNSUPPORTED.code, "N/A (no PMA)")
     assert link["ib.link_downed"] is UNSUPPORTED
     assert link["rx"] == Missing(FAILED_CODE, "Input/output error")
