@@ -1,0 +1,85 @@
+"""Which Neuron devices a node has and what they are: from neuron-ls, else from sysfs, else from the PCI bus."""
+
+from . import neuron_sysfs
+from .cells import NOT_YET_CODE, UNSUPPORTED, Missing
+from .neuron_ls import COMMANDS, Device, parse
+
+_LS_SECONDS = 10.0
+_UNUSED = Missing(NOT_YET_CODE, "no program uses it")
+
+
+def devices(world, addresses: "list[str]") -> "list[Device]":
+    """By index. `addresses` are those of the Neuron devices on the PCI bus, all that is left without a driver."""
+    found = _listed(world) or [_of_sysfs(world, index) for index in neuron_sysfs.indexes(world)]
+    if not found:
+        found = [Device(index, []) for index in range(len(addresses))]
+        for device, address in zip(found, addresses):
+            device.address = address
+    for device in found:
+        device.connected = device.connected or neuron_sysfs.numbers(
+            neuron_sysfs.text(world, device.index, "connected_devices")
+        )
+    return found
+
+
+def _listed(world) -> "list[Device]":
+    """What neuron-ls tells; none where it isn't installed or says nothing that is understood."""
+    if world.which(COMMANDS[0][0]) is None:
+        return []
+    for argv in COMMANDS:
+        try:
+            return parse(world.run(argv, _LS_SECONDS)[1])
+        except ValueError:  # this version has the other option, or sees no device
+            continue
+        except OSError:
+            break
+    return []
+
+
+def _of_sysfs(world, index: int) -> Device:
+    count = neuron_sysfs.numbers(neuron_sysfs.text(world, index, "core_count"))
+    each = count[0] if count else 0
+    return Device(index, list(range(index * each, (index + 1) * each)))
+
+
+def identity(world, device: Device, model: str) -> dict:
+    """The cells that stay; `model` is what the PCI bus says."""
+    serial = neuron_sysfs.text(world, device.index, "info/serial_number")
+    if isinstance(serial, str) and not serial.strip("0x"):
+        serial = UNSUPPORTED
+    told = neuron_sysfs.text(world, device.index, "info/architecture/device_name")
+    version = neuron_sysfs.attribute(world, neuron_sysfs.VERSION, keep=False)
+    return {
+        "name": "neuron%d" % device.index,
+        "vendor": "AWS",
+        "model": model if isinstance(told, Missing) else told,
+        "uuid": serial,
+        "serial": serial,
+        "bus_id": device.address,
+        "driver": version,
+        "runtime": "Neuron %s" % device.runtime if device.runtime else _UNUSED,
+        "index": device.index,
+        "numa": device.numa,
+        "partition_of": "",
+        "mem_total": device.memory,
+        "links_max": len(device.connected) or UNSUPPORTED,
+    }
+
+
+def key_of(known: dict) -> str:
+    """The key of a device: its serial number where the driver tells it."""
+    return "neuron:%s" % (known["index"] if isinstance(known["serial"], Missing) else known["serial"])
+
+
+def links(keys: "dict[int, str]", found: "list[Device]") -> dict:
+    """Rows of the NeuronLinks: where each leads. Whether it is up and what goes over it is told nowhere."""
+    return {
+        "neuronlink:%s:%d" % (keys[device.index], number): {
+            "name": "neuron%d/neuronlink%d" % (device.index, number),
+            "kind": "neuronlink",
+            "accelerator": keys[device.index],
+            "peer": "neuron%d" % other,
+        }
+        for device in found
+        for number, other in enumerate(device.connected)
+    }

@@ -1,0 +1,187 @@
+"""Neuron devices: which there are, what neuron-monitor says of them, and what is told where it says nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors.probe import neuron, neuron_ls, neuron_sysfs
+from collectors.probe.cells import (
+    FAILED_CODE,
+    NOT_YET,
+    NOT_YET_CODE,
+    TIMED_OUT_CODE,
+    UNSUPPORTED,
+    Absent,
+    Board,
+    Missing,
+    joined,
+)
+from tests.support.golden import same_as_golden
+from tests.support.neuron_host import GIB, TWO, NeuronHost, counters, program, record
+from tests.support.shown import shown
+
+GOLDEN = Path(__file__).parent / "golden"
+ADDRESSES = ["0000:b5:00.0", "0000:cc:00.0"]
+ECC = counters((3, 1, 2), (0, 0, 0))
+
+
+def host(*lines: str) -> NeuronHost:
+    made = NeuronHost(ADDRESSES)
+    assert made.monitor is not None
+    made.monitor.lines += lines
+    return made
+
+
+def rows(sampler: neuron.Sampler) -> list[dict[str, Any]]:
+    return [joined(row) for row in sampler.sample().cells["accelerator"].values()]
+
+
+def test_golden() -> None:
+    made = host(record(program(4711, {0: 42.0, 1: 21.0, 2: 63.0, 3: 0.0}), neuron_hw_counters=ECC))
+    made.sysfs(0, info__serial_number="0xfeed01\n", info__architecture__device_name="Trainium2\n",
+               stats__power__utilization="POWER_STATUS_VALID,1781370720,1.50,33.50,21.24\n")  # fmt: skip
+    made.sysfs(1, info__serial_number="0x0\n", stats__power__utilization="POWER_STATUS_NO_DATA,0,0.00,0.00,0.00\n")
+    made.files["/sys/module/neuron/version"] = "2.21.37.0\n"
+    for name, text in {"link_speed": "32.0 GT/s PCIe\n", "link_width": "8\n"}.items():
+        for which in ("current", "max"):
+            made.files[f"/sys/bus/pci/devices/0000:cc:00.0/{which}_{name}"] = text
+    reading = neuron.Sampler(made, Board()).sample()
+    same_as_golden(GOLDEN / "aws-trn2.txt", shown(reading.cells))
+    assert reading.holders == {"neuron:0xfeed01": [(4711, 4 * GIB, "compute")], "neuron:1": []}
+
+
+def test_load_is_that_of_cores_in_use_and_of_all() -> None:
+    first, second = rows(neuron.Sampler(host(record(program(1, {0: 80.0, 1: 40.0}), program(2, {4: 10.0}))), Board()))
+    assert (first["util"], first["sm_active"], first["mem_used"]) == (60.0, 30.0, 2 * GIB)
+    assert (second["util"], second["sm_active"], second["mem_used"]) == (10.0, 2.5, GIB)
+
+
+def test_idle_devices_are_idle_and_what_is_not_due_is_not_yet() -> None:
+    first, _ = rows(neuron.Sampler(host(record()), Board()))
+    assert (first["util"], first["sm_active"], first["mem_used"], first["processes"]) == (0, 0, 0, 0)
+    assert first["ecc_corrected"] == NOT_YET
+    assert first["exec_latency"].code == NOT_YET_CODE and "nothing was executed" in first["exec_latency"].note
+
+
+def test_an_error_of_a_group_is_told_where_it_belongs() -> None:
+    failed = program(1, {0: 80.0})
+    failed["report"]["neuroncore_counters"] = {"error": "no access to the counters"}
+    first, second = rows(neuron.Sampler(host(record(failed, neuron_hw_counters={"error": "driver too old"})), Board()))
+    assert first["util"] == second["util"] == Missing(FAILED_CODE, "no access to the counters")
+    assert (first["mem_used"], second["mem_used"]) == (GIB, 0)
+    assert first["ecc_uncorrected"] == Missing(FAILED_CODE, "driver too old")
+
+
+def test_a_program_that_can_not_be_read_leaves_its_devices_unknown() -> None:
+    line = record({"pid": 9, "error": "runtime does not answer", "report": None})
+    first, _ = rows(neuron.Sampler(host(line), Board()))
+    assert first["util"] == first["mem_used"] == Missing(FAILED_CODE, "runtime does not answer")
+
+
+def test_percentiles_of_a_period_without_executions_are_null() -> None:
+    first, _ = rows(neuron.Sampler(host(record(program(1, {0: 0.0}, late=None))), Board()))
+    assert first["exec_latency"].code == NOT_YET_CODE
+
+
+def test_failed_executions_add_up_over_all_records() -> None:
+    made = host(record(program(1, {0: 5.0}, failed=2)), record(program(1, {0: 5.0}, failed=3)))
+    sampler = neuron.Sampler(made, Board())
+    assert [row["exec_errors"] for row in rows(sampler)] == [5, 0]
+    assert [row["exec_errors"] for row in rows(sampler)] == [5, 0]
+    assert made.monitor is not None
+    made.monitor.lines.append(record(program(1, {0: 5.0}, failed=1)))
+    assert [row["exec_errors"] for row in rows(sampler)] == [6, 0]
+
+
+def test_a_monitor_that_ends_is_told_and_started_again() -> None:
+    made = host(record(program(1, {0: 5.0})))
+    sampler = neuron.Sampler(made, Board())
+    rows(sampler)
+    assert made.monitor is not None
+    made.monitor.ended = "cannot open /dev/neuron0"
+    first = rows(sampler)[0]
+    assert (
+        first["util"] == Missing(FAILED_CODE, "neuron-monitor ended: cannot open /dev/neuron0") and made.monitor.closed
+    )
+    rows(sampler)
+    assert made.started == 1
+    made.at += 20
+    made.monitor.ended = ""
+    made.monitor.lines.append(record(program(1, {0: 7.0})))
+    assert rows(sampler)[0]["util"] == 7.0 and made.started == 2
+
+
+def test_a_monitor_that_falls_silent_takes_its_values_back() -> None:
+    made = host("neuron-monitor 2.26: notice", record(program(1, {0: 5.0})))
+    sampler = neuron.Sampler(made, Board())
+    assert rows(sampler)[0]["util"] == 5.0
+    made.at += 31
+    silent = rows(sampler)[0]["util"]
+    assert silent.code == TIMED_OUT_CODE and silent.note == "neuron-monitor is silent for 31 s"
+
+
+def test_without_the_tools_sysfs_tells_what_it_can() -> None:
+    made = NeuronHost(ADDRESSES)
+    made.listed = made.monitor = None
+    for index in range(2):
+        made.sysfs(
+            index, core_count="4\n", connected_devices=f"{1 - index}\n", stats__hardware__mem_ecc_uncorrected="7\n"
+        )
+    first, second = rows(neuron.Sampler(made, Board()))
+    assert first["util"] == Missing(UNSUPPORTED.code, "neuron-monitor is not installed here")
+    assert (first["model"], first["ecc_uncorrected"], first["links_max"], second["name"]) == (
+        "Trainium2",
+        7,
+        1,
+        "neuron1",
+    )
+    assert first["bus_id"] == UNSUPPORTED
+
+
+def test_without_a_driver_the_bus_still_tells_of_the_devices() -> None:
+    made = NeuronHost(ADDRESSES, 0x7564)
+    made.listed = {}
+    found = rows(neuron.Sampler(made, Board()))
+    assert [(row["model"], row["bus_id"]) for row in found] == [("Trainium3", address) for address in ADDRESSES]
+
+
+def test_other_devices_of_amazon_are_none_of_neuron() -> None:
+    with pytest.raises(Absent, match="vendor 1d0f"):
+        neuron.Sampler(NeuronHost(["0000:00:05.0"], 0xEC20), Board())
+
+
+@pytest.mark.parametrize("text", [json.dumps({"instance": {"type": "trn2"}, "neuron_devices": TWO}), json.dumps(TWO)])
+def test_the_list_of_devices_may_stand_anywhere(text: str) -> None:
+    first, second = neuron_ls.parse(text)
+    assert (first.address, first.numa, first.connected, first.runtime) == ("0000:cc:00.0", 1, [1], "2.26.42.0")
+    assert (second.numa, second.cores, second.runtime) == (UNSUPPORTED, [4, 5, 6, 7], "")
+
+
+def test_the_option_that_replaced_the_old_one() -> None:
+    made = host(record())
+    made.listed = {"--output-format json": json.dumps({"devices": TWO})}
+    assert [row["bus_id"] for row in rows(neuron.Sampler(made, Board()))] == ["0000:cc:00.0", "0000:b5:00.0"]
+
+
+def test_older_lists_lack_keys() -> None:
+    (device,) = neuron_ls.parse('[{"neuron_device": 0, "bdf": "00:1f.0", "nc_count": 2, "connected_to": null}]')
+    assert (device.cores, device.connected, device.memory, device.processes) == ([0, 1], [], UNSUPPORTED, [])
+
+
+@pytest.mark.parametrize("text", ["", "no neuron device found", "[]", "{}", "[[1]]"])
+def test_what_lists_no_device_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        neuron_ls.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [("POWER_STATUS_INVALID,0,0,0,0", FAILED_CODE), ("POWER_STATUS_VALID,1", FAILED_CODE), ("", FAILED_CODE)],
+)
+def test_power_that_is_none(told: str, code: int) -> None:
+    share = neuron_sysfs.power(told)
+    assert isinstance(share, Missing) and share.code == code
