@@ -3,22 +3,23 @@
 A full board has 18 links with a dozen values each, eight times in a node: most are asked for in turns.
 """
 
-import ctypes
-
-from .cells import NOT_YET, UNSUPPORTED, Missing, Rates, rounded
+from . import nvidia_link_errors, pcie
+from .cells import NOT_YET, UNSUPPORTED, Missing
 from .nvml import Device, ask, ask_fields, lost
 from .nvml_fields import FieldBatch, NumberCall
 
 # field ids of nvml.h; the scope of a field is the link, or ALL for the sum
-_LINK_COUNT, _SPEED, _SENT, _RECEIVED = 91, 164, 138, 139
+_LINK_COUNT, _SPEED = 91, 164
+_SENT, _RECEIVED = 138, 139  # KiB of data
+_SENT_BYTES, _RECEIVED_BYTES = 202, 204  # NVLink 5: bytes, and there is no sum of all links
 _ALL = 0xFFFFFFFF
 _MOST_LINKS = 36  # NVML_NVLINK_MAX_LINKS
 _MEGABYTE, _KIB = 1e6, 1024
-_ERRORS = (("replay_errors", 0), ("recovery_errors", 1), ("crc_errors", 2))  # nvmlNvLinkErrorCounter_t
+_GPU, _SWITCH = 0, 2  # nvmlIntNvLinkDeviceType_t
 _ERRORS_EVERY, _SPEED_EVERY = 2, 6  # looks
 
-METRICS = "name kind accelerator peer up speed rx tx crc_errors replay_errors recovery_errors".split()
-LASTING = "name kind accelerator peer".split()
+METRICS = "name kind accelerator medium gen peer up speed rx tx".split() + nvidia_link_errors.METRICS
+LASTING = "name kind accelerator medium gen peer".split()
 _GONE = lost(name for name in METRICS if name not in LASTING)
 _NAMES, _PEER, _STATE, _TRAFFIC, _FAULTS, _SPEEDS = range(6)  # the parts of a row
 GPU_METRICS = "links_up links_max link_rx link_tx".split()
@@ -30,19 +31,28 @@ class NvLinks:
     def __init__(self, nvml, device: Device) -> None:
         self._nvml = nvml
         self._handle = device.handle
-        self._rates = Rates()
         self._count = _count(nvml, device.handle)
         links = [] if isinstance(self._count, Missing) else range(self._count)
         self._keys = ["nvlink:%s:%d" % (device.key, link) for link in links]
-        self._all = FieldBatch(nvml, self._handle, [(_SENT, _ALL), (_RECEIVED, _ALL)])
-        self._each = FieldBatch(nvml, self._handle, [(field, link) for field in (_RECEIVED, _SENT) for link in links])
+        sent, received, unit, all_links = _byte_counters(nvml, device.handle, links)
+        self._all_rate, self._each_rate = _ByteRates(unit), _ByteRates(unit)
+        summed = [(field, scope) for field in (sent, received) for scope in all_links]
+        self._all = FieldBatch(nvml, self._handle, summed)
+        self._each = FieldBatch(nvml, self._handle, [(field, link) for field in (received, sent) for link in links])
         self._state = NumberCall(nvml, "nvmlDeviceGetNvLinkState")
-        self._error = NumberCall(nvml, "nvmlDeviceGetNvLinkErrorCounter", ctypes.c_ulonglong)
+        generation = nvidia_link_errors.generation(nvml, device.handle) if links else UNSUPPORTED
+        self._errors = nvidia_link_errors.LinkErrors(nvml, device.handle, links, generation)
         self._looks = 0
         self._up = NOT_YET  # how many
         self._rows = [
             [
-                {"name": "%s/nvlink%d" % (device.name, link), "kind": "nvlink", "accelerator": device.key},
+                {
+                    "name": "%s/nvlink%d" % (device.name, link),
+                    "kind": "nvlink",
+                    "accelerator": device.key,
+                    "medium": generation if isinstance(generation, Missing) else "NVLink %d" % generation,
+                    "gen": generation,
+                },
                 {},
                 {},
                 {},
@@ -63,7 +73,7 @@ class NvLinks:
         self._renew(_STATE, states)
         self._renew(_TRAFFIC, self._traffic(at))
         if self._looks % _ERRORS_EVERY == 0:
-            self._renew(_FAULTS, self._errors())
+            self._renew(_FAULTS, self._errors.look())
         if self._looks % _SPEED_EVERY == 0:
             self._renew(_SPEEDS, self._speeds())
         self._looks += 1
@@ -95,21 +105,18 @@ class NvLinks:
 
     def _peer(self, link: int) -> "str | Missing":
         info = ask(self._nvml, "nvmlDeviceGetNvLinkRemotePciInfo", self._handle, link)
-        return info if isinstance(info, Missing) else info.busId
+        if isinstance(info, Missing):
+            return info
+        kind = ask(self._nvml, "nvmlDeviceGetNvLinkRemoteDeviceType", self._handle, link)
+        if kind == _GPU:
+            return _gpu_at(self._nvml, info.busId)
+        address = pcie.normal(info.busId) if info.bus or info.device else ""  # a switch outside of the node has none
+        return ("NVSwitch " + address).rstrip() if kind == _SWITCH else address or UNSUPPORTED
 
     def _traffic(self, at: float) -> "list[dict]":
-        bytes_of = self._each.values()
-        received, sent = bytes_of[: len(self._keys)], bytes_of[len(self._keys) :]
-        return [
-            {"rx": self._rate(("rx", link), received[link], at), "tx": self._rate(("tx", link), sent[link], at)}
-            for link in range(len(self._keys))
-        ]
-
-    def _errors(self) -> "list[dict]":
-        return [
-            {name: self._error.ask(self._handle, link, counter) for name, counter in _ERRORS}
-            for link in range(len(self._keys))
-        ]
+        rates = self._each_rate.of(self._each.values(), at)
+        count = len(self._keys)
+        return [{"rx": rx, "tx": tx} for rx, tx in zip(rates[:count], rates[count:])]
 
     def _speeds(self) -> "list[dict]":
         speeds = ask_fields(self._nvml, self._handle, [(_SPEED, link) for link in range(len(self._keys))])
@@ -119,18 +126,57 @@ class NvLinks:
         """The cells of the GPU."""
         if isinstance(self._count, Missing):
             return dict.fromkeys(GPU_METRICS, self._count)
-        sent, received = self._all.values()
-        return {
-            "links_max": self._count,
-            "links_up": self._up,
-            "link_rx": self._rate("rx", received, at),
-            "link_tx": self._rate("tx", sent, at),
-        }
+        counted = self._all.values()
+        half = len(counted) // 2
+        sent, received = self._all_rate.of([_sum(counted[:half]), _sum(counted[half:])], at)
+        return {"links_max": self._count, "links_up": self._up, "link_rx": received, "link_tx": sent}
 
-    def _rate(self, name, kibibytes, at: float):
-        if isinstance(kibibytes, Missing):
-            return kibibytes
-        return rounded(self._rates.rate(name, kibibytes, at, _KIB))
+
+class _ByteRates:
+    """Bytes a second of counters that are always read together: `cells.Rates` for many at once."""
+
+    def __init__(self, unit: int) -> None:
+        self._unit = unit  # bytes that they count in
+        self._last = []
+        self._at = 0.0
+
+    def of(self, counters: list, at: float) -> list:
+        """A rate for each, or why there is none; `at` is monotonic time in seconds."""
+        last, seconds = self._last or [NOT_YET] * len(counters), at - self._at
+        self._last, self._at = counters, at
+        scale = self._unit / seconds if seconds > 0 else 0.0
+        return [_rate(old, new, scale) for old, new in zip(last, counters)]
+
+
+def _rate(old, new, scale: float):
+    if isinstance(new, Missing):
+        return new
+    if isinstance(old, Missing) or new < old or not scale:  # a counter that goes backwards was reset
+        return NOT_YET
+    return int((new - old) * scale + 0.5)
+
+
+def _byte_counters(nvml, handle, links) -> tuple:
+    """Fields of the bytes sent and received, the bytes that they count in, and the scopes that make up the sum."""
+    answers = ask_fields(nvml, handle, [(_SENT, link) for link in links])
+    if answers and all(isinstance(answer, Missing) for answer in answers):
+        newer = ask_fields(nvml, handle, [(_SENT_BYTES, link) for link in links])
+        if not all(isinstance(answer, Missing) for answer in newer):
+            return _SENT_BYTES, _RECEIVED_BYTES, 1, links
+    return _SENT, _RECEIVED, _KIB, [_ALL]
+
+
+def _sum(counters: list) -> "int | Missing":
+    """Of the links that count; a link that is down may not."""
+    known = [counter for counter in counters if not isinstance(counter, Missing)]
+    return sum(known) if known else counters[0]
+
+
+def _gpu_at(nvml, address: str) -> str:
+    """The name of the GPU of this node with a PCI address; else the address itself."""
+    handle = ask(nvml, "nvmlDeviceGetHandleByPciBusId", address)
+    index = handle if isinstance(handle, Missing) else ask(nvml, "nvmlDeviceGetIndex", handle)
+    return pcie.normal(address) if isinstance(index, Missing) else "gpu%d" % index
 
 
 def _total_up(states: "list[dict]") -> "int | Missing":

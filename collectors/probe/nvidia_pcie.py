@@ -1,21 +1,35 @@
-"""PCIe traffic of NVIDIA GPUs: byte counters from Hopper on; before, a call that measures for 20 ms.
+"""The PCIe links of NVIDIA GPUs. Traffic: byte counters from Hopper on; before, a call that measures for 20 ms.
 
-That call is why this is a sampler of its own: it takes one GPU a sample, and nobody waits for it.
+That call is why this is a sampler of its own: it takes one GPU a sample, and nobody waits for it. What else there is to
+tell of a link is asked of one GPU a sample, too.
 """
 
-from .cells import LOST_CODE, Missing, Rates, Reading, rounded
-from .nvml import ask, closed, gpus, opened
+from . import pcie
+from .cells import LOST_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded
+from .nvml import ask, ask_fields, closed, gpus, lost, opened
 from .nvml_fields import FieldBatch
 
-_COUNTERS = [(197, 0), (198, 0)]  # field ids of nvml.h and no scope: bytes sent, bytes received
+_BYTES = [(197, 0), (198, 0)]  # field ids of nvml.h and no scope: bytes sent, bytes received
+_RECOVERIES, _LCRC_ERRORS = 169, 182  # newer boards only
 _KIB = 1024
 _LIST_EVERY = 5  # samples
+_WIDTHS = (
+    ("gen", "nvmlDeviceGetCurrPcieLinkGeneration"),
+    ("gen_max", "nvmlDeviceGetMaxPcieLinkGeneration"),
+    ("width", "nvmlDeviceGetCurrPcieLinkWidth"),
+    ("width_max", "nvmlDeviceGetMaxPcieLinkWidth"),
+)
+_ASKED = (
+    "medium", "peer", "up", "speed", "speed_max", "width", "width_max", "gen", "gen_max", "rx_errors", "replay_errors",
+    "crc_errors", "recovery_errors",
+)  # fmt: skip
 
 
 class Sampler:
     period, deadline = 2.0, 8.0
-    metrics = {"accelerator": ("pcie_rx", "pcie_tx")}
-    owns = lasting = ()
+    metrics = {"accelerator": ("pcie_rx", "pcie_tx"), "link": ("name", "kind", "accelerator", "rx", "tx", *_ASKED)}
+    owns = ("link",)
+    lasting = ("name", "kind", "accelerator", "peer", "medium")
     awaited, follows_holders = False, False
 
     def __init__(self, world, board) -> None:
@@ -25,6 +39,7 @@ class Sampler:
         self._counters = {}  # device key -> FieldBatch
         self._rates = Rates()
         self._measured = {}  # device key -> cells, of devices without counters
+        self._links = {}  # device key -> cells
         self._samples = 0
 
     def sample(self) -> Reading:
@@ -41,12 +56,30 @@ class Sampler:
             self._nvml, self._samples = opened(self._world), 0
         if self._samples % _LIST_EVERY == 0:
             self._gpus = gpus(self._nvml)
-            self._counters = {gpu.key: FieldBatch(self._nvml, gpu.handle, _COUNTERS) for gpu in self._gpus}
+            self._counters = {gpu.key: FieldBatch(self._nvml, gpu.handle, _BYTES) for gpu in self._gpus}
         turn = self._samples % max(1, len(self._gpus))
         self._samples += 1
-        return Reading({"accelerator": {gpu.key: self._cells(gpu, gpu.index == turn) for gpu in self._gpus}})
+        accelerators, links = {}, {}
+        for gpu in self._gpus:
+            traffic = accelerators[gpu.key] = self._traffic(gpu, gpu.index == turn)
+            both = {"rx": traffic["pcie_rx"], "tx": traffic["pcie_tx"]}
+            links["pcie:" + gpu.key] = (self._link(gpu, gpu.index == turn), both)
+        return Reading({"accelerator": accelerators, "link": links})
 
-    def _cells(self, gpu, its_turn: bool) -> dict:
+    # -- the link
+
+    def _link(self, gpu, its_turn: bool) -> dict:
+        known = self._links.get(gpu.key)
+        if known is None or its_turn:
+            told = {"name": gpu.name + "/pcie", "kind": "pcie", "accelerator": gpu.key}
+            told.update(lost(_ASKED) if isinstance(gpu.handle, Missing) else _asked(self._world, self._nvml, gpu))
+            if told != known:
+                self._links[gpu.key] = told
+        return self._links[gpu.key]
+
+    # -- bytes a second
+
+    def _traffic(self, gpu, its_turn: bool) -> dict:
         if isinstance(gpu.handle, Missing):
             return {"pcie_rx": gpu.handle, "pcie_tx": gpu.handle}
         counted = self._counted(gpu)
@@ -68,6 +101,33 @@ class Sampler:
             "pcie_rx": rounded(self._rates.rate((gpu.key, "rx"), received, at)),
             "pcie_tx": rounded(self._rates.rate((gpu.key, "tx"), sent, at)),
         }
+
+
+def _asked(world, nvml, gpu) -> dict:
+    """The link by the kernel, and by the driver what it knows better: it wakes the board, and counts by itself."""
+    address = ask(nvml, "nvmlDeviceGetPciInfo_v3", gpu.handle)
+    cells = {}
+    cells.update(dict.fromkeys(_ASKED, UNSUPPORTED))
+    if not isinstance(address, Missing) and address.busId:
+        cells.update(pcie.link_cells(world, pcie.normal(address.busId)))
+    cells.pop("kind", None)
+    told = {name: ask(nvml, call, gpu.handle) for name, call in _WIDTHS}
+    told["replay_errors"] = ask(nvml, "nvmlDeviceGetPcieReplayCounter", gpu.handle)
+    counters = ask_fields(nvml, gpu.handle, [_RECOVERIES, _LCRC_ERRORS])
+    told["recovery_errors"], told["crc_errors"] = counters
+    cells.update((name, value) for name, value in told.items() if not isinstance(value, Missing))
+    cells.update(_by_generation(cells))
+    return cells
+
+
+def _by_generation(cells: dict) -> dict:
+    best = cells["gen_max"]
+    return {
+        "medium": best if isinstance(best, Missing) else "PCIe %d.0" % best,
+        "up": cells["gen"] if isinstance(cells["gen"], Missing) else 1,
+        "speed": pcie.speed_of(cells["gen"], cells["width"]),
+        "speed_max": pcie.speed_of(best, cells["width_max"]),
+    }
 
 
 def _measure(nvml, gpu) -> dict:

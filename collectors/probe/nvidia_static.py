@@ -14,7 +14,7 @@ _NUMBERS = (
     ("pcie_width_max", "nvmlDeviceGetMaxPcieLinkWidth"),
 )
 METRICS = (
-    "name vendor model uuid serial bus_id board driver runtime firmware partition_of index power_min power_max "
+    "name vendor model uuid serial bus_id board driver runtime firmware partition_of profile index power_min power_max "
     "clock_sm_max clock_mem_max pcie_gen_max pcie_width_max"
 ).split()
 
@@ -25,9 +25,10 @@ def identity(nvml, device: Device, versions: dict) -> dict:
     cells.update(versions)
     if device.parent is not None:
         cells.update((name, device.parent.known[name]) for name in ("serial", "board", "firmware", "bus_id"))
-        cells.update(partition_of=device.parent.key, model=ask(nvml, "nvmlDeviceGetName", device.handle))
+        model = ask(nvml, "nvmlDeviceGetName", device.handle)
+        cells.update(partition_of=device.parent.key, model=model, profile=_profile(nvml, device, model))
         return cells
-    cells["partition_of"] = ""
+    cells["partition_of"] = cells["profile"] = ""
     if isinstance(device.handle, Missing):  # lost before it could say who it is
         return dict(dict.fromkeys(METRICS, device.handle), **cells)
     cells.update((name, ask(nvml, call, device.handle)) for name, call in _TEXTS + _NUMBERS)
@@ -36,6 +37,18 @@ def identity(nvml, device: Device, versions: dict) -> dict:
     cells["clock_sm_max"] = ask(nvml, "nvmlDeviceGetMaxClockInfo", device.handle, nvml.NVML_CLOCK_SM)
     cells["clock_mem_max"] = ask(nvml, "nvmlDeviceGetMaxClockInfo", device.handle, nvml.NVML_CLOCK_MEM)
     return cells
+
+
+def _profile(nvml, device: Device, model: "str | Missing") -> "str | Missing":
+    """The shape of a MIG instance: newer drivers write it behind the product's name."""
+    if isinstance(model, str) and " MIG " in model:
+        return model.rpartition(" MIG ")[2]
+    shape = ask(nvml, "nvmlDeviceGetAttributes_v2", device.handle)
+    if isinstance(shape, Missing):
+        return shape
+    slices, part = shape.gpuInstanceSliceCount, shape.computeInstanceSliceCount
+    gigabytes = round(shape.memorySizeMB / 1024.0)
+    return ("" if part == slices else "%dc." % part) + "%dg.%dgb" % (slices, gigabytes)
 
 
 def versions(nvml) -> dict:

@@ -17,6 +17,7 @@ import pynvml
 
 from collectors.simulator import nvml_device
 from collectors.simulator.machine import Machine
+from collectors.simulator.nvml_gpm import Gpm
 
 _POLL_SECONDS = 0.2
 
@@ -97,6 +98,13 @@ class Driver:
     def nvmlDeviceGetHandleByIndex_v2(self, index: int) -> Any:
         return self.nvmlDeviceGetHandleByIndex(index)
 
+    def nvmlDeviceGetHandleByPciBusId(self, address: str) -> Any:
+        machine = self.machine()
+        for index in range(machine.plan.shape.boards):
+            if nvml_device.nvmlDeviceGetPciInfo_v3(machine, index).busId == address:
+                return _handle(index)
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+
     # -- events
 
     def nvmlEventSetCreate(self) -> Any:
@@ -147,6 +155,8 @@ def library(driver: Driver) -> ModuleType:
             setattr(module, name, _absent if _is_call(name, value) else value)
     for name, answer in nvml_device.FUNCTIONS.items():
         setattr(module, name, _bound(driver, name, answer))
+    for name, function in Gpm(driver).functions().items():
+        setattr(module, name, function)
     for name in dir(Driver):
         if name.startswith("nvml"):
             setattr(module, name, getattr(driver, name))

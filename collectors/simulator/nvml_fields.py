@@ -12,6 +12,7 @@ from collectors.simulator.machine import Machine
 ALL_LINKS = 0xFFFFFFFF
 _KIB = 1024
 _MEGABYTE = 1_000_000
+_GRACE_WATTS = 190.0
 
 
 def field_value(machine: Machine, index: int, field: int, scope: int) -> int | None:
@@ -89,7 +90,40 @@ def _milliwatts(name: str) -> _Answer:
 
 
 def _power(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-    return 1000 * machine.boards[index].power
+    own = machine.boards[index].power
+    if scope == pynvml.NVML_POWER_SCOPE_MODULE:  # two GPUs and their CPU
+        beside = machine.boards[index ^ 1].power
+        return 1000 * (own + beside + _GRACE_WATTS) if "GB200" in board.model else None
+    return 1000 * own if scope == pynvml.NVML_POWER_SCOPE_GPU else None
+
+
+def _held_down(name: str) -> _Answer:
+    """Nanoseconds."""
+
+    def answer(machine: Machine, board: Board, index: int, scope: int) -> float | None:
+        return 1e9 * machine.now(getattr(machine.boards[index], name))
+
+    return answer
+
+
+def _from_nvlink_5(answer: _Answer) -> _Answer:
+    return lambda machine, board, index, scope: answer(machine, board, index, scope) if is_nvlink_5(board) else None
+
+
+def _until_nvlink_4(answer: _Answer) -> _Answer:
+    return lambda machine, board, index, scope: None if is_nvlink_5(board) else answer(machine, board, index, scope)
+
+
+def is_nvlink_5(board: Board) -> bool:
+    return "B200" in board.model
+
+
+def _bit_error_rate(machine: Machine, board: Board, index: int, scope: int) -> float | None:
+    """Mantissa in bits 8 to 11, negative exponent below: 15e-255 where nothing was ever wrong."""
+    if scope >= board.links:
+        return None
+    struck = machine.boards[index].struck.get(scope)
+    return 0x3 << 8 | 8 if struck and struck.errors.rate else 0xF << 8 | 255
 
 
 def _energy(machine: Machine, board: Board, index: int, scope: int) -> float | None:
@@ -106,15 +140,20 @@ _ANSWERS: Mapping[int, _Answer] = {
     pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX: _nvlink_kib,
     pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_RAW_TX: _nvlink_kib,
     pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_RAW_RX: _nvlink_kib,
-    pynvml.NVML_FI_DEV_NVLINK_COUNT_XMIT_BYTES: _nvlink_bytes,
-    pynvml.NVML_FI_DEV_NVLINK_COUNT_RCV_BYTES: _nvlink_bytes,
-    pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_CRC: _link_errors(1.0),
-    pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_REPLAY: _link_errors(0.3),
-    pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_RECOVERY: _link_errors(0.01),
-    pynvml.NVML_FI_DEV_NVLINK_COUNT_SYMBOL_ERRORS: _link_errors(1.0),
-    pynvml.NVML_FI_DEV_NVLINK_COUNT_EFFECTIVE_ERRORS: _link_errors(0.1),
-    pynvml.NVML_FI_DEV_NVLINK_COUNT_RCV_ERRORS: _link_errors(0.2),
-    pynvml.NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_EVENTS: _link_errors(0.01),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_XMIT_BYTES: _from_nvlink_5(_nvlink_bytes),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_RCV_BYTES: _from_nvlink_5(_nvlink_bytes),
+    pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_CRC: _until_nvlink_4(_link_errors(1.0)),
+    pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_REPLAY: _until_nvlink_4(_link_errors(0.3)),
+    pynvml.NVML_FI_DEV_NVLINK_ERROR_DL_RECOVERY: _until_nvlink_4(_link_errors(0.01)),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_SYMBOL_ERRORS: _from_nvlink_5(_link_errors(1.0)),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_EFFECTIVE_ERRORS: _from_nvlink_5(_link_errors(0.1)),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_RCV_ERRORS: _from_nvlink_5(_link_errors(0.2)),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_EVENTS: _from_nvlink_5(_link_errors(0.01)),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_XMIT_DISCARDS: _from_nvlink_5(_link_errors(0.0)),
+    pynvml.NVML_FI_DEV_NVLINK_PLR_XMIT_RETRY_BLOCKS: _from_nvlink_5(_link_errors(0.3)),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_EFFECTIVE_BER: _from_nvlink_5(_bit_error_rate),
+    pynvml.NVML_FI_DEV_PERF_POLICY_POWER: _held_down("short_of_power"),
+    pynvml.NVML_FI_DEV_PERF_POLICY_THERMAL: _held_down("too_hot"),
     pynvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES: _pcie("pcie_rx"),
     pynvml.NVML_FI_DEV_PCIE_COUNT_TX_BYTES: _pcie("pcie_tx"),
     pynvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION: _recovery,

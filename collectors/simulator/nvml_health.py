@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pynvml
@@ -9,6 +10,7 @@ import pynvml
 from collectors.simulator.hardware import Board
 from collectors.simulator.machine import Machine
 from collectors.simulator.nvml_common import NOT_SUPPORTED, board_of, datacenter_board, state_of
+from collectors.simulator.nvml_fields import is_nvlink_5
 from collectors.simulator.work import noise
 
 # -- PCIe
@@ -63,6 +65,21 @@ def nvmlDeviceGetRemappedRows(machine: Machine, index: int) -> tuple[int, int, i
     return (int(noise(machine.plan.index, index, 8) > 0.97), 0, 0, 0)
 
 
+def nvmlDeviceGetSramEccErrorStatus(machine: Machine, index: int, pointer: Any) -> int:
+    datacenter_board(machine)
+    return pynvml.NVML_SUCCESS  # the structure is made of zeros
+
+
+def nvmlDeviceGetMemoryErrorCounter(machine: Machine, index: int, kind: int, counter: int, location: int) -> int:
+    datacenter_board(machine)
+    return 0
+
+
+def nvmlDeviceGetRepairStatus(machine: Machine, index: int) -> list[int]:
+    datacenter_board(machine)
+    return [0, 0]
+
+
 def nvmlDeviceGetRetiredPages_v2(machine: Machine, index: int, source: int) -> list[Any]:
     raise pynvml.NVMLError(NOT_SUPPORTED)
 
@@ -85,9 +102,40 @@ def nvmlDeviceGetMaxMigDeviceCount(machine: Machine, index: int) -> int:
     return 7 if board_of(machine).links else 0
 
 
+def nvmlDeviceGetGpuInstanceId(machine: Machine, index: int) -> int:
+    raise pynvml.NVMLError(NOT_SUPPORTED)
+
+
+def nvmlDeviceGetAttributes_v2(machine: Machine, index: int) -> Any:
+    raise pynvml.NVMLError(NOT_SUPPORTED)
+
+
 def nvmlDeviceGetMigDeviceHandleByIndex(machine: Machine, index: int, instance: int) -> Any:
     raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
 
+
+# -- the fabric: only boards that say so share NVLink across nodes
+
+
+def nvmlDeviceGetGpuFabricInfoV(machine: Machine, index: int, pointer: Any) -> int:
+    board = board_of(machine)
+    if board.links < 18:
+        raise pynvml.NVMLError(NOT_SUPPORTED)
+    info = pointer._obj
+    spans_nodes = board.model.endswith("GB200")
+    cluster = uuid.uuid5(uuid.NAMESPACE_DNS, f"{machine.plan.rack}.watchfloor").bytes if spans_nodes else bytes(16)
+    info.clusterUuid[:] = cluster
+    info.cliqueId = 32766 if spans_nodes else 0
+    info.state = pynvml.NVML_GPU_FABRIC_STATE_COMPLETED
+    info.healthMask = _HEALTHY_FABRIC
+    return pynvml.NVML_SUCCESS
+
+
+def nvmlDeviceGetGpuFabricInfo(machine: Machine, index: int, pointer: Any) -> int:
+    raise pynvml.NVMLError(NOT_SUPPORTED)
+
+
+_HEALTHY_FABRIC = 0x1AA  # bandwidth, routes and access well; no incorrect configuration
 
 # -- NVLink
 
@@ -98,7 +146,24 @@ def nvmlDeviceGetNvLinkState(machine: Machine, index: int, link: int) -> int:
 
 
 def nvmlDeviceGetNvLinkVersion(machine: Machine, index: int, link: int) -> int:
-    return {"NVIDIA A100-SXM4-80GB": 3, "NVIDIA H100 80GB HBM3": 4}.get(_link(machine, link).model, 5)
+    _link(machine, link)
+    return {7: 5, 9: 7}.get(
+        nvmlDeviceGetArchitecture(machine, index), 8
+    )  # as drivers count, which isn't as nvml.h does
+
+
+def nvmlDeviceGetArchitecture(machine: Machine, index: int) -> int:
+    model = board_of(machine).model
+    return next(arch for name, arch in _ARCHITECTURES.items() if name in model)
+
+
+_ARCHITECTURES = {
+    "A100": pynvml.NVML_DEVICE_ARCH_AMPERE,
+    "H100": pynvml.NVML_DEVICE_ARCH_HOPPER,
+    "B200": pynvml.NVML_DEVICE_ARCH_BLACKWELL,
+    "L40S": pynvml.NVML_DEVICE_ARCH_ADA,
+    "4090": pynvml.NVML_DEVICE_ARCH_ADA,
+}
 
 
 def nvmlDeviceGetNvLinkRemoteDeviceType(machine: Machine, index: int, link: int) -> int:
@@ -119,7 +184,8 @@ def nvmlDeviceGetNvLinkRemotePciInfo(machine: Machine, index: int, link: int) ->
 
 
 def nvmlDeviceGetNvLinkErrorCounter(machine: Machine, index: int, link: int, counter: int) -> int:
-    _link(machine, link)
+    if is_nvlink_5(_link(machine, link)):
+        raise pynvml.NVMLError(NOT_SUPPORTED)
     struck = state_of(machine, index).struck.get(link)
     errors = machine.now(struck.errors) if struck else 0.0
     shares = {

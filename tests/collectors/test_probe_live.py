@@ -25,6 +25,7 @@ from tests.support.probe import (
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Scope
 from watchfloor.report import PROTOCOL_VERSION, Process, Report, decode_detail
+from watchfloor.vendors import vendors
 
 GIB = 1 << 30
 
@@ -68,6 +69,7 @@ def test_the_first_report_is_full_and_holds_the_host(probe: RunningProbe) -> Non
 
 
 def test_every_value_of_a_gpu_comes_through_in_the_catalogues_units(probe: RunningProbe) -> None:
+    sources = vendors()["nvidia"].sources
     answered(probe)
     probe.until(lambda now: isinstance(now.accelerator(uuid(0))["link_rx"], float))
     gpu = probe.mirror.accelerator(uuid(0))
@@ -82,10 +84,16 @@ def test_every_value_of_a_gpu_comes_through_in_the_catalogues_units(probe: Runni
         "pcie_replays": 3, "ecc_mode": 1, "ecc_corrected": 2, "ecc_uncorrected": 0, "ecc_corrected_total": 12,
         "ecc_uncorrected_total": 1, "rows_corrected": 1, "rows_uncorrected": 0, "rows_pending": 0, "rows_failed": 0,
         "recovery": 0, "xid": 0, "persistence": 1, "mig": 0, "processes": 0, "links_up": 4, "links_max": 4,
-        "user": "", "job": "", "command": "", "fan": UNSUPPORTED, "pages_retired": UNSUPPORTED,
+        "user": "", "job": "", "command": "", "fan": UNSUPPORTED, "pages_retired": UNSUPPORTED, "profile": "",
+        "fabric": "", "fabric_state": "completed", "throttle_power_time": 2, "throttle_thermal_time": 0,
+        "ecc_sram": 2, "repair_pending": 0, "power_module": UNSUPPORTED,
+        "sm_active": 88, "sm_occupancy": 41, "tensor_active": 62, "dram_active": 57,
     }  # fmt: skip
     assert {name: gpu[name] for name in expected} == expected
-    assert set(gpu) - set(expected) == {"energy", "link_rx", "link_tx", "pcie_rx", "pcie_tx"}
+    told = {name for name in sources if name.startswith("accelerator.")}
+    assert {f"accelerator.{name}" for name in set(gpu) - set(expected)} & told == {
+        f"accelerator.{name}" for name in ("energy", "link_rx", "link_tx", "pcie_rx", "pcie_tx")
+    }
 
 
 def test_counters_become_rates(probe: RunningProbe) -> None:
@@ -111,7 +119,7 @@ def test_nvlinks_are_links_of_their_own(probe: RunningProbe, scenario: Scenario)
     key = f"nvlink:{uuid(1)}:2"
     link = probe.until(lambda now: now.link(key).get("up") == 1).link(key)
     assert (link["kind"], link["accelerator"], link["name"]) == ("nvlink", uuid(1), "gpu1/nvlink2")
-    assert (link["speed"], link["replay_errors"], link["peer"]) == (26_562_000_000, 2, "00000000:C1:00.0")
+    assert (link["speed"], link["replay_errors"], link["peer"]) == (26_562_000_000, 2, "NVSwitch 0000:c1:00.0")
     scenario.set_all({"gpu.1.nvlink.2.up": 0, "gpu.1.nvlink.2.crc": 7})
     probe.until(lambda now: now.link(key).get("up") == 0 and now.accelerator(uuid(1))["links_up"] == 3)
     probe.until(lambda now: now.link(key)["crc_errors"] == 7)

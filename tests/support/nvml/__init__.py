@@ -102,8 +102,14 @@ class Scenario:
 
     def xid(self, gpu: int, code: int) -> None:
         """An XID event."""
-        events = int(self._values.get(f"gpu.{gpu}.xid_events", "0"))
-        self.set_all({f"gpu.{gpu}.xid": code, f"gpu.{gpu}.xid_events": events + 1})
+        self.event(gpu, 0x8, code)
+
+    def event(self, gpu: int, kind: int, data: int = 0, instance: int | None = None) -> None:
+        """An event of nvml.h's nvmlEventType*, of a GPU or of one of its MIG instances."""
+        events = int(self._values.get(f"gpu.{gpu}.events", "0"))
+        told = {"events": events + 1, "event.kind": kind, "event.data": data, "event.instance": instance}
+        self._values.pop(f"gpu.{gpu}.event.instance", None)
+        self.set_all({f"gpu.{gpu}.{name}": value for name, value in told.items() if value is not None})
         os.utime(self.path)  # wakes who waits for events
 
 
@@ -120,7 +126,10 @@ def board(gpu: int, nvlinks: int) -> dict[str, object]:
     links = {
         f"nvlink.{link}.{name}": value
         for link in range(nvlinks)
-        for name, value in (("up", 1), ("crc", 0), ("replay", link), ("recovery", 0), ("peer", "00000000:C1:00.0"))
+        for name, value in (
+            *(("up", 1), ("crc", 0), ("replay", link), ("recovery", 0)),
+            *(("peer", "00000000:C1:00.0"), ("peer_kind", 2), ("version", 7)),
+        )
     }
     traffic = {
         f"field.{field}.{link}": f"{1000 * link}+{1000 * (link + 1)}/s"
@@ -157,6 +166,8 @@ def _own(gpu: int) -> dict[str, object]:
 def _fields(nvlinks: int) -> dict[str, object]:
     """Field values: memory temperature, PCIe bytes (TX, RX), recovery action, and the NVLinks as one."""
     found: dict[str, object] = {
+        "field.74": "2000000000",
+        "field.75": "0",
         "field.82": 52,
         "field.197": "5000+2000000/s",
         "field.198": "7000+3000000/s",
@@ -171,6 +182,7 @@ _IDENTITY = {
     "name": "NVIDIA H100 80GB HBM3",
     "vbios": "96.00.74.00.11",
     "board": "692-2G520-0200-000",
+    "architecture": 9,
     "capability_major": 9,
     "capability_minor": 0,
     "power_min": 200_000,
@@ -201,6 +213,11 @@ _LIVE = {
     "encoder": 0,
     "decoder": 0,
     "sampling": 100_000,
+    "gpm": 1,
+    "gpm.2": 88,
+    "gpm.3": 41,
+    "gpm.5": 62,
+    "gpm.10": 57,
 }
 _HEALTH = {
     "pcie_gen": 5,
@@ -215,6 +232,16 @@ _HEALTH = {
     "rows_uncorrected": 0,
     "rows_pending": 0,
     "rows_failed": 0,
+    "sram_parity": 0,
+    "sram_secded": 2,
+    "repair_channel": 0,
+    "repair_tpc": 0,
+    "fabric": 3,
+    "fabric_cluster": "00" * 16,
+    "fabric_clique": 0,
+    "fabric_state": 3,
+    "fabric_health": 0x01AA,
+    "event_kinds": 0xFE0A,
     "persistence": 1,
     "display": 0,
     "compute_mode": 0,

@@ -22,12 +22,13 @@
 typedef unsigned int u32;
 typedef unsigned long long u64;
 enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
-       INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, TIMED_OUT = 10, GPU_IS_LOST = 15 };
+       INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, TIMED_OUT = 10, FUNCTION_NOT_FOUND = 13, GPU_IS_LOST = 15,
+       VERSION_MISMATCH = 25 };
 enum { GPUS = 16, SLICES = 8, BUCKETS = 1 << 15, MAPPED = 1 << 20 };
 
 typedef struct { int gpu, slice; } device; /* slice -1: the whole GPU */
 typedef struct { char *key, *value; } pair;
-typedef struct { uint64_t seen[GPUS]; } event_set;
+typedef struct { uint64_t seen[GPUS], kinds[GPUS]; } event_set;
 
 static struct { volatile uint64_t generation; uint64_t length; char text[]; } *scenario;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -267,6 +268,7 @@ TEXT(nvmlDeviceGetSerial, "serial")
 TEXT(nvmlDeviceGetVbiosVersion, "vbios")
 TEXT(nvmlDeviceGetBoardPartNumber, "board")
 U32(nvmlDeviceGetMinorNumber, "minor")
+U32(nvmlDeviceGetArchitecture, "architecture")
 U32(nvmlDeviceGetPowerUsage, "power")
 U32(nvmlDeviceGetEnforcedPowerLimit, "power_limit")
 U32(nvmlDeviceGetPowerManagementLimit, "power_limit")
@@ -344,6 +346,70 @@ int nvmlDeviceGetRetiredPages_v2(device *d, u32 cause, u32 *count, u64 *pages, u
 typedef struct { u32 gpu, memory; } utilization;
 int nvmlDeviceGetUtilizationRates(device *d, utilization *out) { return two_u32(d, "util", "mem_util", &out->gpu, &out->memory); }
 
+int nvmlDeviceGetMemoryErrorCounter(device *d, u32 uncorrected, u32 aggregate, u32 location, u64 *out) {
+    char name[48];
+    snprintf(name, sizeof name, "ecc_at.%u.%u.%u", uncorrected, aggregate, location);
+    return as_u64(d, name, out);
+}
+typedef struct { u32 version; u64 parity, secded, corrected, parity_now, secded_now, corrected_now, parts[5]; u32 over; } sram;
+int nvmlDeviceGetSramEccErrorStatus(device *d, sram *out) {
+    int result = as_u64(d, "sram_parity", &out->parity);
+    return result == OK ? as_u64(d, "sram_secded", &out->secded) : result;
+}
+typedef struct { u32 version, channel, tpc; } repair;
+int nvmlDeviceGetRepairStatus(device *d, repair *out) { return two_u32(d, "repair_channel", "repair_tpc", &out->channel, &out->tpc); }
+
+/* -- fabric: "fabric" is the newest version of the structure that the driver knows; 1 has a call of its own */
+
+typedef struct { unsigned char cluster[16]; int status; u32 clique, state; } fabric;
+typedef struct { u32 version; unsigned char cluster[16]; int status; u32 clique, state, health; unsigned char summary; } fabric_v;
+static int fill_fabric(device *d, unsigned char *cluster, u32 *clique, u32 *state) {
+    char hex[40];
+    int result = text(d, "fabric_cluster", hex, sizeof hex);
+    for (int i = 0; result == OK && i < 16; i++) sscanf(hex + 2 * i, "%2hhx", cluster + i);
+    return result == OK ? two_u32(d, "fabric_clique", "fabric_state", clique, state) : result;
+}
+int nvmlDeviceGetGpuFabricInfo(device *d, fabric *out) { return fill_fabric(d, out->cluster, &out->clique, &out->state); }
+int nvmlDeviceGetGpuFabricInfoV(device *d, fabric_v *out) {
+    u32 known;
+    int result = as_u32(d, "fabric", &known);
+    if (result != OK) return result;
+    if (known < 2) return FUNCTION_NOT_FOUND;
+    if (out->version >> 24 > known) return VERSION_MISMATCH;
+    result = fill_fabric(d, out->cluster, &out->clique, &out->state);
+    return result == OK ? as_u32(d, "fabric_health", &out->health) : result;
+}
+
+/* -- GPM: "gpm" says whether it is supported, "gpm.ID" is what a metric is between any two samples */
+
+typedef struct { u32 version, supported; } gpm_support;
+int nvmlGpmQueryDeviceSupport(device *d, gpm_support *out) { return as_u32(d, "gpm", &out->supported); }
+typedef struct { device *source; double taken; } gpm_sample;
+int nvmlGpmSampleAlloc(gpm_sample **out) { return *out = calloc(1, sizeof **out), OK; }
+int nvmlGpmSampleFree(gpm_sample *sample) { return free(sample), OK; }
+int nvmlGpmSampleGet(device *d, gpm_sample *out) {
+    int result = enter(d);
+    if (result == OK) *out = (gpm_sample){d, now()};
+    return result;
+}
+int nvmlGpmMigSampleGet(device *d, u32 instance, gpm_sample *out) {
+    int result = enter(d);
+    if (result == OK) *out = (gpm_sample){handle(d->gpu, (int)instance - 1), now()};
+    return result;
+}
+typedef struct { u32 id; int result; double value; const char *names[3]; } gpm_metric;
+typedef struct { u32 version, count; gpm_sample *older, *newer; gpm_metric metrics[]; } gpm_metrics;
+int nvmlGpmMetricsGet(gpm_metrics *out) {
+    if (out->version != 1 || out->older->source != out->newer->source) return INVALID_ARGUMENT;
+    if (out->newer->taken - out->older->taken < 0.1) return INVALID_ARGUMENT;
+    for (u32 i = 0; i < out->count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "gpm.%u", out->metrics[i].id);
+        out->metrics[i].result = number(out->newer->source, name, &out->metrics[i].value);
+    }
+    return OK;
+}
+
 /* -- memory, PCI */
 
 typedef struct { u64 total, free, used; } memory;
@@ -414,6 +480,16 @@ int nvmlDeviceGetNvLinkState(device *d, u32 link, u32 *out) {
     snprintf(name, sizeof name, "nvlink.%u.up", link);
     return as_u32(d, name, out);
 }
+int nvmlDeviceGetNvLinkRemoteDeviceType(device *d, u32 link, u32 *out) {
+    char name[32];
+    snprintf(name, sizeof name, "nvlink.%u.peer_kind", link);
+    return as_u32(d, name, out);
+}
+int nvmlDeviceGetNvLinkVersion(device *d, u32 link, u32 *out) {
+    char name[32];
+    snprintf(name, sizeof name, "nvlink.%u.version", link);
+    return as_u32(d, name, out);
+}
 static const char *const LINK_ERRORS[] = {"replay", "recovery", "crc", "crc_data"};
 int nvmlDeviceGetNvLinkErrorCounter(device *d, u32 link, u32 counter, u64 *out) {
     char name[48];
@@ -460,39 +536,41 @@ int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(device *d, device **out) { retu
 int nvmlDeviceGetGpuInstanceId(device *d, u32 *out) { return d->slice < 0 ? NOT_SUPPORTED : (*out = d->slice + 1, OK); }
 int nvmlDeviceGetComputeInstanceId(device *d, u32 *out) { return d->slice < 0 ? NOT_SUPPORTED : (*out = 0, OK); }
 
-/* -- events: "xid_events" counts them, "xid" is the code of the newest */
+/* -- events: "events" counts them; "event.kind", "event.data" and "event.instance" are those of the newest */
 
 typedef struct { device *source; u64 kind, data; u32 gpu_instance, compute_instance; } event;
 int nvmlEventSetCreate(event_set **out) { return *out = calloc(1, sizeof **out), OK; }
 int nvmlEventSetFree(event_set *set) { return free(set), OK; }
-int nvmlDeviceGetSupportedEventTypes(device *d, u64 *out) { int r = enter(d); return r ? r : (*out = 8, OK); }
+int nvmlDeviceGetSupportedEventTypes(device *d, u64 *out) { return as_u64(d, "event_kinds", out); }
 int nvmlDeviceRegisterEvents(device *d, u64 kinds, event_set *set) {
     double events = 0;
-    int result = enter(d);
-    (void)kinds;
+    u64 known;
+    int result = as_u64(d, "event_kinds", &known);
     if (result != OK) return result;
-    if (number(d, "xid_events", &events) != OK) events = 0;
+    if (kinds & ~known) return NOT_SUPPORTED;
+    if (number(d, "events", &events) != OK) events = 0;
     set->seen[d->gpu] = (uint64_t)events;
+    set->kinds[d->gpu] = kinds;
     return OK;
 }
 static int next_event(event_set *set, event *out) {
     for (int gpu = 0; gpu < GPUS; gpu++) {
-        char key[64];
-        double events = 0, code = 0;
-        snprintf(key, sizeof key, "gpu.%d.xid_events", gpu);
-        if (number_of(key, &events) != OK || (uint64_t)events <= set->seen[gpu]) continue;
+        device *d = handle(gpu, -1);
+        double events = 0;
+        if (number(d, "events", &events) != OK || (uint64_t)events <= set->seen[gpu]) continue;
         set->seen[gpu]++;
-        snprintf(key, sizeof key, "gpu.%d.xid", gpu);
-        number_of(key, &code);
-        *out = (event){handle(gpu, -1), 8, (u64)code, ~0u, ~0u};
-        return OK;
+        *out = (event){d, 0, 0, ~0u, ~0u};
+        as_u64(d, "event.kind", &out->kind);
+        as_u64(d, "event.data", &out->data);
+        if (as_u32(d, "event.instance", &out->gpu_instance) == OK) out->compute_instance = 0;
+        if (out->kind & set->kinds[gpu]) return OK;
     }
     return TIMED_OUT;
 }
 int nvmlEventSetWait_v2(event_set *set, event *out, u32 milliseconds) {
     double until = now() + milliseconds / 1000.0;
     if (!initialised) return UNINITIALIZED;
-    for (;;) { /* Scenario.xid touches the file: a wait costs nothing, as in a driver */
+    for (;;) { /* Scenario.event touches the file: a wait costs nothing, as in a driver */
         char changes[4096];
         struct pollfd touched = {watch, POLLIN, 0};
         double left = until - now();
