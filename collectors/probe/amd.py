@@ -4,12 +4,13 @@ These tell what amd-smi would, which reads them itself, without a second of proc
 tell less, `amd_tool` asks the tool. What changes slowly is asked every ten seconds, of one board a tick.
 """
 
+from . import pcie
 from .cells import Absent, Reading
 
 _VENDOR, _DRIVER = 0x1002, "amdgpu"
 _CLASSES = (0x03, 0x12)  # display, processing accelerator
 
-# Those of amd_board, amd_links and pcie, which are compiled only where there is a board; a test holds them together
+# Those of amd_board and amd_links, which are compiled only where there is a board; a test holds them together
 _IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index".split()
 _LIVE = (
     "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
@@ -17,14 +18,12 @@ _LIVE = (
     "temp_margin power energy clock_sm clock_mem pcie_replays throttle throttle_power_time throttle_thermal_time "
     "links_up links_max link_rx link_tx fabric processes"
 ).split()
-_LINK = (
-    "name kind medium accelerator peer up speed speed_max width width_max gen gen_max rx tx rx_errors replay_errors"
-).split()
+_XGMI = "name kind medium accelerator peer up speed speed_max width rx tx".split()
 
 
 class Sampler:
     period, deadline = 1.0, 8.0
-    metrics = {"accelerator": _IDENTITY + _LIVE, "link": _LINK}
+    metrics = {"accelerator": _IDENTITY + _LIVE, "link": list(dict.fromkeys((*_XGMI, *pcie.METRICS)))}
     owns = ("accelerator", "link")
     lasting = (*_IDENTITY, "kind", "medium", "accelerator", "peer")
     awaited, follows_holders = True, False

@@ -1,8 +1,11 @@
 """One AMD board as its driver's files tell it: who it is, what changes slowly, what it does now.
 
 All files lie in the folder of its PCI function; `gpu_metrics` (see the module of that name) tells most of what is asked
-for at every tick, and where a board has none of a known layout, single files tell the less that they can.
+for at every tick. Where a board has none of a known layout, single files tell the less that they can, and TABLE_ONLY is
+left to `amd_tool`.
 """
+
+import errno
 
 from . import amd_throttle, gpu_metrics, pcie
 from .cells import FAILED_CODE, UNSUPPORTED, UNSUPPORTED_CODE, Missing, Rates, from_oserror
@@ -18,6 +21,7 @@ QUICK = (
     "util mem_util mem_used temp temp_mem temp_margin power energy clock_sm clock_mem pcie_replays throttle "
     "throttle_power_time throttle_thermal_time"
 ).split()
+TABLE_ONLY = ("energy", "throttle", "throttle_power_time", "throttle_thermal_time")
 _JOULES = 2.0**-16  # a step of energy_accumulator
 _HERTZ, _MICROWATTS, _MILLIDEGREES = 1e6, 1e6, 1e3
 _UMC = 1  # bit of ras/features: the memory controllers
@@ -37,8 +41,7 @@ class AmdBoard:
         self.address = device.address
         self.index = index
         self.known = dict(identity(world, device, index), **known)
-        uuid = self.known["uuid"]
-        self.key = "amd:" + device.address if isinstance(uuid, Missing) else uuid
+        self.key = key_of(world, device)
         self.metrics = {}  # fields of gpu_metrics as of the last `quick`
         self.rates = Rates()
 
@@ -89,19 +92,25 @@ class AmdBoard:
     # -- at every tick
 
     def quick(self) -> dict:
-        """The cells of QUICK."""
+        """The cells of QUICK; without those of TABLE_ONLY where there is no table."""
         try:
             self.metrics = gpu_metrics.parse(self._world.read_bytes(self._folder + "gpu_metrics", keep=True))
-            cells = from_table(self.metrics, self._critical)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             self.metrics = {}
-            cells = self._from_files(_reason(error))
-        cells.update(self._throttle.cells(self.metrics, self._critical))
+            if error.errno == errno.EPERM:  # the file is everybody's: it is the driver that says no
+                return dict.fromkeys(QUICK, _REFUSED)
+        except ValueError:
+            self.metrics = {}
+        if self.metrics:
+            cells = from_table(self.metrics, self._critical)
+            cells.update(self._throttle.cells(self.metrics, self._critical))
+        else:
+            cells = self._from_files()
         cells["mem_used"] = self._number(self._folder + "mem_info_vram_used", 1)
         return cells
 
-    def _from_files(self, reason: Missing) -> dict:
-        """As `from_table`, from one file a value; `reason`: why there is no table."""
+    def _from_files(self) -> dict:
+        """As `from_table`, from one file a value."""
         hotspot = self._sensor("hotspot", "input")
         edge = self._sensor("temp", "input")
         power = self._hardware("power1_average", _MICROWATTS)
@@ -111,8 +120,8 @@ class AmdBoard:
             "temp": hotspot if isinstance(edge, Missing) else edge,
             "temp_mem": self._sensor("temp_mem", "input"),
             "temp_margin": margin(self._critical, hotspot),
-            "power": self._hardware("power1_input", _MICROWATTS) if isinstance(power, Missing) else power,
-            "energy": reason,
+            "power": (self._hardware("power1_input", _MICROWATTS) if isinstance(power, Missing) else power)
+            or _NO_POWER,
             "clock_sm": self._hardware("freq1_input", _HERTZ),
             "clock_mem": self._hardware("freq2_input", _HERTZ),
             "pcie_replays": self._number(self._folder + "pcie_replay_count", 1),
@@ -159,7 +168,7 @@ def identity(world, device, index: int) -> dict:
     product, unique = told("product_name"), told("unique_id")
     return {
         "name": "gpu%d" % index,
-        "vendor": "amd",
+        "vendor": "AMD",
         "model": model(world, device, told("revision")) if isinstance(product, Missing) else product,
         "uuid": unique if isinstance(unique, Missing) else uuid_of(unique),
         "serial": told("serial_number"),
@@ -168,6 +177,12 @@ def identity(world, device, index: int) -> dict:
         "firmware": told("vbios_version"),
         "index": index,
     }
+
+
+def key_of(world, device) -> str:
+    """What names a board in the cells: its uuid; older ones have none, and are named by their place."""
+    unique = attribute(world, ROOT + device.address + "/unique_id", keep=False)
+    return "amd:" + device.address if isinstance(unique, Missing) or not unique.strip("0") else uuid_of(unique)
 
 
 def uuid_of(unique_id: str) -> str:
@@ -211,6 +226,7 @@ def from_table(table: dict, critical: "int | Missing") -> dict:
 # boards that don't measure say 0: the second die of an MI250, all Radeons for energy
 _NO_POWER = Missing(UNSUPPORTED_CODE, "the board gives no figure; of a package with two dies, the first one tells")
 _NO_ENERGY = Missing(UNSUPPORTED_CODE, "the board doesn't count it")
+_REFUSED = Missing(FAILED_CODE, "the driver refuses: the board is being reset, or sleeps")
 
 
 def margin(critical: "int | Missing", hotspot: "int | Missing") -> "int | Missing":
@@ -254,11 +270,3 @@ def _hwmon(world, folder: str) -> str:
     except OSError:
         return ""
     return "%shwmon/%s/" % (folder, min(names)) if names else ""
-
-
-def _reason(error: Exception) -> Missing:
-    if not isinstance(error, OSError):
-        return Missing(UNSUPPORTED_CODE, str(error))
-    if error.errno == 1:  # the file is everybody's: it is the driver that says no
-        return Missing(FAILED_CODE, "the driver refuses: the board is being reset, or sleeps")
-    return from_oserror(error)

@@ -45,9 +45,14 @@ class XgmiLinks:
             row, known = self._link(port, wired, table, at), self._rows.get(key)
             rows[key] = known if known and known[1] == row else (lasting, row)
         self._rows = rows
-        return rows, {
-            "links_max": len(rows),
-            "links_up": sum(row["up"] for _, row in rows.values()),
+        return rows, self._totals(table, at)
+
+    def _totals(self, table: dict, at: float) -> dict:
+        if not self._keys:
+            return dict.fromkeys(BOARD_METRICS, UNSUPPORTED)
+        return {
+            "links_max": len(self._rows),
+            "links_up": sum(row["up"] for _, row in self._rows.values()),
             "link_rx": self._total("xgmi_read_data_acc", table, at),
             "link_tx": self._total("xgmi_write_data_acc", table, at),
             "fabric": "hive %016x" % self._hive if self._hive else UNSUPPORTED,
@@ -74,7 +79,7 @@ class XgmiLinks:
 
     def _total(self, name: str, table: dict, at: float) -> "int | Missing":
         counts = [count for count in table.get(name, ()) if count is not None]
-        if not counts or not self._keys:
+        if not counts:
             return UNSUPPORTED
         return rounded(self._board.rates.rate(name, sum(counts), at, _KIB))
 

@@ -1,0 +1,293 @@
+"""AMD boards through their drivers' files, and through AMD's tools where those tell less."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from collectors.probe import amd, amd_board, amd_kfd, amd_links, amd_throttle, amd_tool, gpu_metrics, pcie
+from collectors.probe.cells import NOT_YET, UNSUPPORTED, Absent, Board, Missing, Reading, joined
+from tests.support import amd_host
+from tests.support.amd_host import ROOT, AmdWorld, table_1_3
+from tests.support.golden import same_as_golden
+from tests.support.shown import shown
+
+GOLDEN = Path(__file__).parent / "golden"
+_KEY = "GPU-af54e92b0a5d57c0"
+
+
+def sample(world: AmdWorld) -> Reading:
+    return amd.Sampler(world, Board()).sample()
+
+
+def board_of(reading: Reading, key: str) -> dict:
+    return joined(reading.cells["accelerator"][key])
+
+
+@pytest.mark.parametrize("case", ["mi300x_pair", "mi210_bridge", "radeon"])
+def test_what_a_node_shows(case: str) -> None:
+    world = getattr(amd_host, case)()
+    sampler = amd.Sampler(world, Board())
+    sampler.sample()
+    world.at += 1
+    for index, address in enumerate(["0000:05:00.0", "0000:26:00.0"] if case == "mi300x_pair" else []):
+        world.files[f"{ROOT}{address}/gpu_metrics"] = amd_host.mi300x_table(1, index)
+    same_as_golden(GOLDEN / f"amd-{case.replace('_', '-')}.txt", shown(sampler.sample().cells))
+
+
+def test_what_the_sampler_declares_is_what_its_parts_give() -> None:
+    reading = sample(amd_host.mi300x_pair())
+    declared = amd.Sampler.metrics
+    given = {name for row in reading.cells["accelerator"].values() for name in joined(row)}
+    assert given == set(declared["accelerator"])
+    assert {name for row in reading.cells["link"].values() for name in joined(row)} == set(declared["link"])
+    assert set(declared["accelerator"]) == {
+        *amd_board.IDENTITY, *amd_board.SLOW, *amd_board.QUICK, *amd_links.BOARD_METRICS, "processes",
+    }  # fmt: skip
+    assert set(declared["link"]) == {*amd_links.METRICS, *pcie.METRICS}
+    assert set(amd_tool.Sampler.metrics["accelerator"]) == set(amd_board.TABLE_ONLY)
+
+
+def test_nothing_of_amd_is_absent_and_costs_nothing() -> None:
+    with pytest.raises(Absent, match="no PCI device of AMD"):
+        amd.Sampler(AmdWorld({f"{ROOT}0000:01:00.0/uevent": "PCI_CLASS=30200\nPCI_ID=10DE:2330\n"}), Board())
+
+
+def test_boards_that_another_driver_has_are_told_of() -> None:
+    world = AmdWorld({f"{ROOT}0000:05:00.0/uevent": amd_host.uevent("0000:05:00.0", 0x74A1, driver="vfio-pci")})
+    with pytest.raises(Absent, match="1 AMD GPUs, none of them with the driver amdgpu"):
+        amd.Sampler(world, Board())
+
+
+def test_holders_are_those_that_have_memory_on_a_board() -> None:
+    reading = sample(amd_host.mi300x_pair())
+    assert reading.holders == {_KEY: [(4242, 2**30, "compute")], "GPU-af54e92b0a5d57c1": []}
+    assert board_of(reading, _KEY)["processes"] == 1
+
+
+def test_without_the_compute_driver_nobody_knows_the_holders() -> None:
+    reading = sample(amd_host.radeon())
+    assert reading.holders == {}
+    assert board_of(reading, "amd:0000:03:00.0")["processes"] == UNSUPPORTED
+
+
+def test_a_board_that_goes_away_is_no_longer_there() -> None:
+    world = amd_host.mi300x_pair()
+    sampler = amd.Sampler(world, Board())
+    assert len(sampler.sample().cells["accelerator"]) == 2
+    for path in [path for path in world.files if "0000:26:00.0" in path]:
+        del world.files[path]
+    assert list(sampler.sample().cells["accelerator"]) == [_KEY]
+
+
+def test_a_board_under_reset_says_so() -> None:
+    world = amd_host.mi300x_pair()
+    sampler = amd.Sampler(world, Board())
+    sampler.sample()
+    world.files[f"{ROOT}0000:05:00.0/gpu_metrics"] = OSError(errno.EPERM, "Operation not permitted")
+    row = board_of(sampler.sample(), _KEY)
+    assert row["util"] == amd_board._REFUSED and row["model"] == "AMD Instinct MI300X OAM"
+
+
+# -- the table
+
+
+@pytest.mark.parametrize(
+    ("revision", "size"),
+    [
+        ((1, 1), 88),
+        ((1, 2), 104),
+        ((1, 3), 120),
+        ((1, 4), 288),
+        ((1, 5), 328),
+        ((1, 6), 1664),
+        ((1, 7), 2208),
+        ((1, 8), 3360),
+    ],
+)
+def test_every_layout_lies_within_its_size_and_all_ones_are_no_values(revision: tuple[int, int], size: int) -> None:
+    table = bytes([size & 0xFF, size >> 8, *revision]) + b"\xff" * (size - 4)
+    assert gpu_metrics.parse(table) == {}
+    zeroes = gpu_metrics.parse(table[:4] + bytes(size - 4))
+    assert zeroes["curr_socket_power"] == 0 and len(zeroes) >= 9
+    with pytest.raises(ValueError, match="ends after"):
+        gpu_metrics.parse(table[:40])
+
+
+@pytest.mark.parametrize("table", [b"", b"\x78\x00\x01\x07"])
+def test_what_is_no_table_is_refused(table: bytes) -> None:
+    with pytest.raises(ValueError, match="gpu_metrics of"):
+        gpu_metrics.parse(table)
+
+
+@pytest.mark.parametrize("revision", [(2, 1), (3, 0), (1, 10)])
+def test_a_revision_that_is_not_known_is_not_guessed(revision: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"is not known"):
+        gpu_metrics.parse(bytes([120, 0, *revision]) + bytes(116))
+
+
+def test_a_table_that_names_its_fields_may_be_cut_anywhere() -> None:
+    whole = amd_host.mi300x_table(1).encode("latin-1")
+    assert gpu_metrics.parse(whole)["xgmi_read_data_acc"][2] == 2**20
+    for size in range(8, len(whole)):
+        with pytest.raises(ValueError, match="ends after"):
+            gpu_metrics.parse(whole[:size])
+
+
+# -- throttling
+
+
+def counted(**more: int) -> dict:
+    return {"accumulation_counter": 1000, "ppt_residency_acc": 10, "socket_thm_residency_acc": 20, **more}
+
+
+def test_a_limit_whose_counter_grew_is_in_force() -> None:
+    throttle = amd_throttle.Throttle()
+    assert throttle.cells(counted(), UNSUPPORTED)["throttle"] == NOT_YET
+    grown = throttle.cells(counted(ppt_residency_acc=510), UNSUPPORTED)
+    assert grown == {"throttle": amd_throttle.POWER_CAP, "throttle_power_time": 0.5, "throttle_thermal_time": 0.0}
+    both = throttle.cells(counted(ppt_residency_acc=600, socket_thm_residency_acc=21), UNSUPPORTED)
+    assert both["throttle"] == amd_throttle.POWER_CAP | amd_throttle.THERMAL
+    assert throttle.cells(counted(ppt_residency_acc=600, socket_thm_residency_acc=21), UNSUPPORTED)["throttle"] == 0
+
+
+def test_counters_that_repeat_the_clock_mean_nothing() -> None:
+    table = counted(ppt_residency_acc=1000, socket_thm_residency_acc=1000)
+    assert isinstance(amd_throttle.Throttle().cells(table, UNSUPPORTED)["throttle_power_time"], Missing)
+
+
+@pytest.mark.parametrize(
+    ("bit", "ours"),
+    [
+        (0, 0x4),
+        (7, 0x4),
+        (16, 0x4),
+        (23, 0x4),
+        (32, 0x20),
+        (43, 0x20),
+        (44, 0x40),
+        (47, 0x40),
+        (56, 0x4),
+        (57, 0x8),
+        (60, 0),
+    ],
+)
+def test_each_reason_has_its_bit(bit: int, ours: int) -> None:
+    table = {"indep_throttle_status": 1 << bit}
+    assert amd_throttle.Throttle().cells(table, UNSUPPORTED)["throttle"] == ours
+
+
+@pytest.mark.parametrize(("hotspot", "mask"), [(49, 0), (97, 0x20)])
+def test_a_hot_spot_far_from_its_limit_is_a_false_alarm(hotspot: int, mask: int) -> None:
+    table = gpu_metrics.parse(table_1_3(o6H=hotspot, o112Q=1 << 36).encode("latin-1"))
+    assert amd_throttle.Throttle().cells(table, 110)["throttle"] == mask
+
+
+@pytest.mark.parametrize(("status", "mask"), [(0, 0), (1, 0x40), (2, 0x4), (0b11100, 0x20)])
+def test_the_first_drivers_of_mi300_have_a_mask_of_their_own(status: int, mask: int) -> None:
+    assert amd_throttle.Throttle().cells({"throttle_status": status}, UNSUPPORTED)["throttle"] == mask
+
+
+# -- links
+
+
+def test_a_link_that_went_down_is_down() -> None:
+    world = amd_host.mi300x_pair()
+    table = amd_host.mi300x_table(0).encode("latin-1")
+    status = table.index(bytes([0, 0, 0, 0, 1, 0]))
+    world.files[f"{ROOT}0000:05:00.0/gpu_metrics"] = (table[: status + 4] + b"\0" + table[status + 5 :]).decode(
+        "latin-1"
+    )
+    reading = sample(world)
+    assert joined(reading.cells["link"][f"xgmi:{_KEY}:0"])["up"] == 0
+    assert board_of(reading, _KEY)["links_up"] == 0
+
+
+def test_where_ports_have_no_known_end_the_links_are_those_of_the_topology() -> None:
+    world = amd_host.mi300x_pair()
+    world.links = {}
+    row = joined(sample(world).cells["link"][f"xgmi:{_KEY}:0"])
+    assert (row["peer"], row["speed_max"], row["up"]) == ("gpu1", 64_000_000_000, 1)
+    assert isinstance(row["rx"], Missing) and "by link" in row["rx"].note
+
+
+def test_ports_in_the_words_of_the_driver() -> None:
+    assert amd_links.parse_ports("01:02 ->  02:03\n01:0a ->  08:00\n") == [(2, 2), (10, 8)]
+    assert amd_links.parse_ports("") == []
+
+
+def test_links_over_several_hops_are_no_links() -> None:
+    def is_xgmi(weight: int) -> bool:
+        return amd_kfd.link({"type": 11, "node_to": 2, "weight": weight}).is_xgmi
+
+    assert is_xgmi(15) and not is_xgmi(30)
+
+
+def test_a_partition_belongs_to_its_board() -> None:
+    assert amd_kfd.address({"location_id": 0x0503, "domain": 1}) == "0001:05:00.0"
+    assert amd_kfd.address({"location_id": 0}) == ""
+
+
+# -- the tools
+
+
+LIST = [{"gpu": 0, "bdf": "0000:03:00.0", "uuid": "01ff73df-0000-1000-8000-000000000001"}]
+METRIC = {
+    "gpu_data": [
+        {
+            "gpu": 0,
+            "power": {"throttle_status": "N/A"},
+            "energy": {"total_energy_consumption": {"value": 12.5, "unit": "J"}},
+            "throttle": {"ppt_accumulated": 2500, "ppt_violation_status": "ACTIVE", "vr_thermal_accumulated": "N/A"},
+        }
+    ]
+}
+
+
+def amd_smi(argv: list[str]) -> str:
+    return "WARNING: User is missing\n" + json.dumps(LIST if "list" in argv else METRIC)
+
+
+def test_amd_smi_tells_what_the_files_of_a_board_without_a_table_do_not() -> None:
+    world = amd_host.radeon()
+    world.programs = {"amd-smi": amd_smi}
+    reading = amd_tool.Sampler(world, Board()).sample()
+    assert reading.cells["accelerator"] == {
+        "amd:0000:03:00.0": {
+            "energy": 12.5, "throttle": 0x4, "throttle_power_time": 2.5, "throttle_thermal_time": UNSUPPORTED,
+        }
+    }  # fmt: skip
+    assert not set(amd_board.TABLE_ONLY) & set(board_of(sample(world), "amd:0000:03:00.0"))
+
+
+def test_rocm_smi_is_asked_where_there_is_no_amd_smi() -> None:
+    world = amd_host.radeon()
+    told = {"card0": {"PCI Bus": "0000:03:00.0", "Accumulated Energy (uJ)": "2500000.0"}, "system": {}}
+    world.programs = {"rocm-smi": lambda argv: json.dumps(told)}
+    rows = amd_tool.Sampler(world, Board()).sample().cells["accelerator"]
+    assert rows["amd:0000:03:00.0"]["energy"] == 2.5
+
+
+def test_no_tool_is_asked_where_the_files_tell_everything() -> None:
+    world = amd_host.mi300x_pair()
+    world.programs = {"amd-smi": amd_smi}
+    with pytest.raises(Absent, match="tell what amd-smi would"):
+        amd_tool.Sampler(world, Board()).sample()
+
+
+def test_a_node_without_tools_says_what_it_lacks() -> None:
+    with pytest.raises(Absent, match="neither amd-smi nor rocm-smi"):
+        amd_tool.Sampler(amd_host.radeon(), Board()).sample()
+
+
+def test_a_tool_that_fails_is_told_with_its_last_words() -> None:
+    def broken(argv: list[str]) -> str:
+        raise OSError("line one\nKeyError: 'libamd_smi.so'")
+
+    world = amd_host.radeon()
+    world.programs = {"amd-smi": broken}
+    with pytest.raises(OSError, match=r"status 1: KeyError: 'libamd_smi\.so'"):
+        amd_tool.Sampler(world, Board()).sample()
