@@ -20,6 +20,10 @@ from watchfloor.report import PROTOCOL_VERSION, Fault, Hello, Line, Pong, Report
 
 PING_SECONDS = 60.0
 _MISFITS = 3  # reports in a row that don't fit the schema, each answered by asking for a full one
+FAULT_ADVICE = (
+    "these are the probe's last words on the node: where they name python3 or its version, install 3.6 or newer there "
+    "(`ssh HOST python3 -V` shows which one answers); anything else is an error of watchfloor's own: please report it"
+)
 MUTE_ADVICE = (
     "see whether `ssh HOST true` comes back: the login shell's start-up files, a home on a disk that is stuck, or a "
     "node out of memory hold it"
@@ -125,7 +129,7 @@ class Conversation:
             case Pong():
                 self._pong(line)
             case Fault():
-                self.end(Ending(Problem.PROBE, line.text, "`watchfloor doctor` shows what the probe needs"))
+                self.end(Ending(Problem.PROBE, line.text, FAULT_ADVICE))
 
     def _greet(self, hello: Hello) -> None:
         if hello.version != PROTOCOL_VERSION:

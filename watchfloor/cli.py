@@ -63,12 +63,21 @@ def run(tokens: Sequence[str]) -> int:
     except BrokenPipeError:
         return _reader_left()
     except CycloptsError as error:
-        show_error(problem(str(error).strip(), "watchfloor --help lists the commands and their options"), as_json)
+        show_error(problem(str(error).strip(), _meant(tokens)), as_json)
         return Exit.USAGE
     except Exception as error:
         code, shown = _explained(error)
         show_error(shown, as_json)
         return code
+
+
+def _meant(tokens: Sequence[str]) -> str:
+    """What to do about words that can't be parsed; a misspelt command is looked at as a host with odd options."""
+    from watchfloor.units import nearest  # noqa: PLC0415 - a right command doesn't need it
+
+    guess = nearest(tokens[0], list(COMMANDS)) if tokens and tokens[0] not in COMMANDS else ""
+    meant = f"did you mean `watchfloor {guess}`? " if guess else ""
+    return meant + "`watchfloor --help` lists the commands and their options"
 
 
 def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:

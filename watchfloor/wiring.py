@@ -234,6 +234,15 @@ async def _first_of(running: asyncio.Task[None], enough: asyncio.Event) -> None:
         running.result()
 
 
+def check_ssh_config(specs: Sequence[NodeSpec]) -> None:
+    """Read the ssh_config of these nodes before anything connects. Raises ConfigError, with file and line."""
+    from collectors.transports.ssh_config import SshConfig  # noqa: PLC0415
+    from collectors.transports.ssh_target import config_files  # noqa: PLC0415
+
+    for files in {config_files(spec.ssh) for spec in specs if not spec.local}:
+        SshConfig(files)
+
+
 async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[NodeSpec, list[Check]]]:
     """What `watchfloor doctor` asks of every node, many nodes at a time, in the order of `specs`."""
     from collectors.diagnose import diagnose as diagnose_node  # noqa: PLC0415

@@ -243,6 +243,15 @@ def test_a_banner_without_an_end_of_line_is_skipped_too() -> None:
     assert floor.sink.hellos[0] == 1 and floor.sink.phases(0)[-2] is Phase.LIVE
 
 
+def test_the_last_words_of_a_probe_come_with_something_to_do() -> None:
+    async def failing(channel: FakeChannel) -> None:
+        channel.receiver.data(b'{"t":"fault","text":"MemoryError: "}\n')
+
+    status = watch(1, ["a"], failing).sink.statuses[0][-2][1]
+    assert (status.problem, status.text) == (Problem.PROBE, "MemoryError: ")
+    assert "`ssh HOST python3 -V`" in status.advice and "doctor" not in status.advice
+
+
 def test_where_something_else_runs_instead_of_the_probe_its_words_are_told() -> None:
     async def forced(channel: FakeChannel) -> None:
         channel.receiver.data(b"This account is currently\x1b[1m not available.\n")

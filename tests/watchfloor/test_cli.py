@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -234,3 +235,40 @@ def test_the_demo_prints_itself(tmp_path: Path) -> None:
     found = json.loads(_run(tmp_path, "demo", "--nodes", "2", "--headless", "--seconds", "6", "--json"))
     assert len(found["nodes"]) == 2
     assert any(node["accelerators"] for node in found["nodes"])
+
+
+@pytest.mark.parametrize("word", ["snapsot", "docter", "demos"])
+def test_a_misspelt_command_is_not_looked_for_on_the_network(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", _unknown)
+    assert run([word]) == Exit.USAGE
+    told = capsys.readouterr().err
+    assert f"'{word}' is neither a command nor a known host" in told
+    assert re.search(r"did you mean `watchfloor (snapshot|doctor|demo)`", told)
+    assert run([word, "--table"]) == Exit.USAGE  # an option that only a command has
+    assert "did you mean `watchfloor " in capsys.readouterr().err
+
+
+def test_a_host_that_looks_like_a_command_is_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", _unknown)
+    config = tmp_path / "config"
+    config.write_text("Host demo1\n  HostName 127.0.0.1\n")
+    assert run(["demo1", "--ssh-config", str(config)]) == Exit.USAGE  # for want of a terminal
+    assert "demo1" not in capsys.readouterr().err
+
+
+def _unknown(*_arguments: object) -> None:
+    raise OSError(-2, "Name or service not known")
+
+
+@pytest.mark.parametrize("command", ["snapshot", "doctor"])
+def test_a_broken_ssh_config_stops_before_anything_connects(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host a\n  Port many\n")
+    assert run([command, "--ssh-config", str(config), "nowhere"]) == Exit.USAGE
+    assert f"{config}:2: not a value for it: 'Port many'" in capsys.readouterr().err

@@ -34,5 +34,44 @@ class Source:
 
         if self.ssh_config is not None and not self.ssh_config.is_file():
             raise ConfigError("no such file", "name an ssh_config, as for ssh -F", file=str(self.ssh_config))
-        files = (str(self.ssh_config),) if self.ssh_config else ()
-        return list(from_arguments(hosts, self.fleet, SshOptions(config_files=files)).specs)
+        specs = list(from_arguments(hosts, self.fleet, self.ssh_options()).specs)
+        if self.ssh_config is not None:
+            from watchfloor.wiring import check_ssh_config  # noqa: PLC0415 - joins all rooms
+
+            check_ssh_config(specs)
+        return specs
+
+    def ssh_options(self) -> SshOptions:
+        return SshOptions(config_files=(str(self.ssh_config),) if self.ssh_config else ())
+
+
+def refuse_misspelt(words: tuple[str, ...], source: Source) -> None:
+    """Raise ConfigError where the first word is nearly a command and no host that anybody knows.
+
+    `watchfloor HOST` needs no command, so a slip of the finger would be looked for on the network.
+    """
+    from watchfloor.cli import COMMANDS  # noqa: PLC0415 - it imports the command that asks
+    from watchfloor.units import nearest  # noqa: PLC0415
+
+    word = words[0] if words else ""
+    guess = nearest(word, list(COMMANDS))
+    if guess and not _is_known(word, source):
+        raise ConfigError(
+            f"{word!r} is neither a command nor a known host",
+            f"did you mean `watchfloor {guess}`? A host of this name has to stand in ssh_config, a fleet file or DNS",
+        )
+
+
+def _is_known(word: str, source: Source) -> bool:
+    import socket  # noqa: PLC0415 - only for a word that looks misspelt
+
+    from watchfloor.inventory import from_arguments, ssh_config_hosts  # noqa: PLC0415
+
+    if word in ssh_config_hosts(source.ssh_config):
+        return True
+    if any(word in (spec.host, spec.name) for spec in from_arguments((), source.fleet).specs):
+        return True
+    try:
+        return bool(socket.getaddrinfo(word, None))
+    except OSError:
+        return False

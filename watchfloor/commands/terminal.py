@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from watchfloor.commands.arguments import Hosts, Source
+from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
 from watchfloor.commands.output import need_terminal
 
 
@@ -18,6 +18,7 @@ def terminal(
     """Open the terminal on these hosts; with no hosts, on the fleet file or else on this machine."""
     from watchfloor import wiring  # noqa: PLC0415 - every command imports this module for its signature
 
+    refuse_misspelt(hosts, source)
     need_terminal("`watchfloor snapshot` prints the fleet without one")
     specs = source.specs(hosts)
     return wiring.run_terminal(wiring.LiveFeed(specs), read_only=read_only)
