@@ -5,9 +5,9 @@ ports take turns, for at most _BUDGET_SECONDS a sample. Trap: now and then the f
 off by a multiple of 2**32; read as traffic that would be terabytes a second. Jumps beyond the line speed are dropped.
 """
 
+from . import ib_text
 from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Reading, rounded
 from .gaudi import key_of
-from .infiniband import parse_rate
 from .sysfs import attribute
 
 ROOT = "/sys/class/infiniband/"
@@ -166,8 +166,8 @@ def _state(world, folder: str) -> dict:
     state, phys, rate = (attribute(world, folder + name, keep=False) for name in ("state", "phys_state", "rate"))
     return {
         "up": state if isinstance(state, Missing) else int(state.endswith("ACTIVE")),
-        "phys": phys if isinstance(phys, Missing) else phys.partition(":")[2].strip() or phys,
-        "speed": rate if isinstance(rate, Missing) else parse_rate(rate),
+        "phys": phys if isinstance(phys, Missing) else ib_text.phase(phys),
+        "speed": rate if isinstance(rate, Missing) else ib_text.rate(rate)["speed"],
     }
 
 

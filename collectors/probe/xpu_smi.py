@@ -1,0 +1,94 @@
+"""What xpu-smi prints, parsed: `discovery -j` and the CSV of `dump`. Pure; compiled only where there are Intel GPUs.
+
+Traps: numbers come as texts; "unknown" serial numbers; the words for a unit drift ("Celsius Degree", "C"); with tiles
+asked for, each is a row of its own.
+"""
+
+import csv
+import json
+
+from .cells import UNSUPPORTED, Missing, rounded
+
+# ids of `dump -m`: utilisation, power, frequency, temperatures, memory bandwidth and use, PCIe, memory errors
+METRICS = "0,1,2,3,4,17,18,19,20,29,30"
+_MIB, _KILO = 1 << 20, 1000
+# column of `dump` without its unit -> (metric, scale)
+_COLUMNS = {
+    "gpu utilization": ("util", 1),
+    "gpu power": ("power", 1),
+    "gpu frequency": ("clock_sm", 1),
+    "gpu core temperature": ("temp", 1),
+    "gpu memory temperature": ("temp_mem", 1),
+    "gpu memory bandwidth utilization": ("dram_active", 1),
+    "gpu memory used": ("mem_used", _MIB),
+    "pcie read": ("pcie_rx", _KILO),
+    "pcie write": ("pcie_tx", _KILO),
+    "gpu memory errors correctable": ("ecc_corrected", 1),
+    "gpu memory errors uncorrectable": ("ecc_uncorrected", 1),
+}
+_ABSENT = ("", "N/A", "UNKNOWN", "NULL", "NONE")
+_TEXTS = (
+    ("model", "device_name"), ("uuid", "uuid"), ("serial", "serial_number"), ("bus_id", "pci_bdf_address"),
+    ("driver", "driver_version"), ("firmware", "gfx_firmware_version"),
+)  # fmt: skip
+_NUMBERS = (("index", "device_id"), ("mem_total", "memory_physical_size_byte"), ("clock_sm_max", "core_clock_rate_mhz"))
+
+
+def parse_discovery(text: str) -> "list[dict]":
+    """Cells of each device. Raises ValueError where it isn't such JSON."""
+    told = json.loads(text)
+    rows = told.get("device_list", [told]) if isinstance(told, dict) else told
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "device_id" in row for row in rows):
+        raise ValueError("no devices of `xpu-smi discovery -j` in %r" % text[:80])
+    return [_device(row) for row in rows if row.get("device_function_type", "physical") == "physical"]
+
+
+def _device(row: dict) -> dict:
+    cells = {}
+    cells.update((metric, _text(row[key])) for metric, key in _TEXTS if key in row)
+    cells.update((metric, number(str(row[key]))) for metric, key in _NUMBERS if key in row)
+    return cells
+
+
+def _text(word) -> "str | Missing":
+    return UNSUPPORTED if str(word).strip().upper() in _ABSENT else str(word).strip()
+
+
+def number(word: str) -> "float | Missing":
+    if word.strip().upper() in _ABSENT:
+        return UNSUPPORTED
+    try:
+        value = float(word.split(maxsplit=1)[0])
+        return int(value) if value == int(value) else value
+    except (ValueError, IndexError, OverflowError):
+        return Missing(UNSUPPORTED.code, word)
+
+
+def parse_dump(text: str) -> "dict[int, dict]":
+    """Device id -> cells of its newest row. Raises ValueError where there is no header of `xpu-smi dump`."""
+    rows = list(csv.reader([line for line in text.splitlines() if line.strip()], skipinitialspace=True))
+    heads = [_column(head) for head in rows[0]] if rows else []
+    if "deviceid" not in heads:
+        raise ValueError("no header of `xpu-smi dump` in %r" % text[:80])
+    found = {}
+    for row in rows[1:]:
+        told = dict(zip(heads, row))
+        device = number(told["deviceid"]) if len(row) == len(heads) else UNSUPPORTED
+        if isinstance(device, int) and told.get("tileid", "").strip().upper() in _ABSENT:
+            found[device] = _measured(told)
+    return found
+
+
+def _column(head: str) -> str:
+    """ "GPU Power (W)" -> "gpu power"."""
+    return head.partition("(")[0].strip().lower()
+
+
+def _measured(told: "dict[str, str]") -> dict:
+    cells = {}
+    for head, word in told.items():
+        metric, scale = _COLUMNS.get(head, ("", 1))
+        if metric:
+            value = number(word)
+            cells[metric] = value if scale == 1 or isinstance(value, Missing) else rounded(value * scale)
+    return cells

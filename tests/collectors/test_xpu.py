@@ -1,0 +1,195 @@
+"""Intel GPUs: what xpu-smi and the files of i915 and xe say of them, live and from saved outputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors import captures
+from collectors.captures import Refused
+from collectors.probe import xpu, xpu_smi
+from collectors.probe.cells import FAILED_CODE, NOT_YET_CODE, UNSUPPORTED_CODE, Absent, Board, Missing
+from tests.support.golden import same_as_golden
+from tests.support.parts import samples
+from tests.support.shown import shown
+from tests.support.worlds import FileWorld
+
+_GOLDEN = Path(__file__).parent / "golden"
+_MAX, _ARC = "0000:29:00.0", "0000:03:00.0"
+_KEY_MAX, _KEY_ARC = f"intel:{_MAX}", f"intel:{_ARC}"
+
+_LIST = json.dumps(
+    {
+        "device_list": [
+            {"device_id": 0, "device_name": "Intel(R) Data Center GPU Max 1100", "pci_bdf_address": _MAX,
+             "device_function_type": "physical", "uuid": "00000000-0000-0029-0000-002f0bda8086"},
+            {"device_id": 1, "device_name": "Intel(R) Data Center GPU Max 1100", "pci_bdf_address": "0000:29:00.1",
+             "device_function_type": "virtual", "uuid": "00000000-0000-0029-0001-002f0bda8086"},
+        ]
+    }
+)  # fmt: skip
+_DEVICE = json.dumps(
+    {"device_id": 0, "device_name": "Intel(R) Data Center GPU Max 1100", "pci_bdf_address": _MAX,
+     "serial_number": "unknown", "driver_version": "I915_24.3.23", "gfx_firmware_version": "PVC2_1.23374",
+     "core_clock_rate_mhz": "1550", "memory_physical_size_byte": "51522830336",
+     "uuid": "00000000-0000-0029-0000-002f0bda8086"}
+)  # fmt: skip
+_DUMP = """\
+Timestamp, DeviceId, GPU Utilization (%), GPU Power (W), GPU Frequency (MHz), GPU Core Temperature (Celsius Degree), \
+GPU Memory Temperature (Celsius Degree), GPU Memory Bandwidth Utilization (%), GPU Memory Used (MiB), \
+PCIe Read (kB/s), PCIe Write (kB/s), GPU Memory Errors Correctable, GPU Memory Errors Uncorrectable
+21:48:07.398,    0, 93.50, 287.25, 1550, 61.00,  N/A, 41, 40960.00, 1200, 350, 2, 0
+"""
+
+
+class CardWorld(FileWorld):
+    """A data-centre card that the tool knows, an Arc that it doesn't, and graphics within the processor."""
+
+    def __init__(self, answers: Mapping[str, str | OSError] | None = None, new_flags: bool = False) -> None:
+        super().__init__(_files())
+        self.answers = (
+            {"dump": _DUMP, "discovery -j": _LIST, "discovery -d 0 -j": _DEVICE} if answers is None else answers
+        )
+        self.new_flags = new_flags
+        self.asked: list[str] = []
+
+    def which(self, program: str) -> str | None:
+        return "/usr/bin/xpu-smi" if self.answers else None
+
+    def run(self, argv: list[str], timeout_seconds: float) -> tuple[int, str, str]:
+        words = " ".join(argv[1:])
+        self.asked.append(words)
+        if self.new_flags and " -m " in words:
+            return 1, "", "The following arguments were not expected: -m"
+        out = self.answers.get("dump" if argv[1] == "dump" else words, "")
+        if isinstance(out, OSError):
+            raise out
+        return 0, out, ""
+
+
+def _files() -> dict[str, str | OSError]:
+    files: dict[str, str | OSError] = {"/proc/uptime": "1000.00 4000.00\n"}
+    for address, identity, driver in (
+        (_MAX, "8086:0BDA", "i915"),
+        (_ARC, "8086:E20B", "xe"),
+        ("0000:00:02.0", "8086:A780", "i915"),
+    ):
+        root = f"/sys/bus/pci/devices/{address}"
+        kind = "38000" if address == _MAX else "30000"
+        files[f"{root}/uevent"] = f"DRIVER={driver}\nPCI_CLASS={kind}\nPCI_ID={identity}\n"
+        files[f"{root}/numa_node"] = "-1\n"
+    gt = f"/sys/bus/pci/devices/{_MAX}/drm/card1/gt/gt0"
+    files |= {
+        f"{gt}/rps_act_freq_mhz": "1400\n", f"{gt}/rps_RP0_freq_mhz": "1550\n", f"{gt}/throttle_reason_pl1": "1\n",
+        f"{gt}/throttle_reason_thermal": "0\n", f"/sys/bus/pci/devices/{_MAX}/drm/renderD128/dev": "226:128\n",
+    }  # fmt: skip
+    hwmon = f"/sys/bus/pci/devices/{_MAX}/hwmon"
+    files |= {f"{hwmon}/hwmon5/name": "i915\n", f"{hwmon}/hwmon5/energy1_input": "5000000\n",
+              f"{hwmon}/hwmon5/power1_max": "300000000\n", f"{hwmon}/hwmon6/name": "i915_gt0\n"}  # fmt: skip
+    arc = f"/sys/bus/pci/devices/{_ARC}"
+    files |= {
+        f"{arc}/tile0/gt0/freq0/act_freq": "2400\n", f"{arc}/tile0/gt0/freq0/rp0_freq": "2850\n",
+        f"{arc}/tile0/physical_vram_size_bytes": "12884901888\n", f"{arc}/tile0/gt0/freq0/throttle/reason_pl1": "0\n",
+        f"{arc}/hwmon/hwmon7/name": "xe\n", f"{arc}/hwmon/hwmon7/energy1_input": "1000000\n",
+        f"{arc}/hwmon/hwmon7/power1_max": "0\n", f"{arc}/hwmon/hwmon7/power1_rated_max": "190000000\n",
+        f"{arc}/hwmon/hwmon7/temp2_input": "51000\n", f"{arc}/hwmon/hwmon7/temp3_input": "58000\n",
+    }  # fmt: skip
+    return files
+
+
+def sampled(world: CardWorld) -> Any:
+    """After two samples five seconds apart, in which the Arc used 400 J."""
+    sampler = xpu.Sampler(world, Board())
+    sampler.sample()
+    world.at += 5
+    world.files[f"/sys/bus/pci/devices/{_ARC}/hwmon/hwmon7/energy1_input"] = "401000000\n"
+    return sampler.sample()
+
+
+def test_what_a_node_with_intel_gpus_shows() -> None:
+    same_as_golden(_GOLDEN / "intel-max-arc.txt", shown(sampled(CardWorld()).cells))
+
+
+def test_a_card_that_only_the_driver_knows_shows_what_that_tells() -> None:
+    row = sampled(CardWorld(answers={})).cells["accelerator"][_KEY_ARC]
+    assert (row["model"], row["driver"], row["power"], row["temp"], row["temp_mem"]) == ("Arc B580", "xe", 80, 51, 58)
+    assert (row["mem_total"], row["clock_sm"], row["throttle"], row["power_max"]) == (12 << 30, 2400, 0, 190)
+    assert row["util"] == Missing(UNSUPPORTED_CODE, "xpu-smi is not installed (looked in PATH)")
+
+
+def test_power_needs_two_readings_of_the_energy() -> None:
+    row = xpu.Sampler(CardWorld(answers={}), Board()).sample().cells["accelerator"][_KEY_ARC]
+    assert row["power"].code == NOT_YET_CODE
+
+
+def test_every_metric_of_every_card_has_a_value_or_a_reason() -> None:
+    for row in sampled(CardWorld()).cells["accelerator"].values():
+        assert set(row) == set(xpu.Sampler.metrics["accelerator"])
+
+
+def test_both_releases_of_the_tool_are_asked_as_they_want() -> None:
+    world = CardWorld(new_flags=True)
+    assert sampled(world).cells["accelerator"][_KEY_MAX]["util"] == 93.5
+    dumps = [words for words in world.asked if words.startswith("dump")]
+    assert [" -m " in words for words in dumps] == [True, False, False]
+    assert sum(words == "discovery -j" for words in world.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "note"), [(TimeoutError("no answer within 20 s"), "no answer"), ("Error: no driver\n", "no header")]
+)
+def test_a_tool_that_fails_is_named_and_the_drivers_values_stay(trouble: str | OSError, note: str) -> None:
+    world = CardWorld({"dump": trouble, "discovery -j": trouble})
+    row = sampled(world).cells["accelerator"][_KEY_MAX]
+    assert row["util"].code == FAILED_CODE
+    assert note in row["util"].note
+    assert row["clock_sm"] == 1400
+
+
+def test_graphics_within_a_processor_are_no_accelerator() -> None:
+    only = {path: text for path, text in _files().items() if "0000:00:02.0" in path}
+    with pytest.raises(Absent, match="8086"):
+        xpu.Sampler(FileWorld(only), Board())
+
+
+# -- texts
+
+
+def test_the_newest_row_of_each_device_counts_and_rows_of_tiles_do_not() -> None:
+    text = "Timestamp, DeviceId, TileId, GPU Power (W)\n1, 0, , 10\n2, 0, , 20\n2, 0, 1, 5\n2, 1, N/A, N/A\n"
+    found = xpu_smi.parse_dump(text)
+    assert found[0]["power"] == 20
+    assert found[1]["power"].code == UNSUPPORTED_CODE
+
+
+@pytest.mark.parametrize("text", ["", "no devices", "{", "[1]", '{"error": "no device"}'])
+def test_what_is_no_discovery_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        xpu_smi.parse_discovery(text)
+
+
+def read(text: str) -> captures.Capture:
+    return captures.read("saved.txt", text.encode())
+
+
+def test_saved_outputs_have_the_words_of_a_live_node() -> None:
+    listed, device, dump = read(_LIST), read(_DEVICE), read(_DUMP)
+    key = "00000000-0000-0029-0000-002f0bda8086"
+    assert list(listed.cells["accelerator"]) == [key]
+    assert device.cells["accelerator"][key]["mem_total"] == 51522830336
+    assert [row.version for row in device.stack] == ["I915_24.3.23"]
+    assert dump.cells["accelerator"]["intel:0"]["mem_used"] == 40 << 30
+
+
+def test_a_header_alone_is_refused() -> None:
+    with pytest.raises(Refused, match="nothing about accelerators"):
+        read(_DUMP.splitlines()[0])
+
+
+def test_every_sample_of_xpu_smi_is_read() -> None:
+    for file in sorted(samples("xpu-smi").iterdir()):
+        assert len(captures.read(str(file), file.read_bytes()).cells["accelerator"]) == 2, file.name
