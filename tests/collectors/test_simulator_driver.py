@@ -104,13 +104,14 @@ def test_every_sampler_of_the_probe_answers_on_every_shape(shape: str) -> None:
             world.at.t += 1
             reading = sampler.sample()
         except Absent:
-            assert absent_from(SHAPES[shape], name)
+            assert absent_from(SHAPES[shape], name) or name in _OPTIONAL
             continue
         assert not absent_from(SHAPES[shape], name)
         failed = failures(reading.cells)
         assert not failed, f"{name} on {shape}"
 
 
+_OPTIONAL = {"neighbours", "amd_tool"}  # samplers of programs that a node may lack or not need
 _VENDORS = {vendor.sampler: name for name, vendor in vendors().items()}
 
 
