@@ -116,6 +116,8 @@ class _Column:
 
     def recode(self, code: Callable[[int], int]) -> None:
         """Replace every code by another."""
+        if self.values.strides == (0,):
+            return
         codes, places = np.unique(self.values, return_inverse=True)
         fresh = [code(old) if old >= 0 else old for old in codes.tolist()]
         self.values = np.array(fresh, np.int32)[places]

@@ -89,7 +89,6 @@ class Fleet:
         self._details[node] = NodeDetail(hello=hello)
         if self._boots[node] not in ("", hello.boot_id):
             for scope, columns in self._columns.items():
-                columns.fold()  # what was told before the reboot is none of it
                 self._counters.rebooted(scope, columns.register.rows_of(node))
         self._boots[node] = hello.boot_id
         self._skew[node] = hello.at - received_at  # until it is measured

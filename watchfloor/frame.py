@@ -77,6 +77,8 @@ class Frame:
         node = self.node_index.get(subject.node)
         if node is None:
             return None
+        if subject.scope is Scope.NODE:
+            return node
         return self.view(subject.scope).roster.row(node, subject.key)
 
     def with_findings(self, findings: Sequence[Finding]) -> Frame:

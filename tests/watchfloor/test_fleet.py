@@ -273,6 +273,34 @@ def test_large_numbers_survive_the_half_precision_of_the_history(fleet: Fleet) -
     assert kept == pytest.approx(191.5 * 2**30, rel=1e-3)
 
 
+def test_what_is_too_small_for_the_history_is_not_nothing(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[0, 2, 6, 8], v=[1e-9, 1.0, 0.0, -1.0])
+    fleet.tick()
+    history = fleet.frame().history
+    util = [history.minute(Scope.ACCELERATOR, "util", row).mean[0] for row in (0, 1)]
+    memory = [history.minute(Scope.ACCELERATOR, "mem_used", row).mean[0] for row in (0, 1)]
+    assert 0 < util[0] < 1e-3
+    assert util[1] == 0
+    assert 0 < memory[0] < 1e5
+    assert memory[1] < 0
+
+
+def test_a_trend_of_which_nobody_knows_anything_takes_no_memory(fleet: Fleet, time: Time) -> None:
+    speak(fleet)
+    for second in range(70):
+        say(fleet, p=[0], v=[float(second)])
+        fleet.tick()
+        time.now += 1
+    history = fleet.frame().history
+    for series in (history.minute, history.half_hour):
+        assert np.isnan(series(Scope.ACCELERATOR, "power", 0).mean).all()
+        assert len(series(Scope.ACCELERATOR, "power", 0).mean) == len(series(Scope.ACCELERATOR, "util", 0).mean)
+    assert np.isnan(history.window(Scope.ACCELERATOR, "power", 65, np.array([0, 1]))).all()
+    ring = history._rings[Scope.ACCELERATOR]
+    assert list(ring._blocks[0]._rings) == [ring.metrics["util"]]
+
+
 def test_counters_remember_when_they_moved_and_take_a_reset_as_a_start(fleet: Fleet, time: Time) -> None:
     speak(fleet)
     for value, wait in ((5.0, 3600), (7.0, 60), (10.0, 60), (2.0, 0)):
