@@ -11,6 +11,7 @@ from collectors.probe.cells import UNSUPPORTED, Missing
 from watchfloor.report import Software
 
 Rows = dict[str, dict[str, Any]]
+_GIVEN = ("name", "index", "vendor")  # of every board, whatever its output says
 _GIGABIT = 125_000_000  # bytes
 _XGMI_WEIGHT = 15  # of a link that leads straight to its peer; that of PCIe is 20 and more
 
@@ -27,10 +28,14 @@ def capture(tool: str, entries: Iterable[Mapping[str, Any]], notes: tuple[str, .
         boards.setdefault(key, {}).update(cells, name=f"gpu{index}", index=index, vendor="AMD")
         links.update(links_of(key, f"gpu{index}", entry))
         stack.extend(_firmware(key, entry))
-    if not any(len(row) > 3 for row in boards.values()) and not links and not stack:
+    if not any(map(_says_something, boards.values())) and not links and not stack:
         raise Refused(f"{tool}: of its GPUs it tells nothing that is in the vocabulary")
     cells_by_scope = {"accelerator": boards, "link": links}
     return Capture(tool, {scope: rows for scope, rows in cells_by_scope.items() if rows}, (), tuple(stack), notes)
+
+
+def _says_something(row: Mapping[str, Any]) -> bool:
+    return any(not isinstance(value, Missing) for name, value in row.items() if name not in _GIVEN)
 
 
 def key_of(cells: Mapping[str, Any], name: str) -> str:

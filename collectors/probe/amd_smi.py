@@ -11,7 +11,7 @@ from .amd_throttle import HOT, POWER_CAP, THERMAL
 from .cells import UNSUPPORTED, UNSUPPORTED_CODE, Missing
 
 _UNITS = {
-    "KB": 2**10, "MB": 2**20, "GB": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "GB/S": 10**9, "GT/S": 1,
+    "KB": 2**10, "MB": 2**20, "GB": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "GT/S": 1,
     "MT/S": 1e-3, "KW": 10**3, "GHZ": 10**3,
 }  # fmt: skip
 _GENERATIONS = {2.5: 1, 5.0: 2, 8.0: 3, 16.0: 4, 32.0: 5, 64.0: 6}  # GT/s
@@ -63,7 +63,8 @@ def entries(document) -> "list[dict]":
     if isinstance(document, dict):
         named = next((document[name] for name in _LISTS if isinstance(document.get(name), list)), None)
         document = [document] if named is None else named
-    return [entry for entry in document if isinstance(entry, dict) and ("gpu" in entry or "gpu_id" in entry)]
+    listed = document if isinstance(document, list) else []
+    return [entry for entry in listed if isinstance(entry, dict) and ("gpu" in entry or "gpu_id" in entry)]
 
 
 def number(reading) -> "float | Missing":
@@ -142,7 +143,8 @@ def _first(section: dict, names: "tuple[str, ...]", read):
 
 def _keep(found: dict, name: str, value) -> None:
     """A value stands against a reason that came before it."""
-    if isinstance(found.get(name, UNSUPPORTED), Missing):
+    known = found.get(name)
+    if known is None or (isinstance(known, Missing) and not isinstance(value, Missing)):
         found[name] = value
 
 
