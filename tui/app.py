@@ -22,7 +22,7 @@ from tui.help import HelpScreen
 from tui.messages import Drill, FrameReady
 from tui.present.style import THEMES, Token, palette
 from watchfloor.frame import Frame
-from watchfloor.model import Subject
+from watchfloor.model import Phase, Subject
 from watchfloor.ports import Feed
 
 FRAME_SECONDS = 0.25  # data is drawn at most four times a second; keys are answered at once
@@ -49,6 +49,7 @@ class WatchfloorApp(App[int]):
         Binding("question_mark", "help", "help for this page"),
         Binding("colon", "command", "command line", priority=True),
         Binding("escape", "back", "back, or undo the filter"),
+        Binding("ctrl+r", "reconnect", "try to connect to the selected node now"),
         Binding("q", "quit", "quit"),
         # the terminal hands Ctrl-C over as a key: it ends the program, and never anything else
         Binding("ctrl+c", "quit", "quit", priority=True),
@@ -176,6 +177,20 @@ class WatchfloorApp(App[int]):
         if isinstance(self.screen, Page):
             self.screen.prompt(text)
 
+    def action_reconnect(self) -> None:
+        """A node that waits for its next try is tried at once; others have nothing to wait for."""
+        frame, selected = self.desk.frame, self.desk.selected
+        names = [spec.name for spec in frame.specs] if frame is not None else []
+        if frame is None or selected is None or selected.node not in names:
+            self.page.say("no node is selected", Token.DIM)
+            return
+        node = names.index(selected.node)
+        if frame.statuses[node].phase is Phase.BACKOFF:
+            self.feed.reconnect(node)
+            self.page.say(f"{selected.node}: trying to connect now")
+        else:
+            self.page.say(f"{selected.node} is {frame.statuses[node].phase}: there is no wait to cut short", Token.DIM)
+
     # -- commands
 
     def commands(self) -> Table:
@@ -191,6 +206,7 @@ class WatchfloorApp(App[int]):
     def _app_commands(self) -> Sequence[Command]:
         return [
             Command("theme", "colours", self._set_theme, lambda: list(THEMES), "NAME"),
+            Command("reconnect", "try to connect to the selected node now", lambda _: self.action_reconnect()),
             Command("help", "help for this page", lambda _: self.action_help()),
             Command("q", "quit", lambda _: self._leave()),
         ]

@@ -18,6 +18,7 @@ class HandFeed:
         self._on_frame: Callable[[Frame], None] | None = None
         self.running = False
         self.says = ""  # what `trouble` answers
+        self.reconnected: list[int] = []
 
     def start(self, on_frame: Callable[[Frame], None]) -> None:
         if self._error is not None:
@@ -31,7 +32,7 @@ class HandFeed:
         self._on_frame(frame)
 
     def reconnect(self, node: int) -> None:
-        return None
+        self.reconnected.append(node)
 
     def trouble(self) -> str:
         return self.says

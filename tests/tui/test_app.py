@@ -28,7 +28,7 @@ from tui.widgets.heatmap import HeatMap
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
 from watchfloor.frame import Frame
-from watchfloor.model import Scope, Subject
+from watchfloor.model import Phase, Scope, Subject
 
 
 @cache
@@ -411,6 +411,23 @@ async def test_the_palette_finds_nodes() -> None:
         assert "dgx-05" in text_of(app, "#identity")
 
 
+@pytest.mark.parametrize("page", ["1", "2"])
+async def test_a_node_that_waits_for_its_next_try_is_tried_at_once(page: str) -> None:
+    frame = settled()
+    waiting = next(node for node, status in enumerate(frame.statuses) if status.phase is Phase.BACKOFF)
+    app = still_app(frame)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.feed, HandFeed)
+        for node in (waiting, 0):
+            app.desk.selected = Subject(Scope.NODE, frame.specs[node].name)
+            await pilot.press(page, "ctrl+r")
+            await pilot.pause()
+            said = "trying to connect now" if node == waiting else "is live: there is no wait to cut short"
+            assert f"{frame.specs[node].name}{':' if node == waiting else ''} {said}" in text_of(app, "#status")
+        assert app.feed.reconnected == [waiting]
+
+
 async def test_help_opens_and_closes() -> None:
     app = still_app(settled())
     async with app.run_test(size=(120, 60)) as pilot:
@@ -471,4 +488,6 @@ async def test_a_machine_without_accelerators_points_at_the_demo() -> None:
         app = still_app(frame)
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
-            assert ("watchfloor demo" in text_of(app, "#status")) is hinted
+            status = text_of(app, "#status")
+            assert ("watchfloor demo" in status) is hinted
+            assert "? help" in status and "q quit" in status, "the hint leaves room for the keys"

@@ -29,6 +29,7 @@ from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Scope, Subject
 
 _MAP_SHARE = 0.4  # of the page's height, at most
+_WIDE = 100  # columns from which the status bar has room for whole sentences beside the keys
 _FIELDS = {Rows.ACCELERATORS: ACCELERATOR_FIELDS, Rows.NODES: NODE_FIELDS}
 
 
@@ -145,7 +146,8 @@ class FleetPage(FilteredPage):
         if self.choice.marks:
             found.append([(f"{len(self.choice.marks)} marked", Token.MARK)])
         if not frame.accelerators.count and all(spec.local for spec in frame.specs):
-            found.append([("no accelerators on this machine; see ", Token.DIM), ("watchfloor demo", Token.ACCENT)])
+            why = "no accelerators on this machine; see " if self.size.width >= _WIDE else "see "  # keys need room too
+            found.append([(why, Token.DIM), ("watchfloor demo", Token.ACCENT)])
         return found
 
     def hints(self) -> Line:
