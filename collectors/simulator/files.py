@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-from collectors.simulator import pci_files
+from collectors.simulator import pci_files, port_files
 from collectors.simulator.machine import Machine
 from collectors.simulator.process_files import Processes, missing
 from collectors.simulator.tools import tools
@@ -16,10 +16,8 @@ KIB = 1024
 GIB = 2**30
 _HERTZ = 100
 _SECTOR = 512
-_WORD_BYTES = 4  # what a port's data counters count
 _MOUNTS = (("/dev/md0", "/", "ext4", 1.8e12, 0.31), ("/dev/md1", "/raid", "xfs", 30.7e12, 0.62))
 _DISKS = ("nvme0n1", "nvme1n1", "nvme2n1", "nvme3n1")
-_PORT_TYPES = {200: "HDR", 400: "NDR"}
 
 
 class Files:
@@ -120,8 +118,8 @@ class Files:
         for disk in _DISKS:
             made[f"/sys/block/{disk}/size"] = lambda: "15002931888\n"
         self._add_network(made)
-        self._add_ports(made)
-        made.update(pci_files.files(self._machine))
+        for part in (pci_files, port_files):
+            made.update(part.files(self._machine))
         for tool in tools(self._shape):
             made.update(tool.files(self._machine))
         return made
@@ -129,7 +127,7 @@ class Files:
     @cached_property
     def _links(self) -> Mapping[str, str]:
         """Path -> where the symbolic link leads."""
-        links = pci_files.links(self._machine)
+        links = {**pci_files.links(self._machine), **port_files.links(self._machine)}
         for tool in tools(self._shape):
             links.update(tool.links(self._machine))
         return links
@@ -149,38 +147,10 @@ class Files:
         for name, gigabits in self._shape.ethernet:
             root = f"/sys/class/net/{name}"
             texts = {"type": "1", "operstate": "up", "carrier": "1", "speed": str(gigabits * 1000), "mtu": "9000",
-                     "device/vendor": "0x15b3", "ifindex": "2", "iflink": "2"}  # fmt: skip
+                     "device/vendor": "0x15b3", "ifindex": "2", "iflink": "2", "flags": "0x1003",
+                     "carrier_changes": "1"}  # fmt: skip
             for file, text in texts.items():
                 made[f"{root}/{file}"] = _constant(text)
-
-    def _add_ports(self, made: dict[str, Callable[[], str]]) -> None:
-        shape = self._shape
-        for port in range(shape.ib_ports + shape.roce_ports):
-            root = f"/sys/class/infiniband/mlx5_{port}/ports/1"
-            layer = "InfiniBand" if shape.ib_ports else "Ethernet"
-            made[f"{root}/link_layer"] = _constant(layer)
-            made[f"{root}/rate"] = _constant(f"{shape.ib_speed} Gb/sec (4X {_PORT_TYPES[shape.ib_speed]})")
-            made[f"{root}/state"] = self._port_text(port, "1: DOWN", "4: ACTIVE")
-            made[f"{root}/phys_state"] = self._port_text(port, "2: Polling", "5: LinkUp")
-            for name, counter in self._port_counters(port).items():
-                made[f"{root}/counters/{name}"] = counter
-
-    def _port_text(self, port: int, down: str, up: str) -> Callable[[], str]:
-        return lambda: f"{down if port in self._machine.faults.ports_down else up}\n"
-
-    def _port_counters(self, port: int) -> dict[str, Callable[[], str]]:
-        def counted(name: str, share: float) -> Callable[[], str]:
-            return lambda: f"{int(self._machine.now(getattr(self._machine.ports[port], name)) * share)}\n"
-
-        return {
-            "port_rcv_data": counted("data", 1 / _WORD_BYTES),
-            "port_xmit_data": counted("data", 1 / _WORD_BYTES),
-            "symbol_error": counted("symbol_errors", 1.0),
-            "link_downed": counted("downs", 1.0),
-            "link_error_recovery": counted("downs", 1.0),
-            "port_rcv_errors": counted("symbol_errors", 0.05),
-            "port_xmit_discards": counted("downs", 12.0),
-        }
 
     # -- texts
 
