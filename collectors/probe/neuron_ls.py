@@ -36,7 +36,7 @@ def parse(text: str) -> "list[Device]":
     rows = _rows(json.loads(text), _DEPTH)
     if not rows:
         raise ValueError("neuron-ls tells of no device")
-    counts = [_whole(row.get("nc_count", row.get("neuroncore_count"))) for row in rows]
+    counts = [number(row.get("nc_count", row.get("neuroncore_count"))) for row in rows]
     return sorted((_device(row, count) for row, count in zip(rows, counts)), key=lambda device: device.index)
 
 
@@ -50,7 +50,7 @@ def _rows(root, depth: int) -> list:
 
 
 def _number_of(row: dict) -> "int | None":
-    return next((_whole(row[key]) for key in _INDEX if key in row), None)
+    return next((number(row[key]) for key in _INDEX if key in row), None)
 
 
 def _device(row: dict, count: "int | None") -> Device:
@@ -60,13 +60,18 @@ def _device(row: dict, count: "int | None") -> Device:
     device = Device(index, cores)
     device.address = _address(row.get("bdf") or row.get("pci_bdf"))
     device.connected = [int(other) for other in row.get("connected_to") or row.get("connected_devices") or ()]
-    device.memory = _known(_whole(row.get("memory_size")))
-    device.numa = _known(_whole(row.get("numa_node")))
-    processes = [entry for entry in row.get("neuron_processes") or () if isinstance(entry, dict)]
-    device.processes = [pid for pid in (_whole(entry.get("pid")) for entry in processes) if pid is not None]
-    versions = [entry.get("neuron_runtime_version") or "" for entry in processes]
-    device.runtime = max((version for version in versions if version[:1].isdigit()), default="")
+    device.memory = _known(number(row.get("memory_size")))
+    device.numa = _known(number(row.get("numa_node")))
+    for entry in row.get("neuron_processes") or ():
+        add_process(device, number(entry.get("pid")), entry.get("neuron_runtime_version") or "")
     return device
+
+
+def add_process(device: Device, pid: "int | None", version: str) -> None:
+    """One that is listed with a device; those that don't use the runtime, as neuron-ls itself, have none ("NA")."""
+    if pid is not None and version != "NA":
+        device.processes.append(pid)
+        device.runtime = max(device.runtime, version if version[:1].isdigit() else "")
 
 
 def _address(text: "str | None") -> "str | Missing":
@@ -76,7 +81,7 @@ def _address(text: "str | None") -> "str | Missing":
         return UNSUPPORTED
 
 
-def _whole(value) -> "int | None":
+def number(value) -> "int | None":
     try:
         return int(value)
     except (TypeError, ValueError):

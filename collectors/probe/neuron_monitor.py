@@ -105,6 +105,9 @@ def programs(record: dict) -> "list[Program]":
 def cells(record: dict, running: "list[Program]", devices: list) -> dict:
     """Device index -> cells of METRICS. `running` of this record, `devices` as neuron_ls.parse gives them."""
     counters = _counters(record)
+    if "neuron_runtime_data" not in record:  # null and [] mean that no program runs; nothing means nothing
+        load = dict.fromkeys(("util", "sm_active", "mem_used", "exec_latency"), NOT_YET)
+        return {device.index: dict(load, **_errors(counters, device.index)) for device in devices}
     found = {}
     for device in devices:
         row = _load(device, running)
