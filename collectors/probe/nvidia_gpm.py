@@ -7,14 +7,14 @@ longer over it than over a plain question, and profilers may have taken the coun
 from .cells import NOT_YET, UNSUPPORTED, Missing, Reading, rounded
 from .nvml import ask, closed, gpus, opened, partitions, plain, reason
 
-_LIST_EVERY = 10  # samples
+_LIST_EVERY = 5  # samples
 _LEAST_SECONDS = 0.1  # between two samples, by the driver's own word
 # metric -> id of nvml.h, nvmlGpmMetricId_t; all of them in percent
 _METRICS = {"sm_active": 2, "sm_occupancy": 3, "tensor_active": 5, "dram_active": 10}
 
 
 class Sampler:
-    period, deadline = 1.0, 8.0
+    period, deadline = 2.0, 8.0
     metrics = {"accelerator": tuple(_METRICS)}
     owns = lasting = ()
     awaited, follows_holders = False, False

@@ -37,6 +37,9 @@ def opened(world):
         nvml = world.nvml()
     except ImportError as error:
         raise Absent("pynvml can't be imported: %s" % error) from error
+    except OSError as error:
+        words = str(error)
+        raise Absent("libnvidia-ml.so.1 not found" if "No such file" in words else words) from error
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:

@@ -178,8 +178,11 @@ class World:
     # -- libraries
 
     def nvml(self) -> ModuleType:
-        """The pynvml module. Raises ImportError."""
-        import pynvml  # noqa: PLC0415 - costs its compilation: only on a thread that wants it
+        """The pynvml module. Raises ImportError, or OSError where the driver's library can't be loaded."""
+        import ctypes  # noqa: PLC0415 - most of what it costs to find out that there is no driver
+
+        ctypes.CDLL("libnvidia-ml.so.1")
+        import pynvml  # noqa: PLC0415 - 8,000 lines: only where there is a driver, on a thread that wants it
 
         return pynvml
 
