@@ -25,6 +25,7 @@ from watchfloor.exits import Exit
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("watchfloor.commands.demo:demo", "A simulated fleet behind real SSH servers, on this machine."),
     "snapshot": ("watchfloor.commands.snapshot:snapshot", "Read the fleet once and print it."),
+    "stack": ("watchfloor.commands.stack:stack", "The software of every layer, and where nodes have drifted apart."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),
     "read": ("watchfloor.commands.read:read", "What saved outputs of the vendors' tools say."),

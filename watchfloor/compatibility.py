@@ -10,15 +10,16 @@ Must not do: I/O beyond its own data file, judging.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from watchfloor import config
+from watchfloor.frame import Frame
 from watchfloor.model import State
 from watchfloor.report import Software
-from watchfloor.stack import Numbers, numbers
+from watchfloor.stack import Numbers, Stacks, models, numbers
 
 _PART = re.compile(r"(>=|<=|<|>|==)(\d[\w.]*)")
 _KEYS = ("when", "needs", "same", "ordered", "unless", "boards", "machine", "state", "why", "advice", "source")
@@ -173,3 +174,17 @@ def _unrelated(rule: Rule, rows: Sequence[Software]) -> Clash | None:
 
 def _named(rows: Sequence[Software]) -> str:
     return " and ".join(f"{row.name} {row.version}" for row in rows)
+
+
+def fleet_clashes(frame: Frame, stacks: Stacks) -> Iterator[tuple[int, Clash]]:
+    """Node and clash, by node. Thousands of equal nodes, which share their rows, are asked about once."""
+    boards = models(frame)
+    known: dict[tuple[int, frozenset[str], str], Sequence[Clash]] = {}
+    for node, rows in enumerate(stacks.rows):
+        hello = frame.detail[node].hello
+        machine = hello.facts.get("architecture", "") if hello else ""
+        key = id(rows), frozenset(boards[node]), machine
+        if key not in known:
+            known[key] = clashes(rows, boards[node], machine)
+        for clash in known[key]:
+            yield node, clash

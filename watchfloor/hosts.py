@@ -6,6 +6,7 @@ Sizes are reckoned before anything is expanded: a slip of the finger (`n[1-30000
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 
@@ -17,6 +18,7 @@ _HOST = re.compile(
 _RANGES = re.compile(r"\[([0-9,\-/]+)\]")
 _RANGE = re.compile(r"(\d+)(?:-(\d+)(?:/([1-9]\d*))?)?")
 _BRACKETED = re.compile(r"\[([^\[\]]*:[^\[\]]*)\](?::(\d+))?")
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 _USER = re.compile(r"[A-Za-z0-9_][\w.\-]*\$?")
 
 
@@ -58,6 +60,35 @@ def names(pattern: str, most: int = MOST_NAMES) -> list[str]:
     for piece in pieces(pattern):
         found += _expanded(piece, most - len(found))
     return found
+
+
+def folded(hosts: Iterable[str]) -> str:
+    """Names as one pattern, those that differ in their last number together: `dgx-[01-03,07],login`."""
+    found: dict[tuple[str, str, int], list[int]] = {}
+    whole: list[str] = []
+    for name in hosts:
+        match = _NUMBERED.fullmatch(name)
+        if match is None:
+            whole.append(name)
+            continue
+        head, digits, tail = match.groups()
+        # n8, n9 and n10 go together, n099 and n100 too, n08 and n8 don't
+        padded = digits.startswith("0") and len(digits) > 1
+        width = len(digits) if padded or (head, tail, len(digits)) in found else 0
+        found.setdefault((head, tail, width), []).append(int(digits))
+    return ",".join([*(_pattern(*key, numbers) for key, numbers in found.items()), *whole])
+
+
+def _pattern(head: str, tail: str, width: int, numbers: list[int]) -> str:
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    texts = ["-".join(f"{number:0{width}d}" for number in run) for run in runs]
+    single = len(texts) == 1 and len(runs[0]) == 1
+    return f"{head}{texts[0]}{tail}" if single else f"{head}[{','.join(texts)}]{tail}"
 
 
 def _targets(piece: str, most: int) -> list[Target]:

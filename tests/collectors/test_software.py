@@ -83,14 +83,15 @@ def stat(pid: int, start: int = 500) -> str:
 
 def process(pid: int, container: str = "") -> dict[str, str | OSError]:
     """The files of one process that trains."""
-    wheels = {f"/proc/{pid}/root{SITE}/{wheel}.dist-info/METADATA": "" for wheel in WHEELS}
+    inside = f"/proc/{pid}/root"
+    wheels = {f"{inside}{SITE}/{wheel}.dist-info/METADATA": "" for wheel in WHEELS}
     return {
         f"/proc/{pid}/stat": stat(pid),
         f"/proc/{pid}/cgroup": f"0::/kubepods.slice/cri-containerd-{container}.scope\n" if container else "0::/job_1\n",
         f"/proc/{pid}/cmdline": "/opt/venv/bin/python\0train.py\0",
         f"/proc/{pid}/environ": "HOME=/home/alice\0HF_TOKEN=secret\0NVIDIA_PYTORCH_VERSION=25.01\0",
         f"/proc/{pid}/maps": MAPS,
-        f"/proc/{pid}/root/opt/amazon/efa/lib/pkgconfig/libfabric.pc": "Name: libfabric\nVersion: 1.22.0amzn4.0\n",
+        f"{inside}/opt/amazon/efa/lib/pkgconfig/libfabric.pc": "Name: libfabric\nVersion: 1.22.0amzn4.0\n",
         **wheels,
     }
 

@@ -27,6 +27,8 @@ PAGES: dict[str, Sequence[str]] = {
     "node-stale": ("slash", *"dgx-04", "enter", "enter"),
     "node-hung-everything": ("slash", *"dgx-07", "enter", "enter", "e"),
     "node-links": ("slash", *"dgx-03", "enter", "enter", "i"),
+    "stack": ("5", *["down"] * 6),
+    "stack-differs-by-job": ("5", "b", "b", "d"),
     "help": ("question_mark",),
 }
 

@@ -279,3 +279,20 @@ def test_concrete_hosts_of_ssh_config_are_listed_with_what_it_includes(empty_hom
     (ssh / "conf.d" / "loop").write_text("Include conf.d/loop\nHost loop\n")
     assert ssh_config_hosts() == ["equal", "dgx-01", "loop", "bastion", "quoted"]
     assert ssh_config_hosts(empty_home / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["dgx-01", "dgx-02", "dgx-03", "dgx-07", "login"], "dgx-[01-03,07],login"),
+        (["n8", "n9", "n10"], "n[8-10]"),
+        (["n8", "n08"], "n8,n08"),
+        (["n099", "n100"], "n[099-100]"),
+        (["10.0.0.1", "10.0.0.2"], "10.0.0.[1-2]"),
+        (["a-1-ib0", "b"], "a-1-ib0,b"),
+        ([], ""),
+    ],
+)
+def test_names_are_folded_into_a_pattern_that_means_the_same(names: list[str], pattern: str) -> None:
+    assert hosts.folded(names) == pattern
+    assert not pattern or sorted(hosts.names(pattern)) == sorted(names)

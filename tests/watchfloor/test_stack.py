@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
 from tests.support import frames
+from tests.support.golden import same_as_golden
 from watchfloor.checks import drift
 from watchfloor.compatibility import Clash, Range, clashes, rules
 from watchfloor.config import parse
@@ -18,7 +21,10 @@ from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Missing, State
 from watchfloor.report import Software
+from watchfloor.snapshot.software import FORMAT, SoftwareReport
 from watchfloor.stack import LAYERS, Grouping, Stacks, Thing, groups, numbers, things, untold
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 @cache
@@ -252,3 +258,26 @@ def test_a_clash_says_what_is_there_and_what_is_needed() -> None:
 def test_a_range_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="no range of versions"):
         Range.parse(parse("a: about 12", "rules.yaml").entries()["a"])
+
+
+# -- what commands print
+
+
+def test_the_stack_as_text() -> None:
+    same_as_golden(GOLDEN / "stack.txt", SoftwareReport(settled(), Grouping.GROUP).text() + "\n")
+
+
+def test_the_stack_as_json() -> None:
+    document = json.loads(json.dumps(SoftwareReport(settled(), Grouping.GROUP).document(), allow_nan=False))
+    assert document["format"] == FORMAT
+    assert document["unknown"] == ["l40-03"]
+    (clash,) = document["incompatible"]
+    assert (clash["node"], clash["rule"], clash["state"]) == ("dgx-06", "fabricmanager-driver", "critical")
+    versions = [version for thing in document["things"] for version in thing["versions"]]
+    assert all(bool(version["version"]) != bool(version["missing"]) for version in versions)
+
+
+def test_only_what_differs_is_printed() -> None:
+    document = SoftwareReport(settled(), Grouping.GROUP, only_different=True).document()
+    found = {thing["name"] for thing in json.loads(json.dumps(document))["things"]}
+    assert found == {"nic MT_0000000838", "nvidia", "nvidia-fabricmanager"}

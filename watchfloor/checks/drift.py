@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from watchfloor.checks._tools import MOST_FINDINGS, limit, thresholds
-from watchfloor.compatibility import Clash, clashes
+from watchfloor.compatibility import Clash, fleet_clashes
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
-from watchfloor.stack import Grouping, Rows, Stacks, Thing, models, things
+from watchfloor.stack import Grouping, Stacks, Thing, things
 
 _SHOWN = 12  # pieces of evidence of one finding
 
@@ -65,7 +65,7 @@ def _of_nodes(frame: Frame, stacks: Stacks) -> Mapping[int, Sequence[Finding]]:
     found: dict[int, list[Finding]] = defaultdict(list)
     for node, differences in _odd(things(frame, stacks, Grouping.GROUP), "version-drift").items():
         found[node].append(_drift(frame, node, "version-drift", differences))
-    for node, clash in _clashes(frame, stacks):
+    for node, clash in fleet_clashes(frame, stacks):
         found[node].append(_incompatible(frame, node, clash))
     return found
 
@@ -114,28 +114,6 @@ def _drift(frame: Frame, node: int, code: str, odd: Sequence[_Odd]) -> Finding:
         (one.thing.name, f"{', '.join(one.versions)}; most have {one.thing.majority.version}") for one in odd[:_SHOWN]
     )
     return Finding(Subject(Scope.NODE, name), code, State.WARNING, text, evidence)
-
-
-@dataclass(slots=True)
-class _Answers:
-    """Clashes of each different set of rows: thousands of equal nodes, which share the object, ask once."""
-
-    known: dict[tuple[int, frozenset[str], str], Sequence[Clash]] = field(default_factory=dict)
-
-    def of(self, rows: Rows, boards: frozenset[str], machine: str) -> Sequence[Clash]:
-        key = id(rows), boards, machine
-        if key not in self.known:
-            self.known[key] = clashes(rows, boards, machine)
-        return self.known[key]
-
-
-def _clashes(frame: Frame, stacks: Stacks) -> Iterator[tuple[int, Clash]]:
-    answers, boards = _Answers(), models(frame)
-    for node, rows in enumerate(stacks.rows):
-        hello = frame.detail[node].hello
-        machine = hello.facts.get("architecture", "") if hello else ""
-        for clash in answers.of(rows, frozenset(boards[node]), machine) if rows else ():
-            yield node, clash
 
 
 def _incompatible(frame: Frame, node: int, clash: Clash) -> Finding:
