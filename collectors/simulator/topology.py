@@ -33,3 +33,14 @@ def _in_torus(shape: Shape, index: int, link: int) -> int | None:
         return None
     place[axis] = at % width
     return place[0] + width * place[1]
+
+
+def other_end(shape: Shape, index: int, link: int) -> tuple[int, int] | None:
+    """(board, link) at the other end of a link, None where `peer` knows none: links of two boards pair in their order."""
+    far = peer(shape, index, link)
+    if far is None or shape.board is None:
+        return None
+    links = range(shape.board.links)
+    mine = [number for number in links if peer(shape, index, number) == far]
+    theirs = [number for number in links if peer(shape, far, number) == index]
+    return far, theirs[mine.index(link)]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.simulator import topology
 from collectors.simulator.board_physics import BRAKE, HARD_THERMAL, SLOWDOWN
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.fleet import describe, scenario_names
@@ -24,7 +25,7 @@ def struck(scenario: str, nodes: int = 32) -> tuple[Floor, Incident, Machine]:
 
 
 def test_all_scenarios_of_the_folder_are_known() -> None:
-    expected = "hung ibflap idleheld mixed nodelost nvlink steady straggler thermal xid79"
+    expected = "gaudiport hung ibflap idleheld mixed nodelost nvlink steady straggler thermal xid79"
     assert scenario_names() == expected.split()
 
 
@@ -157,6 +158,16 @@ def test_nvlink_counts_errors_then_one_link_is_down() -> None:
     assert machine.at(incident.first + 15).faults.links_down == {(5, 7)}
     assert machine.now(machine.boards[5].struck[7].silence) > 0
     assert machine.at(incident.first + incident.lasts + 1).faults.links_down == set()
+
+
+def test_a_gaudi_port_is_down_at_both_ends_and_its_neighbours_are_not() -> None:
+    _, incident, machine = struck("gaudiport")
+    assert machine.at(incident.first + 10).boards[2].struck[7].errors.value > 100
+    machine.at(incident.first + 20)
+    assert len(machine.faults.links_down) == 2
+    ((board, link),) = machine.faults.links_down - {(2, 7)}
+    assert topology.other_end(machine.plan.shape, board, link) == (2, 7)
+    assert machine.boards[2].struck.keys() == {7}
 
 
 def test_a_flapping_port_counts_its_falls_and_slows_its_job() -> None:

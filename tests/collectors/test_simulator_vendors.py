@@ -15,7 +15,7 @@ from collectors.simulator.machine import Machine
 from collectors.simulator.process_files import device_nodes
 from collectors.simulator.streams import Stream, connected
 from collectors.simulator.tools import Tool, found, tools
-from collectors.simulator.topology import peer
+from collectors.simulator.topology import other_end, peer
 from collectors.simulator.world import SimulatedWorld
 
 _FLOOR = plan_floor(32, seed=1)
@@ -51,6 +51,9 @@ def test_links_within_a_node_have_two_ends(shape: Shape) -> None:
     ends = [(board, peer(shape, board, link)) for board in range(shape.boards) for link in range(shape.board.links)]
     inner = [(board, other) for board, other in ends if other is not None]
     assert sorted(inner) == sorted((other, board) for board, other in inner)
+    for end in [(board, link) for board in range(shape.boards) for link in range(shape.board.links)]:
+        far = other_end(shape, *end)
+        assert far is None or other_end(shape, *far) == end
     assert all(board != other for board, other in inner)
 
 

@@ -49,6 +49,6 @@ def _place(floor: Floor) -> list[Incident]:
 SCENARIO = Scenario(
     "nvlink",
     "an NVLink counts errors, then goes down",
-    "NVLINKS one below NVLMAX on one board; on the node's page the link's CRC and REPLAY counts, then down",
+    "LINKS one below LINKMAX on one board; on the node's page the link's CRC and REPLAY counts, then down",
     _place,
 )
