@@ -11,6 +11,7 @@ from tui.present.line import Line, Piece, fitting, joined, spread
 from tui.present.style import Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.model import Missing, State
+from watchfloor.partitions import is_partition
 
 BUSY_PERCENT = 1.0  # an accelerator below this utilisation is idle
 SILENT_SECONDS = 5.0  # without a new frame for this long, the feed itself is in doubt
@@ -22,7 +23,8 @@ class Summary:
 
     nodes: int
     nodes_up: int
-    accelerators: int
+    accelerators: int  # devices; parts of them are counted apart
+    partitions: int
     busy: int
     idle: int
     faulted: int
@@ -37,19 +39,22 @@ class Summary:
 def summarise(frame: Frame) -> Summary:
     boards = frame.accelerators
     util = boards.known("util")
-    faulted = (boards.states == State.CRITICAL) | (boards.reasons("util") == Missing.LOST)
-    busy = (util >= BUSY_PERCENT) & ~faulted
-    idle = (util < BUSY_PERCENT) & ~faulted
+    devices = ~is_partition(boards)
+    faulted = devices & ((boards.states == State.CRITICAL) | (boards.reasons("util") == Missing.LOST))
+    busy = (util >= BUSY_PERCENT) & devices & ~faulted
+    idle = (util < BUSY_PERCENT) & devices & ~faulted
+    count = int(devices.sum())
     ages = frame.nodes.known("age")[frame.live]
     states = [finding.state for finding in frame.findings]
     return Summary(
         nodes=frame.nodes.count,
         nodes_up=int(frame.live.sum()),
-        accelerators=boards.count,
+        accelerators=count,
+        partitions=boards.count - count,
         busy=int(busy.sum()),
         idle=int(idle.sum()),
         faulted=int(faulted.sum()),
-        unknown=boards.count - int(busy.sum()) - int(idle.sum()) - int(faulted.sum()),
+        unknown=count - int(busy.sum()) - int(idle.sum()) - int(faulted.sum()),
         power_watts=_total(boards.known("power")),
         budget_watts=_total(frame.nodes.known("power_budget")),
         warnings=states.count(State.WARNING),
@@ -109,6 +114,8 @@ def _figures(summary: Summary, glyphs: Glyphs, noun: str, between: str, gauge: i
     for at, (number, word, token) in enumerate(shown):
         boards += [(between, Token.DIM)] if at else []
         boards += [(str(number), token), (f" {word}", token if token is Token.CRITICAL else Token.DIM)]
+    if summary.partitions:
+        boards += [(between, Token.DIM), (f"{summary.partitions}", Token.STRONG), (" partitions", Token.DIM)]
     parts = [_nodes(summary), boards if summary.accelerators else [], _power(summary, glyphs, gauge)]
     return [(" ", Token.TEXT), *joined([*parts, _findings(summary, glyphs, "findings ")], "   ")]
 

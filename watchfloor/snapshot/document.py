@@ -12,6 +12,7 @@ from watchfloor import __version__
 from watchfloor.frame import Frame, NodeDetail
 from watchfloor.metrics import CATALOGUE, Kind, Metric
 from watchfloor.model import Finding, Missing, NodeStatus, Scope, State
+from watchfloor.partitions import is_partition
 from watchfloor.report import SamplerStatus
 from watchfloor.snapshot.selection import Selection, is_read
 
@@ -47,10 +48,13 @@ def _summary(selection: Selection) -> Json:
         name: {"total": frame.view(scope).count, "shown": int(selection.rows[scope].sum())}
         for name, scope in _INNER.items()
     }
+    parts, shown = is_partition(frame.accelerators), selection.rows[Scope.ACCELERATOR]
+    inner["accelerators"] = {"total": int((~parts).sum()), "shown": int((shown & ~parts).sum())}
     states = [finding.state for finding in frame.findings]
     return {
         "nodes": {"total": len(frame.specs), "read": read, "failed": len(frame.specs) - read},
         **inner,
+        "partitions": {"total": int(parts.sum()), "shown": int((shown & parts).sum())},
         "findings": {state.label: states.count(state) for state in (State.CRITICAL, State.WARNING, State.UNKNOWN)},
     }
 
