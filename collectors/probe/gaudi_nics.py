@@ -1,17 +1,22 @@
-"""The ports of Gaudi cards in /sys/class/infiniband/hbl_N (older drivers: hlib_N): state, traffic, errors.
+"""The ports of Gaudi cards in /sys/class/infiniband/hbl_N (older drivers: hlib_N): state, traffic, errors. Without the
+driver's part for it, hl-smi tells which ports are up, one card a sample.
 
-Port numbers there are the card's plus one. A counter costs the firmware a tenth of a second and its thread the wait:
+Port numbers in sysfs are the card's plus one. A counter costs the firmware a tenth of a second and its thread the wait:
 ports take turns, for at most _BUDGET_SECONDS a sample. Trap: now and then the firmware gives an octet counter that is
 off by a multiple of 2**32; read as traffic that would be terabytes a second. Jumps beyond the line speed are dropped.
 """
 
 from . import ib_text
 from .cells import NOT_YET, UNSUPPORTED, Absent, Missing, Reading, rounded
-from .gaudi import key_of
+from .gaudi import addresses, key_of
+from .gaudi_ports import IDENTITY, LIVE
+from .hl_smi import parse_links
 from .sysfs import attribute
 
 ROOT = "/sys/class/infiniband/"
 PREFIXES = ("hbl_", "hlib_")
+_NO_DRIVER = Missing(UNSUPPORTED.code, "habanalabs_ib is not loaded: no counters in %shbl_*" % ROOT)
+_SECONDS = 20.0  # for an answer of hl-smi
 _BUDGET_SECONDS = 3.0
 _ENUMERATE_EVERY = 12  # samples
 _ERRORS_EVERY = 4  # of a port's turns
@@ -70,6 +75,7 @@ class Nics:
     def __init__(self, world) -> None:
         self._world = world
         self._ports = []
+        self._told = {}  # PCI address -> port -> cells, where only hl-smi tells
         self._next = 0  # whose turn it is
         self._samples = 0
 
@@ -79,12 +85,29 @@ class Nics:
             self._ports = [known.get(port.folder, port) for port in ports(self._world)]
         self._samples += 1
         if not self._ports:
-            raise Absent("no ports in %shbl_*: habanalabs_ib is not loaded" % ROOT)
+            return self._from_tool()
         for port in self._ports:
             port.cells = dict(port.cells, **_state(self._world, port.folder))
         self._take_turns()
         cells = {"%s:%s" % (port.cells["kind"], _key(port)): port.cells for port in self._ports}
-        return Reading({"link": cells, "accelerator": _totals(self._ports)})
+        return Reading({"link": cells, "accelerator": _totals(list(cells.values()))})
+
+    def _from_tool(self) -> Reading:
+        """What `hl-smi -n link` says of all cards so far."""
+        cards = addresses(self._world)
+        address = cards[self._next % len(cards)]
+        self._next += 1
+        try:
+            status, out, error = self._world.run(["hl-smi", "-n", "link", "-i", address], _SECONDS)
+        except FileNotFoundError:
+            raise Absent("no ports in %shbl_* (habanalabs_ib is not loaded), and no hl-smi" % ROOT) from None
+        if status:
+            raise OSError("hl-smi -n link: %s" % (error or out).strip())
+        name = "hpu%d/port%%d" % cards.index(address)
+        self._told[address] = {port: _told(name % port, address, up) for port, up in parse_links(out).items()}
+        found = [(address, port, cells) for address in cards for port, cells in self._told.get(address, {}).items()]
+        links = {"gaudi:%s:%d" % (key_of(address), port): cells for address, port, cells in found}
+        return Reading({"link": links, "accelerator": _totals([cells for _, _, cells in found])})
 
     def _take_turns(self) -> None:
         until = self._world.monotonic() + _BUDGET_SECONDS
@@ -178,11 +201,18 @@ def _counter(world, path: str) -> "int | Missing":
     return int(text) if text.isdigit() else Missing(UNSUPPORTED.code, text)
 
 
-def _totals(found: "list[Port]") -> dict:
+def _told(name: str, address: str, up: int) -> dict:
+    """The cells of a port of which only its state is known."""
+    row: dict = dict.fromkeys(IDENTITY + LIVE, _NO_DRIVER)
+    row.update(name=name, kind="gaudi", accelerator=key_of(address), up=up)
+    return row
+
+
+def _totals(found: "list[dict]") -> dict:
     """By accelerator: how many ports are up, and what goes over all of them."""
     of = {}
-    for port in found:
-        of.setdefault(port.accelerator, []).append(port.cells)
+    for cells in found:
+        of.setdefault(cells["accelerator"], []).append(cells)
     return {
         accelerator: {
             "links_up": _sum([cells["up"] for cells in rows]),

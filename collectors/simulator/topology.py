@@ -36,7 +36,7 @@ def _in_torus(shape: Shape, index: int, link: int) -> int | None:
 
 
 def other_end(shape: Shape, index: int, link: int) -> tuple[int, int] | None:
-    """(board, link) at the other end of a link, None where `peer` knows none: links of two boards pair in their order."""
+    """(board, link) at the other end of a link; None where `peer` knows none. Links of two boards pair in order."""
     far = peer(shape, index, link)
     if far is None or shape.board is None:
         return None

@@ -321,11 +321,26 @@ def test_a_counter_that_begins_anew_is_believed_after_a_while() -> None:
     assert rates[-1] == 1000
 
 
-def test_without_the_ports_driver_the_reason_is_told() -> None:
-    world = CardWorld()
+def without_ports_driver(answers: dict[str, str | OSError]) -> CardWorld:
+    world = CardWorld(answers)
     for path in [path for path in world.files if "infiniband" in path]:
         del world.files[path]
-    with pytest.raises(Absent, match="habanalabs_ib"):
+    return world
+
+
+def test_without_the_ports_driver_the_tool_tells_which_are_up_card_by_card() -> None:
+    sampler = ports_of(without_ports_driver({"-n": "port  0:\tUP\nport 10:\tDOWN\n"}))
+    first, second = sampler.sample().cells, sampler.sample().cells
+    assert (len(first["link"]), len(second["link"])) == (2, 4)
+    totals = second["accelerator"][_KEY_A]
+    assert (totals["links_up"], totals["links_max"]) == (1, 2)
+    assert "habanalabs_ib" in totals["link_rx"].note
+    assert set(next(iter(second["link"].values()))) == set(gaudi_ports.Sampler.metrics["link"])
+
+
+def test_without_driver_and_tool_both_are_named() -> None:
+    world = without_ports_driver({"-n": FileNotFoundError()})
+    with pytest.raises(Absent, match="habanalabs_ib is not loaded"):
         ports_of(world).sample()
 
 

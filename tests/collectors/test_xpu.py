@@ -11,7 +11,7 @@ import pytest
 
 from collectors import captures
 from collectors.captures import Refused
-from collectors.probe import xpu, xpu_smi
+from collectors.probe import gaudi, xpu, xpu_smi
 from collectors.probe.cells import FAILED_CODE, NOT_YET_CODE, UNSUPPORTED_CODE, Absent, Board, Missing
 from tests.support.golden import same_as_golden
 from tests.support.parts import samples
@@ -193,3 +193,14 @@ def test_a_header_alone_is_refused() -> None:
 def test_every_sample_of_xpu_smi_is_read() -> None:
     for file in sorted(samples("xpu-smi").iterdir()):
         assert len(captures.read(str(file), file.read_bytes()).cells["accelerator"]) == 2, file.name
+
+
+def test_a_node_with_cards_of_two_vendors_has_them_all() -> None:
+    world = CardWorld(answers={})
+    device = "/sys/bus/pci/devices/0000:9a:00.0"
+    world.files[f"{device}/uevent"] = "DRIVER=habanalabs\nPCI_CLASS=120000\nPCI_ID=1DA3:1060\n"
+    readings = [kind(world, Board()).sample() for kind in (xpu.Sampler, gaudi.Sampler)]
+    keys = [key for reading in readings for rows in reading.cells.values() for key in rows]
+    assert len(set(keys)) == len(keys) == 6  # three cards and their PCIe links
+    names = [row["name"] for reading in readings for row in reading.cells["accelerator"].values()]
+    assert len(set(names)) == 3
