@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import groupby
 from threading import Lock
 
 import numpy as np
@@ -111,20 +110,23 @@ class CounterLog:
 
         `stands(row, names)`: whether one of these counters of the row is above zero.
         """
+        fallen: dict[int, list[Count]] = {count.row: [] for count in counts if count.now < count.before}
         with self._lock:
-            for row, moves in groupby(sorted(counts, key=lambda count: count.row), lambda count: count.row):
-                self._note_row(scope, row, list(moves), at, stands)
+            for count in counts:
+                if count.row in fallen:
+                    fallen[count.row].append(count)
+                else:
+                    self._add(scope, count, at, count.now - count.before)
+            for row, moves in fallen.items():
+                self._note_fall(scope, row, moves, at, stands)
+            self._rebooted[scope].difference_update(count.row for count in counts)
 
-    def _note_row(
+    def _note_fall(
         self, scope: Scope, row: int, moves: list[Count], at: float, stands: Callable[[int, Collection[str]], bool]
     ) -> None:
-        fallen = [move for move in moves if move.now < move.before]
-        cause = None
-        if fallen:
-            cause = self._cause(scope, row, fallen, stands)
-            names = tuple(dict.fromkeys(move.name for move in fallen))
-            self._resets.append(Reset(at, scope, row, cause, names))
-        self._rebooted[scope].discard(row)
+        fell = [move for move in moves if move.now < move.before]
+        cause = self._cause(scope, row, fell, stands)
+        self._resets.append(Reset(at, scope, row, cause, tuple(dict.fromkeys(move.name for move in fell))))
         for move in moves:
             self._add(scope, move, at, _increase(move, cause))
 
@@ -180,7 +182,7 @@ def _top(move: Count) -> float:
     return 0.0
 
 
-def _increase(move: Count, cause: Cause | None) -> float:
+def _increase(move: Count, cause: Cause) -> float:
     if move.now >= move.before:
         return move.now - move.before
     return _top(move) - move.before + move.now if cause is Cause.WRAP else move.now
