@@ -48,13 +48,20 @@ class Sampler:
         self._slow = {}  # index -> what sysfs tells
         self._links = {}
         self._look_at = world.monotonic()
+        self._told_of = None  # the record that the last reading is of
+        self._reading: "Reading | None" = None
 
     def sample(self) -> Reading:
-        if self._world.monotonic() >= self._look_at:
+        looked = self._world.monotonic() >= self._look_at
+        if looked:
             self._look()
         self._monitor.renew()
-        rows, holders = {}, {}
-        told = self._told()
+        if looked or self._reading is None or self._monitor.record is not self._told_of:
+            self._told_of, self._reading = self._monitor.record, self._read()
+        return self._reading
+
+    def _read(self) -> Reading:
+        rows, holders, told = {}, {}, self._told()
         for device in self._devices:
             key = self._keys[device.index]
             holders[key] = self._holders(device)

@@ -1,6 +1,7 @@
 """What the Neuron driver says of its devices in /sys/devices/virtual/neuron_device: identity, power, neighbours.
 
 Power comes as a share of the most that a device may draw, over the last whole minute; the driver tells no watts.
+Paths are those of the drivers before 2.31, which has moved some files: what isn't there is unsupported.
 """
 
 from .cells import FAILED_CODE, NOT_YET_CODE, UNSUPPORTED, Missing, rounded

@@ -15,7 +15,7 @@ _NO_DATA = Missing(NOT_YET_CODE, "libtpu tells nothing: no program uses the chip
 
 
 class Sampler:
-    period, deadline = 60.0, 40.0
+    period, deadline = 30.0, 40.0
     metrics = {"accelerator": _ACCELERATOR, "link": _LINK}
     owns = ("link",)
     lasting = ("runtime", "name", "kind", "accelerator")

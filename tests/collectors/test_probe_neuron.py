@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from collectors.probe.cells import (
     Missing,
     joined,
 )
+from collectors.probe.neuron_stream import Monitor
+from collectors.probe.world import World
 from tests.support.golden import same_as_golden
 from tests.support.neuron_host import GIB, TWO, NeuronHost, counters, program, record
 from tests.support.shown import shown
@@ -185,3 +188,26 @@ def test_what_lists_no_device_is_refused(text: str) -> None:
 def test_power_that_is_none(told: str, code: int) -> None:
     share = neuron_sysfs.power(told)
     assert isinstance(share, Missing) and share.code == code
+
+
+def test_a_real_program_that_goes_on_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "record").write_text(record(program(1, {0: 12.0})) + "\n")
+    script = tmp_path / "neuron-monitor"
+    script.write_text(f"#!/bin/sh\ncat {tmp_path}/record\nread forever < {tmp_path}/pipe\necho gone >&2\n")
+    script.chmod(0o755)
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monitor = Monitor(World())
+    while isinstance(monitor.record, Missing):  # bounded by the test's own limit
+        monitor.renew()
+    assert monitor.running[0].cores == {0: 12.0}
+    (tmp_path / "pipe").write_text("\n")
+    while not isinstance(monitor.record, Missing):
+        monitor.renew()
+    assert monitor.record == Missing(FAILED_CODE, "neuron-monitor ended: gone")
+
+
+def test_a_record_that_was_told_is_not_told_anew() -> None:
+    sampler = neuron.Sampler(host(record(program(1, {0: 5.0}))), Board())
+    first = sampler.sample()
+    assert sampler.sample() is first
