@@ -11,7 +11,7 @@ _VENDOR, _DRIVER = 0x1002, "amdgpu"
 _CLASSES = (0x03, 0x12)  # display, processing accelerator
 
 # Those of amd_board and amd_links, which are compiled only where there is a board; a test holds them together
-_IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index".split()
+_IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index numa".split()
 _LIVE = (
     "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
     "pages_retired profile pcie_gen pcie_gen_max pcie_width pcie_width_max util mem_util mem_used temp temp_mem "

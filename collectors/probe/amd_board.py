@@ -12,7 +12,7 @@ from .cells import FAILED_CODE, UNSUPPORTED, UNSUPPORTED_CODE, Missing, Rates, f
 from .pci import ROOT
 from .sysfs import attribute
 
-IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index".split()
+IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index numa".split()
 SLOW = (
     "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
     "pages_retired profile pcie_gen pcie_gen_max pcie_width pcie_width_max"
@@ -176,7 +176,15 @@ def identity(world, device, index: int) -> dict:
         "board": told("product_number"),
         "firmware": told("vbios_version"),
         "index": index,
+        "numa": _numa(attribute(world, ROOT + device.address + "/numa_node", keep=False)),
     }
+
+
+def _numa(text: "str | Missing") -> "int | Missing":
+    """-1 stands for a machine whose firmware doesn't tell."""
+    if isinstance(text, Missing):
+        return text
+    return int(text) if text.isdigit() else UNSUPPORTED
 
 
 def key_of(world, device) -> str:

@@ -111,6 +111,7 @@ def mi300x_pair() -> AmdWorld:
 def _mi300x(address: str, index: int) -> Files:
     return {
         "uevent": uevent(address, 0x74A1),
+        "numa_node": "-1\n" if index else "0\n",
         "gpu_metrics": mi300x_table(0, index),
         "unique_id": f"af54e92b0a5d57c{index}\n",
         "product_name": "AMD Instinct MI300X OAM\n",
