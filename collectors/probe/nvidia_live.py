@@ -7,7 +7,7 @@ from .cells import UNSUPPORTED, Missing
 from .nvml import ask, field_values, plain
 from .nvml_fields import ListSize
 
-_MEMORY_TEMPERATURE, _RECOVERY_ACTION = 82, 230  # field ids of nvml.h
+_MEMORY_TEMPERATURE, _RESET, _DRAIN_AND_RESET, _RECOVERY_ACTION = 82, 226, 227, 230  # field ids of nvml.h
 CORE = 0  # NVML_TEMPERATURE_GPU
 _CORRECTED, _UNCORRECTED, _VOLATILE, _AGGREGATE = 0, 1, 0, 1  # nvmlMemoryErrorType_t, nvmlEccCounterType_t
 _RETIREMENT_CAUSES = (0, 1)  # several single-bit errors; one double-bit error
@@ -85,7 +85,12 @@ QUICK = (
 
 
 def _fields(nvml, handle) -> list:
-    return field_values(nvml, handle, [_MEMORY_TEMPERATURE, _RECOVERY_ACTION])
+    temperature, action, reset, drain = field_values(
+        nvml, handle, [_MEMORY_TEMPERATURE, _RECOVERY_ACTION, _RESET, _DRAIN_AND_RESET]
+    )
+    if isinstance(action, Missing) and not isinstance(reset, Missing):  # drivers 560 and 565: two flags instead
+        action = 1 if reset else 4 if not isinstance(drain, Missing) and drain else 0
+    return [temperature, action]
 
 
 def _power_limit(nvml, handle) -> tuple:

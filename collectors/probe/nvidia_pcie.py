@@ -5,7 +5,7 @@ tell of a link is asked of one GPU a sample, too.
 """
 
 from . import pcie
-from .cells import LOST_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded
+from .cells import FAILED_CODE, LOST_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded
 from .nvml import ask, ask_fields, closed, gpus, lost, opened
 from .nvml_fields import FieldBatch
 
@@ -86,7 +86,8 @@ class Sampler:
         if counted is not None:
             return counted
         if its_turn or gpu.key not in self._measured:
-            self._measured[gpu.key] = _measure(self._nvml, gpu)
+            best = self._link(gpu, False)["speed_max"]
+            self._measured[gpu.key] = {name: _credible(rate, best) for name, rate in _measure(self._nvml, gpu).items()}
         return self._measured[gpu.key]
 
     def _counted(self, gpu) -> "dict | None":
@@ -128,6 +129,13 @@ def _by_generation(cells: dict) -> dict:
         "speed": pcie.speed_of(cells["gen"], cells["width"]),
         "speed_max": pcie.speed_of(best, cells["width_max"]),
     }
+
+
+def _credible(rate: "int | Missing", best: "int | Missing") -> "int | Missing":
+    """Some drivers (570 among them) tell a thousand times the rate: more than the link carries is no rate."""
+    if isinstance(rate, Missing) or isinstance(best, Missing) or rate <= best:
+        return rate
+    return Missing(FAILED_CODE, "the driver tells %d B/s over a link of %d B/s" % (rate, best))
 
 
 def _measure(nvml, gpu) -> dict:

@@ -14,7 +14,7 @@ from collectors.probe.cells import UNSUPPORTED as NO_SUCH_THING
 from tests.support.golden import same_as_golden
 from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, build, mig_uuid, uuid
 from tests.support.parts import ROOT
-from tests.support.probe import NOT_PERMITTED, UNSUPPORTED, RunningProbe, running_probe
+from tests.support.probe import FAILED, NOT_PERMITTED, UNSUPPORTED, RunningProbe, running_probe
 from watchfloor.metrics import RECOVERY_ACTIONS
 from watchfloor.report import Event, Report
 
@@ -112,6 +112,14 @@ def test_mig(library: Path, scenario: Scenario) -> None:
     same_as_golden(_GOLDEN / "nvidia-live-mig.txt", told(library, scenario))
 
 
+def test_recovery_of_drivers_before_there_was_one_action(library: Path, scenario: Scenario) -> None:
+    scenario.remove("gpu.0.field.230", "gpu.1.field.230")
+    scenario.set_all({"gpu.0.field.226": 0, "gpu.0.field.227": 1, "gpu.1.field.226": 1})
+    with running_probe(scenario.environment(library)) as probe:
+        now = probe.until(lambda now: now.accelerator(uuid(1)).get("recovery") == 1)
+        assert now.accelerator(uuid(0))["recovery"] == 4
+
+
 def test_links_between_two_boards_name_each_other(library: Path, scenario: Scenario) -> None:
     scenario.set_all({"gpu.0.nvlink.0.peer_kind": 0, "gpu.0.nvlink.0.peer": "00000000:29:00.0"})
     key = f"nvlink:{uuid(0)}:0"
@@ -130,7 +138,7 @@ def test_bytes_of_newer_links_become_rates(library: Path, scenario: Scenario) ->
         now = probe.until(lambda now: isinstance(now.accelerator(uuid(0)).get("link_rx"), float))
         gpu = now.accelerator(uuid(0))
         assert (gpu["link_rx"], gpu["link_tx"]) == (pytest.approx(100_000, rel=0.05), pytest.approx(80_000, rel=0.05))
-        link = probe.until(lambda now: isinstance(now.link(f"nvlink:{uuid(0)}:1")["rx"], float))
+        link = probe.until(lambda now: isinstance(now.link(f"nvlink:{uuid(0)}:1").get("rx"), float))
         assert link.link(f"nvlink:{uuid(0)}:1")["rx"] == pytest.approx(50_000, rel=0.05)
 
 
@@ -142,14 +150,24 @@ def test_a_pcie_link_that_came_up_narrow(probe: RunningProbe, scenario: Scenario
     assert link["speed"] == link["speed_max"] == 63_015_384_615
     assert link["rx"] == pytest.approx(3_000_000, rel=0.05)
     scenario.set_all({"gpu.1.pcie_width": 8, "gpu.1.field.169": 6, "gpu.1.field.182": 2})
-    link = probe.until(lambda now: now.link(key)["width"] == 8).link(key)
+    link = probe.until(lambda now: now.link(key).get("width") == 8).link(key)
     assert (link["speed"], link["width_max"], link["recovery_errors"]) == (31_507_692_307, 16, 6)
+
+
+def test_more_than_a_link_carries_is_no_rate(library: Path, scenario: Scenario) -> None:
+    """PCIe 3.0 x16 carries 15.75 GB/s; the driver speaks of 20 GB/s out."""
+    one_board(scenario, pcie_gen_max=3, pcie_gen=3, pcie_tx=20_000_000, pcie_rx=3000)
+    scenario.remove("gpu.0.field.197", "gpu.0.field.198")
+    with running_probe(scenario.environment(library)) as probe:
+        now = probe.until(lambda now: now.accelerator(uuid(0)).get("pcie_tx") == FAILED)
+        assert now.accelerator(uuid(0))["pcie_rx"] == 3000 * 1024
+        assert now.notes["accelerator.pcie_tx"].endswith("over a link of 15753846153 B/s")
 
 
 def test_profilers_may_have_taken_the_counters(probe: RunningProbe, scenario: Scenario) -> None:
     probe.until(lambda now: now.accelerator(uuid(0)).get("sm_active") == 88)
     scenario.set_all({"gpu.0.gpm.2": NO_PERMISSION, "gpu.0.gpm.3": 33.26, "gpu.1.gpm.2": 0})
-    gpu = probe.until(lambda now: now.accelerator(uuid(0))["sm_active"] == NOT_PERMITTED).accelerator(uuid(0))
+    gpu = probe.until(lambda now: now.accelerator(uuid(0)).get("sm_active") == NOT_PERMITTED).accelerator(uuid(0))
     assert (gpu["sm_occupancy"], gpu["tensor_active"]) == (33.3, 62)
     assert probe.mirror.accelerator(uuid(1))["sm_active"] == 0
 
@@ -196,7 +214,7 @@ def test_a_driver_that_knows_fewer_kinds_of_events_still_tells_xids(library: Pat
         probe.until(lambda now: now.accelerator(uuid(0)).get("xid") == 0)
         assert probe.mirror.accelerator(uuid(1))["xid"] == UNSUPPORTED
         scenario.xid(0, 31)
-        probe.until(lambda now: now.accelerator(uuid(0))["xid"] == 31)
+        probe.until(lambda now: now.accelerator(uuid(0)).get("xid") == 31)
 
 
 def test_actions_have_the_words_of_the_catalogue() -> None:
