@@ -18,7 +18,7 @@ from tests.support.frames import START, settled
 from tests.support.parts import ROOT, program
 from watchfloor.cli import run
 from watchfloor.exits import Exit
-from watchfloor.snapshot.exporter import Newest, serve
+from watchfloor.exporter import Newest, serve
 
 
 class Served:

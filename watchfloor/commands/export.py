@@ -13,7 +13,7 @@ from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
 from watchfloor.errors import ConfigError, WatchfloorError
 from watchfloor.exits import Exit
-from watchfloor.snapshot.exporter import Newest, serve
+from watchfloor.exporter import Newest, serve
 
 _LOOK_SECONDS = 1.0  # how often it is asked whether the collectors still live
 _LARGEST_PORT = 65535
