@@ -7,6 +7,8 @@ from .cells import UNSUPPORTED
 
 # Gbit/s of a lane as tools print its signalling -> as /sys/class/infiniband counts its data
 _LANES = {"2.5": 2.5, "5.0": 5, "10.0": 10, "14.0625": 14, "25.78125": 25, "53.125": 50, "106.25": 100, "212.5": 200}
+# The same by the name of the generation
+LANES_OF = {"SDR": 2.5, "DDR": 5, "QDR": 10, "FDR10": 10, "FDR": 14, "EDR": 25, "HDR": 50, "NDR": 100, "XDR": 200}
 _DOTTED = re.compile(r"^([\w ]+):\.*(.*)$", re.MULTILINE)  # "LocalPort:.......................1"
 _MANAGED = re.compile(r"^MF0;([^:]+):")  # "MF0;leaf-a1:MQM9700/U1": a managed switch tells its host name so
 
