@@ -104,23 +104,21 @@ def test_every_sampler_of_the_probe_answers_on_every_shape(shape: str) -> None:
             world.at.t += 1
             reading = sampler.sample()
         except Absent:
-            assert absent_from(SHAPES[shape], name) or name in _OPTIONAL
+            assert name not in needed(SHAPES[shape])
             continue
-        assert not absent_from(SHAPES[shape], name)
+        assert _VENDORS.get(name, SHAPES[shape].vendor) == SHAPES[shape].vendor
         failed = failures(reading.cells)
         assert not failed, f"{name} on {shape}"
 
 
-_OPTIONAL = {"neighbours", "amd_tool"}  # samplers of programs that a node may lack or not need
 _VENDORS = {vendor.sampler: name for name, vendor in vendors().items()}
 
 
-def absent_from(shape: Shape, sampler: str) -> bool:
-    """Whether nodes of this shape have nothing for a sampler: another vendor's, or no such ports."""
-    if sampler == "infiniband":
-        return not shape.ib_ports + shape.roce_ports
-    vendor = _VENDORS.get(sampler.partition("_")[0])
-    return vendor is not None and vendor != shape.vendor
+def needed(shape: Shape) -> set[str]:
+    """Samplers that have something to tell on nodes of a shape; others may find that there is nothing for them."""
+    of_vendor = {sampler for sampler, vendor in _VENDORS.items() if vendor == shape.vendor}
+    ports = {"infiniband"} if shape.ib_ports + shape.roce_ports else set[str]()
+    return {"host", "processes", "filesystems", "ethernet"} | of_vendor | ports
 
 
 def samplers_of_the_probe() -> dict[str, Any]:

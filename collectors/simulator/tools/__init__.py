@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from collectors.simulator.hardware import Shape
 from collectors.simulator.machine import Machine
@@ -70,16 +71,17 @@ def found() -> tuple[Tool, ...]:
 
 def _tool(name: str) -> Tool:
     has = vars(import_module(name))
+    # not a module that is imported under such a name
+    functions: dict[str, Any] = {part: value for part, value in has.items() if callable(value)}
     return Tool(
-        has["on"],
+        functions["on"],
         has.get("PROGRAM", ""),
-        has.get("answer"),
-        has.get("lines"),
+        functions.get("answer"),
+        functions.get("lines"),
         has.get("PERIOD", 1.0),
         has.get("PORT", 0),
-        has.get("serve"),
-        has.get("listens", lambda machine: True),
-        has.get("files", lambda machine: {}),
-        has.get("links", lambda machine: {}),
-        has.get("passing", _nothing),
+        functions.get("serve"),
+        functions.get("listens", lambda machine: True),
+        functions.get("files", lambda machine: {}),
+        functions.get("links", lambda machine: {}),
     )
