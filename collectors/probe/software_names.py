@@ -17,7 +17,7 @@ LIBRARIES = {
     "libze_loader.so": ("runtime", "level-zero"),
     "libnccl.so": ("collective", "nccl"),
     "librccl.so": ("collective", "rccl"),
-    "libccl.so": ("collective", "oneccl"),
+    "libccl.so": ("collective", "libccl"),
     "libhcl.so": ("collective", "hcl"),
     "libnvshmem_host.so": ("collective", "nvshmem"),
     "libnccl-net.so": ("collective", "nccl-net"),

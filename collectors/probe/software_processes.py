@@ -121,6 +121,9 @@ class Processes:
             version = self._version(root, name, path, packages)
             if version:
                 found.append(row(layer, name, version, path, user))
+            else:
+                words = path + ": nothing beside it tells a version"
+                found.append(row(layer, name, "", words, user, UNSUPPORTED_CODE))
         for folder, installed in packages.items():
             for name in sorted(installed.keys() & names.PACKAGES.keys()):
                 found.append(row(names.PACKAGES[name], name, installed[name], folder, user))

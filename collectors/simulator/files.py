@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-from collectors.simulator import pci_files, port_files
+from collectors.simulator import pci_files, port_files, process_software
 from collectors.simulator.machine import Machine
 from collectors.simulator.process_files import Processes, missing
+from collectors.simulator.process_software import ProcessSoftware
 from collectors.simulator.tools import tools
 
 KIB = 1024
@@ -28,12 +29,15 @@ class Files:
         self._began_at = began_at  # time 0 of the demo on this node's wall clock
         self._shape = machine.plan.shape
         self._processes = Processes(machine)
+        self._software = ProcessSoftware(machine, self._processes)
 
     def read(self, path: str) -> str:
         """Raises FileNotFoundError."""
         make = self._made.get(path)
         if make is not None:
             return make()
+        if process_software.concerns(path):
+            return self._software.read(path)
         parts = path.split("/")
         if path.startswith("/proc/") and len(parts) == 4 and parts[2].isdigit():
             return self._processes.read(int(parts[2]), parts[3])
@@ -44,6 +48,8 @@ class Files:
 
     def readlink(self, path: str) -> str:
         """Raises FileNotFoundError."""
+        if process_software.concerns(path):
+            return self._software.readlink(path)
         parts = path.split("/")
         if path.startswith("/proc/") and len(parts) == 5 and parts[2].isdigit() and parts[3] == "fd":
             return self._processes.opened(int(parts[2]), parts[4])
@@ -61,6 +67,8 @@ class Files:
         """Raises FileNotFoundError."""
         if path.rstrip("/") == "/proc":
             return [str(pid) for pid in self._processes.running()] + sorted(self._folders["/proc"])
+        if process_software.concerns(path):
+            return self._software.listdir(path)
         parts = path.rstrip("/").split("/")
         if path.startswith("/proc/") and len(parts) == 4 and parts[2].isdigit() and parts[3] == "fd":
             return self._processes.descriptors(int(parts[2]))

@@ -37,6 +37,7 @@ MAPS = "".join(
             f"{SITE}/torch/lib/libtorch_cuda.so",
             "/opt/amazon/efa/lib/libfabric.so.1.28.0",
             "/usr/lib/libmpi.so.40.30.6 (deleted)",
+            "/opt/plugin/libnccl-net.so",
             "/dev/nvidia0",
         )
     )
