@@ -213,18 +213,18 @@ _LINK = _table(
  kind           | KIND    |       | text    |      | probe:constant | nvlink, pcie, infiniband, roce, ethernet, xgmi, ici, neuronlink, gaudi
  medium         | MEDIUM  |       | text    |      | linux:/sys/class/infiniband/*/ports/*/rate, /sys/bus/pci/devices/*/max_link_speed | what its speed is called: NDR, HDR, 100GBASE-CR4, PCIe 5.0
  accelerator    | ACCEL   |       | text    |      | probe:owner | key of the accelerator that it belongs to
- peer           | PEER    |       | text    |      | | what is at the other end
- switch         | SWITCH  |       | text    |      | | switch, leaf or fabric that the other end belongs to, where LLDP, ibnetdiscover or the inventory tells it
+ peer           | PEER    |       | text    |      | linux:lldpctl, smpquery nodedesc and nodeinfo of the next switch; PCI port above the device | what is at the other end
+ switch         | SWITCH  |       | text    |      | linux:lldpctl, smpquery nodedesc | switch, leaf or fabric that the other end belongs to, where LLDP, ibnetdiscover or the inventory tells it
  up             | UP      |       | flag    | high | linux:/sys/class/infiniband/*/ports/*/state, /sys/class/net/*/operstate | the link carries traffic
- phys           | PHYS    |       | text    |      | linux:/sys/class/infiniband/*/ports/*/phys_state | physical state in the driver's words
+ phys           | PHYS    |       | text    |      | linux:/sys/class/infiniband/*/ports/*/phys_state | physical state in the driver's words; of interfaces whether one is disabled, and its place in a bond
  speed          | SPEED   | B/s   | gauge   | high | linux:/sys/class/infiniband/*/ports/*/rate, /sys/class/net/*/speed, /sys/bus/pci/devices/*/current_link_speed, current_link_width | line speed in one direction
- speed_max      | BEST    | B/s   | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed, max_link_width of the device and its upstream port | best line speed of both ends, in one direction
- width          | LANES   | count | gauge   |      | linux:/sys/bus/pci/devices/*/current_link_width | lanes in use
- width_max      | LANEMAX | count | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_width | lanes that both ends have
+ speed_max      | BEST    | B/s   | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed, max_link_width of the device and its upstream port, smpquery portinfo of both ends | best line speed of both ends, in one direction
+ width          | LANES   | count | gauge   |      | linux:/sys/class/infiniband/*/ports/*/rate, /sys/bus/pci/devices/*/current_link_width | lanes in use
+ width_max      | LANEMAX | count | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_width, smpquery portinfo | lanes that both ends have
  gen            | GEN     |       | gauge   |      | linux:/sys/bus/pci/devices/*/current_link_speed | generation in use (PCIe, NVLink)
  gen_max        | GENMAX  |       | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed | best generation of both ends
-rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4, /proc/net/dev | bytes in
-tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4, /proc/net/dev | bytes out
+rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes in
+tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes out
  usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed | share of its line speed in use, in the busier direction
  crc_errors     | CRC     | count | counter | low  | | packets that failed their checksum: NVLink flits, PCIe LCRC
  replay_errors  | REPLAY  | count | counter | low  | linux:/sys/bus/pci/devices/*/aer_dev_correctable | packets sent again (NVLink, PCIe)

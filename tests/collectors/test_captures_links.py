@@ -104,7 +104,8 @@ def test_a_quiet_kernel_log_is_refused_as_one() -> None:
 
 
 def test_what_rdma_prints() -> None:
-    text = "link mlx5_0/1 state ACTIVE physical_state LINK_UP netdev ens1\nlink mlx5_1/1 state DOWN physical_state SLEEP \n"
+    up = "link mlx5_0/1 state ACTIVE physical_state LINK_UP netdev e1\n"
+    text = up + "link mlx5_1/1 state DOWN physical_state SLEEP \n"
     assert read("rdma.txt", text).cells["link"] == {
         "ib:mlx5_0/1": {"name": "mlx5_0/1", "up": 1, "phys": "LINK_UP", "kind": "roce"},
         "ib:mlx5_1/1": {"name": "mlx5_1/1", "up": 0, "phys": "SLEEP"},
