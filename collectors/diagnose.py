@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, suppress
 
 from collectors import payload
 from collectors.conversation import MUTE_ADVICE, Conversation, Ending
+from collectors.costs import Meter
 from collectors.diagnosis import (
     NODE,
     WAY,
@@ -33,6 +34,8 @@ from watchfloor.report import Hello, Report, SamplerStatus
 
 HELLO_SECONDS = 20.0
 ANSWER_SECONDS = 8.0  # how long a slow driver is waited for
+COST_SECONDS = 13.0  # long enough for what is asked every ten seconds
+_COST_FULL_EVERY = 2  # ticks: only full reports tell what each sampler costs
 
 
 # the step that each problem belongs to; the steps before it are good, those after it can't be looked at
@@ -58,6 +61,24 @@ async def diagnose(spec: NodeSpec, transport: Transport) -> list[Check]:
     except WatchfloorError as error:
         return stopped(Ending.of(error), way)
     return arrived(spec, way) + visit.checks(ending, no_python)
+
+
+async def measure(spec: NodeSpec, transport: Transport, seconds: float = COST_SECONDS) -> Meter | Ending:
+    """What the probe costs a node on which it runs for a while; why not, where it doesn't run. Never raises."""
+    meter = Meter(spec)
+    talk = Conversation(
+        0, meter, WallClock(), PROBE.reader(), lambda: payload.settings_line(1.0, 0.2, _COST_FULL_EVERY)
+    )
+    try:
+        talk.channel = await transport.start(spec, PROBE.command, talk)
+    except WatchfloorError as error:
+        return Ending.of(error)
+    try:
+        talk.channel.write(payload.payload())
+        await asyncio.wait([talk.over], timeout=seconds)
+    finally:
+        await talk.channel.close()
+    return talk.over.result() if talk.over.done() and not meter.rows() else meter
 
 
 def arrived(spec: NodeSpec, way: str) -> list[Check]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collectors.simulator.fleet import DemoFleet
     from collectors.supervisor import Supervisor
     from watchfloor.ports import Feed, Transport
+    from watchfloor.report import Cost
 
 log = logging.getLogger(__name__)
 
@@ -252,6 +253,24 @@ async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[N
     async def one(spec: NodeSpec) -> tuple[NodeSpec, list[Check]]:
         async with gate:
             return spec, await diagnose_node(spec, transports.for_node(spec))
+
+    try:
+        return list(await asyncio.gather(*(one(spec) for spec in specs)))
+    finally:
+        await transports.close()
+
+
+async def costs(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[NodeSpec, list[Cost], str]]:
+    """What `watchfloor doctor --costs` measures on every node: the rows, or why there are none."""
+    from collectors.costs import Meter  # noqa: PLC0415
+    from collectors.diagnose import measure  # noqa: PLC0415
+
+    transports, gate = Transports(), asyncio.Semaphore(at_once)
+
+    async def one(spec: NodeSpec) -> tuple[NodeSpec, list[Cost], str]:
+        async with gate:
+            found = await measure(spec, transports.for_node(spec))
+        return (spec, found.rows(), "") if isinstance(found, Meter) else (spec, [], found.text)
 
     try:
         return list(await asyncio.gather(*(one(spec) for spec in specs)))

@@ -13,6 +13,8 @@ _SLOW_EVERY = 10  # samples
 _SETTINGS_EVERY = 30  # a multiple of it
 _FORGET_EVERY = 60  # what was not supported is asked once more
 _PROCESSES_EVERY = _TOTALS_EVERY = 2  # half of the devices at each tick
+_COSTS_AT = 3  # the sample after which the cost of every question is measured, once
+_PERIODS = {"quick": 1, "slow": _SLOW_EVERY, "settings": _SETTINGS_EVERY, "processes": _PROCESSES_EVERY}  # seconds
 _LOST = lost(nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"])
 
 
@@ -61,7 +63,13 @@ class Sampler:
         links = {}
         for of_gpu in self._links.values():
             links.update(of_gpu.cells)
-        return Reading({"accelerator": accelerators, "link": links}, None, self._shown_holders())
+        details = {"costs": self._costs()} if self._samples == _COSTS_AT else None
+        return Reading({"accelerator": accelerators, "link": links}, details, self._shown_holders())
+
+    def _costs(self) -> list:
+        from . import nvidia_costs  # noqa: PLC0415 - needed once, and only where there is a GPU
+
+        return nvidia_costs.rows(self._world, self._nvml, self._gpus, self._list_sizes, _PERIODS)
 
     def _close(self) -> None:
         if self._nvml is not None:

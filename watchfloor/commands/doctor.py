@@ -24,9 +24,14 @@ _SGR = {"ok": "32", "warning": "33", "failed": "31", "skipped": "2"}
 def doctor(
     *hosts: Hosts,
     source: Source = Source(),
+    costs: Annotated[
+        bool, Parameter(help="What reading costs each node, by sampler and question: takes 13 s.")
+    ] = False,
     json: Annotated[bool, Parameter(help="As JSON.")] = False,
 ) -> int:
     """Check name, ssh, host key, python3, driver, permission and clock of every node, each with what to do next."""
+    if costs:
+        return _costs(source.specs(hosts), json)
     diagnosed = asyncio.run(wiring.diagnose(source.specs(hosts)))
     failed = sum(any(check.state == "failed" for check in checks) for _, checks in diagnosed)
     if json:
@@ -34,6 +39,18 @@ def doctor(
     else:
         output.write("\n\n".join(_text(spec, checks, output.coloured()) for spec, checks in diagnosed))
     return of_fleet(len(diagnosed) - failed, failed) if diagnosed else Exit.OK
+
+
+def _costs(specs: list[NodeSpec], json: bool) -> int:
+    from watchfloor import costs  # noqa: PLC0415 - only asked for now and then
+
+    measured = asyncio.run(wiring.costs(specs))
+    if json:
+        output.write_json({"nodes": [costs.record(spec, rows, why) for spec, rows, why in measured]})
+    else:
+        output.write("\n\n".join(costs.text(spec, rows, why) for spec, rows, why in measured))
+    failed = sum(bool(why) for _, _, why in measured)
+    return of_fleet(len(measured) - failed, failed) if measured else Exit.OK
 
 
 def _record(spec: NodeSpec, checks: Sequence[Check]) -> dict[str, object]:
