@@ -6,7 +6,7 @@ another. From 1.9 on, the table names its fields itself. Revisions 2.x and 3.x a
 their units changed without notice, so they aren't read. All bits set means that the board doesn't have a field.
 """
 
-from struct import calcsize, unpack_from
+from struct import Struct, calcsize, unpack_from
 
 # name, format and offset; the fields of boards that nobody here asks for are left out
 _DISCRETE = """
@@ -50,7 +50,8 @@ _ATTRIBUTES = {
 _SERIES = ("xgmi_read_data_acc", "xgmi_write_data_acc", "xgmi_link_status", "current_gfxclk")
 _FORMATS = "BbHhIiQq"  # enum amdgpu_metrics_attr_type
 
-_fields = {}  # revision -> [(name, format, offset)], once a board has asked for it
+_layouts = {}  # revision -> Layout, made once a board has asked for it
+_named = {}  # size of a table of 1.9 -> (Struct of its encodings, the encodings, Layout), as met last
 
 
 def parse(table: bytes) -> dict:
@@ -62,46 +63,78 @@ def parse(table: bytes) -> dict:
         raise ValueError("gpu_metrics of %d bytes" % len(table))
     revision = unpack_from("<BB", table, 2)
     if revision == _NAMING_ITSELF:
-        return _by_attributes(table)
+        return _self_named(table).read(table)
     if revision not in _LAYOUTS:
         raise ValueError("gpu_metrics of revision %d.%d is not known" % revision)
-    if revision not in _fields:
-        _fields[revision] = [_field(words.split()) for words in _LAYOUTS[revision].split(",")]
-    found = {}
-    for name, form, offset in _fields[revision]:
-        if offset + calcsize(form) > len(table):
-            raise ValueError("gpu_metrics %d.%d ends after %d bytes" % (*revision, len(table)))
-        _put(found, name, unpack_from(form, table, offset), form[-1])
+    layout = _layouts.get(revision)
+    if layout is None:
+        fields = [words.split() for words in _LAYOUTS[revision].split(",")]
+        layout = _layouts[revision] = Layout([(name, form, int(offset)) for name, form, offset in fields])
+    if len(table) < layout.size:
+        raise ValueError("gpu_metrics %d.%d ends after %d bytes" % (*revision, len(table)))
+    return layout.read(table)
+
+
+class Layout:
+    """Where some fields lie. All are read in one call: a dozen calls for each board and tick would cost more."""
+
+    def __init__(self, fields: "list[tuple[str, str, int]]") -> None:
+        form, end, start = "<", 0, 0
+        self._fields = []  # name, index of its first value, how many, the value that stands for none
+        for name, kind, offset in sorted(fields, key=lambda field: field[2]):
+            count = int(kind[:-1] or 1)
+            form += "%dx%s" % (offset - end, kind)
+            end = offset + calcsize("<" + kind)
+            self._fields.append((name, start, count, (1 << 8 * calcsize("<" + kind[-1])) - 1))
+            start += count
+        self._struct = Struct(form)
+        self.size = end
+
+    def read(self, table: bytes) -> dict:
+        values, found = self._struct.unpack_from(table), {}
+        for name, start, count, absent in self._fields:
+            if name not in _SERIES:
+                if values[start] != absent:
+                    found[name] = values[start]
+                continue
+            series = values[start : start + count]
+            if absent not in series:
+                found[name] = series
+            elif series.count(absent) < count:
+                found[name] = tuple(None if value == absent else value for value in series)
+        return found
+
+
+def _self_named(table: bytes) -> Layout:
+    """The layout of a table of revision 1.9; that of the last one where the encodings are the same."""
+    known = _named.get(len(table))
+    if known is not None and known[0].unpack_from(table) == known[1]:
+        return known[2]
+    fields, encodings, form, end = [], [], "<", 0
+    for encoding, kind, offset in _walked(table):
+        name = _ATTRIBUTES.get(encoding >> 10 & 0x3FF)
+        if name is not None:
+            fields.append((name, kind, offset))
+        encodings.append(encoding)
+        form += "%dxQ" % (offset - 8 - end)
+        end = offset
+    found = Layout(fields)
+    _named[len(table)] = (Struct(form), tuple(encodings), found)
     return found
 
 
-def _field(words: "list[str]") -> tuple:
-    name, form, offset = words
-    return name, "<" + form, int(offset)
-
-
-def _by_attributes(table: bytes) -> dict:
-    """Revision 1.9: a count, then for each field its encoding (unit, type, id, instances) and the values, unaligned."""
-    (count,), offset, found = unpack_from("<I", table, 4), 8, {}
+def _walked(table: bytes):
+    """Encoding (unit, type, id, instances), format and offset of each field of a table of revision 1.9, unaligned."""
+    (count,), offset = unpack_from("<I", table, 4), 8
     for _ in range(count):
         if offset + 8 > len(table):
             raise ValueError("gpu_metrics 1.9 ends after %d bytes" % len(table))
         (encoding,) = unpack_from("<Q", table, offset)
-        kind = encoding >> 20 & 0xF
-        if kind >= len(_FORMATS):
-            raise ValueError("gpu_metrics 1.9 has a field of type %d" % kind)
-        form = "<%d%s" % (max(1, encoding & 0x3FF), _FORMATS[kind])
-        if offset + 8 + calcsize(form) > len(table):
+        if encoding >> 20 & 0xF >= len(_FORMATS):
+            raise ValueError("gpu_metrics 1.9 has a field of type %d" % (encoding >> 20 & 0xF))
+        kind = "%d%s" % (max(1, encoding & 0x3FF), _FORMATS[encoding >> 20 & 0xF])
+        offset += 8
+        if offset + calcsize("<" + kind) > len(table):
             raise ValueError("gpu_metrics 1.9 ends after %d bytes" % len(table))
-        name = _ATTRIBUTES.get(encoding >> 10 & 0x3FF)
-        if name is not None:
-            _put(found, name, unpack_from(form, table, offset + 8), form[-1])
-        offset += 8 + calcsize(form)
-    return found
-
-
-def _put(found: dict, name: str, values: tuple, form: str) -> None:
-    absent = (1 << 8 * calcsize("<" + form)) - 1
-    known = tuple(None if value == absent else value for value in values)
-    if any(value is not None for value in known):
-        found[name] = known if name in _SERIES else known[0]
+        yield encoding, kind, offset
+        offset += calcsize("<" + kind)
