@@ -27,7 +27,10 @@ _ASKED = (
 
 class Sampler:
     period, deadline = 2.0, 8.0
-    metrics = {"accelerator": ("pcie_rx", "pcie_tx"), "link": ("name", "kind", "accelerator", "rx", "tx", *_ASKED)}
+    metrics = {
+        "accelerator": ("pcie_rx", "pcie_tx", "numa"),
+        "link": ("name", "kind", "accelerator", "rx", "tx", *_ASKED),
+    }
     owns = ("link",)
     lasting = ("name", "kind", "accelerator", "peer", "medium")
     awaited, follows_holders = False, False
@@ -40,6 +43,7 @@ class Sampler:
         self._rates = Rates()
         self._measured = {}  # device key -> cells, of devices without counters
         self._links = {}  # device key -> cells
+        self._places = {}  # device key -> cells: where in the host it is
         self._samples = 0
 
     def sample(self) -> Reading:
@@ -57,14 +61,20 @@ class Sampler:
         if self._samples % _LIST_EVERY == 0:
             self._gpus = gpus(self._nvml)
             self._counters = {gpu.key: FieldBatch(self._nvml, gpu.handle, _BYTES) for gpu in self._gpus}
+            self._places = {gpu.key: self._places.get(gpu.key) or self._place(gpu) for gpu in self._gpus}
         turn = self._samples % max(1, len(self._gpus))
         self._samples += 1
         accelerators, links = {}, {}
         for gpu in self._gpus:
-            traffic = accelerators[gpu.key] = self._traffic(gpu, gpu.index == turn)
+            traffic = self._traffic(gpu, gpu.index == turn)
+            accelerators[gpu.key] = (self._places[gpu.key], traffic)
             both = {"rx": traffic["pcie_rx"], "tx": traffic["pcie_tx"]}
             links["pcie:" + gpu.key] = (self._link(gpu, gpu.index == turn), both)
         return Reading({"accelerator": accelerators, "link": links})
+
+    def _place(self, gpu) -> dict:
+        address = _address(self._nvml, gpu)
+        return {"numa": address if isinstance(address, Missing) else pcie.numa_node(self._world, address)}
 
     # -- the link
 
@@ -104,13 +114,23 @@ class Sampler:
         }
 
 
+def _address(nvml, gpu) -> "str | Missing":
+    """As sysfs writes it."""
+    if isinstance(gpu.handle, Missing):
+        return gpu.handle
+    info = ask(nvml, "nvmlDeviceGetPciInfo_v3", gpu.handle)
+    if isinstance(info, Missing):
+        return info
+    return pcie.normal(info.busId) if info.busId else UNSUPPORTED
+
+
 def _asked(world, nvml, gpu) -> dict:
     """The link by the kernel, and by the driver what it knows better: it wakes the board, and counts by itself."""
-    address = ask(nvml, "nvmlDeviceGetPciInfo_v3", gpu.handle)
+    address = _address(nvml, gpu)
     cells = {}
     cells.update(dict.fromkeys(_ASKED, UNSUPPORTED))
-    if not isinstance(address, Missing) and address.busId:
-        cells.update(pcie.link_cells(world, pcie.normal(address.busId)))
+    if not isinstance(address, Missing):
+        cells.update(pcie.link_cells(world, address))
     cells.pop("kind", None)
     told = {name: ask(nvml, call, gpu.handle) for name, call in _WIDTHS}
     told["replay_errors"] = ask(nvml, "nvmlDeviceGetPcieReplayCounter", gpu.handle)

@@ -53,6 +53,14 @@ def upstream(world, address: str) -> str:
     return parent if parent.count(":") == 2 else ""  # "pci0000:00" is the root complex itself
 
 
+def numa_node(world, address: str) -> "int | Missing":
+    """Of the device at a PCI address; the kernel writes -1 where the firmware doesn't tell."""
+    text = attribute(world, ROOT + address + "/numa_node", keep=False)
+    if isinstance(text, Missing):
+        return text
+    return int(text) if text.isdigit() else UNSUPPORTED
+
+
 def normal(address: str) -> str:
     """A PCI address as sysfs writes it: "0000:86:00.0" of "00000000:86:00.0", "86:00.0", "0000:86:00" or "PCI:…"."""
     words = address.strip().upper().replace("PCI:", "").split(":")

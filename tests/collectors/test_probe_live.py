@@ -86,7 +86,7 @@ def test_every_value_of_a_gpu_comes_through_in_the_catalogues_units(probe: Runni
         "recovery": 0, "xid": 0, "persistence": 1, "mig": 0, "processes": 0, "links_up": 4, "links_max": 4,
         "user": "", "job": "", "command": "", "fan": UNSUPPORTED, "pages_retired": UNSUPPORTED, "profile": "",
         "fabric": "", "fabric_state": "completed", "throttle_power_time": 2, "throttle_thermal_time": 0,
-        "ecc_sram": 2, "repair_pending": 0, "power_module": UNSUPPORTED,
+        "ecc_sram": 2, "repair_pending": 0, "power_module": UNSUPPORTED, "numa": UNSUPPORTED,
         "sm_active": 88, "sm_occupancy": 41, "tensor_active": 62, "dram_active": 57,
     }  # fmt: skip
     assert {name: gpu[name] for name in expected} == expected
