@@ -30,7 +30,7 @@ class Monitor:
         try:
             line = lines.line(_PATIENCE_SECONDS)
             while line:
-                self._take(line)
+                self.take(line)
                 line = lines.line(0.0)
         except (EOFError, OSError) as ended:
             lines.close()
@@ -57,7 +57,8 @@ class Monitor:
         self._heard_at = now
         return self._lines
 
-    def _take(self, line: str) -> None:
+    def take(self, line: str) -> None:
+        """One line of its output."""
         try:
             record = neuron_monitor.parse(line)
         except ValueError:

@@ -1,36 +1,21 @@
 """Google TPU chips: found on the PCI bus, and measured by the runtime of whatever program holds them.
 
-libtpu serves its metrics at 127.0.0.1:8431 for as long as a framework runs. Nobody there means that no program works
-on the chips: their values are not yet known, which is no error. What that service lacks is asked by `tpu_sdk`.
+What is measured stands in `tpu_host`, compiled only where there may be TPUs. What the runtime's service lacks is asked
+by `tpu_sdk`.
 """
 
 from . import pcie
-from .cells import UNSUPPORTED_CODE, Absent, Missing, Reading
+from .cells import Absent, Reading
 
 GOOGLE = 0x1AE0  # PCI vendor id; on its machines network cards have it too
-PORT = 8431
-_SLOW_EVERY = 5  # samples
-_LOOK_EVERY = 30
+PCIE = {"pcie_gen": "gen", "pcie_gen_max": "gen_max", "pcie_width": "width", "pcie_width_max": "width_max"}
 _IDENTITY = "name vendor model uuid bus_id index numa partition_of".split()
-_PCIE = {"pcie_gen": "gen", "pcie_gen_max": "gen_max", "pcie_width": "width", "pcie_width_max": "width_max"}
-# (metric, what the runtime calls it, how the values of a chip's cores become one)
-_QUICK = (
-    ("util", "tpu.runtime.tensorcore.dutycycle.percent", "mean"),
-    ("mem_used", "tpu.runtime.hbm.memory.usage.bytes", "sum"),
-    ("dram_active", "tpu.runtime.hbm.utilization.percent", "mean"),
-)
-_SLOW = (
-    ("mem_total", "tpu.runtime.hbm.memory.total.bytes", "sum"),
-    ("queue", "hlo.queue.size.gauge", "sum"),
-    ("exec_latency", "hlo.execution.timing.distribution.microseconds", "latency"),
-)
-_LIVE = [metric for metric, _, _ in _QUICK + _SLOW] + ["processes"]
-_SILENT = Missing(UNSUPPORTED_CODE, "the program that holds the chip serves no metrics at port %d" % PORT)
+_LIVE = "util dram_active mem_used mem_total queue exec_latency processes".split()
 
 
 class Sampler:
     period, deadline = 1.0, 8.0
-    metrics = {"accelerator": _IDENTITY + list(_PCIE) + _LIVE, "link": ["name", "accelerator", *pcie.METRICS]}
+    metrics = {"accelerator": _IDENTITY + list(PCIE) + _LIVE, "link": ["name", "accelerator", *pcie.METRICS]}
     owns = ("accelerator", "link")
     lasting = (*_IDENTITY, "kind", "accelerator")
     awaited, follows_holders = False, False
@@ -38,61 +23,9 @@ class Sampler:
     def __init__(self, world, board) -> None:
         if not any(device.vendor == GOOGLE for device in world.pci()):
             raise Absent("no TPU of Google (vendor 1ae0) on the PCI bus")
-        from . import tpu_chips, tpu_values  # noqa: PLC0415 - compiled only where there may be TPUs
-        from .device_files import DeviceFiles  # noqa: PLC0415
-        from .tpu_service import NOBODY, Service  # noqa: PLC0415
+        from .tpu_host import TpuHost  # noqa: PLC0415 - costs its compilation
 
-        self._world = world
-        self._find, self._values, self._nobody = tpu_chips.chips, tpu_values.Values(), NOBODY
-        self._files = DeviceFiles(world)
-        self._service = Service(world, PORT)
-        self._chips = []
-        self._known = {}  # chip key -> identity
-        self._links = {}  # key -> cells of the PCIe link of a chip
-        self._live = {}  # chip key -> cells
-        self._samples = 0
+        self._host = TpuHost(world)
 
     def sample(self) -> Reading:
-        if self._samples % _LOOK_EVERY == 0:
-            self._enumerate()
-        self._files.look([chip.path for chip in self._chips])
-        held = {chip.key: self._files.holders(chip.path) for chip in self._chips}
-        self._ask(_QUICK + _SLOW if self._samples % _SLOW_EVERY == 0 else _QUICK, held)
-        self._samples += 1
-        listed = {key: pids if isinstance(pids, Missing) else [(pid, -1, "compute") for pid in pids]
-                  for key, pids in held.items()}  # fmt: skip
-        accelerators = {key: (self._known[key], live) for key, live in self._live.items()}
-        return Reading({"accelerator": accelerators, "link": self._links}, None, listed)
-
-    def _enumerate(self) -> None:
-        self._chips = self._find(self._world)
-        if not self._chips:
-            raise Absent("no TPU among the devices of Google (vendor 1ae0) on the PCI bus")
-        self._known, self._links = {}, {}
-        for chip in self._chips:
-            link = pcie.link_cells(self._world, chip.address)
-            self._links["pcie:%s:0" % chip.key] = dict(link, name=chip.name + "/pcie", accelerator=chip.key)
-            self._known[chip.key] = _identity(chip, link)
-        self._live = {chip.key: self._live.get(chip.key, {}) for chip in self._chips}
-
-    def _ask(self, metrics: tuple, held: dict) -> None:
-        told = self._service.ask([name for _, name, _ in metrics])
-        if self._nobody in told.values():
-            metrics = _QUICK + _SLOW
-        used = [chip for chip in self._chips if held[chip.key]]
-        cells = {chip.key: dict(self._live[chip.key]) for chip in self._chips}
-        for metric, name, way in metrics:
-            values = self._values.by_chip(told.get(name, self._nobody), way, self._chips, used)
-            for key, value in values.items():
-                silent = value == self._nobody and isinstance(held[key], list) and held[key]
-                cells[key][metric] = _SILENT if silent else value
-        for key, pids in held.items():
-            cells[key]["processes"] = pids if isinstance(pids, Missing) else len(pids)
-        self._live = cells
-
-
-def _identity(chip, link: dict) -> dict:
-    cells = {"name": chip.name, "vendor": "Google", "model": chip.model, "uuid": chip.key, "bus_id": chip.address,
-             "index": chip.index, "numa": chip.numa, "partition_of": ""}  # fmt: skip
-    cells.update((metric, link[name]) for metric, name in _PCIE.items())
-    return cells
+        return self._host.sample()

@@ -22,6 +22,8 @@ def machine_of(shape: str, t: float = 100.0) -> Machine:
 
 def sampled(kind: Any, machine: Machine) -> tuple[list[dict[str, Any]], dict[str, Any], Any]:
     reading = kind.Sampler(SimulatedWorld(machine, lambda: machine.time, 0.0), Board()).sample()
+    for scope, cells in reading.cells.items():
+        assert {name for row in cells.values() for name in joined(row)} <= set(kind.Sampler.metrics[scope])
     rows = [joined(row) for row in reading.cells["accelerator"].values()]
     return rows, {key: joined(row) for key, row in reading.cells["link"].items()}, reading.holders
 
@@ -46,6 +48,12 @@ def test_a_host_without_a_job_serves_no_metrics() -> None:
     assert rows[0]["tensor_active"].code == NOT_YET_CODE and not links
 
 
+def test_every_metric_of_the_samplers_is_filled() -> None:
+    for kind, shape in ((tpu, "tpu"), (tpu_sdk, "tpu"), (neuron, "trn2")):
+        rows, _, _ = sampled(kind, machine_of(shape))
+        assert {name for row in rows for name in row} == set(kind.Sampler.metrics["accelerator"])
+
+
 def test_a_link_that_is_down_is_unusable() -> None:
     machine = machine_of("tpu")
     machine.faults.links_down.add((2, 1))
@@ -67,9 +75,9 @@ def test_devices_of_trainium_lie_in_a_torus() -> None:
 def test_a_record_of_neuron_monitor_is_that_of_its_boards() -> None:
     machine = machine_of("trn2")
     record = neuron_monitor.lines(machine)
-    reading = neuron.Sampler(SimulatedWorld(machine, lambda: machine.time, 0.0), Board())
-    reading._monitor._take(record)
-    rows = [joined(row) for row in reading.sample().cells["accelerator"].values()]
+    sampler = neuron.Sampler(SimulatedWorld(machine, lambda: machine.time, 0.0), Board())
+    sampler.node.monitor.take(record)
+    rows = [joined(row) for row in sampler.sample().cells["accelerator"].values()]
     for row, board in zip(rows, machine.boards, strict=True):
         assert row["util"] == pytest.approx(board.util * 0.9775, abs=0.2)
         assert row["mem_used"] == pytest.approx(board.memory_used, rel=1e-6)

@@ -1,0 +1,88 @@
+"""The TPU chips of a host: which they are, who holds them, and what their runtime tells.
+
+libtpu serves its metrics at 127.0.0.1:8431 for as long as a framework runs. Nobody there means that no program works
+on the chips: their values are not yet known, which is no error.
+"""
+
+from . import pcie, tpu_chips
+from .cells import UNSUPPORTED_CODE, Absent, Missing, Reading
+from .device_files import DeviceFiles
+from .tpu import PCIE
+from .tpu_service import NOBODY, Service
+from .tpu_values import Values
+
+PORT = 8431
+_SLOW_EVERY = 5  # samples
+_LOOK_EVERY = 30
+# (metric, what the runtime calls it, how the values of a chip's cores become one)
+_QUICK = (
+    ("util", "tpu.runtime.tensorcore.dutycycle.percent", "mean"),
+    ("mem_used", "tpu.runtime.hbm.memory.usage.bytes", "sum"),
+    ("dram_active", "tpu.runtime.hbm.utilization.percent", "mean"),
+)
+_SLOW = (
+    ("mem_total", "tpu.runtime.hbm.memory.total.bytes", "sum"),
+    ("queue", "hlo.queue.size.gauge", "sum"),
+    ("exec_latency", "hlo.execution.timing.distribution.microseconds", "latency"),
+)
+_SILENT = Missing(UNSUPPORTED_CODE, "the program that holds the chip serves no metrics at port %d" % PORT)
+
+
+class TpuHost:
+    """The chips of one host, from one sample to the next."""
+
+    def __init__(self, world) -> None:
+        self._world = world
+        self._values = Values()
+        self._files = DeviceFiles(world)
+        self._service = Service(world, PORT)
+        self._chips = []
+        self._known = {}  # chip key -> identity
+        self._links = {}  # key -> cells of the PCIe link of a chip
+        self._live = {}  # chip key -> cells
+        self._samples = 0
+
+    def sample(self) -> Reading:
+        if self._samples % _LOOK_EVERY == 0:
+            self._enumerate()
+        self._files.look([chip.path for chip in self._chips])
+        held = {chip.key: self._files.holders(chip.path) for chip in self._chips}
+        self._ask(_QUICK + _SLOW if self._samples % _SLOW_EVERY == 0 else _QUICK, held)
+        self._samples += 1
+        listed = {key: pids if isinstance(pids, Missing) else [(pid, -1, "compute") for pid in pids]
+                  for key, pids in held.items()}  # fmt: skip
+        accelerators = {key: (self._known[key], live) for key, live in self._live.items()}
+        return Reading({"accelerator": accelerators, "link": self._links}, None, listed)
+
+    def _enumerate(self) -> None:
+        self._chips = tpu_chips.chips(self._world)
+        if not self._chips:
+            raise Absent("no TPU among the devices of Google (vendor 1ae0) on the PCI bus")
+        self._known, self._links = {}, {}
+        for chip in self._chips:
+            link = pcie.link_cells(self._world, chip.address)
+            self._links["pcie:%s:0" % chip.key] = dict(link, name=chip.name + "/pcie", accelerator=chip.key)
+            self._known[chip.key] = _identity(chip, link)
+        self._live = {chip.key: self._live.get(chip.key, {}) for chip in self._chips}
+
+    def _ask(self, metrics: tuple, held: dict) -> None:
+        told = self._service.ask([name for _, name, _ in metrics])
+        if NOBODY in told.values():
+            metrics = _QUICK + _SLOW
+        used = [chip for chip in self._chips if held[chip.key]]
+        cells = {chip.key: dict(self._live[chip.key]) for chip in self._chips}
+        for metric, name, way in metrics:
+            values = self._values.by_chip(told.get(name, NOBODY), way, self._chips, used)
+            for key, value in values.items():
+                silent = value == NOBODY and isinstance(held[key], list) and held[key]
+                cells[key][metric] = _SILENT if silent else value
+        for key, pids in held.items():
+            cells[key]["processes"] = pids if isinstance(pids, Missing) else len(pids)
+        self._live = cells
+
+
+def _identity(chip, link: dict) -> dict:
+    cells = {"name": chip.name, "vendor": "Google", "model": chip.model, "uuid": chip.key, "bus_id": chip.address,
+             "index": chip.index, "numa": chip.numa, "partition_of": ""}  # fmt: skip
+    cells.update((metric, link[name]) for metric, name in PCIE.items())
+    return cells
