@@ -6,12 +6,14 @@ tell less, `amd_tool` asks the tool. What changes slowly is asked every ten seco
 
 from . import pcie
 from .cells import Absent, Reading
+from .sysfs import attribute
 
 _VENDOR, _DRIVER = 0x1002, "amdgpu"
+_GENERATION = "/sys/class/kfd/kfd/topology/generation_id"  # another one where boards were partitioned anew
 _CLASSES = (0x03, 0x12)  # display, processing accelerator
 
 # Those of amd_board and amd_links, which are compiled only where there is a board; a test holds them together
-_IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index numa".split()
+_IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware partition_of index numa".split()
 _LIVE = (
     "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
     "pages_retired profile pcie_gen pcie_gen_max pcie_width pcie_width_max util mem_util mem_used temp temp_mem "
@@ -32,14 +34,14 @@ class Sampler:
         boards(world)
         self._world = world
         self._node = None  # AmdNode
-        self._devices = []
+        self._seen = None  # what it was made of
 
     def sample(self) -> Reading:
-        devices = boards(self._world)
-        if self._node is None or devices != self._devices:
+        seen = boards(self._world), attribute(self._world, _GENERATION)
+        if self._node is None or seen != self._seen:
             from .amd_node import AmdNode  # noqa: PLC0415 - costs its compilation: only where there is a board
 
-            self._node, self._devices = AmdNode(self._world, devices), devices
+            self._node, self._seen = AmdNode(self._world, seen[0]), seen
         return self._node.sample()
 
 

@@ -12,7 +12,7 @@ from .cells import FAILED_CODE, UNSUPPORTED, UNSUPPORTED_CODE, Missing, Rates, f
 from .pci import ROOT
 from .sysfs import attribute
 
-IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware index numa".split()
+IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware partition_of index numa".split()
 SLOW = (
     "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
     "pages_retired profile pcie_gen pcie_gen_max pcie_width pcie_width_max"
@@ -42,7 +42,7 @@ class AmdBoard:
         self.index = index
         self.known = dict(identity(world, device, index), **known)
         self.key = key_of(world, device)
-        self.metrics = {}  # fields of gpu_metrics as of the last `quick`
+        self.table, self.metrics = b"", {}  # gpu_metrics as of the last `quick`, and its fields
         self.rates = Rates()
 
     # -- slowly
@@ -94,7 +94,8 @@ class AmdBoard:
     def quick(self) -> dict:
         """The cells of QUICK; without those of TABLE_ONLY where there is no table."""
         try:
-            self.metrics = gpu_metrics.parse(self._world.read_bytes(self._folder + "gpu_metrics", keep=True))
+            self.table = self._world.read_bytes(self._folder + "gpu_metrics", keep=True)
+            self.metrics = gpu_metrics.parse(self.table)
         except OSError as error:
             self.metrics = {}
             if error.errno == errno.EPERM:  # the file is everybody's: it is the driver that says no
@@ -175,6 +176,7 @@ def identity(world, device, index: int) -> dict:
         "bus_id": device.address,
         "board": told("product_number"),
         "firmware": told("vbios_version"),
+        "partition_of": "",
         "index": index,
         "numa": _numa(attribute(world, ROOT + device.address + "/numa_node", keep=False)),
     }

@@ -14,14 +14,16 @@ _MEGABYTES = 1_000_000
 
 
 class Node:
-    """A node of the topology: a GPU, a partition of one, or (without an id) a processor."""
+    """A node of the topology: a GPU, a partition of one, or (with 0 for its id) a processor."""
 
-    __slots__ = ("address", "gpu_id", "hive", "links")
+    __slots__ = ("address", "gpu_id", "hive", "links", "memory", "partition")
 
-    def __init__(self, gpu_id: int, address: str, hive: int, links: "list[Link]") -> None:
+    def __init__(self, gpu_id: int, properties: "dict[str, int]", memory: int, links: "list[Link]") -> None:
         self.gpu_id = gpu_id
-        self.address = address  # of PCI; "" of a processor
-        self.hive = hive  # those that are joined by XGMI have the same one; 0: none
+        self.address = address(properties)  # of PCI, that of its board; "" of a processor
+        self.partition = properties.get("location_id", 0) & 7  # its number within the board
+        self.hive = properties.get("hive_id", 0)  # those that are joined by XGMI have the same one; 0: none
+        self.memory = memory  # bytes
         self.links = links
 
 
@@ -47,8 +49,16 @@ def topology(world) -> "dict[int, Node]":
             gpu_id = int(world.read(folder + "gpu_id"))
         except (OSError, ValueError):  # EPERM: the GPU of another container
             continue
-        found[number] = Node(gpu_id, address(properties), properties.get("hive_id", 0), _links(world, folder))
+        found[number] = Node(gpu_id, properties, _bank(world, folder), _links(world, folder))
     return found
+
+
+def _bank(world, folder: str) -> int:
+    """Bytes of a node's memory; 0 where it isn't told."""
+    try:
+        return parse_properties(world.read(folder + "mem_banks/0/properties")).get("size_in_bytes", 0)
+    except OSError:
+        return 0
 
 
 def _links(world, folder: str) -> "list[Link]":

@@ -3,6 +3,7 @@
 from . import amd_kfd
 from .amd_board import AmdBoard
 from .amd_links import XgmiLinks
+from .amd_partitions import Partitions
 from .cells import UNSUPPORTED, Missing, Reading
 
 _SLOW_EVERY = 10  # samples
@@ -20,6 +21,7 @@ class AmdNode:
         self._nodes = amd_kfd.topology(world)
         names = {board.address: board.known["name"] for board in self._boards}
         self._xgmi = {board.key: XgmiLinks(world, board, self._nodes, names) for board in self._boards}
+        self._partitions = {board.key: Partitions(board, self._nodes) for board in self._boards}
         self._slow = {}  # key -> cells that are asked for now and then
         self._pcie = {}  # link key -> row
         self._holders = {}
@@ -37,6 +39,8 @@ class AmdNode:
             held = self._holders.get(board.key, UNSUPPORTED)
             quick["processes"] = held if isinstance(held, Missing) else len(held)
             accelerators[board.key] = (board.known, self._slow[board.key], quick, totals)
+            profile = self._slow[board.key]["profile"]
+            accelerators.update(self._partitions[board.key].rows(profile, self._holders))
             links.update(rows)
         links.update(self._pcie)
         self._samples += 1
@@ -52,9 +56,14 @@ class AmdNode:
             self._pcie[key] = row
 
     def _who(self) -> dict:
+        """Who works on a partition holds that, not the board as well."""
         keys = {board.address: board.key for board in self._boards}
         by_id = {node.gpu_id: keys[node.address] for node in self._nodes.values() if node.address in keys}
-        return amd_kfd.holders(self._world, by_id)
+        for parts in self._partitions.values():
+            by_id.update((node.gpu_id, key) for node, key in zip(parts.nodes, parts.keys))
+        found = amd_kfd.holders(self._world, by_id)
+        found.update((key, []) for key, parts in self._partitions.items() if parts.nodes)
+        return found
 
 
 def _driver(world) -> str:

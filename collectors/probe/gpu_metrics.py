@@ -37,6 +37,7 @@ _LAYOUTS = {
         xgmi_write_data_acc 8Q 200, xgmi_link_status 8H 264, current_gfxclk 8H 296, current_uclk H 336""",
 }  # fmt: skip
 _LAYOUTS[1, 8] = _LAYOUTS[1, 7]  # differs only behind what is read here
+_PARTITIONS = {(1, 6): (312, 168), (1, 7): (344, 232), (1, 8): (344, 376)}  # xcp_stats: offset, size of each
 _NAMING_ITSELF = (1, 9)
 
 # enum amdgpu_metrics_attr_id
@@ -47,6 +48,7 @@ _ATTRIBUTES = {
     18: "xgmi_link_width", 19: "xgmi_link_speed", 25: "pcie_replay_count_acc", 29: "xgmi_read_data_acc",
     30: "xgmi_write_data_acc", 31: "xgmi_link_status", 33: "current_gfxclk", 37: "current_uclk",
 }  # fmt: skip
+_GFX_BUSY = 40  # of all dies
 _SERIES = ("xgmi_read_data_acc", "xgmi_write_data_acc", "xgmi_link_status", "current_gfxclk")
 _FORMATS = "BbHhIiQq"  # enum amdgpu_metrics_attr_type
 
@@ -73,6 +75,24 @@ def parse(table: bytes) -> dict:
     if len(table) < layout.size:
         raise ValueError("gpu_metrics %d.%d ends after %d bytes" % (*revision, len(table)))
     return layout.read(table)
+
+
+def dies(table: bytes, partitions: int) -> "list[float | None]":
+    """Share of time, in %, in which the dies of each partition were busy; None where a partition has none that tell."""
+    revision, found = unpack_from("<BB", table, 2), []
+    if revision == _NAMING_ITSELF:
+        busy = [(kind, offset) for encoding, kind, offset in _walked(table) if encoding >> 10 & 0x3FF == _GFX_BUSY]
+        every = unpack_from("<" + busy[0][0], table, busy[0][1]) if busy else ()
+        share = len(every) // partitions
+        found = [every[number * share : (number + 1) * share] for number in range(partitions)]
+    elif revision in _PARTITIONS and len(table) > 1000:  # some drivers leave the partitions off
+        start, size = _PARTITIONS[revision]
+        found = [unpack_from("<8I", table, start + number * size) for number in range(min(partitions, 8))]
+    means = []
+    for values in found:
+        known = [value for value in values if value != 0xFFFFFFFF]
+        means.append(sum(known) / len(known) if known else None)
+    return means + [None] * (partitions - len(means))
 
 
 class Layout:

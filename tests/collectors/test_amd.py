@@ -27,13 +27,13 @@ def board_of(reading: Reading, key: str) -> dict:
     return joined(reading.cells["accelerator"][key])
 
 
-@pytest.mark.parametrize("case", ["mi300x_pair", "mi210_bridge", "radeon"])
+@pytest.mark.parametrize("case", ["mi300x_pair", "mi300x_halves", "mi210_bridge", "radeon"])
 def test_what_a_node_shows(case: str) -> None:
     world = getattr(amd_host, case)()
     sampler = amd.Sampler(world, Board())
     sampler.sample()
     world.at += 1
-    for index, address in enumerate(["0000:05:00.0", "0000:26:00.0"] if case == "mi300x_pair" else []):
+    for index, address in enumerate(["0000:05:00.0", "0000:26:00.0"] if "mi300x" in case else []):
         world.files[f"{ROOT}{address}/gpu_metrics"] = amd_host.mi300x_table(1, index)
     same_as_golden(GOLDEN / f"amd-{case.replace('_', '-')}.txt", shown(sampler.sample().cells))
 
@@ -72,6 +72,37 @@ def test_without_the_compute_driver_nobody_knows_the_holders() -> None:
     reading = sample(amd_host.radeon())
     assert reading.holders == {}
     assert board_of(reading, "amd:0000:03:00.0")["processes"] == UNSUPPORTED
+
+
+def test_who_works_on_a_partition_holds_that_alone() -> None:
+    reading = sample(amd_host.mi300x_halves())
+    assert reading.holders == {
+        _KEY: [], "GPU-af54e92b0a5d57c1": [], f"{_KEY}/0": [], f"{_KEY}/1": [(4242, 2**30, "compute")],
+    }  # fmt: skip
+
+
+def test_a_board_that_is_partitioned_anew_shows_it() -> None:
+    world = amd_host.mi300x_pair()
+    sampler = amd.Sampler(world, Board())
+    assert len(sampler.sample().cells["accelerator"]) == 2
+    world.files.update(amd_host.mi300x_halves().files)
+    rows = sampler.sample().cells["accelerator"]
+    parts = [joined(row) for row in rows.values() if joined(row)["partition_of"] == _KEY]
+    assert [(row["name"], row["profile"], row["util"]) for row in parts] == [
+        ("gpu0.0", "DPX/NPS2", 99),
+        ("gpu0.1", "DPX/NPS2", 7),
+    ]
+
+
+@pytest.mark.parametrize(("revision", "start", "size"), [(6, 312, 168), (7, 344, 232), (8, 344, 376)])
+def test_partitions_in_the_fixed_layouts(revision: int, start: int, size: int) -> None:
+    table = bytearray(b"\xff" * (start + 8 * size))
+    table[2:4] = bytes([1, revision])
+    table[start + size : start + size + 4] = bytes([40, 0, 0, 0])
+    assert gpu_metrics.dies(bytes(table), 2) == [None, 40]
+    assert gpu_metrics.dies(bytes(table[:312]), 2) == [None, None]
+    table[3] = 3
+    assert gpu_metrics.dies(bytes(table), 2) == [None, None]
 
 
 def test_a_board_that_goes_away_is_no_longer_there() -> None:

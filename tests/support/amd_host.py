@@ -15,7 +15,7 @@ Files = dict[str, str | OSError]
 NAMES = {  # of revision 1.9: enum amdgpu_metrics_attr_id
     "hotspot": 0, "mem": 1, "power": 3, "gfx": 4, "umc": 5, "energy": 7, "ticks": 9, "prochot": 10, "ppt": 11,
     "socket": 12, "vr": 13, "hbm": 14, "width": 18, "speed": 19, "replays": 25, "read": 29, "write": 30, "status": 31,
-    "gfxclk": 33, "uclk": 37, "label": 52,
+    "gfxclk": 33, "uclk": 37, "busy": 40, "label": 52,
 }  # fmt: skip
 TYPES = {"H": 2, "I": 4, "Q": 6}  # enum amdgpu_metrics_attr_type
 
@@ -108,6 +108,21 @@ def mi300x_pair() -> AmdWorld:
     return AmdWorld(files, links)
 
 
+def mi300x_halves() -> AmdWorld:
+    """The first of the pair in two partitions; a process on the second of these."""
+    world = mi300x_pair()
+    folder = ROOT + "0000:05:00.0"
+    world.files.update(under(folder, {"current_compute_partition": "DPX\n", "current_memory_partition": "NPS2\n"}))
+    for number, gpu_id in enumerate((100, 900)):
+        node = kfd_node(2 + 2 * number, gpu_id, f"location_id {0x500 + number}\nhive_id 99\n")
+        node[f"{NODES}{2 + 2 * number}/mem_banks/0/properties"] = "heap_type 1\nsize_in_bytes 103070826496\n"
+        world.files.update(node)
+    world.files["/sys/class/kfd/kfd/topology/generation_id"] = "2\n"
+    world.files["/sys/class/kfd/kfd/proc/4242/vram_100"] = "0\n"
+    world.files["/sys/class/kfd/kfd/proc/4242/vram_900"] = "1073741824\n"
+    return world
+
+
 def _mi300x(address: str, index: int) -> Files:
     return {
         "uevent": uevent(address, 0x74A1),
@@ -120,8 +135,8 @@ def _mi300x(address: str, index: int) -> Files:
         "vbios_version": "113-M3000100-102\n",
         "mem_info_vram_total": "206141652992\n",
         "mem_info_vram_used": "311427072\n",
-        "current_compute_partition": "CPX\n",
-        "current_memory_partition": "NPS4\n",
+        "current_compute_partition": "SPX\n",
+        "current_memory_partition": "NPS1\n",
         "pp_dpm_sclk": "S: 38Mhz *\n0: 132Mhz\n1: 2100Mhz\n",
         "pp_dpm_mclk": "0: 900Mhz *\n1: 1100Mhz\n2: 1300Mhz\n",
         "ras/features": "feature mask: 0x13fffff\n",
@@ -153,7 +168,7 @@ def mi300x_table(second: int, index: int = 0) -> str:
         speed=("H", (32,)), replays=("Q", (index,)), read=("Q", tuple(read)),
         write=("Q", tuple(value if value == none else value // 2 for value in read)),
         status=("H", (0, 0, 1, 0, 0, 0, 0, 0)), gfxclk=("H", (1262, 1317, 1290, 1291, *[0xFFFF] * 4)),
-        uclk=("H", (1300,)), label=("I", (7,)),
+        uclk=("H", (1300,)), busy=("I", (100, 98, 7, 0xFFFFFFFF)), label=("I", (7,)),
     )  # fmt: skip
 
 
