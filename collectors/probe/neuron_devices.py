@@ -29,7 +29,7 @@ def _listed(world) -> "list[Device]":
     for argv in COMMANDS:
         try:
             return parse(world.run(argv, _LS_SECONDS)[1])
-        except ValueError:  # this version has the other option, or sees no device
+        except (ValueError, TypeError, AttributeError):  # it has the other option, sees no device, or other types
             continue
         except OSError:
             break

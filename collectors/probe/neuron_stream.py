@@ -64,7 +64,10 @@ class Monitor:
         except ValueError:
             return  # it writes notices among its records
         self._heard_at = self._world.monotonic()
-        self.record, self.running = record, neuron_monitor.programs(record)
+        try:
+            self.record, self.running = record, neuron_monitor.programs(record)
+        except (AttributeError, TypeError, ValueError) as error:  # of other types than any version has shown
+            self.record, self.running = Missing(FAILED_CODE, "%s's record can't be read: %s" % (_PROGRAM, error)), []
         self._failures = {
             program.pid: self._failures.get(program.pid, 0) + program.failures for program in self.running
         }

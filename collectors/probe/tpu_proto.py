@@ -8,6 +8,7 @@ import struct
 
 SERVICE = "/tpu.monitoring.runtime.RuntimeMetricService/GetRuntimeMetric"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MOST_BUCKETS = 4096
 _DEVICE_KEYS = ("device_ordinal", "device-id", "device_id", "core_id", "chip_id")
 
 
@@ -67,7 +68,7 @@ def response(data: bytes) -> "list[Point]":
     """MetricResponse{metric = 1: TPUMetric{metrics = 3}}. Raises BadMessage."""
     try:
         found = [_point(metric) for outer in _all(data, 1) for metric in _all(outer, 3)]
-    except (LookupError, struct.error, TypeError) as error:
+    except (LookupError, ArithmeticError, AttributeError, RecursionError, TypeError, struct.error) as error:
         raise BadMessage("no MetricResponse: %s" % error) from error
     return [point for point in found if point.value is not None]
 
@@ -91,14 +92,14 @@ def fields(data: bytes) -> list:
 
 
 def _varint(data: bytes, at: int) -> "tuple[int, int]":
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 70, 7):
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if not byte & 0x80:
             return value, at
-        shift += 7
+    raise IndexError("a number has no end")
 
 
 def _all(data: bytes, number: int) -> list:
@@ -180,6 +181,8 @@ def _distribution(data: bytes, cumulative: bool) -> Distribution:
     for at, wire, value in fields(data):
         if at == 7:
             counts += _packed(value) if wire == _BYTES else [value]
+    if len(counts) > _MOST_BUCKETS:
+        raise IndexError("a histogram of %d buckets" % len(counts))
     options = _part(data, 6)
     return Distribution(_double(_last(data, 2)), _bounds(options, len(counts)), counts, cumulative)
 

@@ -85,6 +85,13 @@ def test_a_program_that_can_not_be_read_leaves_its_devices_unknown() -> None:
     assert first["util"] == first["mem_used"] == Missing(FAILED_CODE, "runtime does not answer")
 
 
+@pytest.mark.parametrize("report", [{"neuroncore_counters": {"neuroncores_in_use": [1]}}, [], {"memory_used": 5}])
+def test_a_record_of_unknown_types_is_told_as_such(report: Any) -> None:
+    first, _ = rows(neuron.Sampler(host(record({"pid": 1, "report": report})), Board()))
+    assert first["model"] == "Trainium2"
+    assert report == [] or (first["util"].code == FAILED_CODE and "can't be read" in first["util"].note)
+
+
 def test_percentiles_of_a_period_without_executions_are_null() -> None:
     first, _ = rows(neuron.Sampler(host(record(program(1, {0: 0.0}, late=None))), Board()))
     assert first["exec_latency"].code == NOT_YET_CODE

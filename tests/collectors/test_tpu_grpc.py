@@ -6,9 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from collectors.probe.tpu_grpc import NOT_FOUND, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, Channel, Failure, frame, message
 from collectors.probe.tpu_hpack import BadHeaders, Decoder, encoded, huffman
@@ -186,3 +188,35 @@ def test_a_histogram_that_goes_on_tells_of_the_time_since() -> None:
     assert before.since(now) is before  # it was reset
     assert before.since(before).quantile(0.99) is None
     assert Distribution(0.0, [1.0], [0, 3]).quantile(0.5) == 1.0  # above all bounds: at least the last
+
+
+@given(st.binary(max_size=200))
+@example(b"\x0a\x7f" * 40)
+def test_no_bytes_are_too_strange_for_the_readers(data: bytes) -> None:
+    with suppress(BadHeaders):
+        Decoder().headers(data)
+    with suppress(BadMessage):
+        response(data)
+    with suppress(BadMessage):
+        response(tpu_messages.part(1, tpu_messages.part(3, data)))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10), st.integers(0, 63), st.integers(0, 3), st.binary(max_size=20)), max_size=4)
+)
+def test_no_frames_are_too_strange_for_the_client(frames: list[tuple[int, int, int, bytes]]) -> None:
+    with saying(*(frame(*each) for each in frames)) as channel, suppress(OSError):
+        assert isinstance(ask(channel), bytes | Failure)
+
+
+def test_what_would_take_for_ever_is_refused() -> None:
+    endless = b"\x80" * 100_000
+    deep = b""
+    for _ in range(3000):
+        deep = tpu_messages.part(2, tpu_messages.part(6, tpu_messages.part(1, deep)))
+    wide = tpu_messages.part(5, tpu_messages.part(7, b"\1" * 5000))
+    for metric in (tpu_messages.part(1, deep), wide):
+        with pytest.raises(BadMessage):
+            response(tpu_messages.part(1, tpu_messages.part(3, metric)))
+    with pytest.raises(BadMessage):
+        response(endless)
