@@ -23,6 +23,7 @@ NODE = ("python3", "probe", "driver", "permission", "clock")
 SKEW_SECONDS = 1.0  # beyond this, times of different nodes can't be compared by eye
 _SHOWN = 6  # names in one sentence
 
+
 def is_driver(sampler: str) -> bool:
     """Whether this sampler reads accelerators: `nvidia`, `nvidia-smi`."""
     return sampler.partition("-")[0] in {vendor.sampler for vendor in vendors().values()}
@@ -120,17 +121,24 @@ def of_permission(frame: Frame) -> Check:
         for name in CATALOGUE[scope]
         if (frame.view(scope).reasons(name) == Missing.NOT_PERMITTED).any()
     ]
-    if not refused:
+    shut_out = [status.text for status in frame.detail[0].samplers.values() if _is_shut_out(status)]
+    if not refused and not shut_out:
         return Check("permission", CheckState.OK, "everything that is there may be read")
-    more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
+    told = [_unread(frame, refused), *shut_out] if refused else shut_out
+    advice = "let this user read them on the node, or live without them: they are shown as not permitted"
+    return Check("permission", CheckState.WARNING, "; ".join(told), advice)
+
+
+def _unread(frame: Frame, metrics: Sequence[str]) -> str:
+    more = f" and {len(metrics) - _SHOWN} more" if len(metrics) > _SHOWN else ""
     notes = frame.detail[0].notes
-    why = next((notes[name] for name in refused if notes.get(name)), "")
-    return Check(
-        "permission",
-        CheckState.WARNING,
-        f"may not be read by this user: {', '.join(refused[:_SHOWN])}{more}" + (f" ({why})" if why else ""),
-        "let this user read them on the node, or live without them: they are shown as not permitted",
-    )
+    why = next((notes[name] for name in metrics if notes.get(name)), "")
+    return f"may not be read by this user: {', '.join(metrics[:_SHOWN])}{more}" + (f" ({why})" if why else "")
+
+
+def _is_shut_out(status: SamplerStatus) -> bool:
+    """Whether a sampler found what it looks for, and may not read it."""
+    return status.state == "absent" and "not permitted" in status.text
 
 
 def of_clock(frame: Frame) -> Check:

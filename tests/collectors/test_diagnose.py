@@ -148,6 +148,15 @@ def test_what_may_not_be_read_is_listed_with_the_drivers_words() -> None:
     assert check.state is WARNING and "accelerator.temp" in check.text and "root only" in check.text
 
 
+def test_a_kernel_log_that_may_not_be_read_is_a_warning() -> None:
+    shut_out = SamplerStatus(
+        "absent", "kernel log not permitted (/dev/kmsg: Operation not permitted): the group adm may"
+    )
+    check = of_permission(_fleet({"kernel_log": shut_out}, _METRICS, _GOOD).frame())
+    assert check.state is WARNING and check.text == shut_out.text
+    assert of_permission(_fleet({"tpu": SamplerStatus("absent", "no TPU")}, _METRICS, _GOOD).frame()).state is OK
+
+
 def test_a_failed_sampler_of_the_host_is_a_warning() -> None:
     check = of_probe({"host": SamplerStatus("failed", "OSError: no /proc"), "nvidia": SamplerStatus("ok")}, None)
     assert check.state is WARNING and "no /proc" in check.text

@@ -196,6 +196,17 @@ def test_who_may_not_read_it_is_told_what_was_tried() -> None:
         assert word in text
 
 
+def test_a_container_without_a_kernel_log_is_not_refused_one() -> None:
+    gone = FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    class Container(Node):
+        def follow(self, path: str) -> LogFile:
+            raise gone
+
+    with pytest.raises(Absent, match=r"^no kernel log found \(/dev/kmsg: No such file"):
+        Sampler(Container(gone), None).sample()
+
+
 # -- files
 
 
