@@ -25,7 +25,9 @@ from collectors import payload
 from collectors.simulator import ssh_server
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import Floor, NodePlan, plan_floor
+from collectors.simulator.machine import Machine
 from collectors.simulator.ssh_files import ADDRESS, write_client_files
+from collectors.simulator.tools import tools
 
 _WATCH_SECONDS = 0.25
 _READ_SIZE = 1 << 16
@@ -34,9 +36,12 @@ _READ_SIZE = 1 << 16
 class Session(asyncssh.SSHServerSession[bytes]):
     """One command on one node: the probe, or something small."""
 
-    def __init__(self, plan: NodePlan, start_probe: Callable[[int], socket.socket]) -> None:
+    def __init__(
+        self, plan: NodePlan, start_probe: Callable[[int], socket.socket], present: Callable[[], Machine]
+    ) -> None:
         self._plan = plan
         self._start_probe = start_probe
+        self._present = present
         self._early: list[bytes] = []  # what came before the probe's socket was ready
         self._writer: asyncio.StreamWriter | None = None
         self._may_write = asyncio.Event()
@@ -54,7 +59,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._command == payload.COMMAND:
             self._task = asyncio.create_task(self._run_probe())
             return
-        status, text = answer(self._plan, self._command)
+        status, text = answer(self._plan, self._command, self._present)
         self._chan.write(text.encode())
         self._chan.exit(status)
 
@@ -89,7 +94,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._writer.close()
 
 
-def answer(plan: NodePlan, command: str) -> tuple[int, str]:
+def answer(plan: NodePlan, command: str, present: Callable[[], Machine]) -> tuple[int, str]:
     """Exit status and output of a command that isn't the probe."""
     shape = plan.shape
     nvidia = shape.board if shape.vendor == "nvidia" else None
@@ -105,7 +110,17 @@ def answer(plan: NodePlan, command: str) -> tuple[int, str]:
     if command in known and (nvidia or not command.startswith("nvidia-smi")):
         return 0, known[command]
     words = shlex.split(command) or [""]
+    for tool in tools(shape):
+        if tool.program == words[0] and tool.answer is not None:
+            return _told(tool.answer, present(), words)
     return 127, f"sh: 1: {words[0]}: not found (a simulated node knows few commands)\n"
+
+
+def _told(ask: Callable[[Machine, list[str]], str], machine: Machine, words: list[str]) -> tuple[int, str]:
+    try:
+        return 0, ask(machine, words)
+    except OSError as error:
+        return 1, f"{error}\n"
 
 
 class Node:
@@ -114,6 +129,7 @@ class Node:
     def __init__(self, plan: NodePlan, demo: Demo) -> None:
         self.plan = plan
         self._demo = demo
+        self._machine: Machine | None = None
         self._listener: asyncssh.SSHAcceptor | None = None
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self._reserved = _bound(0)
@@ -142,7 +158,13 @@ class Node:
         self._connections.discard(connection)
 
     def session(self) -> Session:
-        return Session(self.plan, self._demo.start_probe)
+        return Session(self.plan, self._demo.start_probe, self._present)
+
+    def _present(self) -> Machine:
+        """The machine as it is now, for commands beside the probe, which has one of its own."""
+        if self._machine is None:
+            self._machine = Machine(self._demo.floor, self.plan, self._demo.incidents)
+        return self._machine.at(time.time() - self._demo.settings["began_at"])
 
 
 class Connection(asyncssh.SSHServer):

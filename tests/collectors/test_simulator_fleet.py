@@ -104,6 +104,18 @@ async def test_openssh_and_small_commands_get_answers(tmp_path: Path) -> None:
         await fleet.close()
 
 
+async def test_a_vendors_program_answers_over_ssh_as_the_probe_sees_it(tmp_path: Path) -> None:
+    ssh = program("ssh", "openssh-client")
+    fleet = await start_demo(11, "steady", folder=tmp_path / "demo")
+    try:
+        status, out = await _output(ssh, "-F", str(fleet.ssh_config), "gaudi3-01", "hl-smi -Q index,name -f csv")
+        assert (status, out.splitlines()[:2]) == (0, ["index, name", "0, HL-325L"])
+        status, out = await _output(ssh, "-F", str(fleet.ssh_config), "gaudi3-01", "hl-smi --nonsense")
+        assert (status, "unknown arguments" in out) == (1, True)
+    finally:
+        await fleet.close()
+
+
 async def _output(*command: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
