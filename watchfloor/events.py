@@ -85,10 +85,10 @@ class EventLog:
                 return
             entry = told.repeated(event, at)
             if entry:
-                told.entries[entry.number] = replace(entry, last=max(entry.last, at), count=entry.count + 1)
+                told.entries[entry.number] = replace(entry, last=max(entry.last, at), count=entry.count + _times(event))
                 return
             self._number += 1
-            told.entries[self._number] = Entry(self._number, node, event, at, at)
+            told.entries[self._number] = Entry(self._number, node, event, at, at, _times(event))
             told.newest[_sort(event)] = self._number
             self._order.append((node, self._number))
             self._count += 1
@@ -131,6 +131,12 @@ class EventLog:
 
 def _newest_first(entries: list[Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=lambda entry: (entry.last, entry.number), reverse=True))
+
+
+def _times(event: Event) -> int:
+    """How often it happened: a node sums up a flood in one event, its fact `repeats` says of how many."""
+    repeats = event.facts.get("repeats", "")
+    return int(repeats) if repeats.isdecimal() else 1
 
 
 def _sort(event: Event) -> _Sort:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.support.boards import Boards
@@ -33,6 +34,14 @@ def test_repeats_within_a_minute_of_the_last_are_one_entry() -> None:
     assert (later.at, later.count) == (161.0, 1)
     assert later.number > first.number
     assert [entry.at for entry in log.since(90)] == [161.0, 0.0]
+
+
+def test_a_flood_that_the_node_summed_up_counts_as_often() -> None:
+    log = EventLog()
+    log.add(0, xid(0.0), 0.0)
+    log.add(0, msgspec.structs.replace(xid(59.0), facts={"repeats": "996"}), 59.0)
+    (entry,) = log.of_node(0)
+    assert (entry.count, entry.last) == (997, 59.0)
 
 
 def test_only_the_very_same_is_a_repeat() -> None:
