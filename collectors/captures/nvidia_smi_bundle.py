@@ -18,26 +18,26 @@ def matches(name: str, head: str) -> bool:
 
 
 def read(name: str, text: str) -> Capture:
-    sections = list(_sections(text))
-    logs = [nvidia_smi_q.parse(body) for command, body in sections if command == "nvidia-smi -q"]
-    listed = "\n".join(body for command, body in sections if command == "nvidia-smi -L")
-    accelerators, links = nvidia_smi_tables.listing(listed), _nvlinks(sections)
-    for found in [rows(log) for log in logs] + [nvidia_smi_csv.parse(body) for body in _queries(sections)]:
+    outputs = list(sections(text))
+    logs = [nvidia_smi_q.parse(body) for command, body in outputs if command == "nvidia-smi -q"]
+    listed = "\n".join(body for command, body in outputs if command == "nvidia-smi -L")
+    accelerators, links = nvidia_smi_tables.listing(listed), _nvlinks(outputs)
+    for found in [rows(log) for log in logs] + [nvidia_smi_csv.parse(body) for body in _queries(outputs)]:
         _join(accelerators, found["accelerator"])
         _join(links, found["link"])
-    _monitor(accelerators, sections)
+    _monitor(accelerators, outputs)
     if not accelerators:
         raise Refused("outputs of nvidia-smi, and none of them tells of a GPU")
     nvidia_smi_tables.with_links(accelerators, links)
     return Capture(
-        f"nvidia-smi, {len(sections)} outputs",
+        f"nvidia-smi, {len(outputs)} outputs",
         {"accelerator": accelerators, "link": links},
         stack=_stack(logs, accelerators),
         notes=tuple(note for log in logs for note in log.notes),
     )
 
 
-def _sections(text: str) -> Iterator[tuple[str, str]]:
+def sections(text: str) -> Iterator[tuple[str, str]]:
     """Command and output of each; rules of hash signs and headings between them belong to none."""
     command, body, heading = "", [], False
     for line in [*text.splitlines(), "#" * 20]:
@@ -53,13 +53,13 @@ def _sections(text: str) -> Iterator[tuple[str, str]]:
             body.append(line)
 
 
-def _queries(sections: list[tuple[str, str]]) -> list[str]:
-    return [body for command, body in sections if "--query-gpu=" in command and body.strip()]
+def _queries(outputs: list[tuple[str, str]]) -> list[str]:
+    return [body for command, body in outputs if "--query-gpu=" in command and body.strip()]
 
 
-def _nvlinks(sections: list[tuple[str, str]]) -> Rows:
+def _nvlinks(outputs: list[tuple[str, str]]) -> Rows:
     found: Rows = {}
-    for command, body in sections:
+    for command, body in outputs:
         if re.search(r"\bnvlink (-s|--status)\b", command):
             found.update(nvidia_smi_tables.nvlinks(body))
     return found
@@ -75,9 +75,9 @@ def _join(known: Rows, news: Rows) -> None:
         known[of] = {**kept, **row, **lasting}
 
 
-def _monitor(accelerators: Rows, sections: list[tuple[str, str]]) -> None:
+def _monitor(accelerators: Rows, outputs: list[tuple[str, str]]) -> None:
     by_name = {row["name"]: row for row in accelerators.values()}
-    for command, body in sections:
+    for command, body in outputs:
         if command.startswith("nvidia-smi dmon"):
             for cells in nvidia_smi_tables.dmon(body).values():
                 by_name.get(cells["name"], {}).update(cells)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from collectors import captures
-from collectors.captures import nvidia_smi_tables
+from collectors.captures import nvidia_smi_bundle, nvidia_smi_csv, nvidia_smi_tables
 from collectors.probe.cells import FAILED_CODE, LOST_CODE, Missing
 from tests.support.golden import same_as_golden
 from tests.support.parts import samples
@@ -58,6 +58,23 @@ def test_every_captured_output(folder: str) -> None:
 
 def _code(value: object) -> int:
     return value.code if isinstance(value, Missing) else 0
+
+
+@pytest.mark.parametrize("name", ["nvidia-geforce-rtx-2080-super", "nvidia-h100-80gb-hbm3", "nvidia-h200-mig"])
+def test_the_table_of_captured_boards(name: str) -> None:
+    """The framed tables of the captures say what the longer outputs say, as far as they say anything."""
+    (path,) = samples("nvidia-smi-capture").glob(f"linux*{name}*")
+    sections = dict(nvidia_smi_bundle.sections(path.read_text(errors="replace")))
+    capture = captures.read("table.txt", sections["nvidia-smi"].encode())
+    whole, *parts = capture.cells["accelerator"].values()
+    (board,) = nvidia_smi_csv.parse(next(sections[key] for key in sections if "--query-gpu=" in key))[
+        "accelerator"
+    ].values()
+    assert (whole["bus_id"], whole["pstate"], whole["mem_total"]) == (
+        *(board["bus_id"], board["pstate"], board["mem_total"]),
+    )
+    assert whole["temp"] == pytest.approx(board["temp"], abs=3)
+    assert whole["mig"] == board["mig"] and len(parts) == (5 if name.endswith("mig") else 0)
 
 
 def test_injected_errors_and_lost_boards_show() -> None:
