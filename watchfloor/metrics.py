@@ -88,7 +88,7 @@ _ACCELERATOR = _table(
  driver         | DRIVER  |       | text    |      | | driver version
  runtime        | RUNTIME |       | text    |      | | what programs are built upon, with its version: CUDA 12.8, ROCm 6.4, libtpu 0.0.52; the highest that the driver serves
  firmware       | FIRMW   |       | text    |      | | firmware of the board: VBIOS, IFWI
- partition_of   | PARENT  |       | text    |      | | for a MIG instance: the uuid of its GPU
+ partition_of   | PARENT  |       | text    |      | | for a partition (MIG instance, AMD's CPX …): the key of its board
  profile        | PROFILE |       | text    |      | | shape of a partition, or how a board is partitioned, in the vendor's words: 1g.10gb, CPX/NPS4
  fabric         | FABRIC  |       | text    |      | | scale-up domain that it has joined, as cluster/clique, slice or hive
  fabric_state   | FABSTATE |      | text    |      | | how far it has come in joining it

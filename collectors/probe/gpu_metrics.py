@@ -85,9 +85,10 @@ def dies(table: bytes, partitions: int) -> "list[float | None]":
         every = unpack_from("<" + busy[0][0], table, busy[0][1]) if busy else ()
         share = len(every) // partitions
         found = [every[number * share : (number + 1) * share] for number in range(partitions)]
-    elif revision in _PARTITIONS and len(table) > 1000:  # some drivers leave the partitions off
+    elif revision in _PARTITIONS:
         start, size = _PARTITIONS[revision]
-        found = [unpack_from("<8I", table, start + number * size) for number in range(min(partitions, 8))]
+        there = max(0, len(table) - start) // size  # none of them, where the driver is the kernel's own
+        found = [unpack_from("<8I", table, start + number * size) for number in range(min(partitions, there))]
     means = []
     for values in found:
         known = [value for value in values if value != 0xFFFFFFFF]

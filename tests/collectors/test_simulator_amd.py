@@ -44,6 +44,13 @@ def test_files_and_tool_agree() -> None:
             assert command == "static" or of_tool["energy"] == pytest.approx(of_files["energy"], abs=1)
 
 
+def test_jobs_hold_their_boards() -> None:
+    reading = amd.Sampler(world_at(_BUSY), Board()).sample()
+    assert reading.holders is not None
+    assert [len(held) for held in reading.holders.values()] == [1] * 8
+    assert all(used > 0 for held in reading.holders.values() for _, used, _ in held)
+
+
 def test_each_link_of_the_mesh_is_seen_from_both_ends() -> None:
     links = amd.Sampler(world_at(_BUSY), Board()).sample().cells["link"]
     ends = [

@@ -84,4 +84,5 @@ def _tool(name: str) -> Tool:
         functions.get("listens", lambda machine: True),
         functions.get("files", lambda machine: {}),
         functions.get("links", lambda machine: {}),
+        functions.get("passing", _nothing),
     )
