@@ -3,7 +3,7 @@
 Files: drivers/gpu/drm/amd/amdkfd/kfd_topology.c; link types and flags: kfd_crat.h.
 """
 
-from .cells import UNSUPPORTED, from_oserror
+from .cells import from_oserror
 
 _NODES = "/sys/class/kfd/kfd/topology/nodes/"
 _PROCESSES = "/sys/class/kfd/kfd/proc/"
@@ -11,6 +11,8 @@ _XGMI = 11  # CRAT_IOLINK_TYPE_XGMI
 _ENABLED = 1  # CRAT_IOLINK_FLAGS_ENABLED
 _ONE_HOP = 15  # weight of a link that leads straight to its peer
 _MEGABYTES = 1_000_000
+_MOST_PROCESSES = 256
+_EVERYWHERE_EVERY = 8  # looks
 
 
 class Node:
@@ -102,24 +104,45 @@ def link(properties: "dict[str, int]") -> Link:
     )
 
 
-def holders(world, keys: "dict[int, str]") -> dict:
-    """Accelerator key -> processes that hold memory on it, as in cells.Reading, or why not. `keys`: by gpu_id."""
-    try:
-        pids = sorted(int(name) for name in world.listdir(_PROCESSES.rstrip("/")) if name.isdigit())
-    except OSError as error:
-        return dict.fromkeys(keys.values(), UNSUPPORTED if error.errno == 2 else from_oserror(error))
-    found = {key: [] for key in keys.values()}
-    for pid in pids:
-        for gpu_id, key in keys.items():
-            used = _memory(world, pid, gpu_id)
+class Holders:
+    """The processes that hold memory, by accelerator key. `keys`: by gpu_id.
+
+    Each process has a file for every GPU, also for those that it doesn't use: on a node of 64 partitions these are
+    thousands, so those that were empty are looked at seldom.
+    """
+
+    def __init__(self, world, keys: "dict[int, str]") -> None:
+        self._world = world
+        self._keys = keys
+        self._using = {}  # pid -> gpu_ids on which it held memory
+        self._looks = 0
+
+    def look(self) -> dict:
+        """As in cells.Reading; a reason for all of them where the driver doesn't tell."""
+        try:
+            pids = sorted(int(name) for name in self._world.listdir(_PROCESSES.rstrip("/")) if name.isdigit())
+        except OSError as error:
+            return dict.fromkeys(self._keys.values(), from_oserror(error))
+        found, using = {key: [] for key in self._keys.values()}, {}
+        for pid in pids[:_MOST_PROCESSES]:
+            known = self._using.get(pid)
+            everywhere = not known or (self._looks + pid) % _EVERYWHERE_EVERY == 0
+            held = self._memory(pid, self._keys if everywhere else known)
+            using[pid] = list(held)
+            for gpu_id, used in held.items():
+                found[self._keys[gpu_id]].append((pid, used, "compute"))
+        self._using = using
+        self._looks += 1
+        return found
+
+    def _memory(self, pid: int, gpu_ids) -> "dict[int, int]":
+        """Bytes by gpu_id, where it holds any; a process that has just ended holds nothing."""
+        found = {}
+        for gpu_id in gpu_ids:
+            try:
+                used = int(self._world.read("%s%d/vram_%d" % (_PROCESSES, pid, gpu_id)))
+            except (OSError, ValueError):
+                continue
             if used:
-                found[key].append((pid, used, "compute"))
-    return found
-
-
-def _memory(world, pid: int, gpu_id: int) -> int:
-    """Bytes; 0 also where the process doesn't use this GPU, or has just ended."""
-    try:
-        return int(world.read("%s%d/vram_%d" % (_PROCESSES, pid, gpu_id)))
-    except (OSError, ValueError):
-        return 0
+                found[gpu_id] = used
+        return found

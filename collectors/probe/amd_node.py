@@ -22,6 +22,7 @@ class AmdNode:
         names = {board.address: board.known["name"] for board in self._boards}
         self._xgmi = {board.key: XgmiLinks(world, board, self._nodes, names) for board in self._boards}
         self._partitions = {board.key: Partitions(board, self._nodes) for board in self._boards}
+        self._processes = amd_kfd.Holders(world, self._by_gpu_id())
         self._slow = {}  # key -> cells that are asked for now and then
         self._pcie = {}  # link key -> row
         self._holders = {}
@@ -55,13 +56,16 @@ class AmdNode:
         if self._pcie.get(key) != row:
             self._pcie[key] = row
 
-    def _who(self) -> dict:
-        """Who works on a partition holds that, not the board as well."""
+    def _by_gpu_id(self) -> "dict[int, str]":
+        """Keys; who works on a partition holds that, not the board as well."""
         keys = {board.address: board.key for board in self._boards}
-        by_id = {node.gpu_id: keys[node.address] for node in self._nodes.values() if node.address in keys}
+        found = {node.gpu_id: keys[node.address] for node in self._nodes.values() if node.address in keys}
         for parts in self._partitions.values():
-            by_id.update((node.gpu_id, key) for node, key in zip(parts.nodes, parts.keys))
-        found = amd_kfd.holders(self._world, by_id)
+            found.update((node.gpu_id, key) for node, key in zip(parts.nodes, parts.keys))
+        return found
+
+    def _who(self) -> dict:
+        found = self._processes.look()
         found.update((key, []) for key, parts in self._partitions.items() if parts.nodes)
         return found
 

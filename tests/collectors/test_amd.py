@@ -74,6 +74,28 @@ def test_without_the_compute_driver_nobody_knows_the_holders() -> None:
     assert board_of(reading, "amd:0000:03:00.0")["processes"] == UNSUPPORTED
 
 
+def test_files_of_boards_that_a_process_does_not_use_are_read_seldom() -> None:
+    class Counting(AmdWorld):
+        reads = 0
+
+        def read(self, path: str, keep: bool = False) -> str:
+            self.reads += "/vram_" in path
+            return super().read(path, keep)
+
+    pids = range(4000, 4008)
+    folder = "/sys/class/kfd/kfd/proc"
+    world = Counting({f"{folder}/{pid}/vram_{gpu}": str(pid % 8 == gpu) for pid in pids for gpu in range(8)})
+    for path, text in list(world.files.items()):
+        world.files[path] = "4096\n" if text == "True" else "0\n"
+    holders = amd_kfd.Holders(world, {gpu: f"gpu{gpu}" for gpu in range(8)})
+    for _ in range(8):
+        assert [len(held) for held in holders.look().values()] == [1] * 8
+    assert world.reads < 8 * 64 / 2
+    world.files[f"{folder}/4000/vram_5"] = "8192\n"
+    looked = [holders.look() for _ in range(8)][-1]
+    assert looked["gpu5"] == [(4000, 8192, "compute"), (4005, 4096, "compute")]
+
+
 def test_who_works_on_a_partition_holds_that_alone() -> None:
     reading = sample(amd_host.mi300x_halves())
     assert reading.holders == {
