@@ -228,6 +228,11 @@ class Columns:
         columns = (self._columns[COLUMNS[self.scope][name]] for name in names)
         return any(column.missing[row] == Missing.NO and column.values[row] > 0 for column in columns)
 
+    def last(self, row: int, name: str) -> float:
+        """The last told value of one cell, a text as its code; NaN or -1 where there never was one."""
+        self.fold()
+        return float(self._columns[COLUMNS[self.scope][name]].values[row])
+
     def list_rows(self, node: int, rows: Rows) -> None:
         """These, of all rows that the node ever had, are those that it names now."""
         self._make_room()

@@ -159,6 +159,12 @@ class CounterLog:
                     found[row] = changes.since(since)
         return found
 
+    def grown(self, scope: Scope, name: str, since: float, above: float = 0.0) -> dict[int, float]:
+        """The rows whose counter grew by more than `above` since console time `since`, and by how much."""
+        with self._lock:
+            moved = self._changes.get((scope, name), {})
+            return {row: by for row, changes in moved.items() if (by := changes.since(since)) > above}
+
     def rate(self, scope: Scope, name: str, row: int, seconds: float, at: float) -> float:
         """Growth per second of one counter over the `seconds` before console time `at`."""
         with self._lock:

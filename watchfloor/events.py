@@ -1,7 +1,8 @@
 """What happened on the nodes: the newest events of the fleet, bounded, each told once.
 
-Repeats fold into one entry with a count. What a node tells a second time (a kernel log is read from its start whenever
-a conversation begins) is known by its id and passed over.
+Repeats fold into one entry with a count, and what two sources tell of one thing (the driver's event and the line in
+the kernel's log) is one entry, with the longer text. What a node tells a second time (a kernel log is read from its
+start whenever a conversation begins) is known by its id and passed over.
 
 Written by the fleet's thread alone. Readers in another thread take copies under the lock.
 """
@@ -19,6 +20,7 @@ EVENTS_KEPT = 20_000
 EVENTS_PER_NODE = 500
 IDS_PER_NODE = 1_000  # a kernel's log is told anew as far as it reaches, which may be further back than what is kept
 FOLD_SECONDS = 60.0
+TWIN_SECONDS = 5.0  # two sources tell of one thing within so long: clocks agree, the reader of the log comes later
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +29,27 @@ class Entry:
 
     number: int  # grows with each entry; stays when repeats are folded into it
     node: int
-    event: Event  # the first of them
+    event: Event  # the first of them, or of its source that has more to say
     at: float
     last: float
     count: int = 1
+    device: str = ""  # whose it is: key of the accelerator where that is known, else as the event names it
 
 
 _Sort = tuple[str, str, int, str]  # what repeats have in common: device, kind, code, text
+_Kin = tuple[str, str, int]  # what twins have in common: device, kind, code
 
 
 class _OfNode:
     """Entries of one node by number, oldest first; ids that it told, oldest first."""
 
-    __slots__ = ("entries", "ids", "newest")
+    __slots__ = ("entries", "ids", "kin", "newest", "version")
 
     def __init__(self) -> None:
         self.entries: OrderedDict[int, Entry] = OrderedDict()
         self.newest: dict[_Sort, int] = {}  # number of the newest entry of each sort
+        self.kin: dict[_Kin, int] = {}  # the same, whatever the text
+        self.version = 0  # of the log, when something was added here last
         self.ids: OrderedDict[int, None] = OrderedDict()  # their hashes: there may be many
 
     def told_before(self, event_id: str) -> bool:
@@ -56,15 +62,34 @@ class _OfNode:
             self.ids.popitem(last=False)
         return known
 
+    def put(self, entry: Entry) -> None:
+        """A new entry, or one that says more than before."""
+        self.drop_names(self.entries.get(entry.number))
+        self.entries[entry.number] = entry
+        self.newest[_sort(entry.event)] = entry.number
+        self.kin[_kin(entry.event, entry.device)] = entry.number
+
     def repeated(self, event: Event, at: float) -> Entry | None:
         """The entry that this event is a repeat of."""
         entry = self.entries.get(self.newest.get(_sort(event), -1))
         return entry if entry and entry.at <= at <= entry.last + FOLD_SECONDS else None
 
+    def twin(self, event: Event, device: str, at: float) -> Entry | None:
+        """The entry in which another source told of the same. Without a code there is nothing to know it by."""
+        entry = self.entries.get(self.kin.get(_kin(event, device), -1)) if event.code >= 0 else None
+        if entry is None or entry.event.source == event.source:
+            return None
+        return entry if entry.at - TWIN_SECONDS <= at <= entry.last + TWIN_SECONDS else None
+
     def drop(self, number: int) -> None:
-        entry = self.entries.pop(number, None)
-        if entry and self.newest.get(_sort(entry.event)) == number:
+        self.drop_names(self.entries.pop(number, None))
+
+    def drop_names(self, entry: Entry | None) -> None:
+        """Nothing is found any more by what this entry says."""
+        if entry and self.newest.get(_sort(entry.event)) == entry.number:
             del self.newest[_sort(entry.event)]
+        if entry and self.kin.get(_kin(entry.event, entry.device)) == entry.number:
+            del self.kin[_kin(entry.event, entry.device)]
 
 
 class EventLog:
@@ -75,24 +100,36 @@ class EventLog:
         self._order: deque[tuple[int, int]] = deque()  # (node, number), also of entries that are gone
         self._count = 0
         self._number = 0
+        self.version = 0  # grows with everything that is added
         self._lock = Lock()
 
-    def add(self, node: int, event: Event, at: float) -> None:
-        """An event that the node told, at console time `at` (seconds since the epoch)."""
+    def add(self, node: int, event: Event, at: float, device: str = "") -> None:
+        """An event that the node told, at console time `at` (seconds since the epoch).
+
+        `device` is the key of the accelerator that it concerns, where the console knows it by another name than the
+        event's.
+        """
+        device = device or event.device
         with self._lock:
             told = self._nodes.setdefault(node, _OfNode())
             if told.told_before(event.id):
                 return
-            entry = told.repeated(event, at)
-            if entry:
-                told.entries[entry.number] = replace(entry, last=max(entry.last, at), count=entry.count + _times(event))
-                return
-            self._number += 1
-            told.entries[self._number] = Entry(self._number, node, event, at, at, _times(event))
-            told.newest[_sort(event)] = self._number
-            self._order.append((node, self._number))
-            self._count += 1
-            self._make_room(told)
+            self.version += 1
+            told.version = self.version
+            if twin := told.twin(event, device, at):
+                fuller = event if len(event.text) > len(twin.event.text) else twin.event
+                told.put(replace(twin, event=fuller, at=min(twin.at, at), last=max(twin.last, at)))
+            elif entry := told.repeated(event, at):
+                told.put(replace(entry, last=max(entry.last, at), count=entry.count + 1))
+            else:
+                self._append(told, node, event, at, device)
+
+    def _append(self, told: _OfNode, node: int, event: Event, at: float, device: str) -> None:
+        self._number += 1
+        told.put(Entry(self._number, node, event, at, at, device=device))
+        self._order.append((node, self._number))
+        self._count += 1
+        self._make_room(told)
 
     def _make_room(self, told: _OfNode) -> None:
         if len(told.entries) > EVENTS_PER_NODE:
@@ -108,6 +145,11 @@ class EventLog:
 
     def __len__(self) -> int:
         return self._count
+
+    def nodes_since(self, version: int) -> list[int]:
+        """Of which nodes anything was added since the log was at this version."""
+        with self._lock:
+            return [node for node, told in self._nodes.items() if told.version > version]
 
     def of_node(self, node: int) -> tuple[Entry, ...]:
         """Everything that is kept of one node, newest first by when it happened last."""
@@ -141,3 +183,7 @@ def _times(event: Event) -> int:
 
 def _sort(event: Event) -> _Sort:
     return event.device, event.kind, event.code, event.text
+
+
+def _kin(event: Event, device: str) -> _Kin:
+    return device, event.kind, event.code

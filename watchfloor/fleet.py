@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor import pci
 from watchfloor.columns import Codes, Columns, Count, Floats, Places, Vocabulary
 from watchfloor.counters import COUNTERS, CounterLog
 from watchfloor.derived import CONSOLE_OWNED, DERIVED
@@ -141,9 +142,19 @@ class Fleet:
                 self._apply(Scope(name), table, cells, received_at)
         self._heard_at[node] = received_at
         for event in report.events:
-            self._events.add(node, event, event.at - self._skew[node])
+            self._events.add(node, event, event.at - self._skew[node], self._owner(node, event.device))
         if report.samplers or report.notes or report.details or report.full:
             self._details[node] = _remembered(self._details[node], report)
+
+    def _owner(self, node: int, device: str) -> str:
+        """Key of the accelerator at a PCI address, "" where there is none: sources name one device differently."""
+        place = pci.slot(device)
+        columns, text = self._columns[Scope.ACCELERATOR], self._vocabulary.texts
+        for row in columns.register.rows_of(node) if place else ():
+            bus_id, parent = (int(columns.last(row, name)) for name in ("bus_id", "partition_of"))
+            if bus_id > 0 and parent <= 0 and pci.slot(text[bus_id]) == place:
+                return columns.register.roster().keys[row]
+        return ""
 
     def _apply(self, scope: Scope, table: TableMap, cells: Cells, at: float) -> None:
         columns = self._columns[scope]

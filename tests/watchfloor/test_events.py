@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+from dataclasses import replace
+
 import pytest
 
 from tests.support.boards import Boards
 from watchfloor.events import EventLog
-from watchfloor.model import NodeStatus, Phase
+from watchfloor.model import NodeStatus, Phase, Scope
 from watchfloor.report import Event, Hello, Report
 
 
@@ -51,6 +53,45 @@ def test_only_the_very_same_is_a_repeat() -> None:
     log.add(0, xid(2.0, device="0000:06:00.0"), 2.0)
     log.add(1, xid(3.0), 3.0)
     assert len(log) == 4
+
+
+def test_what_two_sources_tell_of_one_thing_is_one_entry_with_the_longer_text() -> None:
+    """The driver names the board by its uuid, the kernel's log by its address; either may come first."""
+    tables = {Scope.ACCELERATOR: (["GPU-1", "MIG-1"], ["bus_id", "partition_of"])}
+    made = Boards(tables=tables)
+    made.say(
+        {"MIG-1": {"bus_id": "00000000:05:00.0", "partition_of": "GPU-1"}, "GPU-1": {"bus_id": "00000000:05:00.0"}}
+    )
+    of_driver = Event(made.now, "nvml", "xid", "XID 79", "GPU-1", 79)
+    of_kernel = Event(
+        made.now + 2, "kernel", "xid", "GPU has fallen off the bus.", "0000:05:00.0", 79, "critical", "b:1"
+    )
+    later = [replace(of_kernel, at=made.now + 100, id="b:2"), replace(of_driver, at=made.now + 101)]
+    made.fleet.report(0, Report(1, 1, made.now, events=[of_driver, of_kernel, *later]), made.now)
+    entries = made.frame().events.of_node(0)
+    assert [(entry.device, entry.event.source, entry.count) for entry in entries] == [("GPU-1", "kernel", 1)] * 2
+    assert (entries[1].at, entries[1].last) == (made.now, made.now + 2)
+
+
+def test_other_codes_and_other_devices_are_no_twins() -> None:
+    log = EventLog()
+    for event in (
+        xid(0.0),
+        Event(1.0, "nvml", "xid", "XID 48", "0000:05:00.0", 48),
+        Event(1.0, "nvml", "ecc", "?", "a"),
+    ):
+        log.add(0, event, event.at)
+    log.add(0, Event(2.0, "kernel", "ecc", "an error", "a"), 2.0)
+    log.add(0, Event(9.0, "nvml", "xid", "XID 79", "0000:05:00.0", 79), 9.0)
+    assert len(log) == 5
+
+
+def test_what_was_added_since_is_known_by_node() -> None:
+    log = EventLog()
+    log.add(3, xid(0.0), 0.0)
+    version = log.version
+    log.add(5, xid(0.0), 0.0)
+    assert (log.nodes_since(version), log.nodes_since(log.version), log.nodes_since(0)) == ([5], [], [3, 5])
 
 
 def test_a_log_that_is_read_again_from_its_start_doubles_nothing() -> None:
