@@ -120,13 +120,13 @@ class EventLog:
                 fuller = event if len(event.text) > len(twin.event.text) else twin.event
                 told.put(replace(twin, event=fuller, at=min(twin.at, at), last=max(twin.last, at)))
             elif entry := told.repeated(event, at):
-                told.put(replace(entry, last=max(entry.last, at), count=entry.count + 1))
+                told.put(replace(entry, last=max(entry.last, at), count=entry.count + _times(event)))
             else:
                 self._append(told, node, event, at, device)
 
     def _append(self, told: _OfNode, node: int, event: Event, at: float, device: str) -> None:
         self._number += 1
-        told.put(Entry(self._number, node, event, at, at, device=device))
+        told.put(Entry(self._number, node, event, at, at, _times(event), device))
         self._order.append((node, self._number))
         self._count += 1
         self._make_room(told)

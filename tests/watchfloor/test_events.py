@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from dataclasses import replace
-
 import pytest
 
 from tests.support.boards import Boards
@@ -66,7 +64,10 @@ def test_what_two_sources_tell_of_one_thing_is_one_entry_with_the_longer_text() 
     of_kernel = Event(
         made.now + 2, "kernel", "xid", "GPU has fallen off the bus.", "0000:05:00.0", 79, "critical", "b:1"
     )
-    later = [replace(of_kernel, at=made.now + 100, id="b:2"), replace(of_driver, at=made.now + 101)]
+    later = [
+        msgspec.structs.replace(of_kernel, at=made.now + 100, id="b:2"),
+        msgspec.structs.replace(of_driver, at=made.now + 101),
+    ]
     made.fleet.report(0, Report(1, 1, made.now, events=[of_driver, of_kernel, *later]), made.now)
     entries = made.frame().events.of_node(0)
     assert [(entry.device, entry.event.source, entry.count) for entry in entries] == [("GPU-1", "kernel", 1)] * 2
@@ -82,7 +83,7 @@ def test_other_codes_and_other_devices_are_no_twins() -> None:
     ):
         log.add(0, event, event.at)
     log.add(0, Event(2.0, "kernel", "ecc", "an error", "a"), 2.0)
-    log.add(0, Event(9.0, "nvml", "xid", "XID 79", "0000:05:00.0", 79), 9.0)
+    log.add(0, Event(9.0, "nvml", "xid", "it fell off the bus", "0000:05:00.0", 79), 9.0)  # too late
     assert len(log) == 5
 
 
