@@ -17,18 +17,17 @@ _DMESG_EVERY = 10  # reads
 
 def opened(world):
     """The first source that lets itself be read. Raises Absent, with what each of them said."""
-    refusals, permitted = [], True
+    missed, refused = [], []
     for name, make in _SOURCES:
         try:
             return make(world)
         except (OSError, ValueError) as error:
-            permitted = permitted and not isinstance(error, PermissionError)
-            refusals.append("%s: %s" % (name, getattr(error, "strerror", None) or error))
-    tried = "; ".join(refusals)
-    if permitted:
-        raise Absent("no kernel log found (%s)" % tried)
+            told = refused if isinstance(error, PermissionError) else missed
+            told.append("%s: %s" % (name, getattr(error, "strerror", None) or error))
+    if not refused:
+        raise Absent("no kernel log found (%s)" % "; ".join(missed))
     advice = "the groups adm and systemd-journal may read it, or sysctl kernel.dmesg_restrict=0"
-    raise Absent("kernel log not permitted (%s): %s" % (tried, advice))
+    raise Absent("kernel log not permitted (%s): %s" % ("; ".join(refused), advice))
 
 
 class Source:
