@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ class Files:
         self._began_at = began_at  # time 0 of the demo on this node's wall clock
         self._shape = machine.plan.shape
         self._processes = Processes(machine)
+        self._passed: tuple[float, dict[str, str]] = (-math.inf, {})  # at what time of the machine, what was there
         self._software = ProcessSoftware(machine, self._processes)
 
     def read(self, path: str) -> str:
@@ -77,7 +79,11 @@ class Files:
 
     def _passing(self) -> dict[str, str]:
         """Path -> text of the drivers' files that are there just now."""
-        return {path: text for tool in tools(self._shape) for path, text in tool.passing(self._machine).items()}
+        at, known = self._passed
+        if at != self._machine.time:
+            known = {path: text for tool in tools(self._shape) for path, text in tool.passing(self._machine).items()}
+            self._passed = (self._machine.time, known)
+        return known
 
     def _passing_names(self, folder: str) -> set[str]:
         """Raises FileNotFoundError."""
