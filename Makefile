@@ -10,7 +10,8 @@ UV := $(shell command -v uv 2>/dev/null)
 LOCK = $(or $(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 # what tests and benches with real parts need, by Debian's names
-TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus
+TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus \
+	infiniband-diags ibsim-utils libumad2sim0
 BENCH_PACKAGES := $(TEST_PACKAGES) pdsh clustershell
 
 .DEFAULT_GOAL := help
