@@ -1,7 +1,7 @@
 """The PCIe links of NVIDIA GPUs. Traffic: byte counters from Hopper on; before, a call that measures for 20 ms.
 
 That call is why this is a sampler of its own: it takes one GPU a sample, and nobody waits for it. What else there is to
-tell of a link is asked of one GPU a sample, too.
+tell of a link is asked of one GPU at every other sample.
 """
 
 from . import pcie
@@ -12,7 +12,7 @@ from .nvml_fields import FieldBatch
 _BYTES = [(197, 0), (198, 0)]  # field ids of nvml.h and no scope: bytes sent, bytes received
 _RECOVERIES, _LCRC_ERRORS = 169, 182  # newer boards only
 _KIB = 1024
-_LIST_EVERY = 5  # samples
+_LIST_EVERY, _LINK_EVERY = 5, 2  # samples
 _WIDTHS = (
     ("gen", "nvmlDeviceGetCurrPcieLinkGeneration"),
     ("gen_max", "nvmlDeviceGetMaxPcieLinkGeneration"),
@@ -62,14 +62,15 @@ class Sampler:
             self._gpus = gpus(self._nvml)
             self._counters = {gpu.key: FieldBatch(self._nvml, gpu.handle, _BYTES) for gpu in self._gpus}
             self._places = {gpu.key: self._places.get(gpu.key) or self._place(gpu) for gpu in self._gpus}
-        turn = self._samples % max(1, len(self._gpus))
+        turn, rest = self._samples % max(1, len(self._gpus)), self._samples % _LINK_EVERY
+        link_turn = -1 if rest else self._samples // _LINK_EVERY % max(1, len(self._gpus))
         self._samples += 1
         accelerators, links = {}, {}
         for gpu in self._gpus:
             traffic = self._traffic(gpu, gpu.index == turn)
             accelerators[gpu.key] = (self._places[gpu.key], traffic)
             both = {"rx": traffic["pcie_rx"], "tx": traffic["pcie_tx"]}
-            links["pcie:" + gpu.key] = (self._link(gpu, gpu.index == turn), both)
+            links["pcie:" + gpu.key] = (self._link(gpu, gpu.index == link_turn), both)
         return Reading({"accelerator": accelerators, "link": links})
 
     def _place(self, gpu) -> dict:

@@ -111,6 +111,8 @@ class Sampler:
 
     def _close(self) -> None:
         if self._nvml is not None:
+            if self._set is not None:
+                ask(self._nvml, "nvmlEventSetFree", self._set)
             closed(self._nvml)
         self._nvml = self._set = None
         self._keys = {}
