@@ -6,15 +6,11 @@ installed or left behind on the node. Must not do: run any of it.
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.util
 import json
-import zlib
 from functools import cache
-from pathlib import Path
 
-PROBE_FOLDER = Path(__file__).parent / "probe"
+from collectors.archive import archive
 
 # Runs on the node under whatever python3 is there, so even its syntax is old. No quote ', no ! and no backslash: it
 # travels within single quotes through the login shell of the node, which may be csh. A global WORLD replaces the node.
@@ -71,20 +67,15 @@ COMMAND = f"exec python3 -IBSu -c 'exec({json.dumps(BOOTSTRAP)})'"
 
 
 @cache
-def _archive() -> bytes:
-    return zlib.compress(json.dumps(sources(), separators=(",", ":")).encode(), 9)
-
-
-@cache
 def payload() -> bytes:
     """All that goes to the standard input before the first settings line: header and archive."""
-    return f"{len(_archive())} {digest()}\n".encode() + _archive()
+    return f"{len(archive())} {digest()}\n".encode() + archive()
 
 
 @cache
 def digest() -> str:
     """SHA-256 (hex) of the archive: what the probe's hello answers with."""
-    return hashlib.sha256(_archive()).hexdigest()
+    return hashlib.sha256(archive()).hexdigest()
 
 
 def __getattr__(name: str) -> str:
@@ -110,73 +101,3 @@ def full_line() -> bytes:
 
 def _line(message: dict[str, object]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
-
-
-def sources() -> dict[str, str]:
-    """Module name on the node -> source: the probe as it stands, and what it uses of pynvml."""
-    modules = {_module_name(path): path.read_text() for path in sorted(PROBE_FOLDER.glob("*.py"))}
-    return {**modules, "pynvml": pruned(_source_of("pynvml"), "\n".join(modules.values()))}
-
-
-def _module_name(path: Path) -> str:
-    return "probe" if path.stem == "__init__" else f"probe.{path.stem}"
-
-
-def _source_of(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ImportError(f"{module} is not installed beside watchfloor")
-    return Path(spec.origin).read_text()
-
-
-def pruned(library: str, user: str) -> str:
-    """The top-level statements of `library` that `user` reaches, by name, directly or through other statements.
-
-    Compiling the whole of pynvml would cost the node 80 ms. Kept as they stand, in their order; statements that bind
-    no name (imports, calls) always stay, and so does every error code, from which the error classes are made.
-    """
-    statements = ast.parse(library).body
-    binds = [_bound(statement) for statement in statements]
-    where: dict[str, list[int]] = {}
-    for index, names in enumerate(binds):
-        for name in names:
-            where.setdefault(name, []).append(index)
-    roots = _words(ast.parse(user)) | {name for name in where if name.startswith("NVML_ERROR_")}
-    kept = {index for index, names in enumerate(binds) if not names}
-    waiting = [*kept, *(index for name in roots for index in where.get(name, ()))]
-    while waiting:
-        index = waiting.pop()
-        if index in kept and binds[index]:
-            continue
-        kept.add(index)
-        waiting += [other for name in _words(statements[index]) for other in where.get(name, ()) if other not in kept]
-    lines = library.splitlines()
-    return "\n".join(_text(statements[index], lines) for index in sorted(kept))
-
-
-def _bound(statement: ast.stmt) -> set[str]:
-    """Names that a top-level statement gives a meaning to; none for imports and calls."""
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return {statement.name}
-    if isinstance(statement, ast.Assign):
-        return {node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)}
-    return set()
-
-
-def _words(tree: ast.AST) -> set[str]:
-    """Every identifier within: names, attributes and texts that could be one (getattr)."""
-    words = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            words.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            words.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-            words.add(node.value)
-    return words
-
-
-def _text(statement: ast.stmt, lines: list[str]) -> str:
-    decorators = getattr(statement, "decorator_list", [])
-    first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
-    return "\n".join(lines[first - 1 : statement.end_lineno])

@@ -12,19 +12,20 @@ import shutil
 import subprocess
 import sys
 import types
+import zlib
 from pathlib import Path
 
 import pynvml
 import pytest
 
-from collectors import payload
+from collectors import archive, payload
 from collectors.probe.nvml_fields import _FIELD, FieldBatch
 from watchfloor.report import Fault, Hello, decode
 
 USED = re.compile(r"nvml[A-Z]\w+|NVML_\w+")
 
 
-@pytest.mark.parametrize("path", sorted(payload.PROBE_FOLDER.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(archive.PROBE_FOLDER.glob("*.py")), ids=lambda path: path.stem)
 def test_the_probe_is_python_3_6(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 6))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
@@ -34,11 +35,16 @@ def test_the_probe_is_python_3_6(path: Path) -> None:
     assert not imported & {"dataclasses", "contextvars", "__future__"}  # newer than 3.6
 
 
+def sent() -> dict[str, str]:
+    """Module name on the node -> source, as it is sent."""
+    return json.loads(zlib.decompress(archive.archive()))
+
+
 def named() -> set[str]:
     """What could be a name of pynvml's, of all names and texts in the probe."""
     words = {
         node.attr if isinstance(node, ast.Attribute) else node.value
-        for path in payload.PROBE_FOLDER.glob("*.py")
+        for path in archive.PROBE_FOLDER.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     }
@@ -48,7 +54,7 @@ def named() -> set[str]:
 def pruned_pynvml() -> types.ModuleType:
     module = types.ModuleType("pruned_pynvml")
     sys.modules[module.__name__] = module  # it looks itself up there
-    exec(compile(payload.sources()["pynvml"], "pynvml", "exec"), module.__dict__)
+    exec(compile(sent()["pynvml"], "pynvml", "exec"), module.__dict__)
     return module
 
 
@@ -85,13 +91,55 @@ def test_error_classes_survive_the_pruning() -> None:
 
 def test_the_archive_is_small() -> None:
     assert len(payload.payload()) < 120_000  # what one SSH window of 2 MB carries at once
-    assert len(payload.sources()["pynvml"]) < 80_000
+    assert len(sent()["pynvml"]) < 80_000
+
+
+@pytest.mark.parametrize("name", sorted(archive.read_modules()))
+def test_what_is_sent_is_the_code_without_its_words(name: str) -> None:
+    source, slim = archive.read_modules()[name], sent()[name]
+    assert _without_words(ast.parse(slim)) == _without_words(ast.parse(source))
+    assert len(slim.splitlines()) <= len(source.splitlines())
+
+
+def _without_words(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def test_slimming_spares_texts_that_look_like_comments() -> None:
+    source = 'A = """\n# kept\n"""\n\n# gone\ndef f():\n    """Gone."""\n\nB = f()  # a word\n'
+    assert archive.slimmed(source) == 'A = """\n# kept\n"""\n\n\ndef f():\n    pass\n\nB = f()  # a word'
+
+
+def test_the_archive_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = archive.archive.__wrapped__()
+    (kept,) = (tmp_path / "watchfloor").iterdir()
+    assert kept.read_bytes() == first
+    monkeypatch.setattr(archive, "build", lambda modules, library: pytest.fail("it was made again"))
+    assert archive.archive.__wrapped__() == first
+
+
+def test_an_archive_of_another_version_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "watchfloor").mkdir()
+    (tmp_path / "watchfloor" / "probe-older").write_bytes(b"x")
+    archive.archive.__wrapped__()
+    assert len(list((tmp_path / "watchfloor").iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "watchfloor").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert archive.archive.__wrapped__() == archive.archive()
 
 
 def test_pruning_follows_names_and_keeps_order() -> None:
     library = "import os\nA = 1\nB = A + 1\nC = 3\ndef f():\n    return B\n@f\ndef g():\n    pass\nprint(C)\n"
-    assert payload.pruned(library, "f()") == "import os\nA = 1\nB = A + 1\nC = 3\ndef f():\n    return B\nprint(C)"
-    assert "@f\ndef g" in payload.pruned(library, "x.g")
+    assert archive.pruned(library, "f()") == "import os\nA = 1\nB = A + 1\nC = 3\ndef f():\n    return B\nprint(C)"
+    assert "@f\ndef g" in archive.pruned(library, "x.g")
 
 
 def test_the_command_survives_any_login_shell() -> None:
@@ -172,8 +220,8 @@ def test_a_world_can_be_put_in_place_of_the_node() -> None:
     """How the simulator runs the real probe: the bootstrap with a global WORLD."""
     program = f"""
 import sys
-sys.path.insert(0, {str(payload.PROBE_FOLDER.parent.parent)!r})
-from collectors import payload
+sys.path.insert(0, {str(archive.PROBE_FOLDER.parent.parent)!r})
+from collectors import archive, payload
 from collectors.probe.world import World
 class Elsewhere(World):
     def hostname(self):

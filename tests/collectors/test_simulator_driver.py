@@ -13,7 +13,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from collectors import payload
+from collectors import archive
 from collectors.probe.cells import Absent, Board, Missing, joined
 from collectors.probe.main import samplers
 from collectors.probe.procfs import parse_stat
@@ -67,13 +67,13 @@ def struck(scenario: str) -> tuple[Incident, World]:
 
 
 def probe_modules() -> list[str]:
-    return [f"collectors.probe.{path.stem}" for path in payload.PROBE_FOLDER.glob("*.py")]
+    return [f"collectors.probe.{path.stem}" for path in archive.PROBE_FOLDER.glob("*.py")]
 
 
 def nvml_names() -> set[str]:
     """Every function of NVML that the probe's source names, as an attribute or as a text."""
     found = set()
-    for path in payload.PROBE_FOLDER.glob("*.py"):
+    for path in archive.PROBE_FOLDER.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "value", None)
             if isinstance(name, str) and name.startswith("nvml") and inspect.isfunction(getattr(pynvml, name, None)):
