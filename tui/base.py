@@ -93,6 +93,7 @@ class Page(Screen[None]):
         self._message: Piece | None = None
         self._message_timer: Timer | None = None
         self._came_from: Widget | None = None
+        self._is_drawable = False  # its widgets are there: a frame or a second may come before they are
 
     # -- what a page brings
 
@@ -130,6 +131,7 @@ class Page(Screen[None]):
         yield Lines(self.desk.palette, id="status")
 
     def on_mount(self) -> None:
+        self._is_drawable = True
         self.draw_bars()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
@@ -137,11 +139,14 @@ class Page(Screen[None]):
             self.receive(self.desk.frame)
 
     def receive(self, frame: Frame) -> None:
-        self.show(frame)
-        self.draw_bars()
+        if self._is_drawable:
+            self.show(frame)
+            self.draw_bars()
 
     def draw_bars(self) -> None:
         """Header and status; called at least once a second, so that ages move on without frames."""
+        if not self._is_drawable:
+            return
         self.query_one("#header", Lines).show(self._header)
         self.query_one("#status", Lines).show(self._status)
 

@@ -34,6 +34,7 @@ _BOARD_COLUMNS = ("vendor", "model", "driver", "firmware", "runtime")
 _DRIVERS = {"nvidia": "nvidia", "amd": "amdgpu", "aws": "neuron", "habana": "habanalabs"}
 
 _NOTHING = b"[]"
+_FEW_NODES, _PATIENCE_SECONDS = 500, 5.0
 
 Rows = tuple[Software, ...]
 Nodes = NDArray[np.bool_]
@@ -134,10 +135,18 @@ class Stacks:
         joined = self._joined.get(key) or known.get(key)
         if joined is None:
             own = decoded(raw)
-            told = {row.name for row in own}
-            joined = (*own, *(row for row in boards if row.name not in told))
+            names, versions = {row.name for row in own}, {(row.layer, row.version) for row in own if not row.user}
+            new = (row for row in boards if row.name not in names and (row.layer, row.version) not in versions)
+            joined = (*own, *new)
         self._joined[key] = joined
         return joined
+
+
+def may_wait(frame: Frame, since: float) -> bool:
+    """Whether what was worked out at `since` (console time) is fresh enough: in a large fleet some node always changes,
+    and to look at thousands of nodes anew takes tens of milliseconds.
+    """
+    return len(frame.specs) > _FEW_NODES and 0.0 <= frame.at - since < _PATIENCE_SECONDS
 
 
 def _same(one: bytes, other: bytes) -> bool:
@@ -177,7 +186,7 @@ def _told(vendor: str, model: str, driver: str, firmware: str, runtime: str) -> 
         name = _DRIVERS.get(vendor.lower(), f"{vendor.lower()} driver".strip())
         yield Software("driver", name, driver, where="accelerators: driver")
     if firmware:
-        yield Software("firmware", f"board {model}".strip(), firmware, where="accelerators: firmware")
+        yield Software("firmware", model or "board", firmware, where="accelerators: firmware")
     name, _, version = runtime.partition(" ")
     if version and name != "CUDA":  # of CUDA it is the highest that the driver serves, so it says nothing more
         yield Software("runtime", name.lower(), version, where="accelerators: runtime")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import _ctypes
 import errno
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +19,9 @@ from collectors.probe.cells import NOT_PERMITTED_CODE, Absent, Board
 from collectors.probe.software import Sampler
 from collectors.probe.software_holders import Holders
 from collectors.probe.software_node import parse_installed
-from collectors.probe.software_processes import image_of
+from collectors.probe.software_processes import Processes, image_of
 from collectors.probe.software_programs import parse_packages, upstream
+from collectors.probe.world import World
 from tests.support.golden import same_as_golden
 from tests.support.worlds import FileWorld
 from watchfloor.report import Software
@@ -261,3 +266,31 @@ def test_images() -> None:
     assert image_of('{"Config": {"Image": "vllm/vllm-openai:v0.8.1"}}') == "vllm/vllm-openai:v0.8.1"
     assert image_of("{}") == ""
     assert image_of("not json") == ""
+
+
+_CHILD = """
+import ctypes, sys
+ctypes.CDLL(sys.argv[1])
+print("mapped", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_real_process_is_looked_into(tmp_path: Path) -> None:
+    folder = tmp_path / "site-packages" / "nvidia" / "nccl" / "lib"
+    folder.mkdir(parents=True)
+    library = shutil.copy(_ctypes.__file__, folder / "libnccl.so.2")
+    for wheel in ("nvidia_nccl_cu12-2.27.3", "torch-2.8.0"):
+        (tmp_path / "site-packages" / f"{wheel}.dist-info").mkdir()
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(library)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "mapped\n"
+        found = {(row["name"], row["version"]): row for row in Processes(World()).rows([child.pid])}
+    finally:
+        child.communicate("", timeout=20)
+    assert found["nccl", "2.27.3"]["where"] == str(library)
+    assert found["torch", "2.8.0"]["where"] == str(tmp_path / "site-packages")
+    assert found["nccl", "2.27.3"]["user"] == World().user()

@@ -153,3 +153,13 @@ async def test_new_software_is_drawn_and_old_is_not_drawn_again() -> None:
         without = [replace(detail, details={}) for detail in settled().detail]
         page(app).receive(replace(settled(), number=3, detail=without))
         assert not [row for row in versions(app) if row.thing and row.thing.name == "kernel"]
+
+
+async def test_a_second_that_passes_while_a_page_is_made_does_no_harm() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        made = StackPage(app.desk)
+        made.draw_bars()
+        made.receive(settled())
+        await pilot.press("5")
+        assert versions(app)

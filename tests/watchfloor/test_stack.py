@@ -22,7 +22,7 @@ from watchfloor.frame import Frame
 from watchfloor.model import Finding, Missing, State
 from watchfloor.report import Software
 from watchfloor.snapshot.software import FORMAT, SoftwareReport
-from watchfloor.stack import LAYERS, Grouping, Stacks, Thing, groups, numbers, things, untold
+from watchfloor.stack import LAYERS, Grouping, Stacks, Thing, groups, may_wait, numbers, things, untold
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -281,3 +281,11 @@ def test_only_what_differs_is_printed() -> None:
     document = SoftwareReport(settled(), Grouping.GROUP, only_different=True).document()
     found = {thing["name"] for thing in json.loads(json.dumps(document))["things"]}
     assert found == {"nic MT_0000000838", "nvidia", "nvidia-fabricmanager"}
+
+
+def test_a_large_fleet_is_not_worked_out_with_every_frame() -> None:
+    few, many = settled(), replace(settled(), specs=[settled().specs[0]] * 1000)
+    assert not may_wait(few, few.at - 1)
+    assert may_wait(many, many.at - 1)
+    assert not may_wait(many, many.at - 6)
+    assert not may_wait(many, many.at + 60)  # a recording that goes back

@@ -30,7 +30,7 @@ from tui.widgets.table import VirtualTable
 from watchfloor.compatibility import fleet_clashes
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
-from watchfloor.stack import Grouping, Stacks, Thing, things, untold
+from watchfloor.stack import Grouping, Stacks, Thing, may_wait, things, untold
 
 
 class StackPage(FilteredPage):
@@ -55,6 +55,7 @@ class StackPage(FilteredPage):
         self.only_different = False
         self._stacks = Stacks()
         self._key: tuple[object, ...] = ()
+        self._worked_out_at = 0.0  # console time
         self._things: Sequence[Thing] = ()
         self._trouble = Trouble.of(())
         self._model: StackTable | None = None
@@ -109,10 +110,10 @@ class StackPage(FilteredPage):
         jobs = frame.accelerators.last("job").tobytes() if self.grouping is Grouping.JOB else b""
         filtered = b"" if mask is None else mask.tobytes()
         shown = (self.only_different, self.size.width, self.desk.palette.name)
-        key = (self._stacks.changed, len(frame.specs), self.grouping, filtered, jobs, *shown)
-        if key == self._key:
+        news, choice = (self._stacks.changed, jobs, filtered), (len(frame.specs), self.grouping, self.filter, *shown)
+        if self._key == (news, choice) or (self._key[1:] == (choice,) and may_wait(frame, self._worked_out_at)):
             return False
-        self._key = key
+        self._key, self._worked_out_at = (news, choice), frame.at
         self._things = things(frame, self._stacks, self.grouping, mask)
         self._trouble = Trouble.of(
             (node, clash) for node, clash in fleet_clashes(frame, self._stacks) if mask is None or mask[node]

@@ -15,7 +15,7 @@ from watchfloor.compatibility import Clash, fleet_clashes
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
-from watchfloor.stack import Grouping, Stacks, Thing, things
+from watchfloor.stack import Grouping, Stacks, Thing, may_wait, things
 
 _SHOWN = 12  # pieces of evidence of one finding
 
@@ -32,28 +32,33 @@ class _Odd:
     versions: tuple[str, ...]  # the node's own
 
 
+_Work = Callable[[Frame, Stacks], Mapping[int, Sequence[Finding]]]
+
+
 class _Memory:
     """Findings by node, as of the last time that software, groups or jobs changed."""
 
     def __init__(self) -> None:
         self._stacks = Stacks()
         self._keys: dict[str, tuple[object, ...]] = {}
+        self._at: dict[str, float] = {}
         self._found: dict[str, Mapping[int, Sequence[Finding]]] = {}
 
     def findings(self, frame: Frame) -> Iterator[Finding]:
         self._stacks.update(frame)
-        software = (self._stacks.changed, len(frame.specs))
-        self._renew("nodes", software, lambda: _of_nodes(frame, self._stacks))
-        self._renew("jobs", (*software, *_jobs(frame)), lambda: _of_jobs(frame, self._stacks))
+        software = (self._stacks.changed, frame.specs)
+        self._renew(frame, "nodes", software, _of_nodes)
+        self._renew(frame, "jobs", (*software, *_jobs(frame)), _of_jobs)
         by_node = [(node, one) for found in self._found.values() for node, every in found.items() for one in every]
         heard = (finding for node, finding in sorted(by_node, key=lambda pair: pair[0]) if frame.live[node])
         yield from islice(heard, MOST_FINDINGS)
 
-    def _renew(
-        self, name: str, key: tuple[object, ...], work_out: Callable[[], Mapping[int, Sequence[Finding]]]
-    ) -> None:
-        if self._keys.get(name) != key:
-            self._keys[name], self._found[name] = key, work_out()
+    def _renew(self, frame: Frame, name: str, key: tuple[object, ...], work_out: _Work) -> None:
+        known = self._keys.get(name)
+        other_fleet = known is None or known[1] is not key[1]
+        if known == key or (not other_fleet and may_wait(frame, self._at[name])):
+            return
+        self._keys[name], self._at[name], self._found[name] = key, frame.at, work_out(frame, self._stacks)
 
 
 def _jobs(frame: Frame) -> tuple[bytes, bytes]:
