@@ -71,15 +71,17 @@ def _totals(gpu: Fields, groups: str, convert: Convert) -> Iterator[Value]:
 
 def _throttle(gpu: Fields) -> Value | None:
     """The mask that NVML would give, from one Active or Not Active for each reason."""
-    mask, why = 0, None
-    for bit, names in _REASONS.items():
-        paths = [f"{section}/{prefix}{name}" for section, prefix in _SECTIONS for name in names.split()]
-        said = smi.first(_values(gpu, paths, smi.flag))
-        if isinstance(said, float):
-            mask, why = mask | bit * int(said), 0.0
-        elif why is None:
-            why = said
-    return float(mask) if isinstance(why, float) else why
+    said = {
+        bit: smi.first(
+            _values(gpu, [f"{section}/{prefix}{name}" for section, prefix in _SECTIONS for name in names], smi.flag)
+        )
+        for bit, names in _REASONS.items()
+    }
+    told = {bit: value for bit, value in said.items() if value is not None}
+    flags = {bit: value for bit, value in told.items() if isinstance(value, float)}
+    if told and not flags:
+        return next(iter(told.values()))
+    return float(sum(bit for bit, active in flags.items() if active)) if flags else None
 
 
 def _repair(gpu: Fields) -> Value | None:
@@ -130,15 +132,15 @@ _SECTIONS = (
 )
 # bit of watchfloor.metrics.THROTTLE_REASONS -> names in XML and text
 _REASONS = {
-    0x1: "gpu_idle idle",
-    0x2: "applications_clocks_setting",
-    0x4: "sw_power_cap",
-    0x8: "hw_slowdown",
-    0x10: "sync_boost",
-    0x20: "sw_thermal_slowdown",
-    0x40: "hw_thermal_slowdown hw_slowdown/hw_thermal_slowdown",
-    0x80: "hw_power_brake_slowdown hw_slowdown/hw_power_brake_slowdown",
-    0x100: "display_clocks_setting display_clock_setting",
+    0x1: ("gpu_idle", "idle"),
+    0x2: ("applications_clocks_setting",),
+    0x4: ("sw_power_cap",),
+    0x8: ("hw_slowdown",),
+    0x10: ("sync_boost",),
+    0x20: ("sw_thermal_slowdown",),
+    0x40: ("hw_thermal_slowdown", "hw_slowdown/hw_thermal_slowdown"),
+    0x80: ("hw_power_brake_slowdown", "hw_slowdown/hw_power_brake_slowdown"),
+    0x100: ("display_clocks_setting", "display_clock_setting"),
 }
 
 _POWER = "gpu_power_readings/{0} power_readings/{0}"

@@ -44,23 +44,7 @@ class NvLinks:
         self._errors = nvidia_link_errors.LinkErrors(nvml, device.handle, links, generation)
         self._looks = 0
         self._up = NOT_YET  # how many
-        self._rows = [
-            [
-                {
-                    "name": "%s/nvlink%d" % (device.name, link),
-                    "kind": "nvlink",
-                    "accelerator": device.key,
-                    "medium": generation if isinstance(generation, Missing) else "NVLink %d" % generation,
-                    "gen": generation,
-                },
-                {},
-                {},
-                {},
-                {},
-                {},
-            ]
-            for link in links
-        ]
+        self._rows = [[_names(device, link, generation), {}, {}, {}, {}, {}] for link in links]
         self.cells = {key: tuple(row) for key, row in zip(self._keys, self._rows)}
 
     def look(self, at: float) -> None:
@@ -130,6 +114,16 @@ class NvLinks:
         half = len(counted) // 2
         sent, received = self._all_rate.of([_sum(counted[:half]), _sum(counted[half:])], at)
         return {"links_max": self._count, "links_up": self._up, "link_rx": received, "link_tx": sent}
+
+
+def _names(device: Device, link: int, generation: "int | Missing") -> dict:
+    return {
+        "name": "%s/nvlink%d" % (device.name, link),
+        "kind": "nvlink",
+        "accelerator": device.key,
+        "medium": generation if isinstance(generation, Missing) else "NVLink %d" % generation,
+        "gen": generation,
+    }
 
 
 class _ByteRates:
