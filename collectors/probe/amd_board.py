@@ -22,8 +22,10 @@ QUICK = (
     "throttle_power_time throttle_thermal_time"
 ).split()
 TABLE_ONLY = ("energy", "throttle", "throttle_power_time", "throttle_thermal_time")
+_UUID = "GPU-"
 _JOULES = 2.0**-16  # a step of energy_accumulator
 _HERTZ, _MICROWATTS, _MILLIDEGREES = 1e6, 1e6, 1e3
+_ERRORS_EVERY = 6  # closer looks: for each block, the driver has to ask the firmware
 _UMC = 1  # bit of ras/features: the memory controllers
 _SENSORS = {"edge": "temp", "junction": "hotspot", "mem": "temp_mem"}
 
@@ -34,10 +36,10 @@ class AmdBoard:
     def __init__(self, world, device, index: int, known: dict) -> None:
         self._world = world
         self._folder = ROOT + device.address + "/"
-        self._hwmon = _hwmon(world, self._folder)
-        self._sensors = self._named_sensors()
+        self._hwmon, self._sensors = "", {}  # folder of its sensors with a slash; metric -> number
         self._throttle = amd_throttle.Throttle()
         self._critical = UNSUPPORTED  # °C of the hot spot at which it slows itself down
+        self._errors, self._looks = {}, 0
         self.address = device.address
         self.index = index
         self.known = dict(identity(world, device, index), **known)
@@ -49,6 +51,7 @@ class AmdBoard:
 
     def look_closer(self) -> "tuple[dict, dict]":
         """The cells of SLOW, and those of its PCIe link."""
+        self._find_sensors()
         link = pcie.link_cells(self._world, self.address)
         self._critical = self._sensor("hotspot", "crit")
         cells = {
@@ -59,26 +62,30 @@ class AmdBoard:
             "clock_sm_max": highest_level(self._text("pp_dpm_sclk")),
             "clock_mem_max": highest_level(self._text("pp_dpm_mclk")),
             "fan": self._hardware("pwm1", 2.55),
-            "pages_retired": retired_pages(self._text("ras/gpu_vram_bad_pages")),
             "profile": self._partitioned(),
         }
-        cells.update(self._ecc())
+        if self._looks % _ERRORS_EVERY == 0:
+            self._errors = self._ecc()
+        self._looks += 1
+        cells.update(self._errors)
         cells.update(("pcie_" + name, link[name]) for name in ("gen", "gen_max", "width", "width_max"))
         return cells, link
 
     def _ecc(self) -> dict:
-        """Errors of all its blocks since the driver was loaded."""
+        """Errors of all its blocks since the driver was loaded, and the pages that they cost."""
         features = self._text("ras/features")
+        pages = retired_pages(self._text("ras/gpu_vram_bad_pages"))
         mode = features if isinstance(features, Missing) else ras_features(features) & _UMC
         try:
             names = sorted(self._world.listdir(self._folder + "ras"))
         except OSError as error:
             gone = from_oserror(error)
-            return {"ecc_mode": mode, "ecc_corrected": gone, "ecc_uncorrected": gone}
+            return {"ecc_mode": mode, "ecc_corrected": gone, "ecc_uncorrected": gone, "pages_retired": pages}
         texts = [self._text("ras/" + name) for name in names if name.endswith("_err_count")]
         counted = [error_count(text) for text in texts if not isinstance(text, Missing)]
         return {
             "ecc_mode": mode,
+            "pages_retired": pages,
             "ecc_corrected": sum(corrected for _, corrected in counted) if counted else UNSUPPORTED,
             "ecc_uncorrected": sum(uncorrected for uncorrected, _ in counted) if counted else UNSUPPORTED,
         }
@@ -130,14 +137,16 @@ class AmdBoard:
 
     # -- files
 
-    def _named_sensors(self) -> dict:
-        """Metric -> number of its temperature sensor."""
-        found = {}
+    def _find_sensors(self) -> None:
+        """They move to another folder when the driver is loaded again."""
+        folder = _hwmon(self._world, self._folder)
+        if folder == self._hwmon:
+            return
+        self._hwmon, self._sensors = folder, {}
         for number in (1, 2, 3):
-            label = attribute(self._world, "%stemp%d_label" % (self._hwmon, number), keep=False)
+            label = attribute(self._world, "%stemp%d_label" % (folder, number), keep=False)
             if not isinstance(label, Missing) and label in _SENSORS:
-                found[_SENSORS[label]] = number
-        return found
+                self._sensors[_SENSORS[label]] = number
 
     def _sensor(self, name: str, what: str) -> "int | Missing":
         number = self._sensors.get(name)
@@ -166,12 +175,12 @@ def identity(world, device, index: int) -> dict:
         text = attribute(world, ROOT + device.address + "/" + name, keep=False)
         return UNSUPPORTED if text in ("", "0", "N/A") else text
 
-    product, unique = told("product_name"), told("unique_id")
+    product, key = told("product_name"), key_of(world, device)
     return {
         "name": "gpu%d" % index,
         "vendor": "AMD",
         "model": model(world, device, told("revision")) if isinstance(product, Missing) else product,
-        "uuid": unique if isinstance(unique, Missing) else uuid_of(unique),
+        "uuid": key if key.startswith(_UUID) else UNSUPPORTED,
         "serial": told("serial_number"),
         "bus_id": device.address,
         "board": told("product_number"),
@@ -197,7 +206,7 @@ def key_of(world, device) -> str:
 
 def uuid_of(unique_id: str) -> str:
     """The identity that ROCr and HIP_VISIBLE_DEVICES use, of the hexadecimal number in the file unique_id."""
-    return "GPU-%016x" % int(unique_id, 16)
+    return "%s%016x" % (_UUID, int(unique_id, 16))
 
 
 def model(world, device, revision: "str | Missing") -> str:

@@ -4,7 +4,6 @@ amd-smi (or its predecessor rocm-smi) takes about a second of processor time to 
 not at all where the driver's files tell everything.
 """
 
-from . import gpu_metrics
 from .amd import boards
 from .cells import Absent, Reading
 from .pci import ROOT
@@ -43,6 +42,8 @@ class Sampler:
 
 
 def _has_table(world, board) -> bool:
+    from . import gpu_metrics  # noqa: PLC0415 - only where there is a board
+
     try:
         return bool(gpu_metrics.parse(world.read_bytes(ROOT + board.address + "/gpu_metrics", keep=True)))
     except (OSError, ValueError):

@@ -136,6 +136,16 @@ def test_a_board_that_goes_away_is_no_longer_there() -> None:
     assert list(sampler.sample().cells["accelerator"]) == [_KEY]
 
 
+def test_sensors_that_moved_are_found_again() -> None:
+    world = amd_host.mi300x_pair()
+    sampler = amd.Sampler(world, Board())
+    sampler.sample()
+    for path in [path for path in world.files if "/hwmon3/" in path]:
+        world.files[path.replace("/hwmon3/", "/hwmon5/")] = world.files.pop(path)
+    readings = [sampler.sample() for _ in range(11)]
+    assert board_of(readings[-1], _KEY)["power_limit"] == 750
+
+
 def test_a_board_under_reset_says_so() -> None:
     world = amd_host.mi300x_pair()
     sampler = amd.Sampler(world, Board())
