@@ -128,7 +128,7 @@ def clashes(rows: Sequence[Software], models: Iterable[str] = (), machine: str =
     found: dict[tuple[str, tuple[Software, ...]], Clash] = {}
     boards = sorted(models)
     for user in sorted({row.user for row in rows} | {""}):
-        seen = [row for row in rows if row.user in ("", user) and not row.missing]
+        seen = [row for row in rows if row.user in ("", user) and numbers(row.version)]
         for rule in rules():
             clash = _clash(rule, seen) if _applies(rule, seen, boards, machine) else None
             if clash is not None:

@@ -1,6 +1,6 @@
 """The software of the node itself: kernel, drivers, firmware, and what is installed for all users.
 
-Rows are watchfloor.report.Software. What a kernel module doesn't tell is left out: most have no version of their own.
+Rows are watchfloor.report.Software.
 """
 
 import json
@@ -8,7 +8,7 @@ import re
 
 from .sysfs import attribute
 
-# kernel module -> layer; those of the kernel's own tree have no version file and go with the kernel
+# kernel module -> layer
 _MODULES = {
     "amdgpu": "driver", "habanalabs": "driver", "neuron": "driver", "i915": "driver", "xe": "driver",
     "nvidia_peermem": "driver", "gdrdrv": "driver", "gasket": "driver", "apex": "driver",
@@ -51,18 +51,22 @@ def _system(world) -> "list[dict]":
 
 
 def _drivers(world) -> "list[dict]":
-    found = [
-        row(layer, name, version, "/sys/module/%s/version" % name)
-        for name, layer in _MODULES.items()
-        for version in [_text(world, "/sys/module/%s/version" % name)]
-        if version
-    ]
+    found = [one for one in (_module(world, name, layer) for name, layer in _MODULES.items()) if one]
     told = _text(world, "/proc/driver/nvidia/version")
     nvidia = _NVIDIA.search(told)
     if nvidia:
         kind = "open kernel module" if "Open Kernel Module" in told else "proprietary kernel module"
         found.append(row("driver", "nvidia", nvidia.group(1), "/proc/driver/nvidia/version: " + kind))
     return found
+
+
+def _module(world, name: str, layer: str) -> "dict | None":
+    """A loaded module. One of the kernel's own tree has no version: it goes with the kernel, which is worth knowing."""
+    folder = "/sys/module/" + name
+    version = _text(world, folder + "/version")
+    if version:
+        return row(layer, name, version, folder + "/version")
+    return row(layer, name, "in-tree", folder) if world.exists(folder) else None
 
 
 def _firmware(world) -> "list[dict]":

@@ -109,7 +109,7 @@ def node(*more: Mapping[str, str | OSError]) -> Node:
         "/proc/driver/nvidia/version": NVIDIA,
         "/proc/cpuinfo": "processor\t: 0\nmodel name\t: X\nmicrocode\t: 0x2b000603\n",
         "/sys/module/mlx5_core/version": "24.10-0.7.0\n",
-        "/sys/module/nvidia_peermem/version": OSError(errno.EACCES, "Permission denied"),
+        "/sys/module/efa/initstate": "live\n",
         "/sys/class/dmi/id/bios_version": "1.4.2\n",
         "/sys/class/dmi/id/product_name": "DGXH100\n",
         "/usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "12.8.1"}}',
