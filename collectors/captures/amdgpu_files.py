@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from collectors.captures import Capture, Refused, _amd
-from collectors.probe import amd_board, amd_kfd, pcie
+from collectors.probe import amd_board, amd_identity, amd_kfd, pcie
 from collectors.probe.cells import Missing
 from watchfloor.report import Software
 
@@ -96,7 +96,7 @@ def _words(name: str) -> Callable[[str], dict[str, Any]]:
 
 
 def _identity_of(text: str) -> dict[str, Any]:
-    return {"uuid": amd_board.uuid_of(text)} if int(text, 16) else {}
+    return {"uuid": amd_identity.uuid_of(text)} if int(text, 16) else {}
 
 
 def _uevent(text: str) -> dict[str, Any]:

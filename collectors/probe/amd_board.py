@@ -1,4 +1,4 @@
-"""One AMD board as its driver's files tell it: who it is, what changes slowly, what it does now.
+"""One AMD board as its driver's files tell it: what changes slowly, what it does now.
 
 All files lie in the folder of its PCI function; `gpu_metrics` (see the module of that name) tells most of what is asked
 for at every tick. Where a board has none of a known layout, single files tell the less that they can, and TABLE_ONLY is
@@ -8,11 +8,11 @@ left to `amd_tool`.
 import errno
 
 from . import amd_throttle, gpu_metrics, pcie
+from .amd_identity import identity, key_of
 from .cells import FAILED_CODE, UNSUPPORTED, UNSUPPORTED_CODE, Missing, Rates, from_oserror
 from .pci import ROOT
 from .sysfs import attribute
 
-IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware partition_of index numa".split()
 SLOW = (
     "mem_total power_limit power_min power_max clock_sm_max clock_mem_max fan ecc_mode ecc_corrected ecc_uncorrected "
     "pages_retired profile pcie_gen pcie_gen_max pcie_width pcie_width_max"
@@ -22,7 +22,6 @@ QUICK = (
     "throttle_power_time throttle_thermal_time"
 ).split()
 TABLE_ONLY = ("energy", "throttle", "throttle_power_time", "throttle_thermal_time")
-_UUID = "GPU-"
 _JOULES = 2.0**-16  # a step of energy_accumulator
 _HERTZ, _MICROWATTS, _MILLIDEGREES = 1e6, 1e6, 1e3
 _ERRORS_EVERY = 6  # closer looks: for each block, the driver has to ask the firmware
@@ -166,62 +165,6 @@ class AmdBoard:
 
     def _text(self, name: str) -> "str | Missing":
         return attribute(self._world, self._folder + name, keep=False)
-
-
-def identity(world, device, index: int) -> dict:
-    """The cells of IDENTITY but for driver and runtime, which are the node's."""
-
-    def told(name: str) -> "str | Missing":
-        text = attribute(world, ROOT + device.address + "/" + name, keep=False)
-        return UNSUPPORTED if text in ("", "0", "N/A") else text
-
-    product, key = told("product_name"), key_of(world, device)
-    return {
-        "name": "gpu%d" % index,
-        "vendor": "AMD",
-        "model": model(world, device, told("revision")) if isinstance(product, Missing) else product,
-        "uuid": key if key.startswith(_UUID) else UNSUPPORTED,
-        "serial": told("serial_number"),
-        "bus_id": device.address,
-        "board": told("product_number"),
-        "firmware": told("vbios_version"),
-        "partition_of": "",
-        "index": index,
-        "numa": _numa(attribute(world, ROOT + device.address + "/numa_node", keep=False)),
-    }
-
-
-def _numa(text: "str | Missing") -> "int | Missing":
-    """-1 stands for a machine whose firmware doesn't tell."""
-    if isinstance(text, Missing):
-        return text
-    return int(text) if text.isdigit() else UNSUPPORTED
-
-
-def key_of(world, device) -> str:
-    """What names a board in the cells: its uuid; older ones have none, and are named by their place."""
-    unique = attribute(world, ROOT + device.address + "/unique_id", keep=False)
-    return "amd:" + device.address if isinstance(unique, Missing) or not unique.strip("0") else uuid_of(unique)
-
-
-def uuid_of(unique_id: str) -> str:
-    """The identity that ROCr and HIP_VISIBLE_DEVICES use, of the hexadecimal number in the file unique_id."""
-    return "%s%016x" % (_UUID, int(unique_id, 16))
-
-
-def model(world, device, revision: "str | Missing") -> str:
-    """From the list that libdrm brings; the PCI id where that is not installed or doesn't have it."""
-    wanted = "%04X" % device.device, revision if isinstance(revision, Missing) else "%02X" % int(revision, 16)
-    for path in ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids"):
-        try:
-            text = world.read(path)
-        except OSError:
-            continue
-        for line in text.splitlines():
-            words = [word.strip() for word in line.split(",", 2)]
-            if len(words) == 3 and (words[0].upper(), words[1].upper()) == wanted:
-                return words[2]
-    return "AMD GPU %04x" % device.device
 
 
 def from_table(table: dict, critical: "int | Missing") -> dict:

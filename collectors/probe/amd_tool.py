@@ -51,7 +51,7 @@ def _has_table(world, board) -> bool:
 
 
 def _key(world, board) -> str:
-    from .amd_board import key_of  # noqa: PLC0415 - only where there is such a board
+    from .amd_identity import key_of  # noqa: PLC0415 - only where there is such a board
 
     return key_of(world, board)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.probe import amd, amd_board, amd_kfd, amd_links, amd_throttle, amd_tool, gpu_metrics, pcie
+from collectors.probe import amd, amd_board, amd_identity, amd_kfd, amd_links, amd_throttle, amd_tool, gpu_metrics, pcie
 from collectors.probe.cells import NOT_YET, UNSUPPORTED, Absent, Board, Missing, Reading, joined
 from tests.support import amd_host
 from tests.support.amd_host import ROOT, AmdWorld, table_1_3
@@ -45,7 +45,7 @@ def test_what_the_sampler_declares_is_what_its_parts_give() -> None:
     assert given == set(declared["accelerator"])
     assert {name for row in reading.cells["link"].values() for name in joined(row)} == set(declared["link"])
     assert set(declared["accelerator"]) == {
-        *amd_board.IDENTITY, *amd_board.SLOW, *amd_board.QUICK, *amd_links.BOARD_METRICS, "processes",
+        *amd_identity.IDENTITY, *amd_board.SLOW, *amd_board.QUICK, *amd_links.BOARD_METRICS, "processes",
     }  # fmt: skip
     assert set(declared["link"]) == {*amd_links.METRICS, *pcie.METRICS}
     assert set(amd_tool.Sampler.metrics["accelerator"]) == set(amd_board.TABLE_ONLY)
