@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.simulator import topology
+from collectors.simulator import kernel_log, topology
 from collectors.simulator.board_physics import BRAKE, HARD_THERMAL, SLOWDOWN
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.fleet import describe, scenario_names
@@ -25,7 +25,7 @@ def struck(scenario: str, nodes: int = 32) -> tuple[Floor, Incident, Machine]:
 
 
 def test_all_scenarios_of_the_folder_are_known() -> None:
-    expected = "gaudiport hung ibflap idleheld mixed nodelost nvlink steady straggler thermal xid79"
+    expected = "gaudiport hung ibflap idleheld mixed nodelost nvlink ringhang steady straggler thermal xid79"
     assert scenario_names() == expected.split()
 
 
@@ -222,3 +222,13 @@ def test_what_happens_happens_again(scenario: str) -> None:
         assert incident.since(incident.first + 1) == 1
         assert incident.since(incident.first + incident.every + 1) == 1
         assert incident.lasts <= incident.every
+
+
+def test_a_board_that_is_reset_is_told_by_the_kernel_alone() -> None:
+    _, incident, machine = struck("ringhang")
+    told = [
+        line.partition(": amdgpu: ")[2].split("(")[0].split(",")[0] for _, line in incident.logged(incident.first + 20)
+    ]
+    assert told == ["ring sdma0 timeout", "GPU reset begin!", "VRAM is lost due to GPU reset!", "GPU reset"]
+    records = kernel_log.records(machine.at(incident.first + 13))
+    assert [record.split(";")[1].split()[-1] for record in records] == ["seq=81206", "begin!"]
