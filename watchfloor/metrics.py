@@ -231,6 +231,7 @@ tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4 or
  recovery_errors | RECOV  | count | counter | low  | | times that the link had to be recovered (NVLink, PCIe)
  symbol_errors  | SYMBOL  | count | counter | low  | | symbols that arrived broken, after the driver's correction (NVLink 5, Gaudi)
  fec_errors     | FEC     | count | counter | low  | | blocks that forward error correction could not mend
+ fec_mended     | MENDED  | count | counter |      | | blocks that forward error correction mended: the lane's margin, no fault
  ber            | BER     |       | gauge   | low  | | effective bit error rate
  ici.health     | HEALTH  |       | gauge   | low  | | 0 good, 1-5 transient, 6-9 persistent, 10 unusable (ICI)
  resets         | RESETS  | count | counter | low  | | times that the link was brought up anew

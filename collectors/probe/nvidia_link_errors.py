@@ -1,6 +1,7 @@
 """What goes wrong on NVLinks: up to NVLink 4 counters of their own, from NVLink 5 (Blackwell) on those of its packets.
 
-On NVLink 5 the older counters are gone. What its correction mends is no error here: `fec_errors` is what was left.
+On NVLink 5 the older counters are gone. What its correction mends is counted in a histogram, by how many symbols of a
+block were broken; `fec_errors` is what was left broken.
 """
 
 import ctypes
@@ -9,7 +10,9 @@ from .cells import UNSUPPORTED, Missing
 from .nvml import ask
 from .nvml_fields import FieldBatch, NumberCall
 
-METRICS = "crc_errors replay_errors recovery_errors symbol_errors fec_errors ber rx_errors tx_discards".split()
+METRICS = (
+    "crc_errors replay_errors recovery_errors symbol_errors fec_errors fec_mended ber rx_errors tx_discards".split()
+)
 _COUNTERS = (("replay_errors", 0), ("recovery_errors", 1), ("crc_errors", 2))  # nvmlNvLinkErrorCounter_t
 # field ids of nvml.h, with the link as their scope
 _FIELDS = (
@@ -22,6 +25,8 @@ _FIELDS = (
     ("ber", 220),
     ("symbol_ber", 222),
 )
+_MENDED = range(236, 251)  # FEC_HISTORY 1 to 15
+_MENDED_EVERY = 3  # looks
 # nvmlDeviceArchitecture_t -> generation. The version that drivers tell of a link is one of two numberings: 7 is
 # NVLink 5 by nvml.h, and yet what they say of an H100
 _GENERATIONS = {4: 1, 5: 2, 6: 2, 7: 3, 9: 4, 10: 5, 13: 6}
@@ -45,22 +50,35 @@ class LinkErrors:
         self._handle = handle
         self._links = links
         self._counter = NumberCall(nvml, "nvmlDeviceGetNvLinkErrorCounter", ctypes.c_ulonglong)
-        self._batch = None
+        self._batch = self._mended = None
+        self._mended_of = [UNSUPPORTED] * len(links)
+        self._looks = 0
         if not isinstance(generation, Missing) and generation >= 5:
             self._batch = FieldBatch(nvml, handle, [(field, link) for link in links for _, field in _FIELDS])
+            self._mended = FieldBatch(nvml, handle, [(field, link) for link in links for field in _MENDED])
 
     def look(self) -> "list[dict]":
         """The cells of each link."""
-        if self._batch is None:
+        if self._batch is None or self._mended is None:
             return [
                 {name: self._counter.ask(self._handle, link, counter) for name, counter in _COUNTERS}
                 for link in self._links
             ]
+        if self._looks % _MENDED_EVERY == 0:
+            counted = self._mended.values()
+            self._mended_of = [_sum(counted[at : at + len(_MENDED)]) for at in range(0, len(counted), len(_MENDED))]
+        self._looks += 1
         values = iter(self._batch.values())
-        return [_of_packets({name: next(values) for name, _ in _FIELDS}) for _ in self._links]
+        return [_of_packets({name: next(values) for name, _ in _FIELDS}, mended) for mended in self._mended_of]
 
 
-def _of_packets(row: dict) -> dict:
+def _sum(bins: list) -> "int | Missing":
+    """Of a histogram: a reason where any part of it is missing."""
+    return next((count for count in bins if isinstance(count, Missing)), None) or sum(bins)
+
+
+def _of_packets(row: dict, mended: "int | Missing") -> dict:
+    row["fec_mended"] = mended
     effective, symbol = row["ber"], row.pop("symbol_ber")
     row["ber"] = bit_error_rate(symbol if isinstance(effective, Missing) else effective)
     return row

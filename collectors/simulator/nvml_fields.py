@@ -71,6 +71,19 @@ def _link_errors(share: float) -> _Answer:
     return answer
 
 
+def _mended(machine: Machine, board: Board, index: int, scope: int) -> float | None:
+    """Blocks with one broken symbol: a few in every gigabyte, many on a link that is struck."""
+    counted = _nvlink_bytes(machine, board, index, scope)
+    if counted is None:
+        return None
+    struck = machine.boards[index].struck.get(scope)
+    return counted / 2e9 + (20 * machine.now(struck.errors) if struck else 0.0)
+
+
+def _none(machine: Machine, board: Board, index: int, scope: int) -> float | None:
+    return 0 if scope < board.links else None
+
+
 def _pcie(name: str) -> _Answer:
     def answer(machine: Machine, board: Board, index: int, scope: int) -> float | None:
         return machine.now(getattr(machine.boards[index], name)) if board.byte_counters else None
@@ -152,6 +165,8 @@ _ANSWERS: Mapping[int, _Answer] = {
     pynvml.NVML_FI_DEV_NVLINK_COUNT_XMIT_DISCARDS: _from_nvlink_5(_link_errors(0.0)),
     pynvml.NVML_FI_DEV_NVLINK_PLR_XMIT_RETRY_BLOCKS: _from_nvlink_5(_link_errors(0.3)),
     pynvml.NVML_FI_DEV_NVLINK_COUNT_EFFECTIVE_BER: _from_nvlink_5(_bit_error_rate),
+    pynvml.NVML_FI_DEV_NVLINK_COUNT_FEC_HISTORY_1: _from_nvlink_5(_mended),
+    **{pynvml.NVML_FI_DEV_NVLINK_COUNT_FEC_HISTORY_1 + more: _from_nvlink_5(_none) for more in range(1, 15)},
     pynvml.NVML_FI_DEV_PERF_POLICY_POWER: _held_down("short_of_power"),
     pynvml.NVML_FI_DEV_PERF_POLICY_THERMAL: _held_down("too_hot"),
     pynvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES: _pcie("pcie_rx"),

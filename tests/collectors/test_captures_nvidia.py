@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def test_a_torn_file_is_read_to_its_last_whole_gpu() -> None:
     capture = read(_FIXTURES / "gb200-580.xml")
     assert len(capture.cells["accelerator"]) == 1
     assert capture.notes[0].startswith("not whole: ") and capture.notes[1] == "4 GPUs are attached, 1 told of"
+
+
+@pytest.mark.parametrize("path", sorted(_FIXTURES.iterdir()), ids=lambda path: path.name)
+def test_a_piece_of_an_output_is_read_or_refused(path: Path) -> None:
+    data = path.read_bytes()
+    for cut in range(0, len(data), 89):
+        for piece in (data[:cut], data[cut:], data[:cut].replace(b"\n", b"\r\n")):
+            with contextlib.suppress(captures.Refused):
+                assert captures.read(path.name, piece).cells
 
 
 @pytest.mark.parametrize("folder", ["nvidia-smi-xml", "nvidia-smi-xml-faults", "nvidia-smi-text", "nvidia-smi-capture"])

@@ -89,6 +89,7 @@ def test_blackwell(library: Path, scenario: Scenario) -> None:
         scenario.remove(f"gpu.0.field.138.{link}", f"gpu.0.field.139.{link}")
         fields = {295: 7, 215: 1, 221: 40, 219: 3, 208: 2, 212: 0, 202: 5000, 204: 6000, 220: 0x3 << 8 | 9}
         scenario.set_all({f"gpu.0.field.{field}.{link}": value for field, value in fields.items()})
+    scenario.set_all({f"gpu.0.field.{field}.0": field - 235 for field in range(236, 251)})
     scenario.remove("gpu.0.field.138", "gpu.0.field.139", "gpu.0.field.220.1")
     scenario.set("gpu.0.field.222.1", 0xF << 8 | 255)
     same_as_golden(_GOLDEN / "nvidia-live-gb200.txt", told(library, scenario))
