@@ -88,8 +88,13 @@ def _ends(world, address: str, node: "Node | None", nodes: "dict[int, Node]", na
     """(port or None, name of the other end, its Link or None) of each link of the board at an address."""
     by_peer, ports = _by_peer(node, nodes, names), _ports(world, address, names)
     if ports:
-        return [(port, peer, by_peer.get(peer)) for port, peer in sorted(ports.items())]
+        leads = list(ports.values())  # the topology has one link for all that lead to the same board
+        return [(port, peer, _share(by_peer.get(peer), leads.count(peer))) for port, peer in sorted(ports.items())]
     return [(None, peer, link) for peer, link in sorted(by_peer.items())]
+
+
+def _share(link: "Link | None", count: int) -> "Link | None":
+    return link if link is None or count == 1 else Link(link.to, link.is_xgmi, link.speed // count, link.enabled)
 
 
 def _by_peer(node: "Node | None", nodes: "dict[int, Node]", names: "dict[str, str]") -> dict:
@@ -107,8 +112,10 @@ def _ports(world, address: str, names: "dict[str, str]") -> "dict[int, str]":
     text = attribute(world, ROOT + address + "/xgmi_port_num", keep=False)
     if isinstance(text, Missing):
         return {}
-    found = {}
-    for port, member in parse_ports(text):
+    told, found = parse_ports(text), {}
+    if len({port for port, _ in told}) < len(told):  # boards before MI300 number none of them
+        return {}
+    for port, member in told:
         try:
             peer = world.readlink("%s%s/xgmi_hive_info/node%d" % (ROOT, address, member)).rpartition("/")[2]
         except OSError:

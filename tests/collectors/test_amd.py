@@ -277,6 +277,22 @@ def test_where_ports_have_no_known_end_the_links_are_those_of_the_topology() -> 
     assert isinstance(row["rx"], Missing) and "by link" in row["rx"].note
 
 
+def test_ports_that_all_have_one_number_say_nothing() -> None:
+    world = amd_host.mi300x_pair()
+    world.files[f"{ROOT}0000:05:00.0/xgmi_port_num"] = "01:00 ->  02:00\n01:00 ->  02:00\n"
+    rows = [joined(row) for key, row in sample(world).cells["link"].items() if key.startswith(f"xgmi:{_KEY}:")]
+    assert [(row["peer"], row["speed_max"]) for row in rows] == [("gpu1", 64_000_000_000)]
+
+
+def test_several_links_to_one_board_share_the_speed_of_the_topology() -> None:
+    world = amd_host.mi300x_pair()
+    world.files[f"{ROOT}0000:05:00.0/xgmi_port_num"] = "01:02 ->  02:03\n01:04 ->  02:05\n"
+    rows = [joined(row) for key, row in sample(world).cells["link"].items() if key.startswith(f"xgmi:{_KEY}:")]
+    assert [(row["peer"], row["speed_max"], row["up"]) for row in rows] == [
+        ("gpu1", 32_000_000_000, 1), ("gpu1", 32_000_000_000, 0),
+    ]  # fmt: skip
+
+
 def test_ports_in_the_words_of_the_driver() -> None:
     assert amd_links.parse_ports("01:02 ->  02:03\n01:0a ->  08:00\n") == [(2, 2), (10, 8)]
     assert amd_links.parse_ports("") == []
