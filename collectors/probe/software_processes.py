@@ -15,6 +15,7 @@ from .software_node import row
 
 LOOKED_AT = 8  # processes at one time; the others wait for the next one
 _SOON_SECONDS, _SELDOM_SECONDS = 50.0, 3600.0
+_UNSEEN = "a process on an accelerator is not visible from here (another pid namespace, or hidepid)"
 _CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
 _CONFIGS = (
     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
@@ -60,18 +61,18 @@ class Processes:
     def rows(self, pids: "list[int]") -> "list[dict]":
         """Of all these processes, together; each thing once."""
         self._known = {pid: look for pid, look in self._known.items() if pid in pids}
-        looks, now = 0, self._world.monotonic()
+        looks, now, unseen = 0, self._world.monotonic(), []
         for pid in sorted(pids):
-            if looks < LOOKED_AT:
-                looks += self._look(pid, now)
-        return [row for look in self._known.values() for row in look.rows]
+            start = self._start(pid)
+            if start is None:
+                unseen = [row("library", "processes", "", _UNSEEN, "", NOT_PERMITTED_CODE)]
+            elif looks < LOOKED_AT:
+                looks += self._look(pid, start, now)
+        return unseen + [row for look in self._known.values() for row in look.rows]
 
-    def _look(self, pid: int, now: float) -> bool:
+    def _look(self, pid: int, start: int, now: float) -> bool:
         """Whether it had to look into the process: it knew neither this one nor one like it."""
-        start, known = self._start(pid), self._known.get(pid)
-        if start is None:
-            return False
-        times = 0
+        known, times = self._known.get(pid), 0
         if known is not None and known.start == start:
             if not known.is_due(now):
                 return False

@@ -173,7 +173,12 @@ def test_what_may_not_be_seen_is_said_to_be_so() -> None:
 def test_a_process_that_ends_meanwhile_leaves_no_trace() -> None:
     files = {**process(100), "/proc/100/maps": ProcessLookupError(errno.ESRCH, "No such process")}
     assert not [row for row in told(node(files), 100) if row.user]
-    assert not [row for row in told(node(), 100) if row.user]
+
+
+def test_a_process_that_is_hidden_is_said_to_be() -> None:
+    (row,) = (row for row in told(node(), 100) if row.name == "processes")
+    assert (row.user, row.missing) == ("", NOT_PERMITTED_CODE)
+    assert "hidepid" in row.where
 
 
 def test_a_young_process_is_looked_at_again() -> None:
