@@ -184,6 +184,12 @@ def test_this_machine_as_json(tmp_path: Path) -> None:
     assert "cpu" in node["values"]  # a rate: the snapshot waited for a second reading
 
 
+def test_the_software_of_this_machine_as_json(tmp_path: Path) -> None:
+    found = json.loads(_run(tmp_path, "stack", "--json", "--by", "fleet"))
+    kernel = next(thing for thing in found["things"] if thing["name"] == "kernel")
+    assert [version["version"] for version in kernel["versions"]] == [os.uname().release]
+
+
 def test_a_fleet_of_which_nothing_can_be_read(tmp_path: Path) -> None:
     found = json.loads(_run(tmp_path, "snapshot", "--json", NOBODY, code=Exit.NOTHING_READ))
     assert found["nodes"][0]["status"]["problem"] == "refused"
