@@ -208,6 +208,7 @@ _METRICS: Mapping[str, tuple[str, Convert]] = {
     "recovery": ("gpu_recovery_action", smi.action),
     "persistence": ("persistence_mode", smi.flag),
     "mig": ("mig_mode/current_mig mig_mode/current", smi.flag),
+    "processes": ("processes", smi.number),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from collectors import smi_values as smi
 from collectors.captures import Capture, Refused
 from collectors.captures._nvidia_smi import Gpu, Log, rows, stack
 from collectors.smi_log import step
@@ -67,7 +68,13 @@ def _gpu(address: str, lines: list[str]) -> Gpu:
                 partitions.append(into)
                 continue
         into.append(line)
-    return Gpu({"pci/bus_id": address, **_fields(own)}, [_fields(part) for part in partitions])
+    fields = {"pci/bus_id": address, **_fields(own)}
+    if (
+        any(line.strip().startswith("Processes") for line in own)
+        and smi.absence(fields.get("processes", "None")) is None
+    ):
+        fields["processes"] = str(sum(line.strip().startswith("Process ID ") for line in own))
+    return Gpu(fields, [_fields(part) for part in partitions])
 
 
 def _fields(lines: list[str]) -> dict[str, str]:

@@ -68,6 +68,9 @@ def _whole(accelerators: dict[str, dict]) -> list[str]:
 
 def _gpu(element: ElementTree.Element) -> Gpu:
     fields = {"pci/pci_bus_id": element.get("id", ""), **dict(_fields(element, ""))}
+    processes = element.find("processes")
+    if processes is not None and not (processes.text or "").strip():  # a text there says why there is no list
+        fields["processes"] = str(len(processes.findall("process_info")))
     partitions = [dict(_fields(partition, "")) for partition in element.iterfind("mig_devices/mig_device")]
     return Gpu(fields, partitions)
 
