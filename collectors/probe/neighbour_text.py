@@ -79,8 +79,13 @@ def supported(text: str) -> "tuple[int, float]":
     told = dict(_DOTTED.findall(text))
     lanes = [int(word[:-1]) for word in told.get("LinkWidthSupported", "").split(" or ") if word[:-1].isdigit()]
     names = ("LinkSpeedSupported", "LinkSpeedExtSupported", "LinkSpeedExtSupported2")
-    rates = [_LANES.get(word.split(" ")[0], 0) for name in names for word in told.get(name, "").split(" or ")]
+    rates = [lane_rate(word.partition(" ")[0]) for name in names for word in told.get(name, "").split(" or ")]
     return max(lanes, default=0), max(rates, default=0)
+
+
+def lane_rate(figure: str) -> float:
+    """Gbit/s of data of a lane, of its signalling rate as tools print it; 0 where that is none."""
+    return _LANES.get(figure, 0)
 
 
 def best(ends: "list[tuple[int, float]]") -> dict:

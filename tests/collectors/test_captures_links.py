@@ -25,11 +25,11 @@ def read(name: str, text: str = "") -> Capture:
     return captures.read(name, text.encode() or (_FIXTURES / name).read_bytes())
 
 
-@pytest.mark.parametrize("name", ["ibnetdiscover.txt", "ibnetdiscover-p.txt"])
+@pytest.mark.parametrize("name", ["ibnetdiscover.txt", "ibnetdiscover-p.txt", "iblinkinfo.txt"])
 def test_the_neighbours_of_every_adapter_of_a_fabric(name: str) -> None:
     """infiniband-diags 44 on a simulated fabric of three switches."""
     capture = read(name)
-    assert capture.tool == "ibnetdiscover"
+    assert capture.tool == name.partition("-")[0].removesuffix(".txt")
     same_as_golden(_HERE / "golden" / f"links-{name}", shown(capture.cells))
 
 

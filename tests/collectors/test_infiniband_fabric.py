@@ -67,9 +67,9 @@ def test_the_next_switch_is_found_by_real_packets(fabric: None) -> None:
     assert cells["speed_max"] == cells["width_max"] * 10e9 / 8
 
 
-def test_what_ibnetdiscover_prints_is_read(fabric: None) -> None:
-    program = parts.program("ibnetdiscover", "infiniband-diags")
-    for options in ([], ["-p"]):
+def test_what_the_tools_print_of_a_whole_fabric_is_read(fabric: None) -> None:
+    for name, *options in (["ibnetdiscover"], ["ibnetdiscover", "-p"], ["iblinkinfo"]):
+        program = parts.program(name, "infiniband-diags")
         status, out, error = World().run([program, *options], 10.0)
         assert status == 0, error
         links = captures.read("saved", out.encode()).cells["link"]
