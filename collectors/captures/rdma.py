@@ -60,6 +60,6 @@ def _link(told: dict[str, Any]) -> dict[str, Any]:
     if "physical_state" in told:
         row.update(phys=told["physical_state"])
     if "netdev" in told:
-        row.update(kind="infiniband" if told["netdev"].startswith("ib") else "roce")
+        row.update(kind="infiniband" if str(told["netdev"]).startswith("ib") else "roce")
     row.update({metric: told[counter] for counter, metric in _COUNTERS.items() if isinstance(told.get(counter), int)})
     return row

@@ -15,7 +15,7 @@ _SEVERITIES = {"ERROR": WARNING, "CRITICAL": CRITICAL, "WARNING": WARNING, "NOTI
 _MARKS = re.compile(r"\[(\w+)\] (?:\[tid \d+\] )?")
 _SWITCH_ERROR = re.compile(
     r"detected NVSwitch (?P<level>fatal|non-fatal) error (?P<code>\d+) on fid (?P<fid>\d+) on NVSwitch pci bus id "
-    r"(?P<device>\S+) physical id (?P<physical>\d+)(?: port (?P<link>\d+))?"
+    r"(?P<device>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]) physical id (?P<physical>\d+)(?: port (?P<link>\d+))?"
 )
 _VERSION = re.compile(r"[Ff]abric [Mm]anager [Vv]ersion is ?: ?(?P<version>\d[\d.]+)")
 

@@ -9,6 +9,9 @@ from .kernel_rules import CRITICAL, INFO, LEVELS, LOST_XIDS, RULES, WARNING, XID
 from .pcie import normal
 
 MOST_TEXT = 500  # characters
+_MOST_LINE = 2000  # characters: no fact of it is longer than the console takes
+_MOST_DEVICE = 100
+_LARGEST_CODE = 1 << 31
 _PCI_ADDRESS = re.compile(r"\b[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]\b")
 # "mlx5_core 0000:5d:00.0: temp_warn:172:(pid 0): ", "amdgpu 0000:c1:00.0: amdgpu: ": the event has the device
 _DRIVER = re.compile(r"^[\w-]+ [0-9a-fA-F]{4,8}:[0-9a-fA-F:]+\.[0-7]: (?:\w+:\d+:\(pid \d+\): |amdgpu: |\[drm\] )?")
@@ -68,6 +71,7 @@ class Parser:
 
 def match(message: str, device: str = "") -> "dict | None":
     """The event of one line by itself."""
+    message = message[:_MOST_LINE]
     for needle, rules in _RULES:
         if needle not in message:
             continue
@@ -92,7 +96,7 @@ def _event(kind: str, severity: str, message: str, groups: dict) -> dict:
         "device": _device(groups, message),
     }
     if "code" in groups:
-        event["code"] = int(groups["code"])
+        event["code"] = min(int(groups["code"]), _LARGEST_CODE)
     if kind == "xid":
         _add_xid_facts(event, facts, text)
     if kind == "lost" and "fallen off the bus" in text:
@@ -118,8 +122,8 @@ def _add_xid_facts(event: dict, facts: dict, text: str) -> None:
 def _device(groups: dict, message: str) -> str:
     """As the contract has it: a PCI address with domain and function, or the name that the line gives."""
     if "neuron" in groups:
-        return "neuron" + groups["neuron"]
-    told = groups["device"]
+        return "neuron" + groups["neuron"][:_MOST_DEVICE]
+    told = groups["device"][:_MOST_DEVICE]
     if not told:
         found = _PCI_ADDRESS.search(message)
         return normal(found.group()) if found else ""

@@ -75,20 +75,23 @@ def _stamp(line: str, now: float) -> "tuple[Stamp, int, bool]":
     found = _SINCE_BOOT.match(line)
     if found:
         return Stamp(float(found.group(1)), "boot"), found.end(), False
-    for pattern, read in ((_CALENDAR, _calendar), (_MANAGER, _manager)):
+    for pattern, read in _CALENDARS:
         found = pattern.match(line)
         if found:
-            return Stamp(read(found.groups()), "epoch"), found.end(), False
-    found = _ISO.match(line)
-    if found:  # dmesg alone writes a comma
-        return Stamp(_iso(found.groups()), "epoch"), found.end(), "," not in found.group()
-    found = _SYSLOG.match(line)
-    if found and found.group(1) in _MONTHS:
-        return Stamp(_syslog(found.groups(), now), "epoch"), found.end(), True
+            return _dated(pattern, read, found, now)
     return Stamp(), 0, False
 
 
-def _iso(parts: tuple) -> float:
+def _dated(pattern, read, found, now: float) -> "tuple[Stamp, int, bool]":
+    try:
+        seconds = read(found.groups(), now)
+    except (KeyError, ValueError, OverflowError):  # it looks like a date, and is none
+        return Stamp(), 0, False
+    many_write = pattern is _SYSLOG or (pattern is _ISO and "," not in found.group())  # dmesg alone writes a comma
+    return Stamp(seconds, "epoch"), found.end(), many_write
+
+
+def _iso(parts: tuple, now: float) -> float:
     year, month, day, hour, minute, second = (int(part) for part in parts[:6])
     fraction = float("0." + parts[6]) if parts[6] else 0.0
     zone = parts[7]
@@ -105,12 +108,12 @@ def _offset(zone: str) -> int:
     return (-60 if zone[0] == "-" else 60) * minutes
 
 
-def _calendar(parts: tuple) -> float:
+def _calendar(parts: tuple, now: float) -> float:
     _, month, day, clock, year = parts
     return _local(int(year), month, day, clock)
 
 
-def _manager(parts: tuple) -> float:
+def _manager(parts: tuple, now: float) -> float:
     month, day, year, clock = parts
     return _local(int(year), month, day, clock)
 
@@ -127,3 +130,6 @@ def _syslog(parts: tuple, now: float) -> float:
 def _local(year: int, month: str, day: str, clock: str) -> float:
     hour, minute, second = (int(part) for part in clock.split(":"))
     return time.mktime((year, _MONTHS[month], int(day), hour, minute, second, 0, 0, -1))
+
+
+_CALENDARS = ((_CALENDAR, _calendar), (_MANAGER, _manager), (_ISO, _iso), (_SYSLOG, _syslog))

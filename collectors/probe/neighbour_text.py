@@ -23,12 +23,12 @@ def lldp(text: str) -> dict:
 
 def _interfaces(answer: dict):
     """(name, what is told of it): json0 lists everything, json gives one thing as itself and several as a list."""
-    for part in _several(answer.get("lldp")):
-        for interface in _several(part.get("interface")):
+    for part in _objects(answer.get("lldp")):
+        for interface in _objects(part.get("interface")):
             if "name" in interface:
                 yield interface["name"], interface
             else:
-                yield from interface.items()
+                yield from ((name, told) for name, told in interface.items() if isinstance(told, dict))
 
 
 def _neighbour(told: dict) -> dict:
@@ -48,9 +48,12 @@ def _several(told) -> list:
     return told if isinstance(told, list) else [] if told is None else [told]
 
 
+def _objects(told) -> "list[dict]":
+    return [one for one in _several(told) if isinstance(one, dict)]
+
+
 def _first(told) -> dict:
-    found = _several(told)
-    return found[0] if found and isinstance(found[0], dict) else {}
+    return (_objects(told) or [{}])[0]
 
 
 def _value(told) -> str:

@@ -137,6 +137,14 @@ def test_what_lldpctl_prints() -> None:
     assert capture.cells["link"] == {"eth:ens1": {"name": "ens1", "peer": "tor-1 p1", "switch": "tor-1"}}
 
 
+@pytest.mark.parametrize(
+    "text", ['{"lldp": [1]}', '{"lldp": {"interface": {"e1": 7}}}', '{"lldp": {"interface": [[]]}}']
+)
+def test_lldp_in_no_known_shape_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="no neighbour"):
+        read("lldp.json", text)
+
+
 _PORT = "/sys/bus/pci/devices/0000:ba:00.0/infiniband/mlx5_8/ports/1/"
 
 

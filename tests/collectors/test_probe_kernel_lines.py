@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.probe import kernel_prefix
 from collectors.probe.kernel_lines import Parser, Repeats, match
 from tests.support.golden import same_as_golden
+from watchfloor.report import Event
 
 _HERE = Path(__file__).parent
 _FIXTURE = _HERE / "fixtures" / "kernel-lines.txt"
@@ -91,6 +96,30 @@ def test_records_of_kmsg_carry_their_device() -> None:
     assert kernel_prefix.kmsg(record) == (901, 100.5, "NVRM: something", "0000:05:00.0")
     with pytest.raises(ValueError, match="no record"):
         kernel_prefix.kmsg("hello")
+
+
+_LINES = _FIXTURE.read_text(encoding="utf-8").splitlines()
+
+
+@given(st.sampled_from(_LINES), st.integers(0, 200), st.text(max_size=3000) | st.sampled_from(_LINES))
+def test_whatever_a_line_says_it_is_an_event_that_the_console_takes(line: str, at: int, more: str) -> None:
+    event = match(line[:at] + more + line[at:])
+    if event is not None:
+        wire = json.dumps({"at": 1.5, "id": "b:1", **event}).encode()
+        assert msgspec.json.decode(wire, type=Event).kind == event["kind"]
+
+
+@given(
+    st.from_regex(kernel_prefix._CALENDAR) | st.from_regex(kernel_prefix._ISO) | st.from_regex(kernel_prefix._SYSLOG)
+)
+def test_dates_that_are_none_are_no_error(line: str) -> None:
+    stamp, _, _ = kernel_prefix.parse(line, _NOW)
+    assert stamp.since in ("", "epoch", "boot")
+
+
+def test_a_number_beyond_all_bounds_is_still_an_event() -> None:
+    event = match("NVRM: Xid (PCI:0000:05:00): 99999999999999999999999999, something")
+    assert event is not None and event["code"] == 1 << 31
 
 
 def event(at: float, text: str = "ring 1 timeout", **fields: Any) -> dict[str, Any]:
