@@ -15,7 +15,8 @@ _SEVERITIES = {"ERROR": WARNING, "CRITICAL": CRITICAL, "WARNING": WARNING, "NOTI
 _MARKS = re.compile(r"\[(\w+)\] (?:\[tid \d+\] )?")
 _SWITCH_ERROR = re.compile(
     r"detected NVSwitch (?P<level>fatal|non-fatal) error (?P<code>\d+) on fid (?P<fid>\d+) on NVSwitch pci bus id "
-    r"(?P<device>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]) physical id (?P<physical>\d+)(?: port (?P<link>\d+))?"
+    r"(?P<device>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]) physical id "
+    r"(?P<physical>\d+)(?: port (?P<link>\d+))?"
 )
 _VERSION = re.compile(r"[Ff]abric [Mm]anager [Vv]ersion is ?: ?(?P<version>\d[\d.]+)")
 
@@ -41,7 +42,7 @@ def parse(line: str, now: float) -> "dict | None":
         facts = {name: value for name, value in found.groupdict().items() if value is not None}
         event["severity"] = CRITICAL if facts.pop("level") == "fatal" else WARNING
         event["device"] = normal(facts.pop("device"))
-        event.update(kind="sxid", code=int(facts.pop("code")), facts=facts)
+        event.update(kind="sxid", code=min(int(facts.pop("code")), 1 << 31), facts=facts)
     return event
 
 
