@@ -257,24 +257,24 @@ _SERVICE = _table(
     """
  state          | STATE   |       | state   |      | console:worst finding | health as the checks see it
  name           | SERVICE |       | text    |      | probe:kind and port | short name within the node
- kind           | KIND    |       | text    |      | probe:what its metrics are called | vllm, triton
- model          | MODEL   |       | text    |      | | models that it serves
+ kind           | KIND    |       | text    |      | probe:what its metrics are called | vllm, triton, sglang, tgi
+ model          | MODEL   |       | text    |      | vllm:label model_name; triton:label model; sglang:label model_name | models that it serves
  version        | VERSION |       | text    |      | | version of the server
  endpoint       | ENDPOINT |      | text    |      | probe:where its metrics are read | address of its metrics
  up             | UP      |       | flag    | high | probe:it answers | it answers
- running        | RUNNING | count | gauge   |      | | requests that it works on
- waiting        | WAITING | count | gauge   | low  | | requests that wait for their turn
- kv_cache       | KV%     | %     | gauge   | low  | | share of the key-value cache in use, of its fullest engine
- request_rate   | REQ/s   | /s    | gauge   |      | | requests that ended, a second
- prompt_rate    | PROMPT/s | /s   | gauge   |      | | tokens of prompts, a second
- token_rate     | TOKEN/s | /s    | gauge   |      | | tokens generated, a second
- first_token    | TTFT    | s     | gauge   | low  | | time to the first token, mean over the last half minute
- per_token      | TPOT    | s     | gauge   | low  | | time for each further token, mean over the last half minute
- latency        | LATENCY | s     | gauge   | low  | | time of a whole request, mean over the last half minute
- queue_time     | QUEUED  | s     | gauge   | low  | | time that a request waited, mean over the last half minute
- requests       | REQS    | count | counter |      | | requests that ended well
- failures       | FAILED  | count | counter | low  | | requests that failed
- preemptions    | PREEMPT | count | counter | low  | | requests that had to give back their cache
+ running        | RUNNING | count | gauge   |      | vllm:vllm:num_requests_running; triton:nv_trt_llm_request_metrics scheduled; sglang:sglang:num_running_reqs; tgi:tgi_batch_current_size | requests that it works on
+ waiting        | WAITING | count | gauge   | low  | vllm:vllm:num_requests_waiting; triton:nv_inference_pending_request_count, nv_trt_llm_request_metrics waiting; sglang:sglang:num_queue_reqs; tgi:tgi_queue_size | requests that wait for their turn
+ kv_cache       | KV%     | %     | gauge   | low  | vllm:vllm:kv_cache_usage_perc, gpu_cache_usage_perc; triton:nv_trt_llm_kv_cache_block_metrics fraction; sglang:sglang:token_usage | share of the key-value cache in use, of its fullest engine
+ request_rate   | REQ/s   | /s    | gauge   |      | vllm:vllm:request_success_total; triton:nv_inference_request_success; sglang:sglang:num_requests_total; tgi:tgi_request_success | requests that ended, a second
+ prompt_rate    | PROMPT/s | /s   | gauge   |      | vllm:vllm:prompt_tokens_total; sglang:sglang:prompt_tokens_total; tgi:tgi_request_input_length | tokens of prompts, a second
+ token_rate     | TOKEN/s | /s    | gauge   |      | vllm:vllm:generation_tokens_total; sglang:sglang:generation_tokens_total; tgi:tgi_request_generated_tokens | tokens generated, a second
+ first_token    | TTFT    | s     | gauge   | low  | vllm:vllm:time_to_first_token_seconds; triton:nv_inference_first_response_histogram_ms; sglang:sglang:time_to_first_token_seconds | time to the first token, mean over the last half minute
+ per_token      | TPOT    | s     | gauge   | low  | vllm:vllm:inter_token_latency_seconds, time_per_output_token_seconds, request_time_per_output_token_seconds; sglang:sglang:inter_token_latency_seconds; tgi:tgi_request_mean_time_per_token_duration | time for each further token, mean over the last half minute
+ latency        | LATENCY | s     | gauge   | low  | vllm:vllm:e2e_request_latency_seconds; triton:nv_inference_request_duration_us / nv_inference_request_success; sglang:sglang:e2e_request_latency_seconds; tgi:tgi_request_duration | time of a whole request, mean over the last half minute
+ queue_time     | QUEUED  | s     | gauge   | low  | vllm:vllm:request_queue_time_seconds; triton:nv_inference_queue_duration_us / nv_inference_request_success; sglang:sglang:queue_time_seconds; tgi:tgi_request_queue_duration | time that a request waited, mean over the last half minute
+ requests       | REQS    | count | counter |      | vllm:vllm:request_success_total stop, length; triton:nv_inference_request_success; sglang:sglang:num_requests_total; tgi:tgi_request_success | requests that ended well
+ failures       | FAILED  | count | counter | low  | vllm:vllm:request_success_total error; triton:nv_inference_request_failure; sglang:sglang:num_aborted_requests_total; tgi:tgi_request_failure | requests that failed
+ preemptions    | PREEMPT | count | counter | low  | vllm:vllm:num_preemptions_total | requests that had to give back their cache
 """,
 )
 

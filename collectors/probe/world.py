@@ -169,11 +169,11 @@ class World:
             ends_with_the_probe(self._children)
         return self._children
 
-    def connect(self, port: int, timeout_seconds: float):
-        """A connected TCP socket to a port of the node itself. Raises OSError."""
+    def connect(self, port: int, timeout_seconds: float, host: str = "127.0.0.1"):
+        """A connected TCP socket to a port of the node itself, or of a container on it. Raises OSError."""
         import socket  # noqa: PLC0415 - most nodes have nothing to connect to
 
-        return socket.create_connection(("127.0.0.1", port), timeout_seconds)
+        return socket.create_connection((host, port), timeout_seconds)
 
     # -- libraries
 
