@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,11 @@ from numpy.typing import NDArray
 from watchfloor.counters import CounterLog
 from watchfloor.events import EventLog
 from watchfloor.history import History
-from watchfloor.model import Finding, NodeSpec, NodeStatus, Scope, State, Subject
+from watchfloor.model import Finding, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.report import Hello, SamplerStatus
 from watchfloor.view import Cell, View
 
-__all__ = ["Cell", "Frame", "NodeDetail", "View"]
+__all__ = ["Cell", "Frame", "NodeDetail", "RowSubjects", "View"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,40 @@ class Frame:
 
     def with_findings(self, findings: Sequence[Finding]) -> Frame:
         """This frame with findings; every subject's `state` becomes its worst. For its maker, before anybody reads."""
-        worst: dict[Scope, dict[int, State]] = {scope: {} for scope in Scope}
+        worst = {scope: np.zeros(self.view(scope).count, np.int8) for scope in Scope}
         for finding in findings:
-            for subject in (finding.subject, *finding.others):
-                row, states = self.row(subject), worst[subject.scope]
-                if row is not None:
-                    states[row] = max(states.get(row, State.OK), finding.state)
+            states, others = worst[finding.subject.scope], finding.others
+            rows = [row for subject in (finding.subject,) if (row := self.row(subject)) is not None]
+            if isinstance(others, RowSubjects):
+                np.maximum.at(states, others.rows, np.int8(finding.state))
+            else:
+                rows += [row for subject in others if (row := self.row(subject)) is not None]
+            for row in rows:
+                states[row] = max(states[row], finding.state)
         for scope, states in worst.items():
             self.view(scope).judge(states)
         return replace(self, findings=tuple(findings))
+
+
+class RowSubjects(Sequence[Subject]):
+    """The subjects of rows of a frame, made when somebody asks for one: there may be tens of thousands."""
+
+    def __init__(self, frame: Frame, scope: Scope, rows: NDArray[np.intp]) -> None:
+        self._view, self._specs, self._scope, self.rows = frame.view(scope), frame.specs, scope, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Subject: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> RowSubjects: ...
+
+    def __getitem__(self, index: int | slice) -> Subject | RowSubjects:
+        if isinstance(index, slice):
+            found = copy(self)
+            found.rows = self.rows[index]
+            return found
+        row = int(self.rows[index])
+        return Subject(self._scope, self._specs[int(self._view.node[row])].name, self._view.keys[row])

@@ -5,7 +5,7 @@ Must not do: I/O, drawing, deciding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -135,6 +135,7 @@ class NodeSpec:
     ssh: SshOptions = SshOptions()
     local: bool = False  # this machine: a child process instead of SSH
     power_budget_watts: float | None = None
+    xid_source: str = "nvidia"  # whose word counts for what an XID asks for: a source of checks/xids.tsv
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +159,4 @@ class Finding:
     state: State
     text: str  # one sentence for a person
     evidence: tuple[tuple[str, str], ...] = ()  # (metric or fact, value as shown)
-    others: tuple[Subject, ...] = ()  # where one finding stands for many: the further subjects of which it is true
+    others: Sequence[Subject] = ()  # where one finding stands for many: the further subjects of which it is true

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -56,7 +56,7 @@ class View:
         self._unlisted = unlisted.values  # by row: 1 where its node no longer names it
         self._shared = dict(zip(CATALOGUE[scope], pictures, strict=True))
         self._own: dict[str, Picture] = {}  # columns that this frame shares with none
-        self._worst: Mapping[int, State] | None = None  # by row, once findings were made
+        self._worst: Codes | None = None  # by row, once findings were made; 0 where nothing was found
 
     def known(self, name: str) -> Floats:
         """Current values of one numeric metric (codes where it is a text), NaN where missing. Raises KeyError."""
@@ -73,6 +73,13 @@ class View:
     def reasons(self, name: str) -> Codes:
         """By row: watchfloor.model.Missing as a number."""
         return self._column(name).missing
+
+    def told(self, name: str) -> Picture:
+        """A column as the nodes told it, silent ones too; the very same object as long as nothing is told of it.
+
+        Not for derived metrics. Raises KeyError.
+        """
+        return self._shared[name]
 
     def cell(self, row: int, name: str) -> Cell:
         value, missing = self._at(row, name)
@@ -96,9 +103,7 @@ class View:
         if self.scope is Scope.ACCELERATOR:  # behind a hung driver nothing is known of a board, though its node is well
             heard &= self.reasons("util") != Missing.TIMED_OUT
         states = np.where(heard, np.int8(State.OK), np.int8(State.UNKNOWN))
-        rows = list(self._worst)
-        states[rows] = np.maximum(states[rows], np.array(list(self._worst.values()), np.int8))
-        return states
+        return np.maximum(states, self._worst)
 
     # -- for the maker of the frame, before anybody reads
 
@@ -106,8 +111,8 @@ class View:
         """Set a column that is this frame's alone."""
         self._own[name] = Picture(values, missing)
 
-    def judge(self, worst: Mapping[int, State]) -> None:
-        """Set the states: the worst of each row of which something was found; others are well, where they are heard."""
+    def judge(self, worst: Codes) -> None:
+        """Set the states: the worst that was found of each row; where that is 0 it is well, if its node is heard."""
         self._worst = worst
         self._own.pop("state", None)
         self.__dict__.pop("states", None)

@@ -66,10 +66,10 @@ def test_a_healthy_node_has_no_findings() -> None:
         ({"rows_failed": 1}, "row-remap-failed", State.CRITICAL, "could not be remapped"),
         ({"rows_pending": 1}, "row-remap-pending", State.WARNING, "remapped at its next reset"),
         ({"ecc_uncorrected": 1200}, "ecc-uncorrected", State.CRITICAL, "1,200 uncorrected memory errors"),
-        ({"xid": 79}, "xid-fatal", State.CRITICAL, "XID 79: the GPU has fallen off the bus"),
+        ({"xid": 79}, "xid-fatal", State.CRITICAL, "XID 79: GPU has fallen off the bus; nvidia: reboot the node"),
         ({"throttle": 0x44}, "throttled", State.WARNING, "slowed down: thermal (hardware)"),
-        ({"temp_margin": 3}, "temp-margin", State.WARNING, "gpu1 of n0 is 3 °C below the temperature"),
-        ({"temp_margin": -1}, "temp-margin", State.CRITICAL, "is 1 °C above the temperature that slows it down"),
+        ({"temp_margin": 2}, "temp-margin", State.WARNING, "gpu1 of n0 is 4 °C below the temperature"),
+        ({"temp_margin": -3}, "temp-margin", State.CRITICAL, "is 1 °C above the temperature that slows it down"),
     ],
 )
 def test_a_fault_of_a_board_is_found(values: Values, code: str, state: State, words: str) -> None:
@@ -304,13 +304,17 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(monkeypatch: pyte
 _all = checks.all_checks
 
 
-def test_more_than_a_thousand_are_summed_up() -> None:
-    fleet = Fleet([NodeSpec(f"n{at}") for at in range(1500)], lambda: 1.0)
-    for node in range(1500):
+def test_what_is_too_many_to_be_read_one_by_one_is_summed_up() -> None:
+    count = _tools.MOST_FINDINGS + 500
+    fleet = Fleet([NodeSpec(f"n{at}") for at in range(count)], lambda: 1.0)
+    for node in range(count):
         fleet.status(node, NodeStatus(Phase.BACKOFF, Problem.UNREACHABLE))
-    found_all = checks.run(fleet.frame())
+    frame = fleet.frame()
+    found_all = checks.run(frame)
     assert len(found_all) == _tools.MOST_FINDINGS + 1
     assert found_all[-1].text.startswith("500 more nodes are as this one")
+    assert [str(subject) for subject in found_all[-1].others[-2:]] == [f"n{count - 2}", f"n{count - 1}"]
+    assert set(frame.with_findings(found_all).nodes.states.tolist()) == {State.CRITICAL}
 
 
 def test_the_worst_comes_first_and_a_fleet_of_every_ill_is_found() -> None:

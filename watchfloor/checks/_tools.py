@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from operator import is_not
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor import config
-from watchfloor.frame import Frame, View
+from watchfloor.columns import Floats
+from watchfloor.frame import Frame, RowSubjects, View
 from watchfloor.metrics import Unit
-from watchfloor.model import Finding, Missing, Scope, State
+from watchfloor.model import Finding, Missing, Scope, State, Subject
 
-MOST_FINDINGS = 1000  # of one code in one frame
+_Kept = tuple[tuple[Floats, ...], NDArray[np.intp]]
+
+MOST_FINDINGS = 250  # of one code in one frame: beyond that, nobody reads them one by one
 
 Rows = NDArray[np.intp]
 
@@ -49,14 +54,14 @@ def report(
     text: Callable[[int], str],
     metrics: tuple[str, ...] = (),
 ) -> Iterator[Finding]:
-    """A finding per row, with these metrics as evidence; beyond the first thousand, one that tells how many more."""
+    """A finding per row, with these metrics as evidence; beyond MOST_FINDINGS, one that tells how many more."""
     for row in rows[:MOST_FINDINGS].tolist():
         yield Finding(frame.subject(scope, row), code, state, text(row), evidence(frame, scope, row, metrics))
     if len(rows) > MOST_FINDINGS:
         more = len(rows) - MOST_FINDINGS
-        subject, *others = (frame.subject(scope, row) for row in rows[MOST_FINDINGS:].tolist())
-        text_of_all = f"{more:,} more {scope.value}s are as this one: {text(int(rows[-1]))}"
-        yield Finding(subject, code, state, text_of_all, others=tuple(others))
+        others = RowSubjects(frame, scope, rows[MOST_FINDINGS:])
+        text_of_all = f"{more:,} more {scope.value}s are as this one: {text(int(others.rows[0]))}"
+        yield Finding(others[0], code, state, text_of_all, others=others[1:])
 
 
 def evidence(frame: Frame, scope: Scope, row: int, metrics: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -76,3 +81,44 @@ def current(view: View, name: str, suspect: NDArray[np.bool_]) -> Rows:
     """
     rows = np.flatnonzero(suspect)
     return rows[view.reasons(name)[rows] == Missing.NO] if rows.size else rows
+
+
+_kept: dict[tuple[Scope, str], _Kept] = {}
+
+
+def suspects(view: View, code: str, names: Sequence[str], test: Callable[..., NDArray[np.bool_]]) -> Rows:
+    """The rows of which `test` is true, given the last known values of these metrics, where the first one is current.
+
+    Asked anew only where one of the columns has changed: as long as nothing was told of it, a column is the same object
+    from one frame to the next, and there may be a million links. `code` is a name for the question.
+    """
+    columns = tuple(view.last(name) for name in names)
+    before = _kept.get((view.scope, code))
+    if before is None or len(before[0]) != len(columns) or any(map(is_not, before[0], columns)):
+        with np.errstate(invalid="ignore"):
+            before = columns, np.flatnonzero(test(*columns))
+        _kept[view.scope, code] = before
+    rows = before[1]
+    return rows[view.reasons(names[0])[rows] == Missing.NO] if rows.size else rows
+
+
+def text_is(view: View, name: str, rows: Rows, fits: Callable[[str], bool]) -> NDArray[np.bool_]:
+    """Of which of these rows the last known text fits."""
+    codes = view.last(name)[rows]
+    present = np.unique(codes[~np.isnan(codes)])
+    return np.isin(codes, [code for code in present if fits(view.texts[int(code)])])
+
+
+def subject_of(frame: Frame, node: int, device: str) -> Subject:
+    """Whom an event is about: the accelerator of this key, the link of this key or name, else the node."""
+    name = frame.specs[node].name
+    if device and frame.accelerators.roster.row(node, device) is not None:
+        return Subject(Scope.ACCELERATOR, name, device)
+    rows = frame.rows_of(Scope.LINK, node).tolist() if device else ()
+    found = [row for row in rows if device in (frame.links.keys[row], frame.links.text(row, "name"))]
+    return frame.subject(Scope.LINK, found[0]) if found else Subject(Scope.NODE, name)
+
+
+def shown_time(at: float) -> str:
+    """Console time for evidence: in UTC, as all logs of a fleet can be compared in."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,4 +1,4 @@
-"""Accelerators: lost, asking for a recovery, with memory rows to remap, with uncorrected errors, with a fatal XID."""
+"""Accelerators: lost, asking for a recovery, with memory that fails or waits for repair, outside of their fabric."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from watchfloor.checks._tools import current, limit, named, report, thresholds
+from watchfloor.checks._tools import current, limit, named, report, suspects, text_is
 from watchfloor.frame import Frame, View
-from watchfloor.metrics import RECOVERY_ACTIONS
+from watchfloor.metrics import RECOVERY_ACTIONS, Unit
 from watchfloor.model import Finding, Missing, Scope, State
 
 _AT = Scope.ACCELERATOR
+_JOINED = ("completed", "not supported")
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -20,7 +21,13 @@ def check(frame: Frame) -> Iterator[Finding]:
     yield from _recovery(frame)
     yield from _rows(frame)
     yield from _uncorrected(frame)
-    yield from _fatal_xid(frame)
+    yield from _corrected(frame)
+    yield from _pages(frame)
+    yield from _repair(frame)
+    yield from _fabric(frame)
+    yield from _grown(frame, "ecc-sram", "ecc_sram", State.CRITICAL, "uncorrected errors of on-chip memory")
+    yield from _grown(frame, "execution-errors", "exec_errors", State.WARNING, "executions that failed")
+    yield from _grown(frame, "pcie-replays", "pcie_replays", State.WARNING, "PCIe packets sent again")
 
 
 def _lost(frame: Frame) -> Iterator[Finding]:
@@ -63,7 +70,7 @@ def _recovery(frame: Frame) -> Iterator[Finding]:
     yield from report(
         frame,
         _AT,
-        current(view, "recovery", action > 0),
+        suspects(view, "recovery-action", ("recovery",), lambda action: action > 0),
         "recovery-action",
         State.CRITICAL,
         lambda row: f"the driver of {named(frame, _AT, row)} asks to {_action(int(action[row]))}",
@@ -80,7 +87,7 @@ def _rows(frame: Frame) -> Iterator[Finding]:
     yield from report(
         frame,
         _AT,
-        current(view, "rows_failed", view.last("rows_failed") > 0),
+        suspects(view, "rows_failed", ("rows_failed",), lambda waiting: waiting > 0),
         "row-remap-failed",
         State.CRITICAL,
         lambda row: f"a memory row of {named(frame, _AT, row)} could not be remapped: the board is due for replacement",
@@ -89,7 +96,7 @@ def _rows(frame: Frame) -> Iterator[Finding]:
     yield from report(
         frame,
         _AT,
-        current(view, "rows_pending", view.last("rows_pending") > 0),
+        suspects(view, "rows_pending", ("rows_pending",), lambda waiting: waiting > 0),
         "row-remap-pending",
         State.WARNING,
         lambda row: f"a memory row of {named(frame, _AT, row)} will be remapped at its next reset",
@@ -98,30 +105,93 @@ def _rows(frame: Frame) -> Iterator[Finding]:
 
 
 def _uncorrected(frame: Frame) -> Iterator[Finding]:
-    view = frame.accelerators
+    view, most = frame.accelerators, limit("ecc-uncorrected", "critical_above")
     errors = view.last("ecc_uncorrected")
     yield from report(
         frame,
         _AT,
-        current(view, "ecc_uncorrected", errors > limit("ecc-uncorrected", "critical_above")),
+        suspects(view, "ecc-uncorrected", ("ecc_uncorrected",), lambda errors: errors > most),
         "ecc-uncorrected",
         State.CRITICAL,
         lambda row: f"{named(frame, _AT, row)} has {errors[row]:,.0f} uncorrected memory errors since its driver began",
-        ("ecc_uncorrected", "ecc_uncorrected_total"),
+        ("ecc_uncorrected", "ecc_uncorrected_total", "ecc_sram", "rows_pending", "rows_failed"),
     )
 
 
-def _fatal_xid(frame: Frame) -> Iterator[Finding]:
-    view = frame.accelerators
-    xid = view.last("xid")
-    meanings = thresholds()["xid-fatal"]["codes"].entries()
-    rows = current(view, "xid", xid > 0)
+def _corrected(frame: Frame) -> Iterator[Finding]:
+    view, most = frame.accelerators, limit("ecc-corrected", "above")
+    errors = view.last("ecc_corrected")
     yield from report(
         frame,
         _AT,
-        rows[np.isin(xid[rows], [float(code) for code in meanings])],
-        "xid-fatal",
-        State.CRITICAL,
-        lambda row: f"{named(frame, _AT, row)} had XID {xid[row]:.0f}: {meanings[str(int(xid[row]))].text()}",
-        ("xid", "recovery"),
+        suspects(view, "ecc-corrected", ("ecc_corrected",), lambda errors: errors > most),
+        "ecc-corrected",
+        State.WARNING,
+        lambda row: (
+            f"{named(frame, _AT, row)} has {errors[row]:,.0f} corrected memory errors; many is above {most:,.0f}"
+        ),
+        ("ecc_corrected", "ecc_corrected_total", "rows_corrected"),
+    )
+
+
+def _pages(frame: Frame) -> Iterator[Finding]:
+    view, most = frame.accelerators, limit("pages-retired", "above")
+    pages = view.last("pages_retired")
+    yield from report(
+        frame,
+        _AT,
+        suspects(view, "pages-retired", ("pages_retired",), lambda pages: pages > most),
+        "pages-retired",
+        State.WARNING,
+        lambda row: f"{named(frame, _AT, row)} has retired {pages[row]:.0f} pages of its memory",
+        ("pages_retired", "ecc_uncorrected_total"),
+    )
+
+
+def _repair(frame: Frame) -> Iterator[Finding]:
+    view = frame.accelerators
+    yield from report(
+        frame,
+        _AT,
+        suspects(view, "repair-pending", ("repair_pending",), lambda pending: pending > 0),
+        "repair-pending",
+        State.WARNING,
+        lambda row: f"a memory channel of {named(frame, _AT, row)} will be repaired at its next reset",
+        ("repair_pending", "ecc_uncorrected"),
+    )
+
+
+def _fabric(frame: Frame) -> Iterator[Finding]:
+    """A board that has not joined its fabric can't speak over NVLink, whatever its links say."""
+    view = frame.accelerators
+    codes = view.last("fabric_state")
+    rows = suspects(view, "fabric-state", ("fabric_state",), lambda told: told > 0)
+    if rows.size:
+        rows = rows[text_is(view, "fabric_state", rows, lambda text: not text.startswith(_JOINED))]
+    yield from report(
+        frame,
+        _AT,
+        rows,
+        "fabric-not-joined",
+        State.WARNING,
+        lambda row: f"{named(frame, _AT, row)} has not joined its fabric: {view.texts[int(codes[row])]}",
+        ("fabric_state", "fabric", "links_up"),
+    )
+
+
+def _grown(frame: Frame, code: str, metric: str, state: State, words: str) -> Iterator[Finding]:
+    """A counter of which only what came lately is told."""
+    seconds = limit(code, "within", Unit.SECONDS)
+    grown = frame.counters.grown(_AT, metric, frame.at - seconds, limit(code, "above"))
+    told = np.zeros(frame.accelerators.count, np.bool_)
+    told[[row for row in grown if row < len(told)]] = True
+    span = f"{seconds / 3600:.0f} hours" if seconds > 3600 else f"{seconds / 60:.0f} minutes"
+    yield from report(
+        frame,
+        _AT,
+        current(frame.accelerators, metric, told),
+        code,
+        state,
+        lambda row: f"{named(frame, _AT, row)} had {grown[row]:,.0f} {words} within the last {span}",
+        (metric,),
     )

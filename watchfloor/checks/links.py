@@ -1,4 +1,4 @@
-"""Links: NVLinks and InfiniBand ports that are down, and ports whose error counters grow.
+"""Links: what is down, what is slower than its best, what comes and goes.
 
 A link that is down is broken, rather than never wired, where it is known to have been up: its other end was seen, or
 its port counts that it went down. Where nobody saw it up, boards with fewer links than their neighbours, and ports
@@ -7,51 +7,77 @@ beside a working one, are at least suspect. Boards that are bridged over some of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from watchfloor.checks._tools import current, limit, named, report
-from watchfloor.frame import Frame
+from watchfloor.checks._tools import Rows, limit, named, report, suspects, text_is
+from watchfloor.frame import Frame, View
+from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
 
 _AT = Scope.LINK
-_HOUR, _MINUTE = 3600.0, 60.0
-_WORDS = {
-    "ib.symbol_error": "had {:,.0f} symbol errors",
-    "ib.link_downed": "went down {:,.0f} ×",
-    "ib.link_recovery": "recovered its link {:,.0f} ×",
+_BOARD = Scope.ACCELERATOR
+_SCALE_UP = {
+    "nvlink": "NVLink",
+    "xgmi": "XGMI link",
+    "ici": "ICI link",
+    "neuronlink": "NeuronLink",
+    "gaudi": "Gaudi port",
 }
+_PORTS = {"infiniband": "InfiniBand port", "roce": "RoCE port", "ethernet": "Ethernet port"}
+_CODES = {"infiniband": "ib-port-down", "roce": "roce-port-down", "ethernet": "ethernet-down"}
+_NOBODY = np.empty(0, np.intp)
 
 
 def check(frame: Frame) -> Iterator[Finding]:
     yield from _down(frame)
-    yield from _growing(frame, "ib.symbol_error", "ib-symbol-errors", "critical_per_hour", State.CRITICAL)
-    yield from _growing(frame, "ib.link_downed", "ib-link-downed", "warning_per_hour", State.WARNING)
-    yield from _growing(frame, "ib.link_recovery", "ib-link-recovery", "warning_per_minute", State.WARNING)
+    yield from _slow(frame)
+    yield from _pcie(frame)
+    yield from _flapping(frame)
+
+
+# -- down
 
 
 def _down(frame: Frame) -> Iterator[Finding]:
     view = frame.links
-    down = np.zeros(view.count, np.bool_)
-    down[current(view, "up", view.last("up") == 0)] = True
-    if not down.any():
+    down = suspects(view, "down", ("up",), lambda up: up == 0)
+    if not down.size:
         return
-    mask = down & _of_kind(frame, "nvlink")
-    if mask.any():
-        for_sure, suspect = _once_up_nvlinks(frame)
-        yield from _told_down(frame, "nvlink", mask & for_sure, State.CRITICAL)
-        yield from _told_down(frame, "nvlink", mask & suspect & ~for_sure, State.WARNING)
-    ports = _of_kind(frame, "infiniband")
-    mask = down & ports & ~_disabled(frame)
-    works_beside = _node_has(frame, ports & (view.known("up") == 1))[view.node]
-    broken = works_beside & (view.last("ib.link_downed") > 0)
-    yield from _told_down(frame, "infiniband", mask & broken, State.CRITICAL)
-    yield from _told_down(frame, "infiniband", mask & ~broken, State.WARNING)
+    rows = down[text_is(view, "kind", down, lambda kind: kind in _SCALE_UP)]
+    if rows.size:
+        for_sure, suspect = _once_up(frame, rows)
+        yield from _told_down(frame, rows[for_sure], State.CRITICAL)
+        yield from _told_down(frame, rows[suspect & ~for_sure], State.WARNING)
+    rows = down[text_is(view, "kind", down, lambda kind: kind in _PORTS)]
+    rows = rows[~text_is(view, "phys", rows, lambda text: "disabled" in text.casefold())]
+    if rows.size:
+        yield from _ports_down(frame, rows)
 
 
-def _once_up_nvlinks(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _ports_down(frame: Frame, rows: Rows) -> Iterator[Finding]:
+    """An Ethernet port that nobody saw up is an empty socket; ports of InfiniBand and RoCE are bought to be used."""
+    view = frame.links
+    ethernet = text_is(view, "kind", rows, lambda kind: kind == "ethernet")
+    kinds = view.last("kind")
+    works = np.unique(np.stack([view.node, np.nan_to_num(kinds)])[:, view.known("up") == 1], axis=1)
+    beside = set(zip(*works.astype(np.int64).tolist(), strict=True))
+    of_row = zip(view.node[rows].tolist(), np.nan_to_num(kinds[rows]).astype(np.int64).tolist(), strict=True)
+    works_beside = np.array([pair in beside for pair in of_row], np.bool_)
+    went = (view.last("ib.link_downed")[rows] > 0) | _lost_carrier(frame, rows)
+    yield from _told_down(frame, rows[~ethernet & works_beside & went], State.CRITICAL)
+    yield from _told_down(frame, rows[(~ethernet & ~(works_beside & went)) | (ethernet & went)], State.WARNING)
+
+
+def _lost_carrier(frame: Frame, rows: Rows) -> NDArray[np.bool_]:
+    """Ports whose carrier came or went while somebody watched."""
+    moved = frame.counters.grown(_AT, "carrier_changes", 0.0)
+    return np.array([row in moved for row in rows.tolist()], np.bool_)
+
+
+def _once_up(frame: Frame, rows: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Links that were up, or whose sisters on the same board are while others have more; links of boards with none."""
     boards, links = frame.accelerators, frame.links
     up = boards.known("links_up")
@@ -60,54 +86,93 @@ def _once_up_nvlinks(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]
     of_board = np.full(len(links.texts), np.nan)  # by code of its uuid, which a link names as its accelerator
     known = boards.codes("uuid") >= 0
     of_board[boards.codes("uuid")[known]] = up[known]
-    owner = np.nan_to_num(links.last("accelerator")).astype(np.intp)  # code 0, the empty text, is nobody's uuid
-    fewer = of_board[owner] < most[links.node]
-    return (links.last("peer") > 0) | (fewer & (of_board[owner] > 0)), fewer
+    owner = np.nan_to_num(links.last("accelerator")[rows]).astype(np.intp)  # code 0, the empty text, is nobody's uuid
+    fewer = of_board[owner] < most[links.node[rows]]
+    return (links.last("peer")[rows] > 0) | (fewer & (of_board[owner] > 0)), fewer
 
 
-def _told_down(frame: Frame, kind: str, mask: NDArray[np.bool_], state: State) -> Iterator[Finding]:
-    title = {"nvlink": "NVLink", "infiniband": "InfiniBand port"}[kind]
-    code = {"nvlink": "nvlink-down", "infiniband": "ib-port-down"}[kind]
-    yield from report(
-        frame,
-        _AT,
-        np.flatnonzero(mask),
-        code,
-        state,
-        lambda row: f"{title} {named(frame, _AT, row)} is down",
-        ("up", "phys"),
+def _told_down(frame: Frame, rows: Rows, state: State) -> Iterator[Finding]:
+    view = frame.links
+    for kind, title in (_SCALE_UP | _PORTS).items() if rows.size else ():
+        yield from report(
+            frame,
+            _AT,
+            rows[text_is(view, "kind", rows, lambda text, kind=kind: text == kind)],
+            _CODES.get(kind, f"{kind}-down"),
+            state,
+            lambda row, title=title: f"{title} {named(frame, _AT, row)} is down{_towards(view, row)}",
+            ("up", "phys", "peer"),
+        )
+
+
+def _towards(view: View, row: int) -> str:
+    peer = view.text(row, "peer")
+    return f"; at its other end is {peer}" if peer else ""
+
+
+# -- slower than it could be
+
+
+def _slow(frame: Frame) -> Iterator[Finding]:
+    """PCIe steps down when idle, and is judged under load."""
+    view, least = frame.links, limit("link-slow", "below", Unit.PERCENT) / 100
+    rows = suspects(
+        view, "link-slow", ("speed", "speed_max", "up"), lambda now, best, up: (now < least * best) & (up != 0)
     )
-
-
-def _of_kind(frame: Frame, kind: str) -> NDArray[np.bool_]:
-    return _text_mask(frame, "kind", lambda text: text == kind)
-
-
-def _disabled(frame: Frame) -> NDArray[np.bool_]:
-    """Ports that somebody switched off."""
-    return _text_mask(frame, "phys", lambda text: "disabled" in text.casefold())
-
-
-def _text_mask(frame: Frame, name: str, fits: Callable[[str], bool]) -> NDArray[np.bool_]:
-    codes = frame.links.known(name)
-    present = np.unique(codes[~np.isnan(codes)])
-    return np.isin(codes, [code for code in present if fits(frame.links.texts[int(code)])])
-
-
-def _node_has(frame: Frame, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.bincount(frame.links.node[mask], minlength=frame.nodes.count) > 0
-
-
-def _growing(frame: Frame, metric: str, code: str, key: str, state: State) -> Iterator[Finding]:
-    seconds, period = (_MINUTE, "minute") if key.endswith("minute") else (_HOUR, "hour")
-    increase = frame.counters.increases(_AT, metric, frame.links.count, frame.at - seconds)
-    rows = current(frame.links, metric, increase > limit(code, key))
+    if rows.size:
+        rows = rows[text_is(view, "kind", rows, lambda kind: kind != "pcie") & (view.last("speed")[rows] > 0)]
+    speed, best = view.last("speed"), view.last("speed_max")
     yield from report(
         frame,
         _AT,
         rows,
-        code,
-        state,
-        lambda row: f"{named(frame, _AT, row)} {_WORDS[metric].format(increase[row])} within the last {period}",
-        (metric, "up"),
+        "link-slow",
+        State.WARNING,
+        lambda row: (
+            f"{named(frame, _AT, row)} runs at {speed[row] * 8e-9:,.0f} Gb/s, its best is {best[row] * 8e-9:,.0f} Gb/s"
+        ),
+        ("speed", "speed_max", "width", "width_max", "medium", "peer"),
+    )
+
+
+def _pcie(frame: Frame) -> Iterator[Finding]:
+    view, busy = frame.accelerators, limit("pcie-downgrade", "util", Unit.PERCENT)
+    names = ("pcie_width", "pcie_width_max", "pcie_gen", "pcie_gen_max")
+    rows = suspects(view, "pcie-downgrade", names, lambda width, widest, gen, best: (width < widest) | (gen < best))
+    if rows.size:
+        rows = rows[view.known("util")[rows] >= busy]
+    width, widest, gen, best = (view.last(name) for name in names)
+    yield from report(
+        frame,
+        _BOARD,
+        rows,
+        "pcie-downgrade",
+        State.WARNING,
+        lambda row: (
+            f"{named(frame, _BOARD, row)} is busy over PCIe {gen[row]:.0f}.0 ×{width[row]:.0f}; "
+            f"board and slot can do {best[row]:.0f}.0 ×{widest[row]:.0f}"
+        ),
+        (*names, "util", "pcie_replays", "bus_id"),
+    )
+
+
+# -- comes and goes
+
+
+def _flapping(frame: Frame) -> Iterator[Finding]:
+    times, seconds = limit("link-flaps", "times"), limit("link-flaps", "within", Unit.SECONDS)
+    since = frame.at - seconds
+    flaps = {row: by / 2 for row, by in frame.counters.grown(_AT, "carrier_changes", since, 2 * times - 1).items()}
+    flaps |= frame.counters.grown(_AT, "ib.link_downed", since, times - 1)
+    rows = sorted(row for row in flaps if row < frame.links.count)
+    yield from report(
+        frame,
+        _AT,
+        np.array(rows, np.intp) if rows else _NOBODY,
+        "link-flapping",
+        State.CRITICAL,
+        lambda row: (
+            f"{named(frame, _AT, row)} went down {flaps[row]:.0f} times within the last {seconds / 3600:.0f} hours"
+        ),
+        ("up", "carrier_changes", "ib.link_downed", "peer"),
     )

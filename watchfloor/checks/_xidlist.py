@@ -1,0 +1,110 @@
+"""The XID catalogue: what each source says that a code asks for, and what that comes to. Data: xids.tsv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from importlib.resources import files
+
+USUAL = "nvidia"
+_EVERY = "*"
+_NVLINK5 = "WORKFLOW_NVLINK5_ERR"
+
+
+class Weight(IntEnum):
+    """What an action comes to."""
+
+    IGNORE = 0
+    ATTENTION = 1  # the application is to be restarted, or somebody is to look
+    FATAL = 2  # the GPU or the node must be reset, or exchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one source says of one code."""
+
+    source: str
+    action: str  # in the source's word
+    then: str = ""  # what is to be looked into afterwards
+    meaning: str = ""
+
+    @property
+    def words(self) -> str:
+        return WORDS.get(self.action, (Weight.ATTENTION, self.action.lower()))[1]
+
+    def weight(self, severe: bool) -> Weight:
+        """`severe`: the driver calls this very event fatal, which decides where the catalogue leaves it open."""
+        if self.action == _NVLINK5:
+            return Weight.FATAL if severe else Weight.ATTENTION
+        return WORDS.get(self.action, (Weight.ATTENTION, ""))[0]
+
+
+# what each action comes to, and how it is said
+WORDS: Mapping[str, tuple[Weight, str]] = {
+    "IGNORE": (Weight.IGNORE, "ignore it"),
+    "PASS": (Weight.IGNORE, "pass"),
+    "RESTART_APP": (Weight.ATTENTION, "restart the application"),
+    "RESTART_VM": (Weight.ATTENTION, "restart the virtual machine"),
+    "WORKFLOW_XID_45": (Weight.ATTENTION, "restart the application; ignore it beside another XID"),
+    "CONTACT_SUPPORT": (Weight.ATTENTION, "contact support"),
+    "CHECK_MECHANICALS": (Weight.ATTENTION, "check power cables and seating"),
+    "CHECK_UVM": (Weight.ATTENTION, "look for another XID; check the application's memory"),
+    "CHECK_USER_APP": (Weight.ATTENTION, "check the application"),
+    "UPDATE_SWFW": (Weight.ATTENTION, "update software and firmware"),
+    "NONE_NAMED": (Weight.ATTENTION, "no action named"),
+    "WARN": (Weight.ATTENTION, "a warning"),
+    "NON_CRITICAL": (Weight.ATTENTION, "not critical"),
+    "XID_154": (Weight.FATAL, "do what it names"),
+    "WORKFLOW_XID_48": (Weight.FATAL, "drain it, then reset the GPU"),
+    "WORKFLOW_NVLINK_ERR": (Weight.FATAL, "drain it, reset the GPU, check its links"),
+    _NVLINK5: (Weight.FATAL, "by the kind of error: drain it and reset the GPU where it is fatal"),
+    "RESET_GPU": (Weight.FATAL, "reset the GPU"),
+    "RESTART_BM": (Weight.FATAL, "reboot the node"),
+    "REBOOT": (Weight.FATAL, "reboot the node"),
+    "HARDWARE_INSPECTION": (Weight.FATAL, "have the hardware inspected"),
+    "ISOLATE": (Weight.FATAL, "take it out of service"),
+    "ERROR": (Weight.FATAL, "an error"),
+    "FAIL": (Weight.FATAL, "the node fails its check"),
+    "CRITICAL": (Weight.FATAL, "critical"),
+}
+
+
+@cache
+def sources() -> tuple[str, ...]:
+    """Whose opinions there are, the usual one first."""
+    return tuple(dict.fromkeys([USUAL, *(opinion.source for _, opinion in _rows())]))
+
+
+@cache
+def opinions(code: int) -> tuple[Opinion, ...]:
+    """What every source says of a code; what it says of all others where it doesn't name it."""
+    found = {opinion.source: opinion for name, opinion in _rows() if name == _EVERY}
+    found |= {opinion.source: opinion for name, opinion in _rows() if name == str(code)}
+    return tuple(found[source] for source in sources() if source in found)
+
+
+@cache
+def opinion(code: int, source: str) -> Opinion:
+    """What the chosen source says; the usual one where it doesn't; that nobody knows the code, where none does."""
+    said = {one.source: one for one in opinions(code)}
+    return said.get(source) or said.get(USUAL) or Opinion("", "NONE_NAMED")
+
+
+@cache
+def meaning(code: int) -> str:
+    """What the code stands for, "" where NVIDIA's catalogue doesn't have it."""
+    return next((one.meaning for one in opinions(code) if one.source == USUAL), "")
+
+
+@cache
+def _rows() -> tuple[tuple[str, Opinion], ...]:
+    return tuple(_read((files("watchfloor.checks") / "xids.tsv").read_text("utf-8")))
+
+
+def _read(text: str) -> Iterator[tuple[str, Opinion]]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    for line in lines[1:]:
+        code, source, action, then, told = line.split("\t")
+        yield code, Opinion(source, action, then, told)

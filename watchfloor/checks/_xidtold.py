@@ -1,0 +1,112 @@
+"""XIDs as they were told: one entry a board and code, and which of them follow from which."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass
+
+from watchfloor.checks._tools import limit, shown_time, subject_of
+from watchfloor.events import Entry
+from watchfloor.frame import Frame
+from watchfloor.metrics import Unit
+from watchfloor.model import Scope, Subject
+
+# what is told of every process, or beside a 48, when something else went wrong (NVIDIA's catalogue: "not solo: ignore")
+FOLLOWERS = frozenset({43, 45, 171, 172})
+RECOVERY = 154  # the driver asks for another recovery action than before
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """An XID of one board within the last day. Times are console time in seconds."""
+
+    subject: Subject
+    code: int
+    at: float  # when it came first
+    last: float
+    count: int
+    times: tuple[float, ...]  # when each burst of it began
+    entry: Entry  # the newest
+    job: str  # what ran on the board when it came, "" where nobody told
+
+    @property
+    def action(self) -> int | None:
+        """Of a changed recovery action: which one is asked for now."""
+        try:
+            return int(self.entry.event.facts.get("action", ""), 16)
+        except ValueError:
+            return None
+
+    @property
+    def words(self) -> str:
+        """When, how often, in whose process, in the driver's words."""
+        event = self.entry.event
+        often = f" ×{self.count}" if self.count > 1 else ""
+        process = f", process {event.process}" if event.process else ""
+        return f"{shown_time(self.last)}{often}{process}: {event.text}"
+
+
+def of_node(frame: Frame, node: int, entries: Sequence[Entry], jobs: MutableMapping[int, str]) -> tuple[Told, ...]:
+    """What was told of one node, by board and code. `jobs` remembers what ran when an entry was new."""
+    sorts: dict[tuple[Subject, int], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        sorts[subject_of(frame, node, entry.device), entry.event.code].append(entry)
+    found = [_told(frame, subject, code, every, jobs) for (subject, code), every in sorts.items()]
+    healed = {one.subject: one.last for one in found if taken_back(one)}
+    return tuple(one for one in found if one.last > healed.get(one.subject, 0.0) or taken_back(one))
+
+
+def _told(frame: Frame, subject: Subject, code: int, every: Sequence[Entry], jobs: MutableMapping[int, str]) -> Told:
+    newest = every[0]
+    first, last = min(entry.at for entry in every), max(entry.last for entry in every)
+    job = jobs.setdefault(newest.number, _job(frame, subject))
+    return Told(subject, code, first, last, sum(entry.count for entry in every), _times(every), newest, job)
+
+
+def _times(every: Sequence[Entry]) -> tuple[float, ...]:
+    """When each burst began: what comes within the window of the last is the same one."""
+    found: list[float] = []
+    before, window = float("-inf"), limit("xid-burst", "window", Unit.SECONDS)
+    for entry in sorted(every, key=lambda entry: entry.at):
+        if entry.at - before > window:
+            found.append(entry.at)
+        before = max(before, entry.last)
+    return tuple(found)
+
+
+def _job(frame: Frame, subject: Subject) -> str:
+    row = frame.row(subject)
+    return frame.accelerators.text(row, "job") if row is not None and subject.scope is Scope.ACCELERATOR else ""
+
+
+def taken_back(one: Told) -> bool:
+    """The driver no longer asks for anything: whatever it was, it is over."""
+    return one.code == RECOVERY and one.action == 0
+
+
+def follows(one: Told, roots: Sequence[Told]) -> Told | None:
+    """The XID of the same node, or of the same job, that this one follows from."""
+    window = limit("xid-burst", "window", Unit.SECONDS)
+    near = [root for root in roots if root.at - window <= one.last and one.at <= root.last + window]
+    beside = [root for root in near if root.subject.node == one.subject.node]
+    of_job = [root for root in near if one.job and root.job == one.job]
+    return next(iter([*beside, *of_job]), None)
+
+
+def bursts(alone: Sequence[Told]) -> Iterator[list[Told]]:
+    """What came together, of one job where that is known: the end of one job, or of one command of a person."""
+    by_job: dict[str, list[Told]] = defaultdict(list)
+    for one in alone:
+        by_job[one.job].append(one)
+    window = limit("xid-burst", "window", Unit.SECONDS)
+    for every in by_job.values():
+        together: list[Told] = []
+        end = float("-inf")
+        for one in sorted(every, key=lambda one: one.at):
+            if together and one.at - end > window:
+                yield together
+                together = []
+            together.append(one)
+            end = max(end, one.last)
+        yield together

@@ -1,0 +1,65 @@
+"""Events that are no XID: NVSwitch errors, machine checks, hangs, resets, storage … weighed as their source does.
+
+One finding a subject and kind: its newest event is the text, the others are evidence.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from watchfloor.checks._recent import Found, Recent
+from watchfloor.checks._tools import MOST_FINDINGS, limit, shown_time, subject_of
+from watchfloor.events import Entry
+from watchfloor.frame import Frame
+from watchfloor.metrics import Unit
+from watchfloor.model import Finding, State, Subject
+from watchfloor.report import Event
+
+_DAY = 86_400.0
+_ELSEWHERE = frozenset({"xid", "recovery", "link-down", "link-up"})  # other checks judge these by what stands now
+_SHOWN = 8
+_STATES = {"critical": State.CRITICAL, "warning": State.WARNING}
+_TITLES = {
+    "sxid": "NVSwitch error", "mce": "machine check", "oom": "out of memory", "hang": "hang", "reset": "device reset",
+    "ecc": "memory error", "lost": "device lost", "driver": "driver trouble", "thermal": "heat", "disk": "disk error",
+    "storage": "storage trouble", "pcie": "PCI Express error", "panic": "kernel panic", "oops": "kernel fault",
+    "health": "adapter trouble", "cable": "cable or module", "page-fault": "page fault", "segfault": "crash",
+    "memory-lost": "memory lost", "recovery": "recovery asked for", "power": "power", "rdma": "RDMA error",
+}  # fmt: skip
+
+
+def check(frame: Frame) -> Iterator[Finding]:
+    entries = _memory.update(frame)
+    found = [finding for every in _by_kind(frame, entries) for finding in _finding(frame, *every)]
+    yield from islice(sorted(found, key=lambda finding: -finding.state), MOST_FINDINGS)
+
+
+def _wanted(event: Event) -> bool:
+    return event.severity in _STATES and event.kind not in _ELSEWHERE
+
+
+_memory = Recent(_wanted, _DAY)
+
+
+def _by_kind(frame: Frame, entries: Found) -> Iterator[tuple[Subject, str, Sequence[Entry]]]:
+    """Entries of one subject and kind that are young enough for their severity, newest first."""
+    for node, every in entries.items():
+        sorts: Mapping[tuple[str, str], list[Entry]] = defaultdict(list)
+        for entry in every:
+            if frame.at - entry.last <= limit("kernel-events", entry.event.severity, Unit.SECONDS):
+                sorts[entry.device, entry.event.kind].append(entry)
+        for (device, kind), of_kind in sorts.items():
+            yield subject_of(frame, node, device), kind, of_kind
+
+
+def _finding(frame: Frame, subject: Subject, kind: str, every: Sequence[Entry]) -> Iterator[Finding]:
+    state = max(_STATES[entry.event.severity] for entry in every)
+    newest = next(entry for entry in every if _STATES[entry.event.severity] is state)
+    times = sum(entry.count for entry in every)
+    often = f" ({times} times)" if times > 1 else ""
+    whose = f" {newest.event.process}" if newest.event.process else ""
+    text = f"{subject}: {_TITLES.get(kind, kind)}{whose}{often}: {newest.event.text}"
+    facts = tuple((shown_time(entry.last), f"{entry.event.source}: {entry.event.text}") for entry in every[:_SHOWN])
+    yield Finding(subject, f"event-{kind}", state, text, facts)

@@ -1,0 +1,73 @@
+"""Links whose error counters grow, or whose bit error rate or health is bad. The rules are data: thresholds.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from watchfloor.checks._rules import Growth, growths
+from watchfloor.checks._tools import current, limit, named, report, suspects, text_is
+from watchfloor.frame import Frame
+from watchfloor.metrics import CATALOGUE
+from watchfloor.model import Finding, Scope, State
+
+_AT = Scope.LINK
+
+
+def check(frame: Frame) -> Iterator[Finding]:
+    for rule in growths("link-errors"):
+        yield from _growing(frame, rule)
+    yield from _bit_errors(frame)
+    yield from _ici_health(frame)
+
+
+def _growing(frame: Frame, rule: Growth) -> Iterator[Finding]:
+    view = frame.links
+    grown = frame.counters.grown(_AT, rule.metric, frame.at - rule.seconds, rule.above)
+    rows = np.array(sorted(row for row in grown if row < view.count), np.intp)
+    if not rows.size:
+        return
+    rows = rows[text_is(view, "kind", rows, lambda kind: not rule.kinds or kind in rule.kinds)]
+    told = np.zeros(view.count, np.bool_)
+    told[rows] = True
+    what = CATALOGUE[_AT][rule.metric].help
+    yield from report(
+        frame,
+        _AT,
+        current(view, rule.metric, told),
+        rule.code,
+        rule.state,
+        lambda row: f"{named(frame, _AT, row)} counted {grown[row]:,.0f} within the last {rule.span}: {what}",
+        (rule.metric, "up", "peer"),
+    )
+
+
+def _bit_errors(frame: Frame) -> Iterator[Finding]:
+    view, most = frame.links, limit("link-ber", "above")
+    yield from report(
+        frame,
+        _AT,
+        suspects(view, "link-ber", ("ber",), lambda ber: ber > most),
+        "link-ber",
+        State.WARNING,
+        lambda row: f"{named(frame, _AT, row)} has an effective bit error rate of {view.last('ber')[row]:.1e}",
+        ("ber", "symbol_errors", "peer"),
+    )
+
+
+def _ici_health(frame: Frame) -> Iterator[Finding]:
+    view, warning, critical = frame.links, limit("ici-health", "warning"), limit("ici-health", "critical")
+    rows = suspects(view, "ici-health", ("ici.health",), lambda health: health >= warning)
+    health = view.last("ici.health")
+    broken = health[rows] >= critical
+    for state, chosen, words in ((State.CRITICAL, rows[broken], "lasting"), (State.WARNING, rows[~broken], "passing")):
+        yield from report(
+            frame,
+            _AT,
+            chosen,
+            "ici-health",
+            state,
+            lambda row, words=words: f"{named(frame, _AT, row)} has a {words} problem: its health is {health[row]:.0f}",
+            ("ici.health", "up"),
+        )

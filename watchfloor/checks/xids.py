@@ -1,0 +1,231 @@
+"""XIDs: what the driver says went wrong with a GPU, weighed as the chosen source has it (xids.tsv).
+
+The errors that follow from another (45 and 43 in every process of a job) are folded into their root, and where there is
+none into one finding for the whole burst: they say nothing of the boards that they were told of.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+import numpy as np
+
+from watchfloor.checks._recent import Recent
+from watchfloor.checks._tools import MOST_FINDINGS, limit, named, suspects
+from watchfloor.checks._xidlist import Weight, meaning, opinion, opinions
+from watchfloor.checks._xidtold import FOLLOWERS, RECOVERY, Told, bursts, follows, of_node, taken_back
+from watchfloor.events import EventLog
+from watchfloor.frame import Frame
+from watchfloor.metrics import RECOVERY_ACTIONS, Unit
+from watchfloor.model import Finding, Missing, Scope, State, Subject
+
+_REMAPS = (63, 64)  # the board itself tells how its remaps stand
+_DAY = 86_400.0
+_SHOWN = 8  # XIDs of one finding's evidence
+
+
+def check(frame: Frame) -> Iterator[Finding]:
+    told = _memory.told(frame)
+    found = _findings(frame, told) if told else ()
+    yield from islice(found, MOST_FINDINGS)
+    yield from _from_columns(frame, _memory.known)
+
+
+class _Memory:
+    """What was told by node, read again where it changed. A job is noted when the XID comes, before it ends."""
+
+    def __init__(self) -> None:
+        self._recent = Recent(lambda event: event.kind == "xid", _DAY)
+        self._log: EventLog | None = None
+        self._told: dict[int, tuple[Told, ...]] = {}
+        self._jobs: dict[int, str] = {}  # by number of the entry
+        self.known: set[tuple[Subject, int]] = set()  # everything that came as an event, however long ago
+
+    def told(self, frame: Frame) -> Mapping[int, tuple[Told, ...]]:
+        if frame.events is not self._log:
+            self._log, self._told, self._jobs, self.known = frame.events, {}, {}, set()
+        entries = self._recent.update(frame)
+        for node in self._recent.changed:
+            self._told.pop(node, None)
+            told = of_node(frame, node, entries.get(node, ()), self._jobs)
+            self.known.update((one.subject, one.code) for one in told)
+            if told:
+                self._told[node] = told
+        return self._told
+
+
+_memory = _Memory()
+
+
+def _findings(frame: Frame, told: Mapping[int, Sequence[Told]]) -> list[Finding]:
+    current = [one for every in told.values() for one in every if _holds(frame, one)]
+    roots = [one for one in current if one.code not in FOLLOWERS]
+    followers = [one for one in current if one.code in FOLLOWERS]
+    folded: dict[Told, list[Told]] = defaultdict(list)
+    alone: list[Told] = []
+    for one in followers:
+        root = follows(one, roots)
+        (folded[root] if root else alone).append(one)
+    found = [*_of_roots(frame, roots, folded), *_of_bursts(frame, alone)]
+    return sorted(found, key=lambda finding: -finding.state)
+
+
+def _holds(frame: Frame, one: Told) -> bool:
+    """Whether it is young enough for its weight, and nothing has told since that it is over."""
+    weight = _weight(frame, one)
+    if weight is Weight.IGNORE or taken_back(one):
+        return False
+    held = limit("xid", "fatal" if weight is Weight.FATAL else "attention", Unit.SECONDS)
+    if frame.at - one.last > held:
+        return False
+    row, view = frame.row(one.subject), frame.accelerators
+    if row is None or one.subject.scope is not Scope.ACCELERATOR:
+        return True
+    if one.code in _REMAPS:
+        return view.reasons("rows_failed")[row] != Missing.NO
+    return not (one.code == RECOVERY and view.known("recovery")[row] == 0)
+
+
+def _weight(frame: Frame, one: Told) -> Weight:
+    severe = one.entry.event.severity == "critical"
+    return opinion(one.code, _source(frame, one.entry.node)).weight(severe)
+
+
+def _source(frame: Frame, node: int) -> str:
+    return frame.specs[node].xid_source
+
+
+# -- roots
+
+
+def _of_roots(frame: Frame, roots: Iterable[Told], folded: Mapping[Told, Sequence[Told]]) -> Iterator[Finding]:
+    """One finding a subject and weight: its newest XID is the text, all of them are evidence."""
+    sorts: dict[tuple[Subject, Weight], list[Told]] = defaultdict(list)
+    for one in roots:
+        sorts[one.subject, _weight(frame, one)].append(one)
+    for (subject, weight), every in sorts.items():
+        every.sort(key=lambda one: -one.last)
+        state = State.CRITICAL if weight is Weight.FATAL else State.WARNING
+        code = "xid-fatal" if weight is Weight.FATAL else "xid-application"
+        yield Finding(subject, code, state, _said(frame, every), _evidence(frame, every, folded))
+        if weight is Weight.FATAL:
+            yield from _repeated(frame, subject, every)
+
+
+def _said(frame: Frame, every: Sequence[Told]) -> str:
+    newest = every[0]
+    others = sorted({one.code for one in every} - {newest.code})
+    also = f" (also XID {', '.join(map(str, others))})" if others else ""
+    again = _again(newest)
+    return (
+        f"{_whose(frame, newest.subject)} had XID {newest.code}: {_what(newest)}{also}; {_advice(frame, newest)}{again}"
+    )
+
+
+def _whose(frame: Frame, subject: Subject) -> str:
+    row = frame.row(subject)
+    return str(subject) if row is None else named(frame, subject.scope, row)
+
+
+def _what(one: Told) -> str:
+    if one.code == RECOVERY and one.action is not None:
+        return f"its driver asks to {RECOVERY_ACTIONS.get(one.action, f'take recovery action {one.action}')}"
+    return meaning(one.code) or one.entry.event.text
+
+
+def _advice(frame: Frame, one: Told) -> str:
+    said = opinion(one.code, _source(frame, one.entry.node))
+    return f"{said.source or 'no source'}: {said.words}"
+
+
+def _again(one: Told) -> str:
+    """Where the same application error comes back on the same board, the board is to be looked at."""
+    times = len([at for at in one.times if at > one.last - _DAY])
+    if one.code not in (13, 31) or times < limit("xid-again", "times"):
+        return ""
+    return f"; {times} times within a day on the same board: run the vendor's diagnostics when it is idle"
+
+
+def _evidence(
+    frame: Frame, every: Sequence[Told], folded: Mapping[Told, Sequence[Told]]
+) -> tuple[tuple[str, str], ...]:
+    facts = [(f"XID {one.code}", one.words) for one in every[:_SHOWN]]
+    newest = every[0]
+    if newest.job:
+        facts.append(("job", newest.job))
+    followers = [one for root in every for one in folded.get(root, ())]
+    if followers:
+        facts.append(("followed by", _crowd(followers)))
+    facts += [(one.source, _opinion(one.words, one.then, one.meaning)) for one in opinions(newest.code)]
+    return tuple(facts)
+
+
+def _opinion(words: str, then: str, note: str) -> str:
+    return "; ".join(word for word in (words, then and f"then {then}", note) if word)
+
+
+def _repeated(frame: Frame, subject: Subject, every: Sequence[Told]) -> Iterator[Finding]:
+    """So many fatal ones of one board in a day that another reset won't help."""
+    times = sum(len(one.times) for one in every)
+    if times >= limit("xid-repeated", "times"):
+        text = f"{_whose(frame, subject)} had fatal XIDs {times} times within a day: quarantine it"
+        yield Finding(
+            subject, "xid-repeated", State.CRITICAL, text, tuple((f"XID {one.code}", one.words) for one in every)
+        )
+
+
+# -- what followed from nothing that was told
+
+
+def _of_bursts(frame: Frame, alone: Sequence[Told]) -> Iterator[Finding]:
+    for burst in bursts(alone):
+        first, boards = burst[0], {one.subject for one in burst}
+        codes = sorted({one.code for one in burst})
+        nodes = len({one.subject.node for one in burst})
+        where = f"{len(boards)} boards of {nodes} node{'s' * (nodes > 1)}"
+        whose = where if len(boards) > 1 else _whose(frame, first.subject)
+        job = f" of job {first.job}" if first.job else ""
+        numbers = " and ".join(map(str, codes))
+        text = f"XID {numbers} on {whose}{job}, and no XID that would explain it; {_advice(frame, first)}"
+        facts = (("boards", _crowd(burst)), ("first", first.words))
+        said = tuple((one.source, _opinion(one.words, one.then, one.meaning)) for one in opinions(first.code))
+        yield Finding(first.subject, "xid-burst", State.WARNING, text, (*facts, *said))
+
+
+def _crowd(every: Sequence[Told]) -> str:
+    """`XID 45 on 77 boards: n0/gpu1, n0/gpu2 …`."""
+    subjects = list(dict.fromkeys(str(one.subject) for one in every))
+    codes = ", ".join(map(str, sorted({one.code for one in every})))
+    shown = ", ".join(subjects[:_SHOWN]) + (" …" if len(subjects) > _SHOWN else "")
+    return f"XID {codes} on {len(subjects)} board{'s' * (len(subjects) > 1)}: {shown}"
+
+
+# -- what only the column tells
+
+
+def _from_columns(frame: Frame, known: set[tuple[Subject, int]]) -> Iterator[Finding]:
+    """The last XID of boards whose source tells no events: fatal ones, as nobody knows when it was."""
+    view = frame.accelerators
+    rows = suspects(view, "xid", ("xid",), lambda xid: xid > 0)
+    weights = {
+        int(code): {source: opinion(int(code), source).weight(severe=True) for source in {"nvidia", *_sources(frame)}}
+        for code in np.unique(view.last("xid")[rows])
+    }
+    for row in rows.tolist():
+        code, node, subject = int(view.last("xid")[row]), int(view.node[row]), frame.subject(Scope.ACCELERATOR, row)
+        if weights[code][_source(frame, node)] is not Weight.FATAL or (subject, code) in known:
+            continue
+        said = opinion(code, _source(frame, node))
+        told = f"{meaning(code) or 'not in the catalogue'}; {said.source}: {said.words}"
+        facts = (
+            ("xid", str(code)),
+            *((one.source, _opinion(one.words, one.then, one.meaning)) for one in opinions(code)),
+        )
+        text = f"{named(frame, Scope.ACCELERATOR, row)} had XID {code}: {told}"
+        yield Finding(subject, "xid-fatal", State.CRITICAL, text, facts)
+
+
+def _sources(frame: Frame) -> set[str]:
+    return {spec.xid_source for spec in frame.specs}
