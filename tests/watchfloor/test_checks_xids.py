@@ -80,7 +80,7 @@ def test_a_fatal_one_is_told_with_advice_and_what_the_sources_say() -> None:
     facts = dict(finding.evidence)
     assert facts["XID 79"] == "1970-01-12 13:46:40 UTC, process 1234 python: rank 3: text of 79"
     assert facts["gcm"] == "critical"
-    assert facts["gpud"] == "reboot the node; then HARDWARE_INSPECTION"
+    assert facts["gpud"] == "reboot the node; then have the hardware inspected"
     assert facts["job"] == "slurm:7"
 
 

@@ -17,6 +17,7 @@ from watchfloor.frame import Frame, RowSubjects, View
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
 
+Evidence = tuple[tuple[str, str], ...]
 _Kept = tuple[tuple[Floats, ...], NDArray[np.intp]]
 
 MOST_FINDINGS = 250  # of one code in one frame: beyond that, nobody reads them one by one
@@ -53,10 +54,12 @@ def report(
     state: State,
     text: Callable[[int], str],
     metrics: tuple[str, ...] = (),
+    facts: Callable[[int], Evidence] = lambda row: (),
 ) -> Iterator[Finding]:
     """A finding per row, with these metrics as evidence; beyond MOST_FINDINGS, one that tells how many more."""
     for row in rows[:MOST_FINDINGS].tolist():
-        yield Finding(frame.subject(scope, row), code, state, text(row), evidence(frame, scope, row, metrics))
+        told = (*evidence(frame, scope, row, metrics), *facts(row))
+        yield Finding(frame.subject(scope, row), code, state, text(row), told)
     if len(rows) > MOST_FINDINGS:
         more = len(rows) - MOST_FINDINGS
         others = RowSubjects(frame, scope, rows[MOST_FINDINGS:])
@@ -64,7 +67,7 @@ def report(
         yield Finding(others[0], code, state, text_of_all, others=others[1:])
 
 
-def evidence(frame: Frame, scope: Scope, row: int, metrics: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def evidence(frame: Frame, scope: Scope, row: int, metrics: tuple[str, ...]) -> Evidence:
     cells = ((name, frame.view(scope).cell(row, name)) for name in metrics)
     return tuple((name, _shown(cell.value) if cell.missing == 0 else cell.missing.label) for name, cell in cells)
 

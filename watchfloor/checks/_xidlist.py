@@ -31,6 +31,11 @@ class Opinion:
     meaning: str = ""
 
     @property
+    def note(self) -> str:
+        """What the source adds; the usual one's is what the code means, which is told anyway."""
+        return "" if self.source == USUAL else self.meaning
+
+    @property
     def words(self) -> str:
         return WORDS.get(self.action, (Weight.ATTENTION, self.action.lower()))[1]
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from watchfloor.checks._tools import Rows, current, limit, named, report, suspects, thresholds
+from watchfloor.columns import Floats
 from watchfloor.frame import Frame, View
 from watchfloor.history import History
 from watchfloor.metrics import Unit, throttle_reasons
@@ -16,6 +18,8 @@ from watchfloor.model import Finding, Scope, State
 _AT = Scope.ACCELERATOR
 _MINUTE = 60.0
 _MINUTES = 10
+_ALL_MINUTES = (1 << _MINUTES) - 1
+_BITS_SET = np.array([bits.bit_count() for bits in range(_ALL_MINUTES + 1)], np.intp)
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -50,24 +54,24 @@ def _held(view: View, code: str, mask: int) -> Rows:
 
 
 class _Slowdowns:
-    """In which of the last ten minutes each board was slowed down by its hardware."""
+    """In how many of the last ten minutes each board was slowed down by its hardware."""
 
     def __init__(self) -> None:
-        self._history: History | None = None
-        self._minutes: dict[int, set[int]] = {}  # by row
+        self._history: History | None = None  # knows one fleet from another
+        self._minute = 0
+        self._bits = np.zeros(0, np.int32)  # by row: one bit a minute, the newest is the lowest
 
-    def of(self, frame: Frame) -> dict[int, int]:
-        """Row -> in how many of them."""
+    def of(self, frame: Frame) -> NDArray[np.intp]:
+        count, minute = frame.accelerators.count, int(frame.at // _MINUTE)
         if frame.history is not self._history:
-            self._history, self._minutes = frame.history, {}
-        now = int(frame.at // _MINUTE)
-        for row in _held(frame.accelerators, "hardware-slowdown", int(limit("hardware-slowdown", "mask"))).tolist():
-            self._minutes.setdefault(row, set()).add(now)
-        for row, minutes in list(self._minutes.items()):
-            minutes.difference_update([minute for minute in minutes if minute <= now - _MINUTES])
-            if not minutes:
-                del self._minutes[row]
-        return {row: len(minutes) for row, minutes in self._minutes.items()}
+            self._history, self._minute, self._bits = frame.history, minute, np.zeros(count, np.int32)
+        if count > len(self._bits):
+            self._bits = np.concatenate([self._bits, np.zeros(count - len(self._bits), np.int32)])
+        passed = min(_MINUTES, max(0, minute - self._minute))
+        if passed:
+            self._minute, self._bits = minute, (self._bits << passed) & _ALL_MINUTES
+        self._bits[_held(frame.accelerators, "hardware-slowdown", int(limit("hardware-slowdown", "mask")))] |= 1
+        return _BITS_SET[self._bits]
 
 
 _slowdowns = _Slowdowns()
@@ -75,11 +79,10 @@ _slowdowns = _Slowdowns()
 
 def _slowed_again(frame: Frame) -> Iterator[Finding]:
     minutes = _slowdowns.of(frame)
-    often = sorted(row for row, count in minutes.items() if count >= limit("hardware-slowdown", "minutes"))
     yield from report(
         frame,
         _AT,
-        np.array(often, np.intp),
+        np.flatnonzero(minutes >= limit("hardware-slowdown", "minutes")),
         "hardware-slowdown",
         State.CRITICAL,
         lambda row: (
@@ -110,15 +113,14 @@ def _time_lost(frame: Frame) -> Iterator[Finding]:
 
 def _margin(frame: Frame) -> Iterator[Finding]:
     view = frame.accelerators
-    least = limit("temp-margin", "warning", Unit.CELSIUS)
-    margin = view.last("temp_margin")
-    rows = current(view, "temp_margin", margin < least)
-    left = _left(view, rows)
-    critical = np.array(
-        [left[row] <= limit("temp-margin", "critical", Unit.CELSIUS) for row in rows.tolist()], np.bool_
-    )
-    warning = np.array([left[row] < least for row in rows.tolist()], np.bool_) & ~critical
-    for state, chosen in ((State.CRITICAL, rows[critical]), (State.WARNING, rows[warning])):
+    least, worst = limit("temp-margin", "warning", Unit.CELSIUS), limit("temp-margin", "critical", Unit.CELSIUS)
+    left = view.last("temp_margin")
+    rows = current(view, "temp_margin", left < least)
+    if rows.size:
+        left = left - _offsets(view)
+        rows = rows[left[rows] < least]
+    critical = left[rows] <= worst
+    for state, chosen in ((State.CRITICAL, rows[critical]), (State.WARNING, rows[~critical])):
         yield from report(
             frame,
             _AT,
@@ -130,10 +132,13 @@ def _margin(frame: Frame) -> Iterator[Finding]:
         )
 
 
-def _left(view: View, rows: Rows) -> dict[int, float]:
-    """Row -> degrees until its hardware slows it down, which models do at different margins."""
-    margin = view.last("temp_margin")
-    return {row: float(margin[row]) - _offset(view.text(row, "model")) for row in rows.tolist()}
+def _offsets(view: View) -> Floats:
+    """By row: the margin at which its hardware slows it down, which models do at different ones."""
+    codes = np.nan_to_num(view.last("model")).astype(np.intp)
+    by_code = np.zeros(len(view.texts))
+    for code in np.unique(codes).tolist():
+        by_code[code] = _offset(view.texts[code])
+    return by_code[codes]
 
 
 @cache

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from watchfloor.checks._recent import Recent
-from watchfloor.checks._tools import MOST_FINDINGS, limit, named, suspects
-from watchfloor.checks._xidlist import Weight, meaning, opinion, opinions
+from watchfloor.checks._tools import MOST_FINDINGS, Evidence, Rows, limit, named, report, suspects
+from watchfloor.checks._xidlist import WORDS, Opinion, Weight, meaning, opinion, opinions, sources
 from watchfloor.checks._xidtold import FOLLOWERS, RECOVERY, Told, bursts, follows, of_node, taken_back
+from watchfloor.columns import Floats
 from watchfloor.events import EventLog
 from watchfloor.frame import Frame
 from watchfloor.metrics import RECOVERY_ACTIONS, Unit
@@ -148,9 +151,7 @@ def _again(one: Told) -> str:
     return f"; {times} times within a day on the same board: run the vendor's diagnostics when it is idle"
 
 
-def _evidence(
-    frame: Frame, every: Sequence[Told], folded: Mapping[Told, Sequence[Told]]
-) -> tuple[tuple[str, str], ...]:
+def _evidence(frame: Frame, every: Sequence[Told], folded: Mapping[Told, Sequence[Told]]) -> Evidence:
     facts = [(f"XID {one.code}", one.words) for one in every[:_SHOWN]]
     newest = every[0]
     if newest.job:
@@ -158,12 +159,7 @@ def _evidence(
     followers = [one for root in every for one in folded.get(root, ())]
     if followers:
         facts.append(("followed by", _crowd(followers)))
-    facts += [(one.source, _opinion(one.words, one.then, one.meaning)) for one in opinions(newest.code)]
-    return tuple(facts)
-
-
-def _opinion(words: str, then: str, note: str) -> str:
-    return "; ".join(word for word in (words, then and f"then {then}", note) if word)
+    return (*facts, *_opinions(newest.code))
 
 
 def _repeated(frame: Frame, subject: Subject, every: Sequence[Told]) -> Iterator[Finding]:
@@ -190,8 +186,7 @@ def _of_bursts(frame: Frame, alone: Sequence[Told]) -> Iterator[Finding]:
         numbers = " and ".join(map(str, codes))
         text = f"XID {numbers} on {whose}{job}, and no XID that would explain it; {_advice(frame, first)}"
         facts = (("boards", _crowd(burst)), ("first", first.words))
-        said = tuple((one.source, _opinion(one.words, one.then, one.meaning)) for one in opinions(first.code))
-        yield Finding(first.subject, "xid-burst", State.WARNING, text, (*facts, *said))
+        yield Finding(first.subject, "xid-burst", State.WARNING, text, (*facts, *_opinions(first.code)))
 
 
 def _crowd(every: Sequence[Told]) -> str:
@@ -209,23 +204,49 @@ def _from_columns(frame: Frame, known: set[tuple[Subject, int]]) -> Iterator[Fin
     """The last XID of boards whose source tells no events: fatal ones, as nobody knows when it was."""
     view = frame.accelerators
     rows = suspects(view, "xid", ("xid",), lambda xid: xid > 0)
-    weights = {
-        int(code): {source: opinion(int(code), source).weight(severe=True) for source in {"nvidia", *_sources(frame)}}
-        for code in np.unique(view.last("xid")[rows])
-    }
-    for row in rows.tolist():
-        code, node, subject = int(view.last("xid")[row]), int(view.node[row]), frame.subject(Scope.ACCELERATOR, row)
-        if weights[code][_source(frame, node)] is not Weight.FATAL or (subject, code) in known:
-            continue
-        said = opinion(code, _source(frame, node))
-        told = f"{meaning(code) or 'not in the catalogue'}; {said.source}: {said.words}"
-        facts = (
-            ("xid", str(code)),
-            *((one.source, _opinion(one.words, one.then, one.meaning)) for one in opinions(code)),
-        )
-        text = f"{named(frame, Scope.ACCELERATOR, row)} had XID {code}: {told}"
-        yield Finding(subject, "xid-fatal", State.CRITICAL, text, facts)
+    if not rows.size:
+        return
+    codes = view.last("xid")
+    rows = rows[_is_fatal(frame, rows, codes[rows])]
+    told = [row for subject, code in known if (row := frame.row(subject)) is not None and codes[row] == code]
+    yield from report(
+        frame,
+        Scope.ACCELERATOR,
+        np.setdiff1d(rows, told),
+        "xid-fatal",
+        State.CRITICAL,
+        lambda row: _said_by_column(frame, row, int(codes[row])),
+        ("xid", "recovery"),
+        lambda row: _opinions(int(codes[row])),
+    )
 
 
-def _sources(frame: Frame) -> set[str]:
-    return {spec.xid_source for spec in frame.specs}
+def _is_fatal(frame: Frame, rows: Rows, codes: Floats) -> NDArray[np.bool_]:
+    """By the word of each row's own source."""
+    words = {name: at for at, name in enumerate(sources())}
+    chosen = np.array([words.get(spec.xid_source, 0) for spec in frame.specs], np.intp)[frame.accelerators.node[rows]]
+    fatal = np.zeros(len(rows), np.bool_)
+    for code, source in np.unique(np.stack([codes.astype(np.intp), chosen]), axis=1).T.tolist():
+        if opinion(code, sources()[source]).weight(severe=True) is Weight.FATAL:
+            fatal |= (codes == code) & (chosen == source)
+    return fatal
+
+
+def _said_by_column(frame: Frame, row: int, code: int) -> str:
+    said = opinion(code, _source(frame, int(frame.accelerators.node[row])))
+    whose = named(frame, Scope.ACCELERATOR, row)
+    return f"{whose} had XID {code}: {meaning(code) or 'not in the catalogue'}; {said.source}: {said.words}"
+
+
+@cache
+def _opinions(code: int) -> Evidence:
+    return tuple((one.source, _opinion(one)) for one in opinions(code))
+
+
+def _opinion(one: Opinion) -> str:
+    return "; ".join(word for word in (one.words, one.then and f"then {_then(one.then)}", one.note) if word)
+
+
+def _then(word: str) -> str:
+    """What is to be looked into, in words where it is one of the actions."""
+    return Opinion("", word).words if word in WORDS else word
