@@ -3,7 +3,10 @@
 Position = subject * len(metrics) + metric. Must not do: know samplers, clocks or JSON.
 """
 
-from .cells import Missing
+from .cells import FAILED_CODE, Missing
+
+# what the console takes (watchfloor.report): what is beyond would cost the node its whole report
+_LARGEST, _LONGEST = 1e20, 4096
 
 
 class Table:
@@ -51,18 +54,35 @@ class Table:
         self._changed = set()
         numbers, reasons, texts, notes = ([], []), ([], []), ([], []), {}
         for at in positions:
-            value = self._values[at]
+            value = _tellable(self._values[at])
             if isinstance(value, str):
                 told, shown = texts, value
             elif isinstance(value, Missing):
                 told, shown = reasons, value.code
                 if value.note:
-                    notes[self.metrics[at % self._width]] = value.note
+                    notes[self.metrics[at % self._width]] = _text(value.note)
             else:
                 told, shown = numbers, value
             told[0].append(at)
             told[1].append(shown)
         return _named(numbers, reasons, texts), notes
+
+
+def _tellable(value):
+    """The value of a cell, or why it is none: tools and runtimes give what is no number, too, or too large a one."""
+    kind = type(value)
+    if kind is Missing:
+        return value
+    if kind is str:
+        return _text(value)
+    if kind in (int, float) and -_LARGEST <= value <= _LARGEST:
+        return value
+    return Missing(FAILED_CODE, "no value: %.80r" % (value,))
+
+
+def _text(words: str) -> str:
+    """Without halves of surrogate pairs: JSON may hold them, UTF-8 may not."""
+    return words.encode("utf-8", "replace").decode()[:_LONGEST]
 
 
 def _named(numbers: tuple, reasons: tuple, texts: tuple) -> dict:

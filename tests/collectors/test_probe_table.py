@@ -1,0 +1,49 @@
+"""What a sampler gives and the wire doesn't take: one cell without a value, not a node without a report."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from collectors.probe.cells import FAILED_CODE, Missing
+from collectors.probe.table import Table
+from watchfloor.report import Report, decode
+
+
+def told(value: Any) -> Report:
+    """A report with one cell beside a sound one, as the console reads it."""
+    table = Table(["a"], ["util", "temp"])
+    table.put("a", {"util": value, "temp": 40.5})
+    cells, notes = table.take(full=True)
+    named = {f"accelerator.{metric}": text for metric, text in notes.items()}
+    line = {"t": "report", "n": 1, "generation": 1, "at": 0.0, "cells": {"accelerator": cells}, "notes": named}
+    report = decode(json.dumps(line, allow_nan=False).encode())
+    assert isinstance(report, Report)
+    return report
+
+
+_NO_NUMBERS = {
+    "nan": float("nan"), "inf": float("inf"), "null": None, "list": [1], "object": {"value": 1}, "true": True,
+    "large": 10**400, "low": -1e30,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", _NO_NUMBERS.values(), ids=_NO_NUMBERS)
+def test_what_is_no_number_is_said_to_be_none(value: Any) -> None:
+    report = told(value)
+    cells = report.cells["accelerator"]
+    assert (cells.p, cells.v) == ([1], [40.5])
+    assert (cells.mp, cells.mc) == ([0], [FAILED_CODE])
+    assert report.notes["accelerator.util"].startswith("no value: ")
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "half \ud800 a pair"], ids=["long", "half"])
+def test_texts_are_as_long_as_the_console_takes_and_of_whole_characters(text: str) -> None:
+    shown = told(text).cells["accelerator"].x[0]
+    assert len(shown) == min(len(text), 4096) and shown.startswith(text[:5])
+
+
+def test_reasons_are_told_in_whole_characters() -> None:
+    assert told(Missing(FAILED_CODE, "half \ud800")).notes == {"accelerator.util": "half ?"}
