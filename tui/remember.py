@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 LIMIT = 200
-
-
-def state_folder(env: Mapping[str, str]) -> Path:
-    """Where this user's state lives (XDG base directory specification)."""
-    base = env.get("XDG_STATE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local/state") / "watchfloor"
 
 
 class Remembered:

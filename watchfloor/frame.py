@@ -15,6 +15,7 @@ from watchfloor.counters import CounterLog
 from watchfloor.events import EventLog
 from watchfloor.history import History
 from watchfloor.model import Finding, NodeSpec, NodeStatus, Scope, Subject
+from watchfloor.record import Records
 from watchfloor.report import Hello, SamplerStatus
 from watchfloor.view import Cell, View
 
@@ -49,6 +50,7 @@ class Frame:
     counters: CounterLog
     events: EventLog
     findings: tuple[Finding, ...] = ()
+    records: Records = field(default_factory=Records)  # findings over time
     replay: bool = False  # drawn from a recording
 
     def view(self, scope: Scope) -> View:

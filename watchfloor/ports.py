@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from watchfloor.frame import Frame
-from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope
+from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.report import Event, Hello, Report, Schema, Software
 
 
@@ -100,6 +100,12 @@ class Feed(Protocol):
 
     def reconnect(self, node: int) -> None:
         """Try this node now rather than when its back-off is over."""
+
+    def acknowledge(self, subject: Subject, code: str, note: str | None) -> None:
+        """Note that a finding was seen (None: take that back). The console's own note: no machine is touched."""
+
+    def clear(self, subject: Subject, code: str) -> None:
+        """Forget a finding that no longer holds; nothing where it does. The console's own note, too."""
 
     def trouble(self) -> str:
         """Why frames have ceased to come although nobody stopped them; "" while all is well."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import getpass
 import logging
 import os
 import random
@@ -16,18 +17,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from watchfloor import checks
 from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
-from watchfloor.model import Missing, NodeSpec, Phase, Scope
+from watchfloor.keeper import Keeper
+from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
+from watchfloor.places import state_folder
 from watchfloor.ports import Reading
+from watchfloor.record import Acknowledgement
 
 if TYPE_CHECKING:
     from collectors.diagnose import Check
     from collectors.simulator.fleet import DemoFleet
+    from collectors.sources.prometheus import PrometheusSource
     from collectors.supervisor import Supervisor
     from watchfloor.ports import Feed, Transport
     from watchfloor.report import Cost
@@ -77,38 +84,72 @@ class Transports:
 class Collection:
     """A fleet with its supervisor, to be run in the event loop of its caller."""
 
-    def __init__(self, specs: Sequence[NodeSpec], period_seconds: float = 1.0) -> None:
+    def __init__(
+        self, specs: Sequence[NodeSpec], period_seconds: float = 1.0, findings_file: Path | None = None
+    ) -> None:
         from collectors.supervisor import Supervisor  # noqa: PLC0415
 
         self._clock = SystemClock()
+        self.findings = Keeper(findings_file)
         self.fleet = Fleet(specs, self._clock.now, period_seconds)
         self._transports = Transports()
         self.supervisor: Supervisor = Supervisor(
             specs, self._transports.for_node, self.fleet, self._clock, random.Random(), period_seconds
         )
+        self._specs = specs
+        self._sources = self._metrics_servers()
+
+    def _metrics_servers(self) -> dict[MetricsSource, PrometheusSource]:
+        """One for each server that is named; equal ones are asked once for all their nodes."""
+        nodes: dict[MetricsSource, list[tuple[int, NodeSpec]]] = {}
+        for index, spec in enumerate(self._specs):
+            if spec.source is not None:
+                nodes.setdefault(spec.source, []).append((index, spec))
+        if not nodes:
+            return {}
+        from collectors.sources.prometheus import PrometheusSource  # noqa: PLC0415 - TLS and HTTP cost memory
+
+        return {source: PrometheusSource(source, its, self.fleet, self._clock) for source, its in nodes.items()}
+
+    def reconnect(self, node: int) -> None:
+        """Try this node now. On the loop of `run`."""
+        source = self._specs[node].source
+        if source is not None:
+            self._sources[source].reconnect()
+        else:
+            self.supervisor.reconnect(node)
 
     async def frame(self) -> Frame:
         """The picture of now with its findings. Breathes in between, so that no stream waits for the whole."""
         frame = self.fleet.frame()
         await asyncio.sleep(0)
-        return frame.with_findings(checks.run(frame))
+        found = frame.with_findings(checks.run(frame))
+        return replace(found, records=self.findings.log.update(found))
 
     async def run(self, on_frame: Callable[[Frame], None], frames_a_second: int) -> None:
         """Collect until cancelled; the history advances once a second, whatever the rhythm of the frames."""
-        supervising = asyncio.create_task(self.supervisor.run())
+        supervising = asyncio.create_task(self._supervise())
         try:
             await self._beat(on_frame, frames_a_second, supervising)
         finally:
             supervising.cancel()
             with suppress(asyncio.CancelledError):
                 await supervising
+            await self.findings.close()
             await self._transports.close()
+
+    async def _supervise(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.supervisor.run())
+            for source in self._sources.values():
+                tasks.create_task(source.run())
 
     async def _beat(self, on_frame: Callable[[Frame], None], frames_a_second: int, supervising: asyncio.Task) -> None:
         start, beats = self._clock.monotonic(), 0
         while True:
             if beats % frames_a_second == 0:
                 self.fleet.tick()
+                self.findings.save()
                 await asyncio.sleep(0)
             on_frame(await self.frame())
             beats = max(beats + 1, int((self._clock.monotonic() - start) * frames_a_second))
@@ -122,14 +163,18 @@ class Collection:
 class LiveFeed:
     """ports.Feed over real nodes: the collectors in a thread with an event loop of their own, off the screen's loop."""
 
-    def __init__(self, specs: Sequence[NodeSpec], period_seconds: float = 1.0) -> None:
+    def __init__(
+        self, specs: Sequence[NodeSpec], period_seconds: float = 1.0, findings_file: Path | None = None
+    ) -> None:
         self._specs = specs
         self._period = period_seconds
+        self._findings_file = findings_file
+        self._findings: Keeper | None = None
         self._frames_a_second = 2 if len(specs) <= FEW_NODES else 1
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._supervisor: Supervisor | None = None
+        self._collection: Collection | None = None
         self._trouble = ""
 
     def start(self, on_frame: Callable[[Frame], None]) -> None:
@@ -147,13 +192,22 @@ class LiveFeed:
 
     async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        collection = Collection(self._specs, self._period)
-        self._supervisor = collection.supervisor
+        collection = Collection(self._specs, self._period, self._findings_file)
+        self._collection, self._findings = collection, collection.findings
         await collection.run(_sparing_collector(on_frame), self._frames_a_second)
 
     def reconnect(self, node: int) -> None:
-        if self._loop is not None and self._supervisor is not None:
-            self._loop.call_soon_threadsafe(self._supervisor.reconnect, node)
+        if self._loop is not None and self._collection is not None:
+            self._loop.call_soon_threadsafe(self._collection.reconnect, node)
+
+    def acknowledge(self, subject: Subject, code: str, note: str | None) -> None:
+        ack = None if note is None else Acknowledgement(user(), time.time(), note)
+        if self._loop is not None and self._findings is not None:
+            self._loop.call_soon_threadsafe(self._findings.log.acknowledge, (subject, code), ack)
+
+    def clear(self, subject: Subject, code: str) -> None:
+        if self._loop is not None and self._findings is not None:
+            self._loop.call_soon_threadsafe(self._findings.log.clear, (subject, code))
 
     def trouble(self) -> str:
         return self._trouble
@@ -164,6 +218,19 @@ class LiveFeed:
                 self._loop.call_soon_threadsafe(self._task.cancel)
         if self._thread is not None:
             self._thread.join(timeout=5)
+
+
+def user() -> str:
+    """Who acknowledges, by the name of the operating system's account."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def findings_file() -> Path:
+    """Where findings over time are kept for this user."""
+    return state_folder(os.environ) / "findings.db"
 
 
 def _sparing_collector(on_frame: Callable[[Frame], None]) -> Callable[[Frame], None]:
@@ -204,9 +271,14 @@ def answered(frame: Frame) -> bool:
     )
 
 
-async def collect(specs: Sequence[NodeSpec], seconds: float, complete: Callable[[Frame], bool] = answered) -> Frame:
+async def collect(
+    specs: Sequence[NodeSpec],
+    seconds: float,
+    complete: Callable[[Frame], bool] = answered,
+    findings_file: Path | None = None,
+) -> Frame:
     """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings."""
-    collection = Collection(specs)
+    collection = Collection(specs, findings_file=findings_file)
     latest: list[Frame] = []
     enough = asyncio.Event()
 
@@ -240,7 +312,7 @@ def check_ssh_config(specs: Sequence[NodeSpec]) -> None:
     from collectors.transports.ssh_config import SshConfig  # noqa: PLC0415
     from collectors.transports.ssh_target import config_files  # noqa: PLC0415
 
-    for files in {config_files(spec.ssh) for spec in specs if not spec.local}:
+    for files in {config_files(spec.ssh) for spec in specs if not spec.local and spec.source is None}:
         SshConfig(files)
 
 
@@ -314,7 +386,6 @@ def run_terminal(feed: Feed, context: str = "fleet", read_only: bool = False) ->
     from tui.app import run  # noqa: PLC0415
     from tui.base import AppOptions  # noqa: PLC0415
     from tui.present.style import Palette  # noqa: PLC0415
-    from tui.remember import state_folder  # noqa: PLC0415
 
     options = AppOptions(context, read_only, Palette.from_environment(os.environ), state_folder(os.environ))
     return Exit.OK if run(feed, options) == 0 else Exit.INTERNAL

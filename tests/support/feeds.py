@@ -8,6 +8,7 @@ from tests.support.frames import START
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
 from watchfloor.frame import Frame
+from watchfloor.model import Subject
 
 
 class HandFeed:
@@ -19,6 +20,8 @@ class HandFeed:
         self.running = False
         self.says = ""  # what `trouble` answers
         self.reconnected: list[int] = []
+        self.acknowledged: list[tuple[Subject, str, str | None]] = []
+        self.cleared: list[tuple[Subject, str]] = []
 
     def start(self, on_frame: Callable[[Frame], None]) -> None:
         if self._error is not None:
@@ -33,6 +36,12 @@ class HandFeed:
 
     def reconnect(self, node: int) -> None:
         self.reconnected.append(node)
+
+    def acknowledge(self, subject: Subject, code: str, note: str | None) -> None:
+        self.acknowledged.append((subject, code, note))
+
+    def clear(self, subject: Subject, code: str) -> None:
+        self.cleared.append((subject, code))
 
     def trouble(self) -> str:
         return self.says

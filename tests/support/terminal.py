@@ -14,7 +14,7 @@ from tests.support.frames import SyntheticFleet
 from tui.app import run
 from tui.base import AppOptions
 from tui.present.style import Palette
-from tui.remember import state_folder
+from watchfloor.places import state_folder
 from watchfloor.frame import Frame
 
 STEP_SECONDS = 0.25

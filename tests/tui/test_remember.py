@@ -5,7 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from tui.remember import LIMIT, Remembered, state_folder
+from tui.remember import LIMIT, Remembered
+from watchfloor.places import state_folder
 
 
 def test_up_and_down_over_two_sessions(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.boards import Boards
 from watchfloor import checks
-from watchfloor.checks._xidlist import Weight, meaning, opinion, opinions, sources
 from watchfloor.model import Finding, Missing, Scope, State
 from watchfloor.report import Event, Report
+from watchfloor.xidlist import Weight, meaning, opinion, opinions, sources
 
 COLUMNS = ["name", "util", "xid", "job", "rows_failed", "recovery", "bus_id"]
 

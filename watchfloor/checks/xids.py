@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from watchfloor.checks._recent import Recent
 from watchfloor.checks._tools import MOST_FINDINGS, Evidence, Rows, limit, named, report, suspects
-from watchfloor.checks._xidlist import WORDS, Opinion, Weight, meaning, opinion, opinions, sources
 from watchfloor.checks._xidtold import FOLLOWERS, RECOVERY, Told, bursts, follows, of_node, taken_back
 from watchfloor.columns import Floats
 from watchfloor.events import EventLog
 from watchfloor.frame import Frame
 from watchfloor.metrics import RECOVERY_ACTIONS, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
+from watchfloor.xidlist import WORDS, Opinion, Weight, meaning, opinion, opinions, sources
 
 _REMAPS = (63, 64)  # the board itself tells how its remaps stand
 _DAY = 86_400.0

@@ -21,4 +21,5 @@ def terminal(
     refuse_misspelt(hosts, source)
     need_terminal("`watchfloor snapshot` prints the fleet without one")
     specs = source.specs(hosts)
-    return wiring.run_terminal(wiring.LiveFeed(specs), read_only=read_only)
+    feed = wiring.LiveFeed(specs, findings_file=wiring.findings_file())
+    return wiring.run_terminal(feed, read_only=read_only)

@@ -1,1 +1,1 @@
-"""The room of the ledger, sessions and lineage; empty until something acts that must be on record."""
+"""What is kept on disk: findings over time; later ledger, sessions and lineage."""

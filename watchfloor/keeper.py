@@ -1,0 +1,63 @@
+"""Findings between memory and disk: read once at the start, written at most once a second, off the caller's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from watchfloor.findings import FindingLog
+from watchfloor.record import Record, RecordKey
+from watchfloor.records.findings import FindingStore, StoreError
+
+
+class Keeper:
+    """A log and its file; without a file (None), or with one that can't be used, it lasts as long as the program."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.log = FindingLog()
+        self._store: FindingStore | None = None
+        self._saving: asyncio.Task[None] | None = None
+        if path is not None:
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        try:
+            self._store = FindingStore(path)
+            self.log.load(self._store.load().values())
+        except StoreError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: StoreError) -> None:
+        self._store = None
+        self.log.troubled(error.message)
+
+    def save(self) -> None:
+        """Begin to write what has changed, unless the last writing still goes on. Called once a second."""
+        if self._store is not None and (self._saving is None or self._saving.done()):
+            self._saving = asyncio.create_task(self._save(self._store))
+
+    async def _save(self, store: FindingStore) -> None:
+        try:
+            news = await asyncio.to_thread(store.news)
+            if news is not None:
+                self.log.merge(news)
+            written, forgotten = self._due(), set(self.log.forgotten)
+            if written or forgotten:
+                await asyncio.to_thread(store.save, written, forgotten)
+                self.log.saved(written, forgotten)
+        except StoreError as error:
+            self._give_up(error)
+
+    def _due(self) -> Mapping[RecordKey, Record]:
+        known = self.log.records.by_key
+        return {key: known[key] for key in self.log.changed if key in known}
+
+    async def close(self) -> None:
+        """Write what is left."""
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+        store = self._store
+        if store is not None:
+            await self._save(store)
+            store.close()

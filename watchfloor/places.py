@@ -1,0 +1,12 @@
+"""Where the files of this user's watchfloor are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def state_folder(env: Mapping[str, str]) -> Path:
+    """What a program keeps between two runs (XDG base directory specification)."""
+    base = env.get("XDG_STATE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local/state") / "watchfloor"
