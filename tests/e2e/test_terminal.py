@@ -63,7 +63,11 @@ class Terminal:
             if wanted in screen if isinstance(wanted, str) else wanted(screen):
                 return screen
             self._pause.wait(0.02)  # between two looks at the screen: nothing tells when it changes
-        raise AssertionError(f"the screen never said {wanted!r}:\n{screen}")
+        pane = self._tmux("display-message", "-p", "#{pane_width}x#{pane_height} on #{pane_tty}").strip()
+        told = subprocess.run(
+            ["stty", "-F", pane.split()[-1], "size"], capture_output=True, text=True, check=False
+        ).stdout
+        raise AssertionError(f"the screen ({pane}, which says {told.strip()}) never said {wanted!r}:\n{screen}")
 
     def close(self) -> None:
         self._tmux("kill-server")
