@@ -33,13 +33,16 @@ class Monitor:
                 self.take(line)
                 line = lines.line(0.0)
         except (EOFError, OSError) as ended:
-            lines.close()
-            self._lines = None
-            self.record, self.running = Missing(FAILED_CODE, "%s ended: %s" % (_PROGRAM, ended)), []
+            self._end(lines, Missing(FAILED_CODE, "%s ended: %s" % (_PROGRAM, ended)))
             return
         silent = self._world.monotonic() - self._heard_at
-        if silent > _SILENT_SECONDS:
-            self.record, self.running = Missing(TIMED_OUT_CODE, "%s is silent for %d s" % (_PROGRAM, silent)), []
+        if silent > _SILENT_SECONDS:  # it hangs: the next one may not
+            self._end(lines, Missing(TIMED_OUT_CODE, "%s was silent for %d s" % (_PROGRAM, silent)))
+
+    def _end(self, lines, reason: Missing) -> None:
+        lines.close()
+        self._lines = None
+        self.record, self.running = reason, []
 
     def _started(self):
         """Its lines, where it is there and time for it."""

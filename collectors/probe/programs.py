@@ -13,6 +13,7 @@ import time
 from .world import PROGRAM_FOLDERS
 
 MOST_OUTPUT = 8 << 20  # bytes: what says more is no telemetry
+_MOST_WORDS = 4096  # bytes of standard error of a program that goes on
 
 
 class Children:
@@ -24,15 +25,14 @@ class Children:
 
     def run(self, argv: "list[str]", timeout_seconds: float) -> "tuple[int, str, str]":
         """Exit status, standard output and error. Raises OSError; TimeoutError where it was ended for taking long."""
-        process = self._spawn(argv)
+        process, until = self._spawn(argv), time.monotonic() + timeout_seconds
         try:
-            out, error = process.communicate(timeout=timeout_seconds)
+            out, error = _said(process, until)
+            process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired as late:
             raise TimeoutError("%s gave no answer within %g s" % (argv[0], timeout_seconds)) from late
         finally:
             self._end(process)
-        if len(out) > MOST_OUTPUT:
-            raise OSError("%s wrote %d bytes" % (argv[0], len(out)))
         return process.returncode, out.decode("utf-8", "replace"), error.decode("utf-8", "replace")
 
     def start(self, argv: "list[str]") -> "Lines":
@@ -77,6 +77,31 @@ class Children:
                 pipe.close()
 
 
+def _said(process: subprocess.Popen, until: float) -> "tuple[bytes, bytes]":
+    """All that it writes, until it closes both pipes. Raises TimeoutExpired, and OSError for what has no end."""
+    pipes = _pipes(process)
+    said, size, open_ones = {pipe: [] for pipe in pipes}, 0, list(pipes)
+    while open_ones:
+        left = until - time.monotonic()
+        ready = select.select(open_ones, [], [], max(0.0, left))[0]
+        if not ready or left < 0:
+            raise subprocess.TimeoutExpired(process.args, 0)
+        for pipe in ready:
+            chunk = os.read(pipe, 1 << 16)
+            said[pipe].append(chunk)
+            size += len(chunk)
+            if not chunk:
+                open_ones.remove(pipe)
+        if size > MOST_OUTPUT:
+            raise OSError("it wrote more than %d bytes" % MOST_OUTPUT)
+    return b"".join(said[pipes[0]]), b"".join(said[pipes[1]])
+
+
+def _pipes(process: subprocess.Popen) -> "list[int]":
+    """Descriptors of its standard output and error."""
+    return [pipe.fileno() for pipe in (process.stdout, process.stderr) if pipe is not None]
+
+
 class Lines:
     """The standard output of a running program, line by line."""
 
@@ -84,35 +109,44 @@ class Lines:
         self._process = process
         self._end = end
         self._rest = b""
-        os.set_blocking(process.stderr.fileno(), False)
+        self._words = b""  # the last ones of its standard error
+        self._out, _ = self._pipes = _pipes(process)
 
     def line(self, timeout_seconds: float) -> str:
         """The next line that isn't blank, without its end; "" where none came in time.
 
         Raises EOFError, with the program's last words, where it has ended; OSError where a line has no end.
         """
-        until = time.monotonic() + timeout_seconds
-        while b"\n" not in self._rest:
-            if not self._more(until):
-                return ""
-        line, self._rest = self._rest.split(b"\n", 1)
-        text = line.decode("utf-8", "replace").strip()
-        return text or self.line(until - time.monotonic())
+        until, text = time.monotonic() + timeout_seconds, ""
+        while not text:
+            while b"\n" not in self._rest:
+                if not self._more(until):
+                    return ""
+            line, self._rest = self._rest.split(b"\n", 1)
+            text = line.decode("utf-8", "replace").strip()
+            if time.monotonic() > until:
+                break
+        return text
 
     def _more(self, until: float) -> bool:
-        out = self._process.stdout.fileno()
-        if not select.select([out], [], [], max(0.0, until - time.monotonic()))[0]:
-            return False
-        chunk = os.read(out, 1 << 16)
-        if not chunk:
-            raise EOFError(self._last_words())
-        self._rest += chunk
+        """Take what it has written. False where there is nothing more in time."""
+        ready = select.select(self._pipes, [], [], max(0.0, until - time.monotonic()))[0]
+        for pipe in ready[::-1]:  # its standard error first: where nobody reads that, it stops once the pipe is full
+            chunk = os.read(pipe, 1 << 16)
+            if pipe == self._out and not chunk:
+                raise EOFError(self._last_words())
+            if pipe == self._out:
+                self._rest += chunk
+            elif chunk:
+                self._words = (self._words + chunk)[-_MOST_WORDS:]
+            else:
+                self._pipes.remove(pipe)
         if len(self._rest) > MOST_OUTPUT:
             raise OSError("a line of %d bytes has no end" % len(self._rest))
-        return True
+        return self._out in ready or (bool(ready) and time.monotonic() < until)
 
     def _last_words(self) -> str:
-        words = (self._process.stderr.read() or b"").decode("utf-8", "replace").strip()
+        words = self._words.decode("utf-8", "replace").strip()
         return words.splitlines()[-1] if words else "it ended by itself"
 
     def close(self) -> None:

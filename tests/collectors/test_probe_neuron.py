@@ -125,13 +125,16 @@ def test_a_monitor_that_ends_is_told_and_started_again() -> None:
     assert rows(sampler)[0]["util"] == 7.0 and made.started == 2
 
 
-def test_a_monitor_that_falls_silent_takes_its_values_back() -> None:
+def test_a_monitor_that_falls_silent_takes_its_values_back_and_is_started_again() -> None:
     made = host("neuron-monitor 2.26: notice", record(program(1, {0: 5.0})))
     sampler = neuron.Sampler(made, Board())
     assert rows(sampler)[0]["util"] == 5.0
     made.at += 31
     silent = rows(sampler)[0]["util"]
-    assert silent.code == TIMED_OUT_CODE and silent.note == "neuron-monitor is silent for 31 s"
+    assert silent.code == TIMED_OUT_CODE and silent.note == "neuron-monitor was silent for 31 s"
+    assert made.monitor is not None and made.monitor.closed
+    made.monitor.lines.append(record(program(1, {0: 6.0})))
+    assert rows(sampler)[0]["util"] == 6.0 and made.started == 2
 
 
 def test_without_the_tools_sysfs_tells_what_it_can() -> None:

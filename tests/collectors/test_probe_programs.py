@@ -51,6 +51,24 @@ def test_lines_come_one_by_one_and_the_end_has_words(children: Children) -> None
         lines.line(20)
 
 
+def test_what_it_writes_without_end_is_not_kept(children: Children) -> None:
+    with pytest.raises(OSError, match="wrote more than 8388608 bytes"):
+        children.run(["yes"], 20)
+
+
+def test_notices_that_nobody_reads_do_not_stop_it(children: Children) -> None:
+    """neuron-monitor logs to its standard error, for as long as it runs."""
+    lines = children.start(["sh", "-c", "yes 'a notice' | head -c 300000 >&2; echo one; echo no more >&2; exit 1"])
+    assert lines.line(20) == "one"
+    with pytest.raises(EOFError, match="no more"):
+        lines.line(20)
+
+
+def test_a_flood_of_notices_does_not_hold_up_who_listens(children: Children) -> None:
+    assert children.start(["sh", "-c", "yes >&2; true"]).line(0.05) == ""
+    assert children.start(["yes", ""]).line(0.05) == ""
+
+
 def test_no_line_in_time_is_no_end(children: Children) -> None:
     lines = children.start(["sleep", "600"])
     assert lines.line(0.01) == ""
