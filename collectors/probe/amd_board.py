@@ -38,6 +38,7 @@ class AmdBoard:
         self._hwmon, self._sensors = "", {}  # folder of its sensors with a slash; metric -> number
         self._throttle = amd_throttle.Throttle()
         self._critical = UNSUPPORTED  # °C of the hot spot at which it slows itself down
+        self._replays = UNSUPPORTED  # those of its file: tables before 1.4 don't count them
         self._errors, self._looks = {}, 0
         self.address = device.address
         self.index = index
@@ -53,6 +54,7 @@ class AmdBoard:
         self._find_sensors()
         link = pcie.link_cells(self._world, self.address)
         self._critical = self._sensor("hotspot", "crit")
+        self._replays = self._number(self._folder + "pcie_replay_count", 1)
         cells = {
             "mem_total": self._number(self._folder + "mem_info_vram_total", 1),
             "power_limit": self._hardware("power1_cap", _MICROWATTS),
@@ -114,6 +116,8 @@ class AmdBoard:
         else:
             cells = self._from_files()
         cells["mem_used"] = self._number(self._folder + "mem_info_vram_used", 1)
+        if isinstance(cells["pcie_replays"], Missing):
+            cells["pcie_replays"] = self._replays
         return cells
 
     def _from_files(self) -> dict:
@@ -131,7 +135,7 @@ class AmdBoard:
             or _NO_POWER,
             "clock_sm": self._hardware("freq1_input", _HERTZ),
             "clock_mem": self._hardware("freq2_input", _HERTZ),
-            "pcie_replays": self._number(self._folder + "pcie_replay_count", 1),
+            "pcie_replays": UNSUPPORTED,
         }
 
     # -- files

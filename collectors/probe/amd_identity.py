@@ -6,6 +6,7 @@ from .sysfs import attribute
 
 IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware partition_of index numa".split()
 _UUID = "GPU-"
+_NVIDIA, _DISPLAY = 0x10DE, 0x03
 _LISTS = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
 
 
@@ -18,7 +19,7 @@ def identity(world, device, index: int) -> dict:
 
     product, key = told("product_name"), key_of(world, device)
     return {
-        "name": "gpu%d" % index,
+        "name": "%s%d" % ("amd" if _others(world) else "gpu", index),
         "vendor": "AMD",
         "model": model(world, device, told("revision")) if isinstance(product, Missing) else product,
         "uuid": key if key.startswith(_UUID) else UNSUPPORTED,
@@ -30,6 +31,11 @@ def identity(world, device, index: int) -> dict:
         "index": index,
         "numa": _numa(attribute(world, ROOT + device.address + "/numa_node", keep=False)),
     }
+
+
+def _others(world) -> bool:
+    """Whether the node has boards that are called gpu0 and so on by another vendor's tool."""
+    return any(device.vendor == _NVIDIA and device.kind >> 8 == _DISPLAY for device in world.pci())
 
 
 def _numa(text: "str | Missing") -> "int | Missing":

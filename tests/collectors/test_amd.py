@@ -62,6 +62,19 @@ def test_boards_that_another_driver_has_are_told_of() -> None:
         amd.Sampler(world, Board())
 
 
+def test_beside_boards_of_nvidia_names_are_not_told_twice() -> None:
+    world = amd_host.mi300x_pair()
+    world.files[f"{ROOT}0000:01:00.0/uevent"] = "PCI_CLASS=30200\nPCI_ID=10DE:2330\n"
+    reading = sample(world)
+    assert board_of(reading, _KEY)["name"] == "amd0"
+    assert {joined(row)["name"] for row in reading.cells["link"].values()} >= {"amd0/xgmi0", "amd1/pcie"}
+
+
+def test_packets_sent_again_are_those_of_a_file_where_the_table_does_not_count_them() -> None:
+    counts = [joined(row)["pcie_replays"] for row in sample(amd_host.mi210_bridge()).cells["accelerator"].values()]
+    assert counts == [3, 0]
+
+
 def test_holders_are_those_that_have_memory_on_a_board() -> None:
     reading = sample(amd_host.mi300x_pair())
     assert reading.holders == {_KEY: [(4242, 2**30, "compute")], "GPU-af54e92b0a5d57c1": []}

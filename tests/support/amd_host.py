@@ -187,7 +187,7 @@ def mi210_bridge() -> AmdWorld:
             "serial_number": "0\n", "vbios_version": "113-D67301-059\n", "mem_info_vram_total": "68702699520\n",
             "mem_info_vram_used": "10960896\n", "hwmon/hwmon2/temp1_label": "edge\n",
             "hwmon/hwmon2/temp2_label": "junction\n", "hwmon/hwmon2/temp2_crit": "100000\n",
-            "hwmon/hwmon2/power1_cap": "300000000\n",
+            "hwmon/hwmon2/power1_cap": "300000000\n", "pcie_replay_count": f"{3 * index}\n",
         }))  # fmt: skip
         bus = int(address.split(":")[1], 16)
         way = {0: io_link(0, 2, 20, 32000), 1: io_link(2 - index, 11, 15, 50000)}
