@@ -21,10 +21,18 @@ class Children:
 
     def __init__(self) -> None:
         self._running = {}  # pid -> Popen
+        self._stuck = {}  # program -> Popen of the last one that could not be ended
         self._lock = threading.Lock()
 
     def run(self, argv: "list[str]", timeout_seconds: float) -> "tuple[int, str, str]":
-        """Exit status, standard output and error. Raises OSError; TimeoutError where it was ended for taking long."""
+        """Exit status, standard output and error. Raises OSError; TimeoutError where it was ended for taking long.
+
+        One that even then hangs in the kernel is not started again beside itself: on a hung driver, they would be
+        thousands in a day.
+        """
+        stuck = self._stuck.get(argv[0])
+        if stuck is not None and stuck.poll() is None:
+            raise TimeoutError("%s hangs in the kernel, as process %d" % (argv[0], stuck.pid))
         process, until = self._spawn(argv), time.monotonic() + timeout_seconds
         try:
             out, error = _said(process, until)
@@ -71,7 +79,8 @@ class Children:
             try:
                 process.wait(1.0)
             except subprocess.TimeoutExpired:  # it hangs in the kernel: nothing more can be done from here
-                pass
+                if isinstance(process.args, list):
+                    self._stuck[process.args[0]] = process
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()

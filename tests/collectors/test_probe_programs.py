@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -49,6 +51,22 @@ def test_lines_come_one_by_one_and_the_end_has_words(children: Children) -> None
     assert [lines.line(20), lines.line(20)] == ["one", "two"]
     with pytest.raises(EOFError, match="out of work"):
         lines.line(20)
+
+
+def test_a_program_that_can_not_be_ended_is_not_started_beside_itself(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(os, "killpg", lambda pid, number: started.append(pid))  # as if it hung in the kernel
+        started: list[int] = []
+        with pytest.raises(TimeoutError, match="no answer within"):
+            children.run(["sleep", "600"], 0.01)
+    with pytest.raises(TimeoutError, match=f"sleep hangs in the kernel, as process {started[0]}"):
+        children.run(["sleep", "0"], 20)
+    assert children.run(["true"], 20)[0] == 0
+    os.killpg(started[0], signal.SIGKILL)
+    os.waitid(os.P_PID, started[0], os.WEXITED | os.WNOWAIT)
+    assert children.run(["sleep", "0"], 20)[0] == 0
 
 
 def test_what_it_writes_without_end_is_not_kept(children: Children) -> None:
