@@ -54,7 +54,10 @@ class _Node:
 
 
 class Supervisor:
-    """Keeps a conversation with every node. `run()` until cancelled; transports are closed by who made them."""
+    """Keeps a conversation with every node, but those that a metrics server tells of.
+
+    `run()` until cancelled; transports are closed by who made them.
+    """
 
     def __init__(
         self,
@@ -81,11 +84,13 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for node in self._nodes:
-                    tasks.create_task(self._keep(node), name=f"node {node.spec.name}")
+                    if node.spec.source is None:
+                        tasks.create_task(self._keep(node), name=f"node {node.spec.name}")
                 tasks.create_task(self._sweep(), name="sweep")
         finally:
             for node in self._nodes:
-                self._say(node, Phase.STOPPED)
+                if node.spec.source is None:
+                    self._say(node, Phase.STOPPED)
 
     def reconnect(self, node: int) -> None:
         """Try this node now rather than when its back-off is over. From any thread."""

@@ -38,7 +38,9 @@ class Fleet:
     def __init__(self, specs: Sequence[NodeSpec], now: Callable[[], float], period_seconds: float = 1.0) -> None:
         self.specs = list(specs)
         self._now = now
-        self._stale_after_seconds = STALE_AFTER_PERIODS * period_seconds
+        usual = STALE_AFTER_PERIODS * period_seconds
+        by_node = [spec.source.stale_after_seconds if spec.source else usual for spec in self.specs]
+        self._stale_after_seconds = np.array(by_node)
         self._vocabulary = Vocabulary()
         self._columns = {scope: Columns(scope, COUNTERS[scope], self._count) for scope in Scope}
         self._tables: list[dict[str, TableMap]] = [{} for _ in self.specs]

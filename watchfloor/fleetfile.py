@@ -11,16 +11,17 @@ from pathlib import Path
 
 from watchfloor import hosts
 from watchfloor.config import Item, Section, load, whole
+from watchfloor.fleetsource import read_source
 from watchfloor.inventory import Inventory, Place
 from watchfloor.metrics import Unit
-from watchfloor.model import NodeSpec, SshOptions
+from watchfloor.model import MetricsSource, NodeSpec, SshOptions
 from watchfloor.units import nearest
 
-FLEET_KEYS = ("name", "ssh", "power_budget", "sites", "groups", "nodes")
-SITE_KEYS = ("ssh", "power_budget", "labels", "racks", "nodes")
-RACK_KEYS = ("ssh", "power_budget", "labels", "nodes")
-GROUP_KEYS = ("ssh", "power_budget", "labels", "nodes")
-NODE_KEYS = ("host", "local", "ssh", "power_budget", "labels")
+FLEET_KEYS = ("name", "ssh", "source", "power_budget", "sites", "groups", "nodes")
+SITE_KEYS = ("ssh", "source", "power_budget", "labels", "racks", "nodes")
+RACK_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
+GROUP_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
+NODE_KEYS = ("host", "local", "ssh", "source", "power_budget", "labels")
 SSH_KEYS = (
     "user",
     "port",
@@ -70,14 +71,15 @@ class _Reader:
         self.found_sites: list[Place] = []
         self.found_racks: list[Place] = []
         self.found_groups: list[Place] = []
-        self._everywhere = NodeSpec("", ssh=self._ssh(root))
+        self._everywhere = NodeSpec("", ssh=self._ssh(root), source=self._source(root, None))
         self._has_sites = "sites" in root.entries
 
     def sites(self, root: Section) -> None:
         for site, item in _entries(root, "sites"):
             section = item.section(SITE_KEYS)
             ssh = merged(self._everywhere.ssh, self._ssh(section))
-            base = NodeSpec("", site=site, labels=_labels(section), ssh=ssh)
+            source = self._source(section, self._everywhere.source)
+            base = NodeSpec("", site=site, labels=_labels(section), ssh=ssh, source=source)
             before = len(self.specs)
             self._add(section, base)
             for rack, rack_item in _entries(section, "racks"):
@@ -88,7 +90,8 @@ class _Reader:
     def _rack(self, rack: str, item: Item, base: NodeSpec) -> None:
         section = item.section(RACK_KEYS) if item.is_mapping else Section(item, {"nodes": item})
         labels, ssh = {**base.labels, **_labels(section)}, merged(base.ssh, self._ssh(section))
-        names = self._add(section, replace(base, rack=rack, labels=labels, ssh=ssh))
+        source = self._source(section, base.source)
+        names = self._add(section, replace(base, rack=rack, labels=labels, ssh=ssh, source=source))
         if rack:
             self.found_racks.append(_place(rack, base.site, names, section))
 
@@ -117,7 +120,8 @@ class _Reader:
 
     def _join(self, old: NodeSpec, group: str, section: Section) -> None:
         labels, ssh = {**old.labels, **_labels(section)}, merged(old.ssh, self._ssh(section))
-        self.specs[old.name] = replace(old, group=old.group or group, labels=labels, ssh=ssh)
+        source = self._source(section, old.source)
+        self.specs[old.name] = replace(old, group=old.group or group, labels=labels, ssh=ssh, source=source)
 
     def listed(self, root: Section) -> None:
         """`nodes:` as a pattern or a list of them: nodes without a rack."""
@@ -144,8 +148,14 @@ class _Reader:
             local=section.get("local", Item.flag) or False,
             labels={**old.labels, **_labels(section)},
             ssh=merged(old.ssh, self._ssh(section)),
+            source=self._source(section, old.source),
             power_budget_watts=section.get("power_budget", _watts),
         )
+
+    def _source(self, section: Section, outer: MetricsSource | None) -> MetricsSource | None:
+        """What the section says; the outer one where it says nothing."""
+        item = section.entries.get("source")
+        return read_source(item, self.folder) if item is not None else outer
 
     def _ssh(self, section: Section) -> SshOptions:
         return section.get("ssh", lambda item: read_ssh(item, self.folder)) or SshOptions()

@@ -90,6 +90,7 @@ class Problem(StrEnum):
     FLOOD = "flood"  # it says more than it may
     PROBE = "probe failed"  # the probe itself ended with an error
     VERSION = "protocol version"
+    NO_SERIES = "no series"  # the metrics server answers, and knows nothing of this node
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,25 @@ class SshOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSource:
+    """A Prometheus-compatible server that has the values of nodes. Equal sources are asked once for all their nodes."""
+
+    url: str  # without a slash at its end
+    selector: str = ""  # label matchers, without braces
+    label: str = ""  # which label names a node; "": node, Hostname or instance, as the exporter has it
+    match: str = ""  # what that label says, with {name} and {host}; "": the node's name or host
+    period_seconds: float = 15.0
+    timeout_seconds: float = 10.0
+    stale_after_seconds: float = 150.0  # several scrapes a minute apart
+    token_file: str = ""
+    token_env: str = ""
+    user: str = ""
+    password_file: str = ""
+    password_env: str = ""
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One node of the inventory. `name` is unique in the fleet; `host` is what `ssh` would be given."""
 
@@ -135,6 +155,7 @@ class NodeSpec:
     ssh: SshOptions = SshOptions()
     local: bool = False  # this machine: a child process instead of SSH
     power_budget_watts: float | None = None
+    source: MetricsSource | None = None  # read from this server instead of by SSH
     xid_source: str = "nvidia"  # whose word counts for what an XID asks for: a source of checks/xids.tsv
 
 

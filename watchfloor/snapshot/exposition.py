@@ -56,8 +56,14 @@ _BASE: dict[Unit, tuple[str, float]] = {
     Unit.PER_SECOND: ("_per_second", 1.0),
 }
 
+# labels that a scrape would overwrite with its own
+_LABELS = {"job": "scheduler_job"}
+
 _CHANGING = {"user", "job", "phase", "problem"}
 _NEVER = {"command"}
+# texts of which "" says something: nobody, no job, no board above it. A label can't say that, so of these every reason
+# is told, and where there is neither label nor reason the text is ""
+OFTEN_EMPTY = frozenset({"user", "job", "partition_of"})
 _IDENTITY = {"name"}
 
 Labels = str  # as they stand between the braces: written once a row, and used by each of its metrics
@@ -74,6 +80,16 @@ def series_name(metric: Metric) -> str:
     words = _LONG.get(metric.name, metric.name).replace(".", "_")
     total = "_total" if metric.kind is Kind.COUNTER else ""
     return f"{stem}_{words}{_BASE[metric.unit][0]}{total}"
+
+
+def label_name(name: str) -> str:
+    """The label that shows a text metric."""
+    return _LABELS.get(name, name)
+
+
+def base_factor(metric: Metric) -> float:
+    """What a value of the catalogue is multiplied with in its series."""
+    return _BASE[metric.unit][1]
 
 
 def exposition(selection: Selection) -> str:
@@ -120,7 +136,8 @@ def _labels(frame: Frame, scope: Scope, row: int) -> Labels:
 
 
 def _texts(view: View, row: int, names: Iterable[str]) -> dict[str, str]:
-    return {name: text for name in names if isinstance(text := view.cell(row, name).value, str) and text}
+    cells = ((name, view.cell(row, name).value) for name in names)
+    return {label_name(name): text for name, text in cells if isinstance(text, str) and text}
 
 
 def _metric_family(view: View, metric: Metric, labels: dict[int, Labels]) -> str:
@@ -144,7 +161,8 @@ def _bits(labels: Labels, mask: int) -> Iterator[Sample]:
 def _missing(view: View, rows: list[int], labels: dict[int, Labels]) -> Iterator[Sample]:
     names = [name for name in CATALOGUE[view.scope] if name not in _NEVER]
     codes = np.stack([view.reasons(name)[rows] for name in names], axis=1)
-    told = np.argwhere((codes != Missing.NO) & (codes != Missing.UNSUPPORTED))
+    unsaid = np.array([name not in OFTEN_EMPTY for name in names])
+    told = np.argwhere((codes != Missing.NO) & ~((codes == Missing.UNSUPPORTED) & unsaid))
     for at, column in ((int(at), int(column)) for at, column in told):
         reason = Missing(int(codes[at, column])).label
         yield _joined(labels[rows[at]], {"metric": names[column], "reason": reason}), 1.0
