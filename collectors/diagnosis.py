@@ -131,8 +131,8 @@ def of_permission(frame: Frame) -> Check:
 
 def _unread(frame: Frame, metrics: Sequence[str]) -> str:
     more = f" and {len(metrics) - _SHOWN} more" if len(metrics) > _SHOWN else ""
-    notes = frame.detail[0].notes
-    why = next((notes[name] for name in metrics if notes.get(name)), "")
+    notes = (frame.detail[0].note(name, Missing.NOT_PERMITTED) for name in metrics)
+    why = next(filter(None, notes), "")
     return f"may not be read by this user: {', '.join(metrics[:_SHOWN])}{more}" + (f" ({why})" if why else "")
 
 

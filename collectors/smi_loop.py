@@ -13,7 +13,7 @@ from collectors.smi_csv import METRICS, cells_of, column_name, split
 from collectors.smi_values import Absence, Value
 from watchfloor.errors import StreamError
 from watchfloor.model import Missing, Problem
-from watchfloor.report import PROTOCOL_VERSION, Cells, Hello, Report, SamplerStatus, Schema, Table
+from watchfloor.report import PROTOCOL_VERSION, Cells, Hello, Report, SamplerStatus, Schema, Table, note_key
 
 _GREETING = "watchfloor-smi"
 _LONGEST_LINE = 64 * 1024
@@ -179,7 +179,7 @@ def _cells(changed: Iterable[tuple[int, Value]]) -> Cells:
 
 def _notes(changed: Iterable[tuple[int, Value]]) -> dict[str, str]:
     return {
-        f"accelerator.{METRICS[at % len(METRICS)]}": value.words
+        note_key(f"accelerator.{METRICS[at % len(METRICS)]}", value.reason): value.words
         for at, value in changed
         if isinstance(value, Absence) and value.words
     }

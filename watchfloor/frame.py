@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from watchfloor.counters import CounterLog
 from watchfloor.events import EventLog
 from watchfloor.history import History
-from watchfloor.model import Finding, NodeSpec, NodeStatus, Scope, Subject
+from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.record import Records
-from watchfloor.report import Hello, SamplerStatus
+from watchfloor.report import Hello, SamplerStatus, note_key
 from watchfloor.view import Cell, View
 
 __all__ = ["Cell", "Frame", "NodeDetail", "RowSubjects", "View"]
@@ -28,8 +28,12 @@ class NodeDetail:
 
     hello: Hello | None = None
     samplers: Mapping[str, SamplerStatus] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)  # "accelerator.temp_mem" -> the driver's words
+    notes: Mapping[str, str] = field(default_factory=dict)  # report.note_key -> the driver's words
     details: Mapping[str, bytes] = field(default_factory=dict)  # watchfloor.report.decode_detail reads one
+
+    def note(self, metric: str, reason: Missing) -> str:
+        """The driver's words for why "accelerator.temp_mem" has no value, where this is the reason; mostly ""."""
+        return self.notes.get(note_key(metric, reason), "")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Annotated
 import msgspec
 
 from watchfloor.errors import StreamError
-from watchfloor.model import Problem
+from watchfloor.model import Missing, Problem
 
 PROTOCOL_VERSION = 1
 
@@ -109,9 +109,17 @@ class Report(msgspec.Struct, tag_field="t", tag="report", frozen=True):
     full: bool = False
     cells: dict[str, Cells] = {}
     samplers: dict[str, SamplerStatus] = {}  # those whose state or text changed; all in a full report
-    notes: dict[_Key, _Text] = {}  # "accelerator.temp_mem": the driver's words where a value is missing
+    notes: dict[_Key, _Text] = {}  # note_key: the driver's words where a value is missing
     details: dict[str, msgspec.Raw] = {}  # "processes", "filesystems" …: JSON, kept undecoded until a page asks
     events: list[Event] = []  # in the order in which they were seen
+
+
+def note_key(metric: str, reason: Missing | int) -> str:
+    """Under which Report.notes has the words for why "accelerator.temp_mem" has no value.
+
+    A GPU that is lost says nothing of its neighbours, which lack the same metric for another reason.
+    """
+    return f"{metric}:{int(reason)}"
 
 
 class Pong(msgspec.Struct, tag_field="t", tag="pong", frozen=True):

@@ -47,7 +47,7 @@ class Table:
                 self._changed.add(at)
 
     def take(self, full: bool) -> "tuple[dict, dict]":
-        """Cells for a report (watchfloor.report.Cells, empty lists left out) and notes by metric; then all is told."""
+        """Cells for a report (watchfloor.report.Cells, no empty lists), notes by "metric:reason"; then all is told."""
         if not full and not self._changed:
             return {}, {}
         positions = range(len(self._values)) if full else sorted(self._changed)
@@ -60,7 +60,7 @@ class Table:
             elif isinstance(value, Missing):
                 told, shown = reasons, value.code
                 if value.note:
-                    notes[self.metrics[at % self._width]] = _text(value.note)
+                    notes["%s:%d" % (self.metrics[at % self._width], value.code)] = _text(value.note)
             else:
                 told, shown = numbers, value
             told[0].append(at)

@@ -14,7 +14,7 @@ from collectors.transports.ssh import SshTransport
 from tests.support.sshd import Lab
 from watchfloor.fleet import Fleet
 from watchfloor.model import Missing, NodeSpec
-from watchfloor.report import Cells, Hello, Report, SamplerStatus, Schema, Table
+from watchfloor.report import Cells, Hello, Report, SamplerStatus, Schema, Table, note_key
 
 OK, WARNING, FAILED, SKIPPED = CheckState
 
@@ -111,7 +111,8 @@ def _fleet(samplers: dict[str, SamplerStatus], metrics: list[str], cells: Cells,
     fleet = Fleet([NodeSpec("n")], lambda: 100.0)
     fleet.hello(0, Hello(1, "n", "b", 0.0, "x"), 100.0)
     fleet.schema(0, Schema(1, {"accelerator": Table(["GPU-0", "GPU-1"], metrics)}))
-    fleet.report(0, Report(1, 1, 100.0, True, {"accelerator": cells}, samplers, {"accelerator.temp": "root only"}), 100)
+    notes = {note_key("accelerator.temp", Missing.NOT_PERMITTED): "root only"}
+    fleet.report(0, Report(1, 1, 100.0, True, {"accelerator": cells}, samplers, notes), 100)
     fleet.clock(0, skew, 0.01)
     return fleet
 

@@ -162,7 +162,7 @@ def test_more_than_a_link_carries_is_no_rate(library: Path, scenario: Scenario) 
     with running_probe(scenario.environment(library)) as probe:
         now = probe.until(lambda now: now.accelerator(uuid(0)).get("pcie_tx") == FAILED)
         assert now.accelerator(uuid(0))["pcie_rx"] == 3000 * 1024
-        assert now.notes["accelerator.pcie_tx"].endswith("over a link of 15753846153 B/s")
+        assert now.note("accelerator.pcie_tx", FAILED).endswith("over a link of 15753846153 B/s")
 
 
 def test_profilers_may_have_taken_the_counters(probe: RunningProbe, scenario: Scenario) -> None:

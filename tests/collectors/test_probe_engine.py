@@ -145,7 +145,7 @@ def test_a_crash_is_told_and_retried(desk: Desk, steady: type[Steady]) -> None:
     now = desk.until(lambda now: now.state("steady") == "failed")
     assert now.samplers["steady"].text == "ZeroDivisionError: no divisor"
     assert now.accelerator("a")["temp"] == FAILED
-    assert now.notes["accelerator.temp"] == "ZeroDivisionError: no divisor"
+    assert now.note("accelerator.temp", FAILED) == "ZeroDivisionError: no divisor"
     steady.fault = None
     assert desk.until(lambda now: now.state("steady") == "ok").accelerator("a")["temp"] == 40
 

@@ -132,12 +132,12 @@ def test_what_is_missing_keeps_its_reason_and_the_drivers_words(library: Path, s
     with running_probe(scenario.environment(library)) as probe:
         answered(probe)
         gpu = probe.mirror.accelerator(uuid(0))
-        notes = probe.mirror.notes
-    assert (gpu["serial"], notes["accelerator.serial"]) == (NOT_PERMITTED, "Insufficient Permissions")
-    assert (gpu["power"], notes["accelerator.power"]) == (FAILED, "Unknown Error")
-    assert (gpu["temp_margin"], notes["accelerator.temp_margin"]) == (UNSUPPORTED, "Function Not Found")
+        note = probe.mirror.note
+    assert (gpu["serial"], note("accelerator.serial", NOT_PERMITTED)) == (NOT_PERMITTED, "Insufficient Permissions")
+    assert (gpu["power"], note("accelerator.power", FAILED)) == (FAILED, "Unknown Error")
+    assert (gpu["temp_margin"], note("accelerator.temp_margin", UNSUPPORTED)) == (UNSUPPORTED, "Function Not Found")
     assert (gpu["temp_mem"], gpu["ecc_mode"]) == (UNSUPPORTED, UNSUPPORTED)
-    assert "accelerator.ecc_mode" not in notes
+    assert note("accelerator.ecc_mode", UNSUPPORTED) == ""
     assert gpu["util"] == 97
 
 

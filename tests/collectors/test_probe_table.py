@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from collectors.probe.cells import FAILED_CODE, Missing
+from collectors.probe.cells import FAILED_CODE, LOST_CODE, UNSUPPORTED, Missing
 from collectors.probe.table import Table
-from watchfloor.report import Report, decode
+from watchfloor.frame import NodeDetail
+from watchfloor.model import Missing as Reason
+from watchfloor.report import Report, decode, note_key
 
 
 def told(value: Any) -> Report:
@@ -36,7 +38,7 @@ def test_what_is_no_number_is_said_to_be_none(value: Any) -> None:
     cells = report.cells["accelerator"]
     assert (cells.p, cells.v) == ([1], [40.5])
     assert (cells.mp, cells.mc) == ([0], [FAILED_CODE])
-    assert report.notes["accelerator.util"].startswith("no value: ")
+    assert report.notes[note_key("accelerator.util", FAILED_CODE)].startswith("no value: ")
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "half \ud800 a pair"], ids=["long", "half"])
@@ -46,4 +48,14 @@ def test_texts_are_as_long_as_the_console_takes_and_of_whole_characters(text: st
 
 
 def test_reasons_are_told_in_whole_characters() -> None:
-    assert told(Missing(FAILED_CODE, "half \ud800")).notes == {"accelerator.util": "half ?"}
+    assert told(Missing(FAILED_CODE, "half \ud800")).notes == {note_key("accelerator.util", FAILED_CODE): "half ?"}
+
+
+def test_the_words_of_one_reason_are_not_those_of_another() -> None:
+    """A GPU that is lost says nothing of its neighbour, which never had such a thing."""
+    table = Table(["a", "b"], ["fan"])
+    table.put("a", {"fan": Missing(LOST_CODE, "GPU is lost")})
+    table.put("b", {"fan": UNSUPPORTED})
+    detail = NodeDetail(notes={f"accelerator.{key}": words for key, words in table.take(full=True)[1].items()})
+    assert detail.note("accelerator.fan", Reason.LOST) == "GPU is lost"
+    assert detail.note("accelerator.fan", Reason.UNSUPPORTED) == ""

@@ -127,7 +127,7 @@ def test_the_many_words_for_nothing(text: str, cell: object) -> None:
     assert mirror.accelerator("GPU-0")["power"] == cell
     assert mirror.accelerator("GPU-1")["power"] == 100.5
     if text == "surprise":
-        assert mirror.notes["accelerator.power"] == "nvidia-smi wrote 'surprise'"
+        assert mirror.note("accelerator.power", FAILED) == "nvidia-smi wrote 'surprise'"
 
 
 def test_the_limit_field_is_a_margin_and_never_a_temperature() -> None:

@@ -16,7 +16,7 @@ from tests.support.stacks import software
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Phase, Problem, Scope, State, Subject
-from watchfloor.report import Cells, Filesystem, Hello, Process, Report, SamplerStatus, Schema, Table
+from watchfloor.report import Cells, Filesystem, Hello, Process, Report, SamplerStatus, Schema, Table, note_key
 
 START = 1_800_000_000.0  # console time of the first report: fixed, so that pictures are
 GB = 1e9
@@ -120,7 +120,10 @@ class SyntheticFleet:
             cells["link"] = _cells(tables["link"], _links(machine, self._tick))
         samplers = _samplers(machine, hung, self.now) if full or hung else {}
         details = _details(machine, index) if full else {}
-        notes = {"accelerator.temp_mem": "Not Supported", "accelerator.xid": "event set: Insufficient Permissions"}
+        notes = {
+            note_key("accelerator.temp_mem", Missing.UNSUPPORTED): "Not Supported",
+            note_key("accelerator.xid", Missing.NOT_PERMITTED): "event set: Insufficient Permissions",
+        }
         return Report(self._tick, 1, self.now - 0.2, full, cells, samplers, notes if full else {}, details)
 
     def _board(self, machine: Machine, node: int, gpu: int) -> Values:

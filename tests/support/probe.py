@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from collectors import payload
 from watchfloor.model import Missing
-from watchfloor.report import Fault, Hello, Line, Pong, Report, SamplerStatus, Schema, decode
+from watchfloor.report import Fault, Hello, Line, Pong, Report, SamplerStatus, Schema, decode, note_key
 
 PATIENCE_SECONDS = 20.0  # for what takes milliseconds on a quiet machine
 
@@ -62,6 +62,10 @@ class Mirror:
         self.samplers.update(report.samplers)
         self.notes = dict(report.notes) if report.full else {**self.notes, **report.notes}
         self.details.update((name, bytes(raw)) for name, raw in report.details.items())
+
+    def note(self, metric: str, without: Without) -> str:
+        """The words for why "accelerator.temp_mem" has no value, where this is the reason."""
+        return self.notes.get(note_key(metric, without.reason), "")
 
     def _put(self, scope: str, position: int, value: Cell) -> None:
         assert self.schema is not None

@@ -119,15 +119,14 @@ def _section(
     nothing: Text = ("", Token.DIM)
     title: Text = (f"{scope.value} {name}", Token.TITLE)
     found: list[tuple[Hashable, Sequence[Text]]] = [((scope, ""), [title, nothing, nothing, nothing])]
-    view, notes = frame.view(scope), frame.detail[node].notes
+    view = frame.view(scope)
     vendor = view.text(row, "vendor").lower() if scope is Scope.ACCELERATOR else "linux"
     for metric in CATALOGUE[scope].values():
         cell = view.cell(row, metric.name)
         told = sources(metric)
         source = told.get(vendor) or next(iter(metric.sources.values()), "")
-        note = notes.get(f"{scope.value}.{metric.name}", "")
-        noted = bool(note) and cell.missing is not Missing.NO
-        said: Text = (f"said: {note}", Token.WARNING) if noted else (source, Token.DIM)
+        note = frame.detail[node].note(f"{scope.value}.{metric.name}", cell.missing)
+        said: Text = (f"said: {note}", Token.WARNING) if note else (source, Token.DIM)
         shown = exact(cell, metric, glyphs)
         found.append(((scope, metric.name), [(metric.name, Token.TEXT), shown, (metric.help, Token.DIM), said]))
     return found

@@ -170,7 +170,7 @@ def _rounded(number: float) -> float:
 
 
 def _missing(metric: Metric, reason: Missing, last: Value | None, detail: NodeDetail) -> Json:
-    note = detail.notes.get(f"{metric.scope.value}.{metric.name}", "")
+    note = detail.note(f"{metric.scope.value}.{metric.name}", reason)
     found: Json = {"reason": reason.label}
     if note:
         found["note"] = note
