@@ -50,8 +50,12 @@ class FilteredPage(Page):
         """For the status bar: the filter and how many pass."""
         if self.filter is None:
             return ()
-        passed, total = matches(self.filter.passed(frame), self.rows_shown(frame))
+        passed, total = self.matched(self.filter, frame)
         return [("/ ", Token.ACCENT), (self.filter.text, Token.MATCH), (f"  {passed} of {total}", Token.DIM)]
+
+    def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
+        """How many of the page's rows pass, and of how many."""
+        return matches(chosen.passed(frame), self.rows_shown(frame))
 
     def take_filter(self, text: str) -> None:
         """Raises QueryError; an empty text takes the filter away."""
@@ -95,7 +99,7 @@ class FilteredPage(Page):
         frame, bar = self.desk.frame, self.query_one(FilterBar)
         count: Line = ()
         if frame is not None and self.filter is not None:
-            passed, total = matches(self.filter.passed(frame), self.rows_shown(frame))
+            passed, total = self.matched(self.filter, frame)
             count = [(f"{passed}", Token.MATCH if passed else Token.WARNING), (f" of {total}", Token.DIM)]
         bar.say([(bar.HINT, Token.DIM)], count)
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.derived import DERIVED
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, Scope
 from watchfloor.roster import Register, Rows
@@ -281,14 +282,25 @@ class Columns:
         self.fold()
         return self._unlisted.picture(self.register.count)
 
-    def current(self, name: str, live: Mask) -> Floats:
-        """One numeric metric over all rows, NaN where it is missing or its node isn't live (by node)."""
+    def current(self, name: str, live: Mask, of: NDArray[np.intp] | None = None) -> Floats:
+        """One numeric metric over all rows, or those of `of`: NaN where it is missing or its node isn't live (by node).
+
+        Raises KeyError.
+        """
+        derived = DERIVED[self.scope].get(name)
+        if derived:
+            return derived.alone([self.current(part, live, of) for part in derived.parts])
         self.fold()
-        rows, column = slice(self.register.count), self._columns[COLUMNS[self.scope][name]]
+        rows, column = slice(self.register.count) if of is None else of, self._columns[COLUMNS[self.scope][name]]
         known = (
             (column.missing[rows] == Missing.NO) & live[self.register.node[rows]] & (self._unlisted.values[rows] == 0)
         )
         return np.where(known, column.values[rows], np.nan)
+
+    def told(self, name: str) -> Picture:
+        """One column as it is now; the very same object as before where nothing changed."""
+        self.fold()
+        return self._columns[COLUMNS[self.scope][name]].picture(self.register.count)
 
     def recode(self, code: Callable[[int], int]) -> None:
         """Give every text another code."""

@@ -26,11 +26,15 @@ class Derived:
     parts: tuple[str, ...]
     reckon: Callable[..., _Floats]
 
-    def of(self, values: list[_Floats], reasons: list[_Codes]) -> tuple[_Floats, _Codes]:
-        """The values (NaN where there are none) and why they are missing."""
+    def alone(self, values: list[_Floats]) -> _Floats:
+        """The values, NaN where there are none."""
         with np.errstate(invalid="ignore", divide="ignore"):
             found = self.reckon(*values)
-        found = np.where(np.isfinite(found), found, np.nan)
+        return np.where(np.isfinite(found), found, np.nan)
+
+    def of(self, values: list[_Floats], reasons: list[_Codes]) -> tuple[_Floats, _Codes]:
+        """The values (NaN where there are none) and why they are missing."""
+        found = self.alone(values)
         why = np.where(np.isnan(found), np.int8(Missing.UNSUPPORTED), np.int8(Missing.NO))
         for reason in reversed(reasons):
             why = np.where(reason == Missing.NO, why, reason)

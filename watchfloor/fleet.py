@@ -21,6 +21,7 @@ from watchfloor.frame import Frame, NodeDetail, View
 from watchfloor.history import History
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Problem, Scope
+from watchfloor.rails import Rails
 from watchfloor.report import DETAILS, Cells, Hello, Report, Schema, Table
 from watchfloor.tablemap import TableMap
 
@@ -52,6 +53,7 @@ class Fleet:
         self._boots = ["" for _ in self.specs]  # boot id of each node's newest conversation
         self._skew: Floats = np.zeros(len(self.specs))  # each node's clock minus the console's, in seconds
         self._history = History()
+        self._rails = Rails()
         self._counters = CounterLog()
         self._events = EventLog()
         self._frames = 0
@@ -186,7 +188,8 @@ class Fleet:
         for scope in Scope:
             columns, names = self._columns[scope], self._history.trended(scope)
             if names:
-                self._history.append(scope, {name: columns.current(name, live) for name in names})
+                kept = self._rails.rows(columns.told("kind"), self._vocabulary.texts) if scope is Scope.LINK else None
+                self._history.append(scope, {name: columns.current(name, live, kept) for name in names}, kept)
 
     def frame(self) -> Frame:
         """The picture of now. It shares with the last one what nobody told anything of in between."""

@@ -3,7 +3,8 @@
 Rings hold the last minute at one sample a second and the last half hour as mean and maximum of twenty seconds, as
 half-precision numbers in a metric's own step (2.6 digits are enough for a chart; memory is what limits a console of
 80,000 accelerators). Rings are made for a block of rows once one of them has a value: a fleet without NVLinks has none
-for their traffic.
+for their traffic. Of links only the ports of the scale-out fabric have one (watchfloor.rails): of an accelerator's own
+links there are a hundred a node, and their sum is a trend of the accelerator.
 
 Written by the fleet's thread alone. Readers in another thread take copies under the lock.
 """
@@ -33,6 +34,7 @@ _LARGEST = float(np.finfo(np.float16).max)
 _SMALLEST = float(np.finfo(np.float16).tiny)
 
 Halves = NDArray[np.float16]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,17 @@ class Ring:
         self._steps = np.array([_STEP.get(metric.unit, 1.0) for metric in trended])
         self._blocks: list[_Block] = []
         self._ticks = 0
+        self._kept: Rows | None = None  # the rows that have a ring, None for all
+        self._places: Rows = np.empty(0, np.intp)  # of each row, where not all have a ring; -1 for none
 
-    def append(self, values: Mapping[str, Floats]) -> None:
-        """One second of every trended metric, over all rows. Rows may have grown since the last call."""
+    def append(self, values: Mapping[str, Floats], kept: Rows | None = None) -> None:
+        """One second of every trended metric, over all rows or those of `kept`. Rows may have grown since the last
+        call, and `kept` at its end."""
         if not self.metrics:
             return
+        if kept is not None and kept is not self._kept:
+            self._kept, self._places = kept, np.full(int(kept.max(initial=-1)) + 1, -1, np.intp)
+            self._places[kept] = np.arange(len(kept))
         rows = len(next(iter(values.values())))
         while rows > len(self._blocks) * ROWS_PER_BLOCK:
             self._blocks.append(_Block())
@@ -149,10 +157,20 @@ class Ring:
         for block in due[:share]:
             block.roll_up(done)
 
+    def _places_of(self, rows: Rows) -> Rows:
+        """Where the rings of these rows are, -1 for none."""
+        if self._kept is None:
+            return rows
+        found = np.full(len(rows), -1, np.intp)
+        known = rows < len(self._places)
+        found[known] = self._places[rows[known]]
+        return found
+
     def series(self, name: str, row: int, coarse: bool) -> Series:
         """Raises KeyError where the metric has no trend."""
-        index, (number, column) = self.metrics[name], divmod(row, ROWS_PER_BLOCK)
-        if number >= len(self._blocks):
+        place = int(self._places_of(np.array([row], np.intp))[0])
+        index, (number, column) = self.metrics[name], divmod(place, ROWS_PER_BLOCK)
+        if place < 0 or number >= len(self._blocks):
             return Series(COARSE_SECONDS if coarse else 1.0, np.empty(0), np.empty(0))
         block, step = self._blocks[number], self._steps[index]
         if coarse:
@@ -161,7 +179,7 @@ class Ring:
         fine = _unrolled(block.fine(index)[:, column], self._ticks) * step
         return Series(1.0, fine, fine)
 
-    def window(self, name: str, seconds: float, rows: NDArray[np.intp]) -> Floats:
+    def window(self, name: str, seconds: float, rows: Rows) -> Floats:
         """As History.window. A mean that reaches beyond `seconds`, or into the last minute, is among them."""
         index, ticks = self.metrics[name], math.ceil(seconds)
         done = self._ticks // COARSE_SECONDS
@@ -172,10 +190,11 @@ class Ring:
         last = -(-(self._ticks - FINE_SLOTS) // COARSE_SECONDS)
         coarse = np.arange(first, last) % COARSE_SLOTS if ticks > FINE_SLOTS else np.empty(0, np.intp)
         found = np.full((len(coarse) + len(fine), len(rows)), np.nan)
+        places = self._places_of(rows)
         for number, block in enumerate(self._blocks):
-            inside = rows // ROWS_PER_BLOCK == number
+            inside = places // ROWS_PER_BLOCK == number
             if inside.any():
-                columns = rows[inside] % ROWS_PER_BLOCK
+                columns = places[inside] % ROWS_PER_BLOCK
                 means, values = block.mean(index)[np.ix_(coarse, columns)], block.fine(index)[np.ix_(fine, columns)]
                 found[:, inside] = np.concatenate([means, values])
         return found * self._steps[index]
@@ -197,16 +216,17 @@ class History:
     def trended(self, scope: Scope) -> tuple[str, ...]:
         return tuple(self._rings[scope].metrics)
 
-    def append(self, scope: Scope, values: Mapping[str, Floats]) -> None:
+    def append(self, scope: Scope, values: Mapping[str, Floats], kept: Rows | None = None) -> None:
+        """One second: over all rows, or over those of `kept`, to which later calls may add at its end."""
         with self._lock:
-            self._rings[scope].append(values)
+            self._rings[scope].append(values, kept)
 
     def minute(self, scope: Scope, name: str, row: int) -> Series:
         """The last 60 seconds, one value a second. Raises KeyError where the metric has no trend."""
         with self._lock:
             return self._rings[scope].series(name, row, coarse=False)
 
-    def window(self, scope: Scope, name: str, seconds: float, rows: NDArray[np.intp]) -> Floats:
+    def window(self, scope: Scope, name: str, seconds: float, rows: Rows) -> Floats:
         """The last `seconds` of one metric for these rows as an array [time, row], oldest first.
 
         One value a second within the last minute, means of twenty seconds before it; NaN where nothing was known; no

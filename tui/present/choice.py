@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,13 +53,17 @@ class Passed:
 class Filter:
     """A query of the filter bar, of any scope, answered for accelerators and for nodes."""
 
-    def __init__(self, text: str) -> None:
-        """Raises QueryError with the column where the text can't be understood."""
+    def __init__(self, text: str, first: Scope | None = None) -> None:
+        """`first` is asked of where the text makes sense there, before the scope that its names stand for.
+
+        Raises QueryError with the column where the text can't be understood.
+        """
         self.text = text
-        query = parse(text)
+        query = parse_first(text, first)
         self.scope = query.scope
         self._watch = Watch(query)
         self._of_nodes = node_query(query)
+        self._mask: Mask = np.empty(0, np.bool_)  # by row of its own scope, of the frame that was answered last
         self._answered: tuple[int, Passed] | None = None
 
     def passed(self, frame: Frame) -> Passed:
@@ -67,11 +72,25 @@ class Filter:
             self._answered = frame.number, self._ask(frame)
         return self._answered[1]
 
+    def links(self, frame: Frame) -> Mask:
+        """By link: it passes itself, or its node does (the one of its accelerator, where the text is of these)."""
+        nodes = self.passed(frame).nodes
+        return self._mask if self.scope is Scope.LINK else nodes[frame.links.node]
+
     def _ask(self, frame: Frame) -> Passed:
-        passed = spread_over(frame, self.scope, self._watch.update(frame))
+        self._mask = self._watch.update(frame)
+        passed = spread_over(frame, self.scope, self._mask)
         if self._of_nodes is not None:
             passed = Passed(passed.accelerators, passed.nodes | self._of_nodes.mask(frame))
         return passed
+
+
+def parse_first(text: str, first: Scope | None) -> Query:
+    """The query, of scope `first` where it makes sense there. Raises QueryError, that of the scope it stands for."""
+    if first is not None:
+        with suppress(QueryError):
+            return parse(text, first)
+    return parse(text)
 
 
 def node_query(query: Query) -> Query | None:

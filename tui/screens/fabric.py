@@ -1,0 +1,247 @@
+"""The fabric page: every link of the fleet, folded or one by one, the worst first; and one node's links as a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from tui.base import Desk
+from tui.linkchoices import LinkChoices, Look
+from tui.messages import Drill
+from tui.present.choice import Sort
+from tui.present.fabric_trends import plots
+from tui.present.fields import columns_for
+from tui.present.folds import FoldKey, FoldTable
+from tui.present.link_detail import detail_lines, summary_line
+from tui.present.links import LinkTable
+from tui.present.rails import RailMap, Spots, layers, spots
+from tui.present.style import Token
+from tui.present.topology import legend, matrix
+from tui.widgets.chart import Chart
+from tui.widgets.heatmap import HeatMap
+from tui.widgets.lines import Lines
+from tui.widgets.table import VirtualTable
+from watchfloor.columns import Mask
+from watchfloor.fabric import Survey
+from watchfloor.folds import Folder, Folds, Grouping, fold
+from watchfloor.frame import Frame
+from watchfloor.model import Scope, Subject
+from watchfloor.topology import Topology
+
+_MAP_SHARE, _MATRIX_SHARE = 0.35, 0.4  # of the page's height, at most
+_CHART_LINES = 8
+_SHORT, _TALL = 30, 36  # lines: below, no details; from there on, charts
+_WORST = Sort("state")
+_OF_NODE = frozenset({"node"})
+
+
+class FabricPage(LinkChoices):
+    slug = "fabric"
+    key = "3"
+    heading = "fabric"
+    help_text = (
+        "Every link: NVLink, XGMI, ICI, NeuronLink, Gaudi ports, PCIe, InfiniBand, RoCE, Ethernet. Links are folded by "
+        "node and kind, the worst first: down, slower than both ends can, uneven (one direction or one rail carries "
+        "less than half of the other). A port that nobody ever saw up is unused, not down. The map shows rails, a line "
+        "a node: a dark one stands out. The node view shows how accelerators hang together and what each link carries."
+    )
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._folder, self._kinds_folder = Folder(), Folder()
+        self._spots: Spots | None = None
+        self._folds: Folds | None = None
+
+    def compose_body(self) -> ComposeResult:
+        look = self.desk.palette
+        yield Lines(look, id="fabricsummary")
+        yield HeatMap(palette=look, id="railmap")
+        yield VirtualTable(palette=look, id="matrix")
+        yield Lines(look, id="matrixlegend")
+        with Container(id="fabriccharts"):
+            yield Chart(palette=look, id="fabricchart0")
+            yield Chart(palette=look, id="fabricchart1")
+        yield VirtualTable(palette=look, empty="no link is known", id="linktable")
+        yield Lines(look, id="linkdetail")
+        yield from self.compose_filter()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.show_look()
+        self.table.focus()
+
+    @property
+    def table(self) -> VirtualTable:
+        return self.query_one("#linktable", VirtualTable)
+
+    @property
+    def map(self) -> HeatMap:
+        return self.query_one("#railmap", HeatMap)
+
+    # -- drawing
+
+    def show(self, frame: Frame) -> None:
+        survey = self.surveyor.survey(frame)
+        passed = self.passed_links(survey)
+        if self.look is Look.NODE:
+            self._show_node(survey, passed)
+        else:
+            self._show_fleet(survey, passed)
+        self._show_detail(survey)
+
+    def _show_fleet(self, survey: Survey, passed: Mask | None) -> None:
+        by_kind = fold(survey, self._kinds_folder.groups(survey, Grouping.KIND))
+        glyphs = self.desk.palette.glyphs
+        groups = range(by_kind.groups.count)
+        self.query_one("#fabricsummary", Lines).show(lambda width: [summary_line(by_kind, groups, width, glyphs)])
+        self._show_map(survey, passed)
+        columns = columns_for(self.fields(), self.size.width - 1, self._longest_place(survey))
+        if self.folded:
+            self._folds = fold(survey, self._folder.groups(survey, self.grouping), passed)
+            self.table.show(FoldTable(self._folds, columns, self.sort, glyphs))
+        else:
+            self.table.show(LinkTable(survey, columns, self.sort, passed, glyphs=glyphs))
+
+    def _show_map(self, survey: Survey, passed: Mask | None) -> None:
+        offered = layers(survey.kinds)
+        self.map.display = bool(offered)
+        if not offered:
+            return
+        layer = self.drawn_layer if self.drawn_layer in offered else offered[0]
+        self._spots = spots(survey, layer, self._spots)
+        self.map.show(RailMap(survey, self._spots, passed))
+        lines = self.map.lines_wanted(max(3, int(self.size.height * _MAP_SHARE)), self.size.width - 2)
+        _give_height(self.map, lines)
+
+    def _show_node(self, survey: Survey, passed: Mask | None) -> None:
+        frame, glyphs = survey.frame, self.desk.palette.glyphs
+        node = self.node_of(frame)
+        folds = fold(survey, self._folder.groups(survey, Grouping.NODE))
+        groups = np.flatnonzero(folds.groups.place == node).tolist()
+        self.query_one("#fabricsummary", Lines).show(
+            lambda width: [
+                [(f" {frame.specs[node].name}", Token.STRONG)],
+                summary_line(folds, groups, width, glyphs),
+            ]
+        )
+        self._show_matrix(survey, node)
+        charts = [chart for chart in self.query(Chart) if self.size.height >= _TALL]
+        for chart, plot in zip(charts, plots(frame, node, self.row_of(frame), self.half_hour), strict=False):
+            chart.show(plot)
+        columns = columns_for(self.fields(), self.size.width - 1)
+        self.table.show(LinkTable(survey, columns, self.sort, passed, within=node, glyphs=glyphs))
+
+    def _show_matrix(self, survey: Survey, node: int) -> None:
+        table, topology = self.query_one("#matrix", VirtualTable), Topology(survey.frame, node)
+        table.display = bool(topology.boards)
+        self.query_one("#matrixlegend").display = table.display
+        _give_height(table, min(len(topology.boards) + 1, max(4, int(self.size.height * _MATRIX_SHARE))))
+        table.show(matrix(survey, topology, self.size.width))
+        self.query_one("#matrixlegend", Lines).show(lambda width: [legend(topology)])
+
+    def _show_detail(self, survey: Survey) -> None:
+        row = self.row_of(survey.frame)
+        lines = self.query_one("#linkdetail", Lines)
+        lines.display = self.size.height >= _SHORT
+        lines.show(lambda width: detail_lines(survey, row, width))
+
+    def _longest_place(self, survey: Survey) -> int:
+        frame = survey.frame
+        if self.folded and self.grouping is not Grouping.NODE:
+            groups = self._folder.groups(survey, self.grouping)
+            names = [groups.place_name(frame, group) for group in range(groups.count)]
+        else:
+            names = [spec.name for spec in frame.specs]
+        return max(map(len, names), default=0)
+
+    def show_look(self) -> None:
+        """Show the widgets of this look."""
+        fleet = self.look is Look.FLEET
+        self.map.display = fleet
+        for name in ("#matrix", "#matrixlegend"):
+            self.query_one(name).display = not fleet
+        charts = self.query_one("#fabriccharts")
+        charts.display = not fleet and self.size.height >= _TALL
+        charts.styles.height = _CHART_LINES
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.show_look()
+        if self.desk.frame is not None:
+            self.call_after_refresh(self.receive, self.desk.frame)
+
+    # -- where it stands
+
+    def row_of(self, frame: Frame) -> int | None:
+        """The link under the cursor; of a fold its worst."""
+        cursor = self.table.cursor
+        if isinstance(cursor, Subject):
+            return frame.row(cursor) if cursor.scope is Scope.LINK else None
+        folds = self._folds
+        if not isinstance(cursor, FoldKey) or folds is None or folds.survey.frame is not frame:
+            return None
+        group = self._group(folds, cursor)
+        return int(folds.worst[group]) if group is not None and folds.worst[group] >= 0 else None
+
+    def _group(self, folds: Folds, key: FoldKey) -> int | None:
+        groups, frame = folds.groups, folds.survey.frame
+        found = (
+            group
+            for group in range(groups.count)
+            if groups.kind_name(group) == key.kind and groups.place_name(frame, group) == key.place
+        )
+        return next(found, None)
+
+    @on(VirtualTable.Highlighted, "#linktable")
+    def _follow(self, event: VirtualTable.Highlighted) -> None:
+        self._aim(event.identity)
+        if self.desk.frame is not None and self.is_current:
+            self._show_detail(self.surveyor.survey(self.desk.frame))
+            if self.look is Look.NODE:
+                self.redraw()
+
+    def _aim(self, identity: Hashable) -> None:
+        if isinstance(identity, Subject):
+            self.desk.selected = identity
+        elif isinstance(identity, FoldKey) and identity.grouping is Grouping.NODE:
+            self.desk.selected = Subject(Scope.NODE, identity.place)
+
+    @on(HeatMap.Highlighted, "#railmap")
+    def _follow_map(self, event: HeatMap.Highlighted) -> None:
+        if isinstance(event.identity, Subject) and self.map.has_focus:
+            self.desk.selected = event.identity
+            self.table.select(event.identity)
+
+    @on(VirtualTable.Chosen, "#linktable")
+    @on(HeatMap.Chosen, "#railmap")
+    def _open(self, event: VirtualTable.Chosen | HeatMap.Chosen) -> None:
+        """A fold or link of a node: the node's links. Of a rack, switch or kind: its nodes."""
+        identity = event.identity
+        if isinstance(identity, FoldKey) and identity.grouping is not Grouping.NODE:
+            self._look_into(identity)
+            return
+        self._aim(identity)
+        if self.look is Look.NODE and isinstance(identity, Subject):
+            self.post_message(Drill(Subject(Scope.NODE, identity.node)))
+        else:
+            self.look_at(Look.NODE, identity if isinstance(identity, Subject) else None)
+
+    @on(VirtualTable.Chosen, "#matrix")
+    def _open_board(self, event: VirtualTable.Chosen) -> None:
+        if isinstance(event.identity, Subject):
+            self.post_message(Drill(event.identity))
+
+    def _look_into(self, key: FoldKey) -> None:
+        place = f'{key.grouping.value} == "{key.place}" and ' if key.place else ""
+        self.grouping = Grouping.NODE
+        self.take_filter(f'{place}kind == "{key.kind}"')
+        self.redraw()
+
+
+def _give_height(widget: HeatMap | VirtualTable, lines: int) -> None:
+    """A height that is set anew costs a layout of the page."""
+    if widget.styles.height is None or widget.styles.height.value != lines:
+        widget.styles.height = lines

@@ -1,0 +1,228 @@
+"""The fabric: what is the matter with each link, beside what the checks find. Pure: arrays over a frame's link rows.
+
+A link is *down* where it doesn't carry traffic and ought to; *unused* where nobody ever saw it up, or somebody switched
+it off. It is *slow* where its line speed or width is below the best of both ends; a board's PCIe link only under load,
+for boards step down when they rest. It is *uneven* where one direction carries less than half of the other, or the
+whole link less than half (by share of line speed) of what its sisters carry on average: ports of the scale-out fabric
+of one node, or NVLinks of one accelerator. Below 5 % of line speed nothing is uneven. Ethernet and PCIe are never
+uneven: loading data goes one way. What is uneven may well be meant to be; it is shown, and no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.columns import Floats, Mask
+from watchfloor.counters import COUNTERS
+from watchfloor.frame import Frame, View
+from watchfloor.model import Scope, State
+
+Rows = NDArray[np.intp]
+
+SCALE_UP = frozenset({"nvlink", "xgmi", "ici", "neuronlink", "gaudi"})
+SCALE_OUT = frozenset({"infiniband", "roce"})
+# how kinds are shown beside one another: what most fabrics suffer from first
+_ORDER = ("infiniband", "roce", "nvlink", "xgmi", "ici", "neuronlink", "gaudi", "ethernet", "pcie")
+CONGESTION = frozenset({"roce.cnp", "roce.slow_restart"})  # counted like errors, and no sign of a bad link
+ERRORS = tuple(name for name in COUNTERS[Scope.LINK] if name not in CONGESTION)
+
+UNEVEN_SHARE = 0.5  # of the other direction, of its sisters
+UNEVEN_FROM = 5.0  # percent of line speed: below it traffic comes and goes as it likes
+LEAST_SISTERS = 2
+FULL_SPEED = 0.97  # of the best: sources round line speeds differently
+LOADED_UTIL = 50.0  # percent: from here on a board's PCIe link ought to have its best generation
+_ERROR_SECONDS = 60.0
+_ERRORS_EVERY = 5.0  # seconds: counters are asked no oftener, a minute's errors don't change faster
+
+
+class Oddity(IntEnum):
+    """What stands out, the worst last."""
+
+    NONE = 0
+    UNEVEN = 1
+    SLOW = 2
+    DOWN = 3
+
+    @property
+    def label(self) -> str:
+        return self.name.lower() if self else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """The kinds of links that there are; `of_row` is each row's place among `names`."""
+
+    names: tuple[str, ...]
+    of_row: NDArray[np.int8]
+
+    def among(self, wanted: Collection[str]) -> Mask:
+        return np.array([name in wanted for name in self.names], np.bool_)[self.of_row]
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Every link of one frame; arrays by row of `frame.links`. Rates in B/s, shares in percent, NaN where unknown."""
+
+    frame: Frame
+    kinds: Kinds
+    rx: Floats
+    tx: Floats
+    usage: Floats  # of the busier direction
+    up: Mask
+    down: Mask
+    unused: Mask
+    slow: Mask
+    one_way: Mask  # uneven: one direction against the other
+    behind: Mask  # uneven: against its sisters
+    sisters_usage: Floats  # mean of its sisters
+    errors: Floats  # a minute, over the last minute
+
+    @cached_property
+    def oddity(self) -> NDArray[np.int8]:
+        """Oddity of each row."""
+        found = np.where(self.one_way | self.behind, np.int8(Oddity.UNEVEN), np.int8(Oddity.NONE))
+        found[self.slow] = Oddity.SLOW
+        found[self.down] = Oddity.DOWN
+        return found
+
+    @cached_property
+    def rank(self) -> NDArray[np.int8]:
+        """What to look at first, the worst largest: findings before oddities, down before slow before uneven.
+
+        A link of which nothing is known any more is no worse than one that is well.
+        """
+        states = self.frame.links.states
+        told = np.where(states > State.UNKNOWN, states, np.int8(0))
+        return told * np.int8(10) + self.oddity
+
+
+class Surveyor:
+    """Makes surveys of frame after frame, keeping what doesn't change between them."""
+
+    def __init__(self) -> None:
+        self._kinds: tuple[object, Kinds] | None = None
+        self._sisters: tuple[object, object, Rows, Rows] | None = None
+        self._owners: tuple[object, object, object, Rows] | None = None
+        self._errors: tuple[float, Floats] = (-_ERRORS_EVERY, np.empty(0))
+        self._newest: Survey | None = None
+
+    def survey(self, frame: Frame) -> Survey:
+        if self._newest is None or self._newest.frame is not frame:
+            self._newest = self._survey(frame)
+        return self._newest
+
+    def _survey(self, frame: Frame) -> Survey:
+        links, kinds = frame.links, self.kinds(frame)
+        rx, tx, usage, up = (links.known(name) for name in ("rx", "tx", "usage", "up"))
+        speaks = kinds.among(SCALE_UP | SCALE_OUT)
+        with np.errstate(invalid="ignore"):
+            down, unused = _down(frame, up == 0)
+            uneven = speaks & (usage >= UNEVEN_FROM) & (np.minimum(rx, tx) < UNEVEN_SHARE * np.maximum(rx, tx))
+            mean = self._mean_of_sisters(frame, kinds, usage)
+            behind = (mean >= UNEVEN_FROM) & (usage < UNEVEN_SHARE * mean)
+            slow = self._slow(frame, kinds)
+        return Survey(
+            frame, kinds, rx, tx, usage, up == 1, down, unused, slow, uneven, behind, mean, self._errors_of(frame)
+        )
+
+    def kinds(self, frame: Frame) -> Kinds:
+        codes = codes_of(frame.links, "kind")
+        if self._kinds is None or self._kinds[0] is not codes:
+            self._kinds = codes, _kinds(codes, frame.links.texts)
+        return self._kinds[1]
+
+    def _mean_of_sisters(self, frame: Frame, kinds: Kinds, usage: Floats) -> Floats:
+        """The mean of the others of its group, NaN where these are too few."""
+        found = np.full(frame.links.count, np.nan)
+        rows, groups = self._sister_groups(frame, kinds)
+        if not rows.size:
+            return found
+        own = usage[rows]
+        known = own == own
+        total = np.bincount(groups, weights=np.where(known, own, 0.0))
+        others = np.bincount(groups, weights=known)[groups] - known
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = (total[groups] - np.where(known, own, 0.0)) / others
+        found[rows] = np.where(others >= LEAST_SISTERS, mean, np.nan)
+        return found
+
+    def _sister_groups(self, frame: Frame, kinds: Kinds) -> tuple[Rows, Rows]:
+        """The rows that have sisters, and the number of each one's group."""
+        owners = codes_of(frame.links, "accelerator")
+        kept = self._sisters
+        if kept is None or kept[0] is not kinds or kept[1] is not owners:
+            rows = np.flatnonzero(kinds.among({"nvlink", *SCALE_OUT}))
+            is_rail = kinds.among(SCALE_OUT)[rows]
+            owner = np.where(is_rail, 0, owners[rows].astype(np.int64) + 1)
+            node = frame.links.node[rows].astype(np.int64)
+            key = (node * len(kinds.names) + kinds.of_row[rows]) * (len(frame.links.texts) + 1) + owner
+            kept = self._sisters = kinds, owners, rows, np.unique(key, return_inverse=True)[1]
+        return kept[2], kept[3]
+
+    def _slow(self, frame: Frame, kinds: Kinds) -> Mask:
+        links = frame.links
+        speed, width = (links.known(name) < FULL_SPEED * links.last(f"{name}_max") for name in ("speed", "width"))
+        slow = speed | width
+        resting = np.flatnonzero(slow & kinds.among({"pcie"}))
+        if resting.size:
+            util = np.append(np.nan_to_num(frame.accelerators.known("util")), LOADED_UTIL)
+            slow[resting] = util[self._owner_rows(frame, kinds)[resting]] >= LOADED_UTIL
+        return slow
+
+    def _owner_rows(self, frame: Frame, kinds: Kinds) -> Rows:
+        """By link: the row of the accelerator that a PCIe link belongs to; -1 for any other."""
+        codes, boards = codes_of(frame.links, "accelerator"), frame.accelerators
+        kept = self._owners
+        if kept is None or kept[0] is not kinds or kept[1] is not codes or kept[2] is not boards.roster:
+            found = np.full(frame.links.count, -1, np.intp)
+            nodes, texts, node_of = boards.node.tolist(), frame.links.texts, frame.links.node
+            row_of = {(node, boards.keys[row]): row for row, node in enumerate(nodes)}
+            for row in np.flatnonzero(kinds.among({"pcie"}) & (codes > 0)).tolist():
+                found[row] = row_of.get((int(node_of[row]), texts[int(codes[row])]), -1)
+            kept = self._owners = kinds, codes, boards.roster, found
+        return kept[3]
+
+    def _errors_of(self, frame: Frame) -> Floats:
+        at, errors = self._errors
+        if not at <= frame.at < at + _ERRORS_EVERY or len(errors) != frame.links.count:
+            errors = np.zeros(frame.links.count)
+            for name in ERRORS:
+                for row, by in frame.counters.grown(Scope.LINK, name, frame.at - _ERROR_SECONDS).items():
+                    if row < len(errors):
+                        errors[row] += by * 60.0 / _ERROR_SECONDS
+            self._errors = frame.at, errors
+        return errors
+
+
+def codes_of(view: View, name: str) -> NDArray[np.int32]:
+    """The codes of a text as nodes told it last, -1 where they didn't; the same object while none tells anything."""
+    return np.asarray(view.told(name).values, np.int32)
+
+
+def _kinds(codes: NDArray[np.int32], texts: Sequence[str]) -> Kinds:
+    present = np.flatnonzero(np.bincount(codes + 1)) - 1 if codes.size else np.empty(0, np.intp)
+    named = {texts[code] if code >= 0 else "": code for code in present.tolist()}
+    names = sorted(named, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    place = np.zeros(int(present.max(initial=-1)) + 2, np.int8)
+    place[[named[name] + 1 for name in names]] = np.arange(len(names))
+    return Kinds(tuple(names), place[codes + 1])
+
+
+def _down(frame: Frame, silent: Mask) -> tuple[Mask, Mask]:
+    """Of the links that are known not to be up: those that ought to be, and the unused."""
+    down, unused = np.zeros_like(silent), np.zeros_like(silent)
+    rows = np.flatnonzero(silent)
+    if rows.size:
+        links = frame.links
+        seen = (codes_of(links, "peer")[rows] > 0) | (links.last("ib.link_downed")[rows] > 0)
+        seen |= links.last("carrier_changes")[rows] > 1  # a link that came up once has changed once
+        off = np.array(["disabled" in links.text(row, "phys").casefold() for row in rows.tolist()])
+        meant = (links.states[rows] >= State.WARNING) | (seen & ~off)
+        down[rows], unused[rows] = meant, ~meant
+    return down, unused

@@ -1,0 +1,211 @@
+"""Links folded into rows that a person can look over: by node, rack, switch or all together, and always by kind. Pure.
+
+A node's fold is *behind its peers* where its links of one kind carry less than half (by share of line speed) of what
+they carry on average on the other nodes of its job. Nodes of a rack run what they run, so only a job makes peers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.columns import Floats, Mask
+from watchfloor.fabric import SCALE_OUT, SCALE_UP, UNEVEN_FROM, UNEVEN_SHARE, Kinds, Oddity, Rows, Survey, codes_of
+from watchfloor.frame import Frame
+from watchfloor.model import State
+
+Counts = NDArray[np.intp]
+
+LEAST_PEERS = 2
+
+
+class Grouping(StrEnum):
+    """What links are folded by, beside their kind."""
+
+    NODE = "node"
+    RACK = "rack"
+    SWITCH = "switch"  # leaf or switch at the other end
+    KIND = "kind"
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Which links are folded together. `place` is a group's node index, or the code of its rack's or switch's text."""
+
+    grouping: Grouping
+    of_row: Rows
+    place: Counts
+    kind: Counts  # place among the kinds' names
+    kinds: Kinds
+
+    @property
+    def count(self) -> int:
+        return len(self.place)
+
+    def place_name(self, frame: Frame, group: int) -> str:
+        """The node, rack or switch; "" where it isn't told."""
+        place = int(self.place[group])
+        if self.grouping is Grouping.KIND or place < 0:
+            return ""
+        return frame.specs[place].name if self.grouping is Grouping.NODE else frame.links.texts[place]
+
+    def kind_name(self, group: int) -> str:
+        return self.kinds.names[self.kind[group]]
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The groups of one survey that have links in them; arrays by group. Rates are sums, NaN where nothing is known."""
+
+    survey: Survey
+    groups: Groups
+    links: Counts
+    up: Counts
+    down: Counts
+    unused: Counts
+    slow: Counts
+    uneven: Counts
+    rx: Floats
+    tx: Floats
+    usage: Floats  # of the busiest link
+    errors: Floats  # a minute
+    behind_peers: Mask
+    states: NDArray[np.int8]
+    rank: NDArray[np.int8]
+    worst: Rows  # the link to look at first, -1 where all are well
+
+    @property
+    def oddity(self) -> NDArray[np.int8]:
+        found = np.where((self.uneven > 0) | self.behind_peers, np.int8(Oddity.UNEVEN), np.int8(Oddity.NONE))
+        found[self.slow > 0] = Oddity.SLOW
+        found[self.down > 0] = Oddity.DOWN
+        return found
+
+
+class Folder:
+    """Makes groups and keeps them as long as no link is added or called otherwise."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[object, ...], Groups] | None = None
+
+    def groups(self, survey: Survey, grouping: Grouping) -> Groups:
+        links, nodes = survey.frame.links, survey.frame.nodes
+        key = (survey.kinds, grouping, codes_of(links, "switch"), codes_of(nodes, "rack"))
+        if self._kept is None or any(old is not new for old, new in zip(self._kept[0], key, strict=True)):
+            self._kept = key, _groups(survey, grouping)
+        return self._kept[1]
+
+
+def _groups(survey: Survey, grouping: Grouping) -> Groups:
+    frame, kinds = survey.frame, survey.kinds
+    places = _places(frame, grouping).astype(np.intp)
+    width = max(1, len(kinds.names))
+    key = (places + 1) * width + kinds.of_row
+    present = np.flatnonzero(np.bincount(key)) if key.size else np.empty(0, np.intp)
+    at = np.zeros(int(present[-1]) + 1 if present.size else 0, np.intp)
+    at[present] = np.arange(len(present))
+    return Groups(grouping, at[key], present // width - 1, present % width, kinds)
+
+
+def _places(frame: Frame, grouping: Grouping) -> NDArray[np.int32]:
+    match grouping:
+        case Grouping.NODE:
+            return frame.links.node
+        case Grouping.RACK:
+            codes = codes_of(frame.nodes, "rack")[frame.links.node]
+        case Grouping.SWITCH:
+            codes = codes_of(frame.links, "switch")
+        case Grouping.KIND:
+            return np.zeros(frame.links.count, np.int32)
+    return np.where(codes > 0, codes, np.int32(-1))
+
+
+def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
+    """`passed` leaves links out; a group without any link has 0 of them."""
+    kept: Rows | slice = slice(None) if passed is None else np.flatnonzero(passed)
+    group, count = groups.of_row[kept], groups.count
+
+    def number(mask: Mask) -> Counts:
+        return np.bincount(group[mask[kept]], minlength=count)
+
+    def total(values: Floats) -> Floats:
+        known = values[kept] == values[kept]
+        summed = np.bincount(group[known], weights=values[kept][known], minlength=count)
+        return np.where(np.bincount(group[known], minlength=count) > 0, summed, np.nan)
+
+    states = np.full(count, State.OK, np.int8)
+    np.maximum.at(states, group, survey.frame.links.states[kept])
+    busiest = np.full(count, np.nan)
+    np.fmax.at(busiest, group, survey.usage[kept])
+    behind_peers = _behind_peers(survey, groups, kept)
+    worst, rank = _worst(survey, groups, kept)
+    uneven = Oddity.UNEVEN * (behind_peers & (rank % 10 == Oddity.NONE))
+    return Folds(
+        survey,
+        groups,
+        links=np.bincount(group, minlength=count),
+        up=number(survey.up),
+        down=number(survey.down),
+        unused=number(survey.unused),
+        slow=number(survey.slow),
+        uneven=number(survey.one_way | survey.behind),
+        rx=total(survey.rx),
+        tx=total(survey.tx),
+        usage=busiest,
+        errors=np.bincount(group, weights=survey.errors[kept], minlength=count).astype(np.float64),
+        behind_peers=behind_peers,
+        states=states,
+        rank=(rank + uneven).astype(np.int8),
+        worst=worst,
+    )
+
+
+def _worst(survey: Survey, groups: Groups, kept: Rows | slice) -> tuple[Rows, NDArray[np.int8]]:
+    """By group: its link of the highest rank, -1 where none is odd, and that rank."""
+    rank = survey.rank
+    odd = np.flatnonzero(rank > 0)
+    if not isinstance(kept, slice):
+        odd = odd[np.isin(odd, kept, assume_unique=True)]
+    odd = odd[np.argsort(rank[odd], kind="stable")]
+    worst, ranks = np.full(groups.count, -1, np.intp), np.zeros(groups.count, np.int8)
+    worst[groups.of_row[odd]] = odd  # of several the last, which ranks highest, stays
+    ranks[groups.of_row[odd]] = rank[odd]
+    return worst, ranks
+
+
+def _behind_peers(survey: Survey, groups: Groups, kept: Rows | slice) -> Mask:
+    """By group: whether a node's links of this kind carry much less than those of the other nodes of its job."""
+    if groups.grouping is not Grouping.NODE:
+        return np.zeros(groups.count, np.bool_)
+    usage, group = survey.usage[kept], groups.of_row[kept]
+    known = usage == usage
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sums = np.bincount(group[known], weights=usage[known], minlength=groups.count)
+        mean = sums / np.bincount(group[known], minlength=groups.count)
+        job = _jobs(survey.frame)[groups.place]
+        speaks = np.array([name in SCALE_UP | SCALE_OUT for name in groups.kinds.names], np.bool_)[groups.kind]
+        peers = np.flatnonzero((job >= 0) & (mean == mean) & speaks)
+        of_job = np.unique(job[peers] * len(speaks) + groups.kind[peers], return_inverse=True)[1]
+        others = np.bincount(of_job)[of_job] - 1
+        mean_of_others = (np.bincount(of_job, weights=mean[peers])[of_job] - mean[peers]) / others
+    found = np.zeros(groups.count, np.bool_)
+    found[peers] = (
+        (others >= LEAST_PEERS)
+        & (mean_of_others >= UNEVEN_FROM)
+        & (mean[peers] < UNEVEN_SHARE * mean_of_others)
+    )  # fmt: skip
+    return found
+
+
+def _jobs(frame: Frame) -> Counts:
+    """By node: the code of the one job on its accelerators, -1 where there is none, or several."""
+    boards = frame.accelerators
+    jobs = boards.codes("job")
+    on = jobs > 0
+    least, most = np.full(frame.nodes.count, np.iinfo(np.intp).max), np.full(frame.nodes.count, -1)
+    np.minimum.at(least, boards.node[on], jobs[on])
+    np.maximum.at(most, boards.node[on], jobs[on])
+    return np.where(least == most, most, -1)
