@@ -54,12 +54,13 @@ class Reading:
     details   {name: rows} of those that may have changed; several samplers may add rows to one detail
     holders   {accelerator key: [(pid, bytes or -1, kind)] or Missing}
     events    what has happened since the last answer, each a dict (watchfloor.report.Event); told once
+    trouble   why it tells less than it could, as that the vendor's tool hangs: the sampler then counts as failed
 
     What was handed out is never changed afterwards: the very same dictionary again means that nothing in it has
     changed, and it isn't looked into. On a node with a hundred links, this is most of what a report costs.
     """
 
-    __slots__ = ("cells", "details", "events", "holders")
+    __slots__ = ("cells", "details", "events", "holders", "trouble")
 
     def __init__(
         self,
@@ -67,11 +68,13 @@ class Reading:
         details: "dict | None" = None,
         holders: "dict | None" = None,
         events: "list[dict] | tuple" = (),
+        trouble: str = "",
     ) -> None:
         self.cells = cells
         self.details = details or {}
         self.holders = holders
         self.events = events
+        self.trouble = trouble
 
     def without_values(self, reason: Missing, lasting: "tuple[str, ...]") -> "Reading":
         """The same subjects, with a reason in place of every value but those that last."""
@@ -121,6 +124,12 @@ class Rates:
         if before is None or counter < before[0] or at <= before[1]:
             return NOT_YET
         return (counter - before[0]) * scale / (at - before[1])
+
+
+def trouble(told) -> str:
+    """For `Reading.trouble`: the words where a tool or service failed; "" where it told something, or isn't there."""
+    failed = isinstance(told, Missing) and told.code in (TIMED_OUT_CODE, FAILED_CODE)
+    return told.note if failed else ""
 
 
 def rounded(value, digits: int = 0):

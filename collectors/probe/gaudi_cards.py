@@ -5,7 +5,7 @@ missing, keeps its identity and says why it has no values.
 """
 
 from . import hl_smi
-from .cells import FAILED_CODE, NOT_YET, UNSUPPORTED, Missing, Reading, rounded
+from .cells import FAILED_CODE, NOT_YET, TIMED_OUT_CODE, UNSUPPORTED, Missing, Reading, rounded, trouble
 from .device_files import DeviceFiles
 from .gaudi import LASTING, LIVE, key_of
 from .pci import ROOT
@@ -35,7 +35,7 @@ class Cards:
         folders = device_folders(self._world)
         asked = self._asked()
         if self._samples % _LOG_EVERY == 0:
-            self._logged = self._log()
+            self._logged = {} if isinstance(asked, Missing) else self._log()
         self._samples += 1
         self._files.look([_device_file(folder) for folder in folders.values()])
         accelerators, links, holders = {}, {}, {}
@@ -51,7 +51,7 @@ class Cards:
             accelerators[key] = row
             links["pcie:" + key] = dict(link, name=row["name"] + "/pcie", accelerator=key)
         cells = {"accelerator": accelerators, "link": links}
-        return Reading(cells, {"stack": list(_stack(accelerators))}, holders)
+        return Reading(cells, {"stack": list(_stack(accelerators))}, holders, trouble=trouble(asked))
 
     def _card(self, address: str, folder: str, asked: "dict | Missing") -> dict:
         """Its row, but for what needs its neighbours; every metric has a value or a reason."""
@@ -81,11 +81,12 @@ class Cards:
             told = self._told(["-Q", ",".join(columns), "-f", "csv"], hl_smi.parse_csv)
             if not isinstance(told, Missing):
                 self._columns = (columns,)
+            if not isinstance(told, Missing) or told.code == TIMED_OUT_CODE:
                 break
         return told
 
     def _log(self) -> dict:
-        told = self._told(["-q"], hl_smi.parse_log) if self._world.which(_TOOL) else {}
+        told = self._told(["-q"], hl_smi.parse_log)
         return {} if isinstance(told, Missing) else told
 
     def _told(self, arguments: "list[str]", parse) -> "dict | Missing":
@@ -93,8 +94,10 @@ class Cards:
         try:
             status, out, error = self._world.run([_TOOL, *arguments], _SECONDS)
             rows = parse(out) if not status else []
-        except (OSError, ValueError) as trouble:
-            return Missing(FAILED_CODE, "hl-smi %s: %s" % (arguments[0], trouble))
+        except TimeoutError as late:
+            return Missing(TIMED_OUT_CODE, str(late))
+        except (OSError, ValueError) as error:
+            return Missing(FAILED_CODE, "hl-smi %s: %s" % (arguments[0], error))
         known = {row["bus_id"].lower(): row for row in rows if isinstance(row.get("bus_id"), str)}
         if known:
             return known

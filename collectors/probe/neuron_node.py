@@ -6,7 +6,7 @@ NeuronLinks only where they lead.
 """
 
 from . import neuron_devices, neuron_monitor, neuron_sysfs, pcie
-from .cells import UNSUPPORTED, Missing, Reading
+from .cells import UNSUPPORTED, Missing, Reading, trouble
 from .neuron import LOAD, MODELS, PCIE
 from .neuron_stream import Monitor
 
@@ -46,7 +46,8 @@ class NeuronNode:
             holders[key] = self._holders(device)
             live = dict(self._slow[device.index], processes=len(holders[key]), **told[device.index])
             rows[key] = (self._known[device.index], live)
-        return Reading({"accelerator": rows, "link": self._links}, None, holders)
+        cells = {"accelerator": rows, "link": self._links}
+        return Reading(cells, None, holders, trouble=trouble(self.monitor.record))
 
     def _look(self) -> None:
         """What changes seldom: which devices there are, who uses them, what sysfs says."""

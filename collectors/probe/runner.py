@@ -97,7 +97,8 @@ class Runner:
         try:
             if self._sampler is None:
                 self._sampler = self.kind(self._world, self._board)
-            return "ok", "", self._sampler.sample()
+            reading = self._sampler.sample()
+            return "failed" if reading.trouble else "ok", reading.trouble[:LONGEST_WORDS], reading
         except Absent as absent:
             return "absent", str(absent), None
         except Exception as error:  # whatever it is, it concerns this sampler alone, and it is told

@@ -5,7 +5,7 @@ on the chips: their values are not yet known, which is no error.
 """
 
 from . import pcie, tpu_chips
-from .cells import UNSUPPORTED_CODE, Absent, Missing, Reading
+from .cells import UNSUPPORTED_CODE, Absent, Missing, Reading, trouble
 from .device_files import DeviceFiles
 from .tpu import PCIE
 from .tpu_service import NOBODY, Service
@@ -47,12 +47,12 @@ class TpuHost:
             self._enumerate()
         self._files.look([chip.path for chip in self._chips])
         held = {chip.key: self._files.holders(chip.path) for chip in self._chips}
-        self._ask(_QUICK + _SLOW if self._samples % _SLOW_EVERY == 0 else _QUICK, held)
+        failed = self._ask(_QUICK + _SLOW if self._samples % _SLOW_EVERY == 0 else _QUICK, held)
         self._samples += 1
         listed = {key: pids if isinstance(pids, Missing) else [(pid, -1, "compute") for pid in pids]
                   for key, pids in held.items()}  # fmt: skip
         accelerators = {key: (self._known[key], live) for key, live in self._live.items()}
-        return Reading({"accelerator": accelerators, "link": self._links}, None, listed)
+        return Reading({"accelerator": accelerators, "link": self._links}, None, listed, trouble=failed)
 
     def _enumerate(self) -> None:
         self._chips = tpu_chips.chips(self._world)
@@ -65,7 +65,8 @@ class TpuHost:
             self._known[chip.key] = _identity(chip, link)
         self._live = {chip.key: self._live.get(chip.key, {}) for chip in self._chips}
 
-    def _ask(self, metrics: tuple, held: dict) -> None:
+    def _ask(self, metrics: tuple, held: dict) -> str:
+        """Renew the cells; the words of the service where it fails altogether."""
         told = self._service.ask([name for _, name, _ in metrics])
         if NOBODY in told.values():
             metrics = _QUICK + _SLOW
@@ -79,6 +80,8 @@ class TpuHost:
         for key, pids in held.items():
             cells[key]["processes"] = pids if isinstance(pids, Missing) else len(pids)
         self._live = cells
+        reasons = list(told.values())
+        return trouble(reasons[0]) if reasons.count(reasons[0]) == len(reasons) else ""
 
 
 def _identity(chip, link: dict) -> dict:

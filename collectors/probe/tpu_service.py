@@ -4,7 +4,6 @@ from .cells import (
     FAILED_CODE,
     NOT_PERMITTED_CODE,
     NOT_YET_CODE,
-    TIMED_OUT,
     TIMED_OUT_CODE,
     UNSUPPORTED,
     UNSUPPORTED_CODE,
@@ -26,6 +25,7 @@ from .tpu_proto import SERVICE, BadMessage, request, response
 
 NOBODY = Missing(NOT_YET_CODE, "no runtime holds the chip: libtpu serves its metrics only while one does")
 _SECONDS = 3.0  # for all answers of one sample
+_LATE = Missing(TIMED_OUT_CODE, "libtpu's service gave no answer within %g s" % _SECONDS)
 _CODES = {
     INVALID_ARGUMENT: UNSUPPORTED_CODE,  # what versions of libtpu say of a metric that they don't have
     NOT_FOUND: UNSUPPORTED_CODE,
@@ -50,7 +50,7 @@ class Service:
         try:
             answers = self._answers([request(metric) for metric in metrics])
         except TimeoutError:
-            return dict.fromkeys(metrics, self._lost(TIMED_OUT))
+            return dict.fromkeys(metrics, self._lost(_LATE))
         except ConnectionRefusedError:
             return dict.fromkeys(metrics, self._lost(NOBODY))
         except OSError as error:

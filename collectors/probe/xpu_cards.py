@@ -4,7 +4,18 @@ Both drivers' files: Documentation/ABI/testing/sysfs-driver-intel-{i915,xe}-hwmo
 """
 
 from . import xpu_smi
-from .cells import FAILED_CODE, NOT_YET, NOT_YET_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded
+from .cells import (
+    FAILED_CODE,
+    NOT_YET,
+    NOT_YET_CODE,
+    TIMED_OUT_CODE,
+    UNSUPPORTED,
+    Missing,
+    Rates,
+    Reading,
+    rounded,
+    trouble,
+)
 from .device_files import DeviceFiles
 from .pci import ROOT
 from .pcie import link_cells
@@ -61,7 +72,7 @@ class Cards:
             accelerators[key] = row
             links["pcie:" + key] = dict(link, name=row["name"] + "/pcie", accelerator=key)
         cells = {"accelerator": accelerators, "link": links}
-        return Reading(cells, {"stack": list(_stack(devices, accelerators))}, holders)
+        return Reading(cells, {"stack": list(_stack(devices, accelerators))}, holders, trouble=trouble(asked))
 
     def _card(self, device, card: str, asked: "dict | Missing") -> dict:
         """Its row, but for what needs its neighbours; every metric has a value or a reason."""
@@ -90,21 +101,27 @@ class Cards:
         if self._world.which(_TOOL) is None:
             return _NO_TOOL
         if self._samples % _DISCOVER_EVERY == 0:
-            self._known = self._discovered()
+            found = self._discovered()
+            if isinstance(found, Missing):  # and without it nobody knows which device is meant: it is asked again
+                return found
+            self._known = found
         self._samples += 1
         told = NOT_YET
         for dump in self._dumps:
             told = self._told(dump, xpu_smi.parse_dump)
             if not isinstance(told, Missing):
                 self._dumps = (dump,)
+            if not isinstance(told, Missing) or told.code == TIMED_OUT_CODE:
                 break
         return told
 
-    def _discovered(self) -> dict:
-        """PCI address -> cells: the list, and of each device its details."""
+    def _discovered(self) -> "dict | Missing":
+        """PCI address -> cells: the list, and of each device its details; or why there is no list."""
         listed = self._told(["discovery", "-j"], xpu_smi.parse_discovery)
+        if isinstance(listed, Missing):
+            return listed
         found = {}
-        for row in listed if isinstance(listed, list) else []:
+        for row in listed:
             details = self._told(["discovery", "-d", str(row["index"]), "-j"], xpu_smi.parse_discovery)
             cells = dict(row, **details[0]) if isinstance(details, list) and details else row
             if isinstance(cells.get("bus_id"), str):
@@ -117,8 +134,10 @@ class Cards:
             status, out, error = self._world.run([_TOOL, *arguments], _SECONDS)
             if not status:
                 return parse(out)
-        except (OSError, ValueError) as trouble:
-            return Missing(FAILED_CODE, "xpu-smi %s: %s" % (arguments[0], trouble))
+        except TimeoutError as late:
+            return Missing(TIMED_OUT_CODE, str(late))
+        except (OSError, ValueError) as error:
+            return Missing(FAILED_CODE, "xpu-smi %s: %s" % (arguments[0], error))
         words = (error or out).strip().splitlines() or ["silent"]
         return Missing(FAILED_CODE, "xpu-smi %s: status %d: %s" % (arguments[0], status, words[-1]))
 

@@ -36,7 +36,10 @@ _NUMBERS = (("index", "device_id"), ("mem_total", "memory_physical_size_byte"), 
 
 def parse_discovery(text: str) -> "list[dict]":
     """Cells of each device. Raises ValueError where it isn't such JSON."""
-    told = json.loads(text)
+    try:
+        told = json.loads(text)
+    except ValueError:
+        raise ValueError("no JSON of `xpu-smi discovery -j` in %r" % text[:80]) from None
     rows = told.get("device_list", [told]) if isinstance(told, dict) else told
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "device_id" in row for row in rows):
         raise ValueError("no devices of `xpu-smi discovery -j` in %r" % text[:80])

@@ -18,6 +18,7 @@ from collectors.probe.cells import (
     NOT_PERMITTED_CODE,
     NOT_YET,
     NOT_YET_CODE,
+    TIMED_OUT_CODE,
     UNSUPPORTED_CODE,
     Absent,
     Board,
@@ -236,9 +237,16 @@ def test_without_the_tool_identity_and_the_drivers_values_stay_and_the_reason_is
 )
 def test_a_tool_that_fails_is_named_with_its_words(trouble: str | OSError, note: str) -> None:
     row = sampled(CardWorld({"-Q": trouble, "-q": trouble})).cells["accelerator"][_KEY_A]
-    assert row["temp"].code == FAILED_CODE
+    assert row["temp"].code in (FAILED_CODE, TIMED_OUT_CODE)
     assert note in row["temp"].note
     assert row["clock_sm"] == 1650
+
+
+def test_a_tool_that_hangs_is_asked_once_and_is_trouble() -> None:
+    world = CardWorld({"-Q": TimeoutError("hl-smi gave no answer within 20 s")})
+    assert sampled(world).trouble == "hl-smi gave no answer within 20 s"
+    assert [argv[1] for argv in world.asked] == ["-Q"]
+    assert sampled(CardWorld({})).trouble == ""  # it isn't installed
 
 
 def test_a_card_in_reset_keeps_its_row_and_says_so() -> None:

@@ -117,8 +117,7 @@ def test_a_monitor_that_ends_is_told_and_started_again() -> None:
     assert (
         first["util"] == Missing(FAILED_CODE, "neuron-monitor ended: cannot open /dev/neuron0") and made.monitor.closed
     )
-    rows(sampler)
-    assert made.started == 1
+    assert sampler.sample().trouble == "neuron-monitor ended: cannot open /dev/neuron0" and made.started == 1
     made.at += 20
     made.monitor.ended = ""
     made.monitor.lines.append(record(program(1, {0: 7.0})))

@@ -12,7 +12,7 @@ import pytest
 from collectors import captures
 from collectors.captures import Refused
 from collectors.probe import gaudi, xpu, xpu_smi
-from collectors.probe.cells import FAILED_CODE, NOT_YET_CODE, UNSUPPORTED_CODE, Absent, Board, Missing
+from collectors.probe.cells import FAILED_CODE, NOT_YET_CODE, TIMED_OUT_CODE, UNSUPPORTED_CODE, Absent, Board, Missing
 from tests.support.golden import same_as_golden
 from tests.support.parts import samples
 from tests.support.shown import shown
@@ -140,14 +140,22 @@ def test_both_releases_of_the_tool_are_asked_as_they_want() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "note"), [(TimeoutError("no answer within 20 s"), "no answer"), ("Error: no driver\n", "no header")]
+    ("trouble", "note"), [(TimeoutError("no answer within 20 s"), "no answer"), ("Error: no driver\n", "no JSON of")]
 )
 def test_a_tool_that_fails_is_named_and_the_drivers_values_stay(trouble: str | OSError, note: str) -> None:
     world = CardWorld({"dump": trouble, "discovery -j": trouble})
-    row = sampled(world).cells["accelerator"][_KEY_MAX]
-    assert row["util"].code == FAILED_CODE
-    assert note in row["util"].note
+    reading = sampled(world)
+    row = reading.cells["accelerator"][_KEY_MAX]
+    assert row["util"].code in (FAILED_CODE, TIMED_OUT_CODE)
+    assert note in row["util"].note and reading.trouble == row["util"].note
     assert row["clock_sm"] == 1400
+    assert world.asked == ["discovery -j"] * 2
+
+
+def test_a_dump_that_fails_takes_no_identity_away() -> None:
+    world = CardWorld({"dump": TimeoutError("late"), "discovery -j": _LIST, "discovery -d 0 -j": _DEVICE})
+    row = sampled(world).cells["accelerator"][_KEY_MAX]
+    assert row["model"] == "Intel(R) Data Center GPU Max 1100" and row["util"] == Missing(TIMED_OUT_CODE, "late")
 
 
 def test_graphics_within_a_processor_are_no_accelerator() -> None:
