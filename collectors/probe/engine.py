@@ -7,6 +7,7 @@ it. Must not do: know what is sampled.
 import _thread
 import json
 
+from .agenda import Agenda
 from .assembly import Assembly
 from .cells import Board
 from .crew import Crew
@@ -34,8 +35,8 @@ class Engine:
         self._busy = []  # begun, and not collected yet
         self._pending = set()  # those of this tick that a report waits for; their threads take them out
         self._fresh = []  # collected since the last report
-        self._awaited = [runner for runner in self._runners if runner.kind.awaited]
-        self._unawaited = [runner for runner in self._runners if not runner.kind.awaited]
+        self._row = []  # new ones that nobody waits for: begun, one after the other
+        self._agenda = Agenda(self._runners)
         self._followers = [runner for runner in self._runners if runner.kind.follows_holders]
         self._assembly = Assembly(self._runners)
         self._period = 1.0
@@ -53,8 +54,9 @@ class Engine:
 
     def _answered(self, runner: Runner) -> None:
         """A sampler has answered: of interest at once where a report waits for it, or before the first tick."""
+        awaited = runner in self._pending
         self._pending.discard(runner)
-        if self._ticks == 0 or (runner.kind.awaited and not self._pending):
+        if self._ticks == 0 or (awaited and not self._pending):
             self._rouse()
 
     def _rouse(self) -> None:
@@ -88,7 +90,8 @@ class Engine:
     def _sample(self, patience: float) -> None:
         """Start what is due, report what has answered within `patience` seconds, then start what nobody waits for."""
         self._collect()  # what came too late for the last report
-        queue = self._begin(self._awaited)
+        due = self._due()
+        queue = self._begun([runner for runner in due if runner.is_prompt])
         self._pending = set(queue)
         while queue:  # and again while one of them takes its time: the others don't wait for it
             self._crew.run(queue)
@@ -96,22 +99,33 @@ class Engine:
         self._wait_for_answers(patience)
         self._collect()
         self._report()
-        for runner in self._begin(self._unawaited):
-            self._crew.run([runner])
+        hurried = self._agenda.take(0.0)
+        self._start_late([runner for runner in due if not runner.is_prompt] + hurried)
 
-    def _begin(self, runners: list) -> list:
-        """Those of them that are due and have no sample under way: begun."""
+    def _start_late(self, due: list) -> None:
+        """New ones share a thread until one holds up the others for a tick; the others have each their own."""
+        begun = self._begun(due)
+        self._row += [runner for runner in begun if runner.is_new]
+        if self._row:
+            self._crew.run(self._row)
+        for runner in begun:
+            if not runner.is_new:
+                self._crew.run([runner])
+
+    def _due(self) -> list:
+        return self._agenda.take(self._world.monotonic() + self._period / 2)
+
+    def _begun(self, runners: list) -> list:
         now = self._world.monotonic()
-        by = now + self._period / 2
-        due = [runner for runner in runners if runner.due <= by and not runner.busy]
-        for runner in due:
+        for runner in runners:
             runner.begin(now, self._period)
-        self._busy += due
-        return due
+        self._busy += runners
+        return runners
 
     def _collect(self) -> None:
         answered = [runner for runner in self._busy if runner.collect()]
         if answered:
+            self._agenda.put(answered)
             self._fresh += answered
             self._busy = [runner for runner in self._busy if runner.busy]
 
@@ -162,4 +176,4 @@ class Engine:
                 continue
             self._board.holders = dict(self._board.holders, **{runner.name: holders})
             for follower in self._followers:
-                follower.hurry()
+                self._agenda.hurry(follower)

@@ -5,7 +5,9 @@ Must not do: know other samplers, threads or the wire.
 
 from .cells import FAILED_CODE, LONGEST_WORDS, TIMED_OUT, Absent, Missing, Reading
 
-ABSENT_PERIOD_SECONDS = 30.0  # how often to look whether there is something to sample by now
+ABSENT_PERIOD_SECONDS = 30.0  # until it is looked whether there is something to sample by now; then twice as long,
+ABSENT_LONGEST_SECONDS = 240.0  # and so on, up to this
+PROMPT_SECONDS = 0.004  # a report waits for samplers that take less: waking another thread costs more than they do
 
 
 class Runner:
@@ -30,6 +32,8 @@ class Runner:
         self._answer = None  # (state, text, reading), put by the thread, taken by `collect`
         self._thread_id = ""
         self._started = 0.0
+        self._takes = None  # seconds: the most of late
+        self._absence = ABSENT_PERIOD_SECONDS
 
     # -- the engine's thread
 
@@ -39,12 +43,19 @@ class Runner:
         self._started = now
         self.due = now + self.period(period)
 
-    def hurry(self) -> None:
-        self.due = 0.0
-
     def period(self, tick: float) -> float:
         """Seconds between its samples where reports come every `tick` seconds: quicker reports, quicker samples."""
         return max(tick, self.kind.period * min(1.0, tick))
+
+    @property
+    def is_new(self) -> bool:
+        """It has never answered."""
+        return self._takes is None
+
+    @property
+    def is_prompt(self) -> bool:
+        """A report can wait for it."""
+        return self.kind.awaited or (self._takes is not None and self._takes < PROMPT_SECONDS)
 
     def collect(self) -> bool:
         """Take its answer, if it has come."""
@@ -52,8 +63,12 @@ class Runner:
             return False
         (self.state, self.text, reading), self._answer = self._answer, None
         self.busy = False
+        self._takes = self.cost if self._takes is None else max(self.cost, self._takes / 2)
         if self.state == "absent":
-            self.due = max(self.due, self._started + ABSENT_PERIOD_SECONDS)
+            self.due = max(self.due, self._started + self._absence)
+            self._absence = min(2 * self._absence, ABSENT_LONGEST_SECONDS)
+        else:
+            self._absence = ABSENT_PERIOD_SECONDS
         if reading is not None or self.state == "absent":
             self.reading = reading
         elif self.reading is not None:
@@ -83,9 +98,10 @@ class Runner:
     # -- whichever thread of the crew has it
 
     def run(self, thread_id: str) -> None:
-        """One sample, started by `begin`."""
+        """One sample, begun by `begin`; it may have waited for its turn."""
         self._thread_id = thread_id
         began, cpu = self._world.monotonic(), self._world.thread_cpu()
+        self._started = began
         answer = self._sample()
         self.cost = self._world.monotonic() - began
         self.cpu = self._world.thread_cpu() - cpu
