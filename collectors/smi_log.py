@@ -106,7 +106,7 @@ def _fabric(gpu: Fields) -> Value | None:
 
 
 def _fabric_state(gpu: Fields) -> Value | None:
-    """Its state, and what is not well with it."""
+    """Its state, or how it failed, and what is not well with it."""
     state = gpu.get("fabric/state")
     if state is None or smi.absence(state) is not None:
         return None if state is None else smi.absence(state)
@@ -114,7 +114,9 @@ def _fabric_state(gpu: Fields) -> Value | None:
     wrong = gpu.get("fabric/health/incorrect_configuration", "N/A")
     if smi.absence(wrong) is None and wrong.lower() != "none":
         ills.append(wrong.lower())
-    return ", ".join([state.lower(), *ills])
+    status = gpu.get("fabric/status", "Success")
+    failed = state.lower() == "completed" and status.lower() not in ("success", "n/a", "")
+    return ", ".join([f"failed: {status}" if failed else state.lower(), *ills])
 
 
 _FABRIC_ILLS = (

@@ -11,7 +11,7 @@ def fabric(nvml, handle) -> tuple:
     state = plain(info, "state")
     if state == 0:  # not supported: a board without a fabric
         return UNSUPPORTED, UNSUPPORTED
-    words = [_FABRIC_STATES.get(state, "state %d" % state), *ills_of(getattr(info, "healthMask", 0))]
+    words = [_progress(nvml, state, plain(info, "status")), *ills_of(getattr(info, "healthMask", 0))]
     return name_of(bytes(plain(info, "clusterUuid")), plain(info, "cliqueId")), ", ".join(words)
 
 
@@ -28,6 +28,13 @@ def _fabric_info(nvml, handle):
     info = nvml.c_nvmlGpuFabricInfo_t()
     nvml.nvmlDeviceGetGpuFabricInfo(handle, ctypes.byref(info))
     return info
+
+
+def _progress(nvml, state: int, status: int) -> str:
+    """Completed is no success: the status, which counts from then on, tells how it ended (nvml.h)."""
+    if state == _COMPLETED and status:
+        return "failed: %s" % nvml.NVMLError(status)
+    return _FABRIC_STATES.get(state, "state %d" % state)
 
 
 def name_of(cluster: bytes, clique: int) -> str:
@@ -47,7 +54,8 @@ def ills_of(mask: int) -> "list[str]":
     return ills
 
 
-_FABRIC_STATES = {1: "not started", 2: "in progress", 3: "completed"}
+_COMPLETED = 3
+_FABRIC_STATES = {1: "not started", 2: "in progress", _COMPLETED: "completed"}
 _ILLS = (
     (0, 1, "degraded bandwidth"),
     (2, 1, "route recovery"),

@@ -10,6 +10,7 @@ import pytest
 from collectors import captures
 from collectors.captures import nvidia_smi_bundle, nvidia_smi_csv, nvidia_smi_tables
 from collectors.probe.cells import FAILED_CODE, LOST_CODE, Missing
+from collectors.smi_log import cells_of
 from tests.support.golden import same_as_golden
 from tests.support.parts import samples
 from tests.support.shown import shown
@@ -128,3 +129,8 @@ def test_what_holds_nothing_is_refused_with_the_reason(text: str, why: str) -> N
 
 def test_pmon_is_no_dmon() -> None:
     assert not nvidia_smi_tables.matches("", "# gpu         pid   type     sm\n# Idx           #    C/G      %\n")
+
+
+@pytest.mark.parametrize(("status", "told"), [("Success", "completed"), ("Unknown Error", "failed: Unknown Error")])
+def test_a_fabric_that_completed_may_have_failed(status: str, told: str) -> None:
+    assert cells_of({"fabric/state": "Completed", "fabric/status": status})["fabric_state"] == told

@@ -155,6 +155,14 @@ def test_a_pcie_link_that_came_up_narrow(probe: RunningProbe, scenario: Scenario
     assert (link["speed"], link["width_max"], link["recovery_errors"]) == (31_507_692_307, 16, 6)
 
 
+def test_a_fabric_that_ended_in_failure_is_not_joined(library: Path, scenario: Scenario) -> None:
+    """State "completed" says that it came to an end, the status which one."""
+    one_board(scenario, fabric_status=999)
+    with running_probe(scenario.environment(library)) as probe:
+        now = probe.until(lambda now: isinstance(now.accelerator(uuid(0)).get("fabric_state"), str))
+        assert now.accelerator(uuid(0))["fabric_state"] == "failed: Unknown Error"
+
+
 def test_more_than_a_link_carries_is_no_rate(library: Path, scenario: Scenario) -> None:
     """PCIe 3.0 x16 carries 15.75 GB/s; the driver speaks of 20 GB/s out."""
     one_board(scenario, pcie_gen_max=3, pcie_gen=3, pcie_tx=20_000_000, pcie_rx=3000)

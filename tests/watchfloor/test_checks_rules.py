@@ -45,6 +45,8 @@ def boards(count: int = 1, **values: float | str) -> Boards:
         ({"pages_retired": 10}, {"pages_retired": 11}, "pages-retired", State.WARNING),
         ({"repair_pending": 0}, {"repair_pending": 1}, "repair-pending", State.WARNING),
         ({"fabric_state": "completed"}, {"fabric_state": "in progress"}, "fabric-not-joined", State.WARNING),
+        ({"fabric_state": "completed"}, {"fabric_state": "failed: Unknown Error"}, "fabric-not-joined", State.WARNING),
+        ({"fabric_state": "completed"}, {"fabric_state": "completed, route unhealthy"}, "fabric-ill", State.WARNING),
         ({"temp": 93}, {"temp": 94}, "temp-high", State.WARNING),
         ({"temp_mem": 95}, {"temp_mem": 96}, "temp-mem-high", State.WARNING),
         ({"ecc_sram": 7}, {"ecc_sram": 8}, "ecc-sram", State.CRITICAL),

@@ -14,6 +14,7 @@ from watchfloor.model import Finding, Missing, Scope, State
 
 _AT = Scope.ACCELERATOR
 _JOINED = ("completed", "not supported")
+_JOINED_BUT = "completed, "  # what is not well follows
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -167,16 +168,30 @@ def _fabric(frame: Frame) -> Iterator[Finding]:
     codes = view.last("fabric_state")
     rows = suspects(view, "fabric-state", ("fabric_state",), lambda told: told > 0)
     if rows.size:
-        rows = rows[text_is(view, "fabric_state", rows, lambda text: not text.startswith(_JOINED))]
+        rows = rows[text_is(view, "fabric_state", rows, lambda text: text not in _JOINED)]
+    ill = text_is(view, "fabric_state", rows, lambda text: text.startswith(_JOINED_BUT))
     yield from report(
         frame,
         _AT,
-        rows,
+        rows[~ill],
         "fabric-not-joined",
         State.WARNING,
         lambda row: f"{named(frame, _AT, row)} has not joined its fabric: {view.texts[int(codes[row])]}",
         ("fabric_state", "fabric", "links_up"),
     )
+    yield from report(
+        frame,
+        _AT,
+        rows[ill],
+        "fabric-ill",
+        State.WARNING,
+        lambda row: f"{named(frame, _AT, row)}'s fabric is not well: {_ills(view.texts[int(codes[row])])}",
+        ("fabric_state", "fabric", "links_up"),
+    )
+
+
+def _ills(text: str) -> str:
+    return text.removeprefix(_JOINED_BUT)
 
 
 def _grown(frame: Frame, code: str, metric: str, state: State, words: str) -> Iterator[Finding]:

@@ -363,20 +363,22 @@ int nvmlDeviceGetRepairStatus(device *d, repair *out) { return two_u32(d, "repai
 
 typedef struct { unsigned char cluster[16]; int status; u32 clique, state; } fabric;
 typedef struct { u32 version; unsigned char cluster[16]; int status; u32 clique, state, health; unsigned char summary; } fabric_v;
-static int fill_fabric(device *d, unsigned char *cluster, u32 *clique, u32 *state) {
+static int fill_fabric(device *d, unsigned char *cluster, u32 *clique, u32 *state, int *status) {
     char hex[40];
+    u32 failed;
+    *status = as_u32(d, "fabric_status", &failed) == OK ? (int)failed : OK;
     int result = text(d, "fabric_cluster", hex, sizeof hex);
     for (int i = 0; result == OK && i < 16; i++) sscanf(hex + 2 * i, "%2hhx", cluster + i);
     return result == OK ? two_u32(d, "fabric_clique", "fabric_state", clique, state) : result;
 }
-int nvmlDeviceGetGpuFabricInfo(device *d, fabric *out) { return fill_fabric(d, out->cluster, &out->clique, &out->state); }
+int nvmlDeviceGetGpuFabricInfo(device *d, fabric *out) { return fill_fabric(d, out->cluster, &out->clique, &out->state, &out->status); }
 int nvmlDeviceGetGpuFabricInfoV(device *d, fabric_v *out) {
     u32 known;
     int result = as_u32(d, "fabric", &known);
     if (result != OK) return result;
     if (known < 2) return FUNCTION_NOT_FOUND;
     if (out->version >> 24 > known) return VERSION_MISMATCH;
-    result = fill_fabric(d, out->cluster, &out->clique, &out->state);
+    result = fill_fabric(d, out->cluster, &out->clique, &out->state, &out->status);
     return result == OK ? as_u32(d, "fabric_health", &out->health) : result;
 }
 

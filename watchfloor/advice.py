@@ -1,0 +1,96 @@
+"""What to do about a finding: a sentence a code, for the page, the command and whoever writes a runbook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_TABLE = """
+accelerator-lost | drain the node, then reset the GPU; if it stays away, power-cycle the node, check seating and cables
+accelerator-count | look for the missing board in lspci and in the kernel's log; reboot, then open a hardware ticket
+recovery-action | drain the node, then do exactly what the driver asks for
+row-remap-failed | take the board out of service and have it exchanged
+row-remap-pending | reset the GPU when it is idle; other work may go on until then
+repair-pending | reset the GPU when it is idle
+ecc-uncorrected | drain the users of this board, then reset it; watch whether the errors come back
+ecc-corrected | watch it; have the memory diagnosed when the node is free
+ecc-sram | drain it and run the vendor's diagnostics; several within days are a case for exchange
+pages-retired | plan its exchange: memory that fails keeps failing
+fabric-not-joined | check the fabric manager (NVSwitch) or IMEX, and that no board is missing; then reset it
+fabric-ill | look at the NVLinks of this board and its fellows, and at the fabric manager's log; reset it when it is idle
+execution-errors | look into the application's log; the same device failing under other programs is a hardware case
+pcie-replays | reseat the board or its riser; check for a slower link
+pcie-downgrade | reseat the board; compare with its neighbours, and check the BIOS settings of the slot
+throttled | find out which protection it is: heat is a matter of cooling, power brake of the supply
+throttle-time | check fans, airflow and the inlet temperature; several boards of a rack are a case for facilities
+hardware-slowdown | check cooling and power supply of the node; drain it if it goes on
+temp-margin | check cooling; lower the power limit until it is better
+temp-high | check cooling; lower the power limit until it is better
+temp-mem-high | check cooling; lower the power limit until it is better
+xid-fatal | drain the node, then do what the chosen source says; collect nvidia-bug-report first
+xid-application | tell the owner of the job; nothing is to be done to the node
+xid-burst | look at the job: nothing is to be done to the nodes unless another XID comes
+xid-repeated | stop resetting it: take it out of service and open a ticket
+nvlink-down | drain the node and reset its GPUs; where it stays down, reboot, then service
+xgmi-down | drain the node and reset its GPUs; where it stays down, service
+ici-health | have the slice recreated elsewhere; report the host to the provider
+ici-down | have the slice recreated elsewhere; report the host to the provider
+neuronlink-down | restart the instance; where it stays down, replace it
+gaudi-down | check the cable and the peer's port; reset the card when the node is drained
+ib-port-down | check cable, module and switch port; keep multi-node jobs away
+roce-port-down | check cable, module and switch port; keep multi-node jobs away
+ethernet-down | check cable, module and switch port
+link-flapping | replace cable or module; keep multi-node jobs away until it is steady for hours
+link-slow | reseat or replace cable or module; check what the switch negotiated
+link-ber | clean or replace the cable or module; check signal integrity
+ib-symbol-errors | replace the cable or module
+ib-symbol-burst | replace the cable or module
+ib-link-recovery | replace the cable or module
+ib-link-downed | check cable and switch port, and whether somebody worked on it
+ib-buffer-overrun | check flow control and credits of switch and adapter
+ib-local-integrity | replace the cable or module
+rdma-rnr-retries | look for a slow or stuck receiver
+rdma-ack-timeouts | look for congestion or loss on the way
+roce-slow-restarts | check PFC and ECN on the way: packets were lost
+port-receive-errors | replace the cable or module
+port-discards | look for congestion: check PFC, ECN and routes
+link-crc-errors | watch it; where it grows, drain the node and reset its GPUs
+link-replays | watch it; where it grows, drain the node and reset its GPUs
+link-recoveries | drain the node and reset its GPUs
+link-symbol-errors | watch it; where it grows, check the cable
+link-fec-errors | clean or replace the cable or module
+power-over-limit | read the limit back; restart the vendor's power daemon or the driver if it isn't obeyed
+power-budget | lower the power limits of its boards, lowest priority first
+rack-power-budget | lower the power limits in this rack, lowest priority first
+inefficient | compare its temperature and limit with its neighbours'; clean it, then have it diagnosed
+straggler | run a short test against its neighbours; exchange the node at the job's next checkpoint
+idle-held | ask its user; where nobody answers, end the process that holds it
+service-down | look at its log and at the node; restart it
+service-overload | add a replica, or move requests away
+sampler-hung | look at the driver: a call that hangs (state D) ends with a reset or a reboot
+sampler-failed | run `watchfloor doctor` on the node: it says why
+node-silent | check load and network of the node; the console keeps trying
+node-clock-skew | check chrony or ntpd on the node
+version-drift | bring the node to the version of its group
+job-version-drift | start the job again from one image
+incompatible-versions | do what the rule says
+event-sxid | drain the nodes of this NVSwitch; check the fabric manager's log
+event-mce | check the machine-check log; drain the node where it is uncorrected
+event-oom | tell the owner: the job needs more memory, or less of it on one node
+event-hang | look at what hangs; reset the device or reboot the node where it doesn't end
+event-lost | drain the node, then power-cycle it; check seating and cables
+event-ecc | drain the users of this device and reset it; watch whether it comes back
+event-reset | find out why it was reset; the jobs on it are gone
+event-pcie | reseat the device; check the slot
+event-disk | exchange the disk
+event-storage | check the file server and the way to it
+event-panic | collect the crash dump; drain the node
+"""
+ADVICE: Mapping[str, str] = {
+    code.strip(): text.strip() for code, _, text in (line.partition("|") for line in _TABLE.strip().splitlines())
+}
+_NODE = "run `watchfloor doctor` on the node: it says what works and what to do"
+
+
+def advice(code: str) -> str:
+    """What to do about findings of this code, "" where there is nothing to add."""
+    return ADVICE.get(code, _NODE if code.startswith("node-") else "")
