@@ -19,7 +19,7 @@ from textual.timer import Timer
 from tui.base import AppOptions, Desk, Page, discover
 from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.help import HelpScreen
-from tui.messages import Drill, FrameReady
+from tui.messages import Acknowledge, Clear, Drill, FrameReady
 from tui.present.style import THEMES, Token, palette
 from watchfloor.frame import Frame
 from watchfloor.model import Phase, Subject
@@ -154,6 +154,14 @@ class WatchfloorApp(App[int]):
 
     def on_drill(self, event: Drill) -> None:
         self.open("node", event.subject)
+
+    def on_acknowledge(self, event: Acknowledge) -> None:
+        if not self.options.read_only:
+            self.feed.acknowledge(event.subject, event.code, event.note)
+
+    def on_clear(self, event: Clear) -> None:
+        if not self.options.read_only:
+            self.feed.clear(event.subject, event.code)
 
     async def action_back(self) -> None:
         if not isinstance(self.screen, Page):

@@ -86,6 +86,7 @@ class Page(Screen[None]):
     key: ClassVar[str] = ""  # "1" to "9"
     heading: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
+    withheld: frozenset[str] = frozenset()  # actions that this page doesn't have, as in read-only mode
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -195,6 +196,8 @@ class Page(Screen[None]):
         """Keys that open a line to type into are looked at before the focused widget sees them (priority bindings),
         so that what is typed right behind them lands in the line, even where a slow link delivers all in one piece.
         """
+        if action in self.withheld:
+            return False
         if action in OPENERS:
             return self.is_current and not self.is_typing
         return super().check_action(action, parameters)

@@ -61,11 +61,13 @@ class HelpScreen(ModalScreen[None]):
 def entries(node: DOMNode) -> list[Entry]:
     """Keys of a widget, page or app, and what they do; keys that do the same stand together."""
     found: dict[str, list[str]] = {}
+    withheld = node.withheld if isinstance(node, Page) else frozenset[str]()
     for kind in type(node).__mro__:
         own = kind.__dict__.get("BINDINGS", ())
         if kind.__module__.startswith("tui."):
             for key, binding in BindingsMap(own):
-                _note(found, key, binding)
+                if binding.action.partition("(")[0] not in withheld:
+                    _note(found, key, binding)
     for key, bindings in node._bindings.key_to_bindings.items():
         for binding in bindings:
             if binding.description and binding.description not in found and binding.action.startswith("open("):

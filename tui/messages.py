@@ -19,6 +19,22 @@ class FrameReady(Message):
         return isinstance(message, FrameReady)
 
 
+class Acknowledge(Message):
+    """A person has seen a finding; without a note (None) they take that back. A note of the console's own."""
+
+    def __init__(self, subject: Subject, code: str, note: str | None) -> None:
+        super().__init__()
+        self.subject, self.code, self.note = subject, code, note
+
+
+class Clear(Message):
+    """A person wants to forget a finding that is over."""
+
+    def __init__(self, subject: Subject, code: str) -> None:
+        super().__init__()
+        self.subject, self.code = subject, code
+
+
 class Drill(Message):
     """Open the node page at this subject."""
 

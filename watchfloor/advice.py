@@ -16,7 +16,7 @@ ecc-corrected | watch it; have the memory diagnosed when the node is free
 ecc-sram | drain it and run the vendor's diagnostics; several within days are a case for exchange
 pages-retired | plan its exchange: memory that fails keeps failing
 fabric-not-joined | check the fabric manager (NVSwitch) or IMEX, and that no board is missing; then reset it
-fabric-ill | look at the NVLinks of this board and its fellows, and at the fabric manager's log; reset it when it is idle
+fabric-ill | look at the NVLinks of this board and its fellows, and at the fabric manager's log; reset it when idle
 execution-errors | look into the application's log; the same device failing under other programs is a hardware case
 pcie-replays | reseat the board or its riser; check for a slower link
 pcie-downgrade | reseat the board; compare with its neighbours, and check the BIOS settings of the slot

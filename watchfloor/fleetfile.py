@@ -16,8 +16,10 @@ from watchfloor.inventory import Inventory, Place
 from watchfloor.metrics import Unit
 from watchfloor.model import MetricsSource, NodeSpec, SshOptions
 from watchfloor.units import nearest
+from watchfloor.xidlist import USUAL, sources
 
-FLEET_KEYS = ("name", "ssh", "source", "power_budget", "sites", "groups", "nodes")
+FLEET_KEYS = ("name", "ssh", "source", "checks", "power_budget", "sites", "groups", "nodes")
+CHECK_KEYS = ("xid-source",)
 SITE_KEYS = ("ssh", "source", "power_budget", "labels", "racks", "nodes")
 RACK_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
 GROUP_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
@@ -71,7 +73,9 @@ class _Reader:
         self.found_sites: list[Place] = []
         self.found_racks: list[Place] = []
         self.found_groups: list[Place] = []
-        self._everywhere = NodeSpec("", ssh=self._ssh(root), source=self._source(root, None))
+        self._everywhere = NodeSpec(
+            "", ssh=self._ssh(root), source=self._source(root, None), xid_source=_xid_source(root)
+        )
         self._has_sites = "sites" in root.entries
 
     def sites(self, root: Section) -> None:
@@ -178,6 +182,23 @@ def read_ssh(item: Item, folder: Path) -> SshOptions:
         "connect_timeout_seconds": section.get("connect_timeout", lambda of: of.quantity(Unit.SECONDS)),
     }
     return SshOptions(**{name: value for name, value in said.items() if value is not None})
+
+
+def _xid_source(root: Section) -> str:
+    """Whose word counts for what an XID asks for."""
+    checks = root.get("checks", lambda item: item.section(CHECK_KEYS))
+    return (checks.get("xid-source", _known_source) if checks else None) or USUAL
+
+
+def _known_source(item: Item) -> str:
+    name = item.text()
+    if name not in sources():
+        guess = nearest(name, list(sources()))
+        item.fail(
+            f"nobody called {name!r} says what XIDs ask for",
+            f"did you mean {guess}?" if guess else f"known are {', '.join(sources())}",
+        )
+    return name
 
 
 def _entries(section: Section, key: str) -> Iterable[tuple[str, Item]]:

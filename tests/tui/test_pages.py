@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import frames
 from tests.support.feeds import still_app
+from tests.support.onrecord import on_record
 from tui.present.style import palette
 from watchfloor.frame import Frame
 
@@ -36,6 +37,19 @@ PAGES: dict[str, Sequence[str]] = {
 @cache
 def settled() -> Frame:
     return frames.settled()
+
+
+FINDINGS: dict[str, Sequence[str]] = {
+    "findings": ("6",),
+    "findings-over": ("6", "o", *["down"] * 4),
+    "findings-filtered": ("6", "slash", *"dgx", "enter"),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("page", FINDINGS)
+def test_findings(page: str, size: tuple[int, int], snap_compare: Compare) -> None:
+    assert snap_compare(still_app(on_record()), press=FINDINGS[page], terminal_size=size)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

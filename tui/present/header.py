@@ -45,7 +45,8 @@ def summarise(frame: Frame) -> Summary:
     idle = (util < BUSY_PERCENT) & devices & ~faulted
     count = int(devices.sum())
     ages = frame.nodes.known("age")[frame.live]
-    states = [finding.state for finding in frame.findings]
+    seen = {key for key, record in frame.records.by_key.items() if record.ack}
+    states = [finding.state for finding in frame.findings if (finding.subject, finding.code) not in seen]
     return Summary(
         nodes=frame.nodes.count,
         nodes_up=int(frame.live.sum()),

@@ -46,12 +46,12 @@ _memory = Recent(_wanted, _DAY)
 def _by_kind(frame: Frame, entries: Found) -> Iterator[tuple[Subject, str, Sequence[Entry]]]:
     """Entries of one subject and kind that are young enough for their severity, newest first."""
     for node, every in entries.items():
-        sorts: Mapping[tuple[str, str], list[Entry]] = defaultdict(list)
+        sorts: Mapping[tuple[Subject, str], list[Entry]] = defaultdict(list)
         for entry in every:
             if frame.at - entry.last <= limit("kernel-events", entry.event.severity, Unit.SECONDS):
-                sorts[entry.device, entry.event.kind].append(entry)
-        for (device, kind), of_kind in sorts.items():
-            yield subject_of(frame, node, device), kind, of_kind
+                sorts[subject_of(frame, node, entry.device), entry.event.kind].append(entry)
+        for (subject, kind), of_kind in sorts.items():
+            yield subject, kind, of_kind
 
 
 def _finding(frame: Frame, subject: Subject, kind: str, every: Sequence[Entry]) -> Iterator[Finding]:

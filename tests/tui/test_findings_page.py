@@ -1,0 +1,173 @@
+"""The findings page: the worst first, acknowledged ones behind, filters, the way to the node, read-only mode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from tests.support.feeds import HandFeed, still_app
+from tests.support.onrecord import on_record
+from tui.app import WatchfloorApp
+from tui.base import AppOptions
+from tui.help import entries
+from tui.present.findings import FindingTable
+from tui.present.header import summarise
+from tui.screens.findings import FindingsPage
+from tui.widgets.lines import Lines
+from watchfloor.frame import Frame
+from watchfloor.model import State
+from watchfloor.record import Record, Records
+
+SIZE = (120, 40)
+
+
+@cache
+def frame() -> Frame:
+    return on_record()
+
+
+def page(app: WatchfloorApp) -> FindingsPage:
+    found = app.pages["findings"]
+    assert isinstance(found, FindingsPage)
+    return found
+
+
+def model(app: WatchfloorApp) -> FindingTable:
+    found = page(app)._model
+    assert found is not None
+    return found
+
+
+def records(app: WatchfloorApp) -> list[Record]:
+    found = [model(app).record(model(app).identity(index)) for index in range(model(app).count)]
+    return [record for record in found if record is not None]
+
+
+def codes(app: WatchfloorApp) -> list[str]:
+    return [record.finding.code for record in records(app)]
+
+
+def text_of(app: WatchfloorApp, selector: str) -> str:
+    lines = app.screen.query_one(selector, Lines)
+    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
+
+
+def feed(app: WatchfloorApp) -> HandFeed:
+    assert isinstance(app.feed, HandFeed)
+    return app.feed
+
+
+async def test_the_worst_come_first_and_acknowledged_ones_last() -> None:
+    app = still_app(frame())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6")
+        shown = records(app)
+        assert [record.finding.state for record in shown if not record.ack] == [State.CRITICAL] * 3 + [
+            State.WARNING
+        ] * 2
+        assert [record.finding.code for record in shown if record.ack] == codes(app)[-1:] == ["thermal-slowdown"]
+        await pilot.press("o")
+        assert codes(app)[-1] == "temp-margin"
+        await pilot.press("escape")
+        assert "temp-margin" not in codes(app)
+
+
+async def test_everything_known_of_a_finding_is_told() -> None:
+    app = still_app(frame())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home")
+        await pilot.pause()
+        told = text_of(app, "#findingdetail")
+        for words in ("reboot the node", "healthagent", "drain the node", "first seen", "events", "xid 79"):
+            assert words in told
+        await pilot.press("o", "end")
+        await pilot.pause()
+        assert "over since" in text_of(app, "#findingdetail")
+        assert "came 4 times" in text_of(app, "#findingdetail")
+
+
+async def test_a_short_page_says_how_much_more_there_is() -> None:
+    app = still_app(frame())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6", "home")
+        await pilot.pause()
+        assert "more lines: d" in text_of(app, "#findingdetail")
+        await pilot.press("d")
+        await pilot.pause()
+        assert "gcm" in text_of(app, "#findingdetail")
+
+
+async def test_enter_opens_the_node_at_the_accelerator() -> None:
+    app = still_app(frame())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home", "enter")
+        await pilot.pause()
+        assert app.page.slug == "node"
+        assert str(app.desk.selected) == "dgx-02/GPU-dgx-02-3"
+
+
+async def test_acknowledging_and_clearing_are_told_to_the_feed() -> None:
+    app = still_app(frame())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home", "a")
+        await pilot.pause()
+        subject = records(app)[0].finding.subject
+        assert feed(app).acknowledged == [(subject, "xid-fatal", "")]
+        await pilot.press("A", *"ticket", "space", *"9", "enter")
+        await pilot.pause()
+        assert feed(app).acknowledged[-1] == (subject, "xid-fatal", "ticket 9")
+        await pilot.press("c")
+        await pilot.pause()
+        assert "can be acknowledged, not cleared" in text_of(app, "#status")
+        await pilot.press("end", "u")
+        await pilot.pause()
+        assert feed(app).acknowledged[-1][1:] == ("thermal-slowdown", None)
+        await pilot.press("o", "end", "c")
+        await pilot.pause()
+        assert [code for _, code in feed(app).cleared] == ["temp-margin"]
+
+
+async def test_read_only_has_no_key_and_no_command_for_it() -> None:
+    app = still_app(frame(), read_only=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home", "a", "A", "u", "o", "end", "c")
+        await pilot.pause()
+        assert (feed(app).acknowledged, feed(app).cleared) == ([], [])
+        assert not {"ack", "unack", "clear"} & set(app.commands())
+        assert not any("acknowledge" in does for _, does in entries(page(app)))
+
+
+async def test_a_filter_takes_words_and_queries() -> None:
+    app = still_app(frame())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "slash", *"xid", "enter")
+        await pilot.pause()
+        assert codes(app) == ["xid-fatal", "accelerator-lost"]
+        assert "2 of 6" in text_of(app, "#status")
+        await pilot.press("slash", "ctrl+u", *"rack==r3", "enter")
+        await pilot.pause()
+        assert {record.finding.subject.node for record in records(app)} == {"l40-03"}
+
+
+async def test_acknowledged_ones_are_not_counted_in_the_header() -> None:
+    assert (summarise(frame()).criticals, summarise(frame()).warnings) == (3, 2)
+    without = replace(frame(), records=Records())
+    assert (summarise(without).criticals, summarise(without).warnings) == (3, 3)
+
+
+async def test_why_nothing_is_kept_is_said() -> None:
+    told = replace(frame(), records=replace(frame().records, trouble="findings are not kept in /x: read-only"))
+    app = still_app(told)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6")
+        assert "not kept in /x" in text_of(app, "#findingsummary")
+
+
+async def test_before_any_frame_and_without_findings() -> None:
+    app = WatchfloorApp(HandFeed(), AppOptions())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "a", "u", "c", "enter", "d", "o")
+        assert app.is_running
+        feed(app).give(replace(frame(), findings=(), records=Records()))
+        await pilot.pause(0.5)
+        assert codes(app) == []

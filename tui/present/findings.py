@@ -1,0 +1,289 @@
+"""Findings as a table, worst first, and everything that is known of one: evidence, time, acknowledgement, events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.present.choice import Filter
+from tui.present.format import Text, age
+from tui.present.line import Line, paragraphs
+from tui.present.rows import Column
+from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
+from watchfloor.advice import advice
+from watchfloor.events import Entry
+from watchfloor.frame import Frame
+from watchfloor.model import Finding, Scope, State, Subject
+from watchfloor.record import Record, RecordKey
+
+_WIDE, _WIDEST = 110, 160
+AROUND_SECONDS = 600.0  # events so long before a finding came, or after it was seen last, are shown with it
+_EVENTS_SHOWN = 6
+_WORD = re.compile(r"[\w.:/-]+")
+_BETWEEN = "  "
+
+
+def columns_for(room: int) -> Sequence[Column]:
+    """As many columns, and as wide, as `room` cells have space for."""
+    wide, widest = room >= _WIDE, room >= _WIDEST
+    return (
+        Column("state", "", 1, fixed=True),
+        Column("subject", "SUBJECT", 26 if widest else 18 if wide else 14, fixed=True),
+        *([Column("code", "CODE", 20)] if wide else []),
+        Column("text", "FINDING", 24, flexible=True),
+        Column("first", "SINCE", 5, "right"),
+        *([Column("last", "SEEN", 5, "right")] if wide else []),
+        Column("times", "TIMES", 5, "right"),
+        Column("ack", "ACK", 14 if widest else 8 if wide else 4),
+    )
+
+
+# -- which ones
+
+
+def rows_of(frame: Frame, over: bool, chosen: Filter | None) -> list[Record]:
+    """What holds, the worst first and what was acknowledged behind it; then, if asked for, what is over."""
+    known = frame.records.by_key
+    found = {
+        (finding.subject, finding.code): known.get((finding.subject, finding.code))
+        or Record(finding, frame.at, frame.at)
+        for finding in reversed(frame.findings)
+    }
+    gone = [record for key, record in known.items() if key not in found]
+    waiting = [record for record in gone if record.holds and record.finding.subject.node in frame.node_index]
+    rows = sorted([*found.values(), *waiting], key=_urgency)
+    if over:
+        rows += sorted((record for record in gone if not record.holds), key=lambda record: -record.last)
+    passes = _passing(frame, chosen) if chosen else None
+    return [record for record in rows if passes is None or passes.lets(record)]
+
+
+def _urgency(record: Record) -> tuple[bool, int, float]:
+    return record.ack is not None, -record.finding.state, -record.first
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """What a filter lets through, by scope and row; `word` is what it says, where that is a bare word."""
+
+    frame: Frame
+    accelerators: NDArray[np.bool_]
+    nodes: NDArray[np.bool_]
+    links: NDArray[np.bool_]
+    word: str
+
+    def lets(self, record: Record) -> bool:
+        finding = record.finding
+        if self.word:  # a bare word is looked for in what the table shows
+            shown = f"{finding.subject} {subject_name(self.frame, finding.subject)} {finding.code} {finding.text}"
+            return self.word in shown.casefold()
+        row = self.frame.row(finding.subject)
+        if row is None:
+            return False
+        match finding.subject.scope:
+            case Scope.ACCELERATOR:
+                return bool(self.accelerators[row])
+            case Scope.LINK:
+                return bool(self.links[row])
+            case Scope.NODE:
+                return bool(self.nodes[row])
+            case Scope.SERVICE:
+                return bool(self.nodes[self.frame.services.node[row]])
+
+
+def _passing(frame: Frame, chosen: Filter) -> _Passing:
+    passed, links = chosen.passed(frame), chosen.links(frame)
+    return _Passing(frame, passed.accelerators, passed.nodes, links, bare_word(chosen.text))
+
+
+def bare_word(text: str) -> str:
+    """The word that a filter consists of, "" where it is more than one."""
+    word = text.strip().strip('"').casefold()
+    return word if _WORD.fullmatch(word) else ""
+
+
+# -- the table
+
+
+class FindingTable:
+    """Implements TableModel."""
+
+    sort: tuple[str, bool] | None = None
+
+    def __init__(
+        self, frame: Frame, rows: Sequence[Record], columns: Sequence[Column], glyphs: Glyphs = UNICODE
+    ) -> None:
+        self.columns = columns
+        self._frame, self._rows, self._glyphs = frame, rows, glyphs
+        self._places = {record.key: index for index, record in enumerate(rows)}
+        self._now = keys_now(frame)
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    def identity(self, index: int) -> Hashable:
+        return self._rows[index].key
+
+    def index_of(self, identity: Hashable) -> int | None:
+        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
+
+    def marked(self, index: int) -> bool:
+        return False
+
+    def record(self, identity: Hashable) -> Record | None:
+        """The record of a row's identity."""
+        index = self.index_of(identity)
+        return None if index is None else self._rows[index]
+
+    def cells(self, index: int) -> Sequence[Text]:
+        made = self._made(self._rows[index])
+        return [made[column.name] for column in self.columns]
+
+    def _made(self, record: Record) -> Mapping[str, Text]:
+        """Every cell of a record, by its column."""
+        finding = record.finding
+        calm = record.ack is not None or not record.holds
+        usual = Token.DIM if calm else Token.TEXT
+        return {
+            "state": _sign(record, self._glyphs),
+            "subject": (subject_name(self._frame, finding.subject), Token.DIM if calm else Token.STRONG),
+            "code": (finding.code, Token.DIM),
+            "text": (bare_text(self._frame, finding), usual),
+            "first": (age(max(0.0, self._frame.at - record.first)), usual),
+            "last": (_seen(record, self._frame, self._now), Token.DIM),
+            "times": (f"{record.times}×" if record.times > 1 else "", usual),
+            "ack": (record.ack.by if record.ack else "", Token.DIM),
+        }
+
+
+def _sign(record: Record, glyphs: Glyphs) -> Text:
+    state = record.finding.state
+    if not record.holds:
+        return glyphs.states[State.OK], Token.DIM
+    return glyphs.states[state], Token.DIM if record.ack else STATE_TOKENS[state]
+
+
+def keys_now(frame: Frame) -> frozenset[RecordKey]:
+    """What the checks find in this very frame."""
+    return frozenset((finding.subject, finding.code) for finding in frame.findings)
+
+
+def _seen(record: Record, frame: Frame, now: frozenset[RecordKey]) -> str:
+    """When it was seen last."""
+    return "now" if record.key in now else age(max(0.0, frame.at - record.last))
+
+
+def subject_name(frame: Frame, subject: Subject) -> str:
+    """`dgx-07 gpu3`: short names, for a column."""
+    row = frame.row(subject)
+    if row is None or subject.scope is Scope.NODE:
+        return str(subject)
+    return f"{subject.node} {frame.view(subject.scope).text(row, 'name') or subject.key}"
+
+
+def bare_text(frame: Frame, finding: Finding) -> str:
+    """The sentence without the subject that the column beside it names already."""
+    row, subject = frame.row(finding.subject), finding.subject
+    short = frame.view(subject.scope).text(row, "name") if row is not None and subject.scope is not Scope.NODE else ""
+    names = (f"{short} of {subject.node} ", f"{subject}: ", f"{subject} ", f"{subject.node} ")
+    for name in names:
+        if name.strip() and finding.text.startswith(name):
+            return finding.text.removeprefix(name)
+    return finding.text
+
+
+# -- above and below it
+
+
+def summary_line(rows: Sequence[Record], over: bool, trouble: str, glyphs: Glyphs) -> Line:
+    """How many of each, how many are acknowledged, and whether they are kept."""
+    open_ones = [record.finding.state for record in rows if record.holds and record.ack is None]
+    line: list[Text] = []
+    for state, word in ((State.CRITICAL, "critical"), (State.WARNING, "warnings")):
+        count = open_ones.count(state)
+        token = STATE_TOKENS[state] if count else Token.DIM
+        line += [(f" {glyphs.states[state]} ", token), (str(count), Token.STRONG if count else Token.DIM)]
+        line.append((f" {word} ", Token.DIM))
+    seen = sum(record.holds and record.ack is not None for record in rows)
+    gone = sum(not record.holds for record in rows)
+    line += [(f"{_BETWEEN}{seen} acknowledged", Token.DIM)] if seen else []
+    line += [(f"{_BETWEEN}{gone} over", Token.DIM)] if over else []
+    return [*line, *([(f"{_BETWEEN}{trouble}", Token.WARNING)] if trouble else [])]
+
+
+def detail_lines(frame: Frame, record: Record | None, width: int, most: int) -> Sequence[Line]:
+    """The finding under the cursor in full, cut to `most` lines."""
+    if record is None:
+        return []
+    facts = (("what to do", advice(record.finding.code)), *record.finding.evidence)
+    lines = [*_head(record, width), *_history(frame, record), *_facts(facts, width), *_events(frame, record, width)]
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], [(f" … {len(lines) - most + 1} more lines: ", Token.DIM), ("d", Token.ACCENT)]]
+
+
+def _head(record: Record, width: int) -> Iterator[Line]:
+    token = STATE_TOKENS[record.finding.state] if record.holds and not record.ack else Token.STRONG
+    for text in paragraphs(record.finding.text, width - 2):
+        yield [(f" {text}", token)]
+
+
+def _history(frame: Frame, record: Record) -> Iterator[Line]:
+    parts = [f"first seen {clock(record.first)}"]
+    if not record.holds:
+        parts.append(f"over since {clock(record.last)}")
+    elif record.key not in keys_now(frame):
+        parts.append(f"nothing heard since {clock(record.last)}")
+    if record.times > 1:
+        parts.append(f"came {record.times} times")
+    others = len(record.finding.others)
+    parts += [f"true of {others + 1:,} in all"] if others else []
+    yield [(f" {record.finding.code}  ", Token.ACCENT), ("  ".join(parts), Token.DIM)]
+    if record.ack:
+        note = f": {record.ack.note}" if record.ack.note else ""
+        yield [(f" acknowledged by {record.ack.by} {clock(record.ack.at)}{note}", Token.TEXT)]
+
+
+def _facts(facts: Sequence[tuple[str, str]], width: int) -> Iterator[Line]:
+    room = min(22, max(len(name) for name, _ in facts))
+    for name, value in facts:
+        for at, text in enumerate(paragraphs(value, width - room - 4) if value else []):
+            yield [(f" {name[:room] if at == 0 else '':<{room}}  ", Token.DIM), (text, Token.TEXT)]
+
+
+def events_around(frame: Frame, record: Record) -> list[Entry]:
+    """Events of its subject from shortly before it came until shortly after it was seen last, newest first."""
+    subject = record.finding.subject
+    node = frame.node_index.get(subject.node)
+    if node is None:
+        return []
+    row = frame.row(subject)
+    names = {subject.key, frame.view(subject.scope).text(row, "name") if row is not None else subject.key}
+    since, until = record.first - AROUND_SECONDS, (frame.at if record.holds else record.last) + AROUND_SECONDS
+    return [
+        entry
+        for entry in frame.events.of_node(node)
+        if since <= entry.last and entry.at <= until and (subject.scope is Scope.NODE or entry.device in names)
+    ]
+
+
+def _events(frame: Frame, record: Record, width: int) -> Iterator[Line]:
+    events = events_around(frame, record)
+    if events:
+        yield [(" events", Token.TITLE), (f"  of {subject_name(frame, record.finding.subject)}", Token.DIM)]
+    for entry in events[:_EVENTS_SHOWN]:
+        often = f" {entry.count}×" if entry.count > 1 else ""
+        head = f" {clock(entry.last)}{often}  "
+        said = f"{entry.event.kind}{f' {entry.event.code}' if entry.event.code >= 0 else ''}: {entry.event.text}"
+        yield [(head, Token.DIM), (said[: max(0, width - len(head))], Token.TEXT)]
+
+
+def clock(at: float) -> str:
+    """In UTC, as evidence and logs are: `11-23 00:45:12Z`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%m-%d %H:%M:%SZ")

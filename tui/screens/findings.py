@@ -1,0 +1,212 @@
+"""The findings page: what is wrong, the worst first, since when, and who has seen it; on request what is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from tui.base import Desk, hint_line
+from tui.commands import Command
+from tui.filtered import FilteredPage
+from tui.messages import Acknowledge, Clear, Drill
+from tui.present.choice import Filter, Rows
+from tui.present.findings import FindingTable, bare_word, columns_for, detail_lines, rows_of, summary_line
+from tui.present.line import Line
+from tui.present.style import Token
+from tui.widgets.lines import Lines
+from tui.widgets.table import VirtualTable
+from watchfloor.errors import ConfigError, QueryError
+from watchfloor.frame import Frame
+from watchfloor.record import Record
+
+_LEAST, _MOST = 7, 22  # lines of the detail
+
+
+class FindingsPage(FilteredPage):
+    slug = "findings"
+    key = "6"
+    heading = "findings"
+    help_text = (
+        "What the checks find, the worst first, each from when it was first seen. What has been away for half a minute "
+        "is over; coming back it counts once more. What a silent node had is not over: nobody knows. Acknowledged ones "
+        "stay here, dim, and are not counted in the header, until they get worse or come anew. Acknowledging and "
+        "clearing are notes of this console, kept in its own file; nothing is ever done to a machine."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "over", "what is over, too"),
+        Binding("d", "detail", "more lines for the finding under the cursor, or fewer"),
+        Binding("a", "acknowledge", "acknowledge: seen, no more reminding"),
+        Binding("A", "ask('ack ')", "acknowledge with a note", priority=True),
+        Binding("u", "unacknowledge", "take the acknowledgement back"),
+        Binding("c", "clear", "forget what is over"),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.over = False
+        self.tall = False  # the detail has most of the page
+        self._model: FindingTable | None = None
+        if desk.options.read_only:
+            self.withheld = frozenset({"acknowledge", "unacknowledge", "clear", "ask"})
+
+    def compose_body(self) -> ComposeResult:
+        yield Lines(self.desk.palette, id="findingsummary")
+        yield VirtualTable(palette=self.desk.palette, id="findingtable")
+        yield Lines(self.desk.palette, id="findingdetail")
+        yield from self.compose_filter()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.table.focus()
+
+    @property
+    def table(self) -> VirtualTable:
+        return self.query_one("#findingtable", VirtualTable)
+
+    def rows_shown(self, frame: Frame) -> Rows:
+        return Rows.ACCELERATORS
+
+    def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
+        return len(rows_of(frame, self.over, chosen)), len(rows_of(frame, self.over, None))
+
+    def take_filter(self, text: str) -> None:
+        """A bare word may be that of a metric here, too: findings are called so. Raises QueryError."""
+        try:
+            super().take_filter(text)
+        except QueryError:
+            if not bare_word(text):
+                raise
+            super().take_filter(f'"{text.strip()}"')
+
+    # -- drawing
+
+    def show(self, frame: Frame) -> None:
+        rows, glyphs = rows_of(frame, self.over, self.filter), self.desk.palette.glyphs
+        summary, trouble = self.query_one("#findingsummary", Lines), frame.records.trouble
+        summary.show(lambda width: [summary_line(rows, self.over, trouble, glyphs)])
+        self._model = FindingTable(frame, rows, columns_for(self.size.width - 1), glyphs)
+        self.table.empty = "nothing passes the filter" if self.filter else "nothing is wrong"
+        self.table.show(self._model)
+        self._show_detail(frame)
+
+    def _show_detail(self, frame: Frame) -> None:
+        record, height = self.record, self.size.height
+        most = height * 2 // 3 if self.tall else max(_LEAST, min(_MOST, height // 3))
+        detail = self.query_one("#findingdetail", Lines)
+        if detail.styles.height is None or detail.styles.height.value != most:
+            detail.styles.height = most
+        detail.show(lambda width: detail_lines(frame, record, width, most))
+
+    @property
+    def record(self) -> Record | None:
+        """What the cursor is on."""
+        return self._model.record(self.table.cursor) if self._model is not None else None
+
+    @on(VirtualTable.Highlighted, "#findingtable")
+    def _follow(self, event: VirtualTable.Highlighted) -> None:
+        record, frame = self.record, self.desk.frame
+        if frame is not None and record is not None and self.is_current:
+            self.desk.selected = record.finding.subject
+            self._show_detail(frame)
+
+    @on(VirtualTable.Chosen, "#findingtable")
+    def _open_subject(self, event: VirtualTable.Chosen) -> None:
+        frame, record = self.desk.frame, self.record
+        if frame is None or record is None:
+            return
+        if record.finding.subject.node in frame.node_index:
+            self.post_message(Drill(record.finding.subject))
+        else:
+            self.say("it is about no node of this fleet", Token.DIM)
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self.desk.frame is not None:
+            self.call_after_refresh(self.receive, self.desk.frame)
+
+    def facts(self) -> Sequence[Line]:
+        frame = self.desk.frame
+        if frame is None:
+            return ()
+        over = [("what is over, too", Token.MATCH)] if self.over else []
+        return [self.filter_fact(frame), over]
+
+    def hints(self) -> Line:
+        acting = () if self.withheld else ("a", "acknowledge")
+        return hint_line("?", "help", "/", "filter", "o", "over", *acting, "Enter", "open", "q", "quit")
+
+    # -- keys
+
+    def action_over(self) -> None:
+        self.over = not self.over
+        self.redraw()
+
+    def action_detail(self) -> None:
+        self.tall = not self.tall
+        self.redraw()
+
+    def action_acknowledge(self) -> None:
+        self._acknowledge("")
+
+    def action_unacknowledge(self) -> None:
+        record = self.record
+        if record is None or record.ack is None:
+            self.say("it is not acknowledged", Token.DIM)
+            return
+        self.post_message(Acknowledge(*record.key, None))
+        self.say(f"{record.finding.code} of {record.finding.subject}: no longer acknowledged")
+
+    def action_clear(self) -> None:
+        record = self.record
+        if record is None:
+            self.say("there is nothing to clear", Token.DIM)
+        elif record.holds:
+            self.say("it still holds: it can be acknowledged, not cleared", Token.WARNING)
+        else:
+            self.post_message(Clear(*record.key))
+            self.say(f"{record.finding.code} of {record.finding.subject}: forgotten")
+
+    def _acknowledge(self, note: str) -> None:
+        record = self.record
+        if record is None:
+            self.say("there is nothing to acknowledge", Token.DIM)
+        elif not record.holds:
+            self.say("it is over: it can be cleared", Token.DIM)
+        else:
+            self.post_message(Acknowledge(*record.key, note))
+            self.say(f"{record.finding.code} of {record.finding.subject}: acknowledged")
+
+    def go_back(self) -> bool:
+        """Esc: the filter first, then what is over."""
+        if super().go_back():
+            return True
+        over, self.over = self.over, False
+        self.redraw()
+        return over
+
+    # -- commands
+
+    def own_commands(self) -> Sequence[Command]:
+        shown = Command("findings", "what is wrong, the worst first", lambda _: self.desk.go(self.slug, None))
+        if self.withheld:
+            return [shown]
+        return [
+            shown,
+            Command("ack", "acknowledge the finding under the cursor", self._command_ack, argument="NOTE"),
+            Command("unack", "take an acknowledgement back", lambda _: self._here(self.action_unacknowledge)),
+            Command(
+                "clear", "forget the finding under the cursor, which is over", lambda _: self._here(self.action_clear)
+            ),
+        ]
+
+    def _command_ack(self, note: str) -> None:
+        self._here(lambda: self._acknowledge(note))
+
+    def _here(self, act: Callable[[], None]) -> None:
+        """Raises ConfigError on another page, where no finding is under the cursor."""
+        if not self.is_current:
+            raise ConfigError("no finding is selected", "open the findings page (6) and select one")
+        act()
