@@ -186,10 +186,10 @@ RULES = (
         "segfault at",
         "segfault",
         WARNING,
-        r"(?P<name>[^\[\]]+)\[(?P<pid>\d+)\]: segfault at .* in (?P<library>lib(?:nccl|rccl|hccl|nccom|cuda|amdhip|tpu)"
+        r"(?P<name>[^\[\]]{1,64})\[(?P<pid>\d+)\]: segfault at .* in (?P<library>lib(?:nccl|rccl|hccl|nccom|cuda|amdhip|tpu)"
         r"[^\[\s]*)",
     ),
-    ("segfault at", "segfault", INFO, r"(?P<name>[^\[\]]+)\[(?P<pid>\d+)\]: segfault at .* in (?P<library>[^\[\s]+)"),
+    ("segfault at", "segfault", INFO, r"(?P<name>[^\[\]]{1,64})\[(?P<pid>\d+)\]: segfault at .* in (?P<library>[^\[\s]+)"),
     # -- storage
     ("nfs: server", "storage", WARNING, r"nfs: server (?P<server>\S+) (?:not responding|timed out)"),
     ("nfs: server", "storage", INFO, r"nfs: server (?P<server>\S+) OK"),

@@ -5,6 +5,7 @@ Must not do: know what the lines mean.
 
 import errno
 import os
+import zlib
 
 KMSG = "/dev/kmsg"
 _MOST_RECORD = 16384  # bytes: the kernel refuses to read a record in part
@@ -49,6 +50,7 @@ class LogFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._rest = b""
+        self._leaving = False  # another file has its name
         self._open()
         self._offset = max(0, os.fstat(self._file).st_size - _FIRST)
         self._skipping = self._offset > 0  # the first line is torn
@@ -57,15 +59,19 @@ class LogFile:
         """(what identifies it, line) of those that are complete and new. Raises OSError where it can't be read."""
         chunk = os.pread(self._file, _CHUNK, self._offset)
         if chunk:
+            self._leaving = False
             return self._taken(chunk)
         if os.fstat(self._file).st_size < self._offset:  # emptied in place
             self._begin_anew()
-        elif self._was_moved():
+        elif not self._was_moved():
+            return []
+        elif not self._leaving:  # whoever writes it may not have been told yet: once more, before it is left
+            self._leaving = True
+            return []
+        else:
             os.close(self._file)
             self._open()
             self._begin_anew()
-        else:
-            return []
         return self._taken(os.pread(self._file, _CHUNK, 0))
 
     def _taken(self, chunk: bytes) -> "list[tuple[str, str]]":
@@ -78,7 +84,8 @@ class LogFile:
         found = []
         for line in whole:
             if not self._skipping:
-                found.append(("%x:%d" % (self._inode, start), line.decode("utf-8", "replace")))
+                identity = "%x:%d:%x" % (self._inode, start, zlib.crc32(line))  # numbers and places come again
+                found.append((identity, line.decode("utf-8", "replace")))
             self._skipping = False
             start += len(line) + 1
         self._skipping = self._skipping or torn
@@ -90,6 +97,7 @@ class LogFile:
 
     def _begin_anew(self) -> None:
         self._offset, self._rest, self._skipping = 0, b"", False
+        self._leaving = False
 
     def _was_moved(self) -> bool:
         """Whether another file has its name. Between moving and making anew there is none: wait for it."""

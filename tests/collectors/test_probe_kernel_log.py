@@ -239,7 +239,24 @@ def test_a_file_that_is_moved_away(tmp_path: Path) -> None:
     assert lines(log) == ["last words"]
     assert lines(log) == [], "there is none for a moment"
     path.write_text("new\n")
-    assert lines(log) == ["new"]
+    with (tmp_path / "kern.log.1").open("a") as file:
+        file.write("of a daemon that has not been told yet\n")
+    assert lines(log) == ["of a daemon that has not been told yet"]
+    assert [line for _ in range(2) for line in lines(log)] == ["new"]
+
+
+def test_a_daemon_may_write_to_the_old_file_after_the_new_one_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "kern.log"
+    path.write_text("one\n")
+    log = LogFile(str(path))
+    assert lines(log) == ["one"]
+    path.rename(tmp_path / "kern.log.1")
+    path.write_text("new\n")
+    assert lines(log) == [], "seen to be moved"
+    with (tmp_path / "kern.log.1").open("a") as file:
+        file.write("late\n")
+    assert lines(log) == ["late"]
+    assert [line for _ in range(2) for line in lines(log)] == ["new"]
 
 
 def test_a_file_that_is_emptied_in_place(tmp_path: Path) -> None:
@@ -251,6 +268,18 @@ def test_a_file_that_is_emptied_in_place(tmp_path: Path) -> None:
     assert lines(log) == []
     path.write_text("four\n")
     assert lines(log) == ["four"]
+
+
+def test_lines_at_the_same_place_of_a_file_that_was_emptied_are_not_the_same(tmp_path: Path) -> None:
+    """What a console was told once, it passes over the second time."""
+    path = tmp_path / "kern.log"
+    path.write_text("one\ntwo\n")
+    log = LogFile(str(path))
+    before = log.lines()
+    path.write_text("six\n")
+    after = log.lines()
+    assert [line for _, line in after] == ["six"]
+    assert not {identity for identity, _ in before} & {identity for identity, _ in after}
 
 
 def test_a_long_file_is_read_from_near_its_end(tmp_path: Path) -> None:
