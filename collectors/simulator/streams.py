@@ -48,13 +48,16 @@ class Stream:
         self._closed = True
 
 
-def connected(tools: Sequence[Tool], present: Callable[[], Machine], port: int, timeout: float) -> socket.socket:
+def connected(
+    tools: Sequence[Tool], present: Callable[[], Machine], port: int, timeout: float, host: str
+) -> socket.socket:
     """A socket to what listens on a port of the node, on a thread of its own. Raises ConnectionRefusedError."""
     for tool in tools:
-        if tool.port == port and tool.serve is not None and tool.listens(present()):
+        serve = tool.at(present(), host) if tool.port == port else None
+        if serve is not None:
             near, far = socket.socketpair()
             near.settimeout(timeout)
-            threading.Thread(target=_serve, args=(tool.serve, present, far), daemon=True).start()
+            threading.Thread(target=_serve, args=(serve, present, far), daemon=True).start()
             return near
     raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 

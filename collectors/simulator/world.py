@@ -16,7 +16,7 @@ from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
 from collectors.simulator.process_files import missing
 from collectors.simulator.streams import Stream, connected
-from collectors.simulator.tools import Tool, tools
+from collectors.simulator.tools import LOOPBACK, Tool, tools
 from collectors.simulator.work import USERS
 
 _FRESH_SECONDS = 0.02  # within one sample the machine stands still
@@ -143,8 +143,8 @@ class SimulatedWorld(World):
         lines = tool.lines
         return Stream(lambda: lines(self._present()), tool.period)
 
-    def connect(self, port: int, timeout_seconds: float) -> Any:
-        return connected(self._tools, self._present, port, timeout_seconds)
+    def connect(self, port: int, timeout_seconds: float, host: str = LOOPBACK) -> Any:
+        return connected(self._tools, self._present, port, timeout_seconds, host)
 
     def _tool(self, program: str) -> Tool | None:
         name = program.rpartition("/")[2]

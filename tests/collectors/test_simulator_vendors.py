@@ -133,13 +133,13 @@ def _echo(present: Callable[[], Machine], connection: socket.socket) -> None:
 
 def test_a_service_speaks_until_its_other_end_closes() -> None:
     machine = Machine(_FLOOR, node_of("tpu"), []).at(100)
-    tool = Tool(lambda shape: True, "", None, None, 1.0, 8431, _echo, lambda machine: True, lambda m: {}, lambda m: {})
-    with connected([tool], lambda: machine, 8431, 5.0) as near:
+    tool = Tool(lambda shape: True, "", None, None, 1.0, 8431, lambda m, host: _echo, lambda m: {}, lambda m: {})
+    with connected([tool], lambda: machine, 8431, 5.0, "127.0.0.1") as near:
         near.sendall(b"hello")
         assert near.recv(100) == b"tpu-01 hello"
-    silent = Tool(lambda shape: True, "", None, None, 1.0, 8431, _echo, lambda machine: False, tool.files, tool.links)
+    silent = Tool(lambda shape: True, "", None, None, 1.0, 8431, lambda m, host: None, tool.files, tool.links)
     with pytest.raises(ConnectionRefusedError):
-        connected([silent], lambda: machine, 8431, 5.0)
+        connected([silent], lambda: machine, 8431, 5.0, "127.0.0.1")
 
 
 def test_a_link_that_is_down_carries_nothing_and_its_neighbours_do() -> None:

@@ -56,7 +56,7 @@ class TpuHost(FileWorld):
     def thread_cpu(self) -> float:
         return 0.0
 
-    def connect(self, port: int, timeout_seconds: float) -> Any:
+    def connect(self, port: int, timeout_seconds: float, host: str = "127.0.0.1") -> Any:
         assert port == 8431
         if not self.port:
             raise ConnectionRefusedError(111, "Connection refused")

@@ -13,7 +13,7 @@ from rich.cells import cell_len, set_cell_size
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.frame import Cell
 from watchfloor.metrics import RECOVERY_ACTIONS, THROTTLE_REASONS, Kind, Metric, Unit, throttle_reasons
-from watchfloor.model import Missing, State
+from watchfloor.model import Missing, Scope, State
 
 Align = Literal["left", "right", "center"]
 Text = tuple[str, Token]
@@ -84,7 +84,11 @@ def number(value: float, unit: Unit) -> str:
             return f"{value:.0f}" if abs(value) < 100_000 else _prefixed(value, 1000.0, _DECIMAL)
         case Unit.NONE:
             return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
-    return f"{value:.0f}"
+    return _rate(value) if unit is Unit.PER_SECOND else f"{value:.0f}"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.1f}" if abs(value) < 9.95 else _prefixed(value, 1000.0, _DECIMAL)
 
 
 def quantity(value: float, unit: Unit) -> str:
@@ -109,6 +113,15 @@ def age(seconds: float) -> str:
         if seconds < limit:
             return f"{sign}{max(1, int(seconds / size))} {unit}"
     return f"{sign}{int(seconds / 86400)} d"
+
+
+def brief_time(seconds: float) -> str:
+    """How long something took, in three figures at most: `12 ms`, `340 ms`, `1.9 s`, `25 s`, `3 m`."""
+    if abs(seconds) < 0.0095:
+        return f"{seconds * 1000:.1f} ms"
+    if abs(seconds) < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if abs(seconds) < 9.95 else age(seconds)
 
 
 def value(cell: Cell, metric: Metric, width: int = 0, glyphs: Glyphs = UNICODE) -> Text:
@@ -160,14 +173,20 @@ def _known(known: float | str, metric: Metric, width: int, glyphs: Glyphs) -> Te
             return _throttle(int(known), width)
     if metric.name == "recovery":
         return _recovery(int(known))
-    return number(known, metric.unit), Token.TEXT if known else Token.DIM
+    text = brief_time(known) if _is_latency(metric) else number(known, metric.unit)
+    return text, Token.TEXT if known else Token.DIM
+
+
+def _is_latency(metric: Metric) -> bool:
+    """How long a request or an execution takes, rather than how old or how far off something is."""
+    return metric.unit is Unit.SECONDS and (metric.scope is Scope.SERVICE or metric.name == "exec_latency")
 
 
 def _full(known: float | str, metric: Metric, glyphs: Glyphs) -> Text:
     if isinstance(known, float) and metric.kind is Kind.BITS:
         return ", ".join(throttle_reasons(int(known))) or "none", _throttle_token(int(known))
     if isinstance(known, float) and metric.kind in (Kind.GAUGE, Kind.COUNTER) and metric.name != "recovery":
-        return quantity(known, metric.unit), Token.TEXT
+        return brief_time(known) if _is_latency(metric) else quantity(known, metric.unit), Token.TEXT
     return _known(known, metric, 0, glyphs)
 
 

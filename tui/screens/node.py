@@ -20,6 +20,7 @@ from tui.present.host import host_lines
 from tui.present.identity import brief_lines, identity_lines
 from tui.present.line import Line, Piece
 from tui.present.panels import everything_list, link_list, process_list
+from tui.present.services import service_list
 from tui.present.style import Token
 from tui.present.trends import plots
 from tui.widgets.chart import Chart
@@ -33,7 +34,7 @@ _SHORT, _WIDE = 36, 150  # below that many lines one panel at a time; from that 
 _OF_NODE = frozenset({"node", "rack"})
 _FIELDS = [field for field in ACCELERATOR_FIELDS if field.name not in _OF_NODE]
 _IN_ORDER = Choice(sort=Sort("", descending=False))
-_PANELS = {"charts": "c", "host": "o", "processes": "x", "links": "i", "everything": "e"}
+_PANELS = {"charts": "c", "host": "o", "processes": "x", "links": "i", "services": "s", "everything": "e"}
 
 
 class NodePage(Page):
@@ -72,6 +73,7 @@ class NodePage(Page):
                 yield Lines(look, id="hostlines")
             yield VirtualTable(palette=look, empty="no process is known", id="processes")
             yield VirtualTable(palette=look, empty="no link is known", id="links")
+            yield VirtualTable(palette=look, empty="no inference server is known", id="services")
             yield VirtualTable(palette=look, id="everything")
 
     def on_mount(self) -> None:
@@ -164,6 +166,8 @@ class NodePage(Page):
             self._panel("processes").show(process_list(frame, node))
         if "links" in self._shown:
             self._panel("links").show(link_list(frame, node, glyphs))
+        if "services" in self._shown:
+            self._panel("services").show(service_list(frame, node, glyphs))
         if "everything" in self._shown:
             self._panel("everything").show(everything_list(frame, node, board, glyphs))
 
@@ -182,8 +186,18 @@ class NodePage(Page):
     # -- panels
 
     def _choices(self) -> Sequence[str]:
-        """The panels that one chooses from: charts stand above them where there is room for both."""
-        return [name for name in _PANELS if name != "charts" or self._is_short]
+        """The panels that one chooses from: charts stand above them where there is room for both.
+
+        Services are one where the node has any, or where they were asked for.
+        """
+        absent = {name for name in ("charts",) if not self._is_short}
+        if self.panel != "services" and not self._serves():
+            absent.add("services")
+        return [name for name in _PANELS if name not in absent]
+
+    def _serves(self) -> bool:
+        frame = self.desk.frame
+        return frame is not None and frame.rows_of(Scope.SERVICE, self.node_of(frame)).size > 0
 
     def _chosen(self) -> str:
         return self.panel if self.panel in self._choices() else "processes" if self._is_wide else "host"

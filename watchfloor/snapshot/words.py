@@ -61,6 +61,10 @@ def _number(unit: Unit, value: float) -> str:
     return word(value) if word else f"{value:.0f}{unit.value}"
 
 
+def _rate(value: float) -> str:
+    return f"{value:.2g}/s" if abs(value) < 10 else f"{scaled(value, 1000, _DECIMAL)}/s"
+
+
 def scaled(value: float, base: int, letters: str) -> str:
     """Three figures and a letter: 79.6G, 512M, 0."""
     size = abs(value)
@@ -73,8 +77,10 @@ def scaled(value: float, base: int, letters: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """0.3s, 12s, 5m, 7h, 3d."""
+    """12ms, 0.3s, 12s, 5m, 7h, 3d."""
     size = abs(seconds)
+    if 0 < size < 0.0995:
+        return f"{seconds * 1000:.2g}ms"
     if size < 10:
         return f"{seconds:.2g}s"
     if size < 2 * _MINUTE:
@@ -89,6 +95,7 @@ _WORDS: dict[Unit, Callable[[float], str]] = {
     Unit.BYTES_PER_SECOND: lambda value: f"{scaled(value, 1000, _DECIMAL)}B/s",
     Unit.JOULES: lambda value: f"{scaled(value, 1000, _DECIMAL)}J",
     Unit.SECONDS: duration,
+    Unit.PER_SECOND: _rate,
     Unit.COUNT: lambda value: f"{value:.0f}",
     Unit.NONE: lambda value: f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}",
 }

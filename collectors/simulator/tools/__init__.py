@@ -13,6 +13,7 @@ and of the rest what it needs:
     PORT = 8431                        a port on which it listens, for `World.connect`
     serve(present, connection)         speaks there until the other end closes; `present()` gives the machine as it is
     listens(machine) -> bool           whether it listens just now; without it, always
+    at(machine, host) -> serve         instead of `serve`: what listens at an address of the node, None for nothing
     files(machine) -> {path: make}     files of its driver; `make() -> str` when one is read
     links(machine) -> {path: target}   symbolic links of its driver
     passing(machine) -> {path: text}   files that come and go, as they are now; a folder without any: {"/sys/…/": ""}
@@ -34,6 +35,8 @@ from collectors.simulator.hardware import Shape
 from collectors.simulator.machine import Machine
 
 Make = Callable[[], str]
+Serve = Callable[[Callable[[], Machine], socket.socket], None]
+LOOPBACK = "127.0.0.1"
 
 
 def _nothing(machine: Machine) -> Mapping[str, str]:
@@ -50,8 +53,7 @@ class Tool:
     lines: Callable[[Machine], str] | None
     period: float
     port: int
-    serve: Callable[[Callable[[], Machine], socket.socket], None] | None
-    listens: Callable[[Machine], bool]
+    at: Callable[[Machine, str], Serve | None]
     files: Callable[[Machine], Mapping[str, Make]]
     links: Callable[[Machine], Mapping[str, str]]
     passing: Callable[[Machine], Mapping[str, str]] = _nothing
@@ -80,9 +82,13 @@ def _tool(name: str) -> Tool:
         functions.get("lines"),
         has.get("PERIOD", 1.0),
         has.get("PORT", 0),
-        functions.get("serve"),
-        functions.get("listens", lambda machine: True),
+        functions.get("at") or _here(functions.get("serve"), functions.get("listens", lambda machine: True)),
         functions.get("files", lambda machine: {}),
         functions.get("links", lambda machine: {}),
         functions.get("passing", _nothing),
     )
+
+
+def _here(serve: Serve | None, listens: Callable[[Machine], bool]) -> Callable[[Machine, str], Serve | None]:
+    """A service on the node's own loopback."""
+    return lambda machine, host: serve if host == LOOPBACK and listens(machine) else None
