@@ -27,6 +27,9 @@ _GAUDI = (
 
 _PCI = r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}(?:\.[0-7])?"
 
+# names are short: without a bound, a line without any would take time that grows with its square
+_SEGFAULT = r"(?P<name>[^][]{1,64})\[(?P<pid>\d+)\]: segfault at .* in "
+
 RULES = (
     # -- Intel Gaudi: by its PCI address while it starts, then as hl0, in newer kernels accel0
     *(
@@ -186,10 +189,9 @@ RULES = (
         "segfault at",
         "segfault",
         WARNING,
-        r"(?P<name>[^\[\]]{1,64})\[(?P<pid>\d+)\]: segfault at .* in (?P<library>lib(?:nccl|rccl|hccl|nccom|cuda|amdhip|tpu)"
-        r"[^\[\s]*)",
+        _SEGFAULT + r"(?P<library>lib(?:nccl|rccl|hccl|nccom|cuda|amdhip|tpu)[^\[\s]*)",
     ),
-    ("segfault at", "segfault", INFO, r"(?P<name>[^\[\]]{1,64})\[(?P<pid>\d+)\]: segfault at .* in (?P<library>[^\[\s]+)"),
+    ("segfault at", "segfault", INFO, _SEGFAULT + r"(?P<library>[^\[\s]+)"),
     # -- storage
     ("nfs: server", "storage", WARNING, r"nfs: server (?P<server>\S+) (?:not responding|timed out)"),
     ("nfs: server", "storage", INFO, r"nfs: server (?P<server>\S+) OK"),
