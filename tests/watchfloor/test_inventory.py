@@ -19,6 +19,7 @@ from watchfloor.errors import ConfigError, WatchfloorError
 from watchfloor.inventory import fleet_text, from_arguments, ssh_config_hosts
 from watchfloor.model import NodeSpec, SshOptions
 from watchfloor.schemas import schema_names, schema_text
+from watchfloor.xidlist import sources
 
 DOCS = Path(__file__).parents[2] / "docs" / "inventory.md"
 SCHEMA = json.loads(schema_text("fleet"))
@@ -199,6 +200,21 @@ def test_a_mistake_names_file_line_column_and_the_way_out(text: str, line: int, 
         from_arguments([], path)
     assert (caught.value.file, caught.value.line, caught.value.column) == ("bad.yaml", line, column)
     assert message in str(caught.value)
+
+
+def test_whose_word_counts_for_xids_is_chosen_for_the_whole_fleet(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text("checks: {xid-source: gpud}\nnodes: n[1-2]\n")
+    assert [spec.xid_source for spec in from_arguments([], path).specs] == ["gpud", "gpud"]
+    path.write_text("nodes: n1\n")
+    assert from_arguments([], path).specs[0].xid_source == "nvidia"
+    path.write_text("checks: {xid-source: gpu}\nnodes: n1\n")
+    with pytest.raises(ConfigError, match="did you mean gpud"):
+        from_arguments([], path)
+
+
+def test_the_schema_knows_every_source_of_xids() -> None:
+    assert SCHEMA["properties"]["checks"]["properties"]["xid-source"]["enum"] == list(sources())
 
 
 # -- schema, writing
