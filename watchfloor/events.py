@@ -18,7 +18,8 @@ from watchfloor.report import Event
 
 EVENTS_KEPT = 20_000
 EVENTS_PER_NODE = 500
-IDS_PER_NODE = 1_000  # a kernel's log is told anew as far as it reaches, which may be further back than what is kept
+# A kernel's log is told anew as far as it reaches, far further back than what is kept; a megabyte where one is full
+IDS_PER_NODE = 8_000
 FOLD_SECONDS = 60.0
 TWIN_SECONDS = 5.0  # two sources tell of one thing within so long: clocks agree, the reader of the log comes later
 

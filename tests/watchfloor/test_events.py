@@ -106,6 +106,16 @@ def test_a_log_that_is_read_again_from_its_start_doubles_nothing() -> None:
     assert [(entry.event.code, entry.count) for entry in made.frame().events.of_node(0)] == [(48, 1), (79, 2), (79, 1)]
 
 
+def test_a_long_log_that_is_read_again_counts_nothing_twice() -> None:
+    """A ring of a few megabytes holds thousands of XIDs of one board; half a dozen a minute are told one by one."""
+    log = EventLog()
+    for _ in range(2):
+        for number in range(4000):
+            log.add(0, xid(10.0 * number, 13 + number // 200, f"boot:{number}"), 10.0 * number)
+    assert sum(entry.count for entry in log.of_node(0)) == 4000
+    assert len(log) == 20
+
+
 def test_times_are_those_of_the_console() -> None:
     made = Boards()
     made.fleet.hello(0, Hello(1, "n0", "boot", made.now + 100, "digest"), made.now)
