@@ -6,6 +6,7 @@ were asked for. A reading is {"value": 234, "unit": "W"}, a bare number, or "N/A
 """
 
 import json
+import re
 
 from .amd_throttle import HOT, POWER_CAP, THERMAL
 from .cells import UNSUPPORTED, UNSUPPORTED_CODE, Missing
@@ -18,6 +19,7 @@ _GENERATIONS = {2.5: 1, 5.0: 2, 8.0: 3, 16.0: 4, 32.0: 5, 64.0: 6}  # GT/s
 _THROTTLED = Missing(UNSUPPORTED_CODE, "throttled; amd-smi doesn't tell why, and of some Radeons it always says so")
 _VIOLATIONS = (("prochot", HOT), ("ppt", POWER_CAP), ("socket_thermal", THERMAL), ("vr_thermal", THERMAL),
                ("hbm_thermal", THERMAL))  # fmt: skip
+_JSON = re.compile(r"^[\[{]", re.MULTILINE)
 _NOW = ("clk", "current_clk")
 _LISTS = ("gpu_data", "xgmi_metric", "gpu_list", "process_info", "data")
 # cell, section, and the names that its reading has had
@@ -52,10 +54,13 @@ _TEXTS = (
 
 def decoded(text: str):
     """The JSON within an output, which may begin with warnings. Raises ValueError."""
-    starts = [text.find(bracket) for bracket in "[{" if bracket in text]
-    if not starts:
-        raise ValueError("no JSON in the output")
-    return json.JSONDecoder().raw_decode(text, min(starts))[0]
+    trouble = ValueError("no JSON in the output")
+    for start in (found.start() for found in _JSON.finditer(text)):
+        try:
+            return json.JSONDecoder().raw_decode(text, start)[0]
+        except ValueError as error:  # a warning may begin with a bracket, too
+            trouble = error
+    raise trouble
 
 
 def entries(document) -> "list[dict]":

@@ -37,7 +37,7 @@ class Sampler:
         for program in ("amd-smi", "rocm-smi"):
             path = self._world.which(program)
             if path is not None:
-                return _ANSWERS[program](self._world, path)
+                return _read(self._world, program, path)
         raise Absent("no table gpu_metrics of a known layout, and neither amd-smi nor rocm-smi is installed")
 
 
@@ -74,6 +74,14 @@ def _rocm_smi(world, path: str) -> dict:
 
 
 _ANSWERS = {"amd-smi": _amd_smi, "rocm-smi": _rocm_smi}
+
+
+def _read(world, program: str, path: str) -> dict:
+    """PCI address -> cells. Raises OSError."""
+    try:
+        return _ANSWERS[program](world, path)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise OSError("the answer of %s can't be read: %s" % (path, error)) from error
 
 
 def _output(world, argv: "list[str]") -> str:

@@ -340,7 +340,7 @@ METRIC = {
 
 
 def amd_smi(argv: list[str]) -> str:
-    return "WARNING: User is missing\n" + json.dumps(LIST if "list" in argv else METRIC)
+    return "WARNING: User is missing\n[WARNING] of another form\n" + json.dumps(LIST if "list" in argv else METRIC)
 
 
 def test_amd_smi_tells_what_the_files_of_a_board_without_a_table_do_not() -> None:
@@ -353,6 +353,13 @@ def test_amd_smi_tells_what_the_files_of_a_board_without_a_table_do_not() -> Non
         }
     }  # fmt: skip
     assert not set(amd_board.TABLE_ONLY) & set(board_of(sample(world), "amd:0000:03:00.0"))
+
+
+def test_an_answer_that_can_not_be_read_is_told_with_the_tool() -> None:
+    world = amd_host.radeon()
+    world.programs = {"amd-smi": lambda argv: '[{"gpu": 0, "bdf": "0000:03'}
+    with pytest.raises(OSError, match=r"the answer of /opt/rocm/bin/amd-smi can't be read: "):
+        amd_tool.Sampler(world, Board()).sample()
 
 
 def test_rocm_smi_is_asked_where_there_is_no_amd_smi() -> None:
