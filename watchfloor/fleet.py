@@ -140,10 +140,12 @@ class Fleet:
         if report.generation != self._generations[node]:
             text = f"a report of schema {report.generation}, but the schema is {self._generations[node]}"
             raise StreamError(Problem.GARBAGE, text)
-        for name, cells in report.cells.items():
-            table = self._tables[node].get(name)
-            if table is not None:
+        for name, table in self._tables[node].items():
+            cells = report.cells.get(name)
+            if cells is not None:
                 self._apply(Scope(name), table, cells, received_at)
+            if report.full:
+                self._columns[Scope(name)].put_missing(*table.left_out(cells or Cells()))
         self._heard_at[node] = received_at
         for event in report.events:
             self._events.add(node, event, event.at - self._skew[node], self._owner(node, event.device))

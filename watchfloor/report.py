@@ -4,7 +4,7 @@ The wire is JSON lines, one object a line, `t` naming its kind:
 
     {"t":"hello", …}    first line: who speaks
     {"t":"schema", …}   which subjects and metrics the positions of later reports mean; again when devices come or go
-    {"t":"report", …}   what changed since the last report (everything, where `full`)
+    {"t":"report", …}   what changed since the last report; where `full`: everything, and cells left out are unsupported
     {"t":"pong", …}     answer to the console's ping
     {"t":"fault", …}    the probe's last word before it ends with an error
 

@@ -14,6 +14,7 @@ import numpy as np
 from watchfloor.columns import Codes, Floats, Places
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, Scope
+from watchfloor.report import Cells as Told
 from watchfloor.report import Table
 from watchfloor.roster import Rows
 
@@ -69,6 +70,15 @@ class TableMap:
         """As `numbers`, for why values of any kind are missing."""
         rows, columns, codes = self._cells(self._dialect.column, positions, reasons)
         return rows, columns, codes.astype(np.int8)
+
+    def left_out(self, told: Told) -> tuple[Rows, Places, Codes]:
+        """The cells of which a full report says nothing, each with the reason that this means. Raises IndexError."""
+        silent = self._dialect.column != _UNKNOWN
+        for positions in (told.p, told.mp, told.xp):
+            silent[positions] = False
+        at = np.flatnonzero(silent)
+        rows, columns = self.rows.take(self._dialect.subject.take(at)), self._dialect.column.take(at)
+        return rows, columns, np.full(len(at), Missing.UNSUPPORTED, np.int8)
 
     def _cells(self, column: Places, positions: Sequence[int], values: Sequence[float]) -> Cells:
         if len(positions) != len(values):

@@ -3,7 +3,7 @@
 Position = subject * len(metrics) + metric. Must not do: know samplers, clocks or JSON.
 """
 
-from .cells import FAILED_CODE, Missing
+from .cells import FAILED_CODE, UNSUPPORTED, Missing
 
 # what the console takes (watchfloor.report): what is beyond would cost the node its whole report
 _LARGEST, _LONGEST = 1e20, 4096
@@ -18,7 +18,7 @@ class Table:
         self._width = len(metrics)
         self._row = {key: index * self._width for index, key in enumerate(keys)}
         self._column = {name: index for index, name in enumerate(metrics)}
-        self._values = [None] * (len(keys) * self._width)
+        self._values = [UNSUPPORTED] * (len(keys) * self._width)
         self._changed = set()  # positions
 
     def put(self, key: str, row: "dict | tuple", last: "dict | tuple" = ()) -> None:
@@ -47,10 +47,15 @@ class Table:
                 self._changed.add(at)
 
     def take(self, full: bool) -> "tuple[dict, dict]":
-        """Cells for a report (watchfloor.report.Cells, no empty lists), notes by "metric:reason"; then all is told."""
+        """Cells for a report (watchfloor.report.Cells, no empty lists), notes by "metric:reason"; then all is told.
+
+        A full one leaves out what is unsupported: of a hundred links of several kinds, that is most.
+        """
         if not full and not self._changed:
             return {}, {}
-        positions = range(len(self._values)) if full else sorted(self._changed)
+        positions = sorted(self._changed)
+        if full:
+            positions = [at for at, value in enumerate(self._values) if value is not UNSUPPORTED]
         self._changed = set()
         numbers, reasons, texts, notes = ([], []), ([], []), ([], []), {}
         for at in positions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,10 @@ from collectors.probe.runner import ABSENT_LONGEST_SECONDS, ABSENT_PERIOD_SECOND
 from collectors.probe.world import World
 
 PATIENCE_SECONDS = 20.0
+
+
+class Ended(Exception):
+    """Leaves Engine.run when the test is over."""
 
 
 class Clock(World):
@@ -129,7 +134,7 @@ class Place:
 
     def write(self, text: str) -> None:
         if self._over:
-            raise SystemExit  # ends the engine's thread
+            raise Ended
 
     def until_run(self, name: str, times: int) -> list[int]:
         with self._changed:
@@ -151,7 +156,12 @@ def place() -> Iterator[Place]:
 def started(kinds: dict[str, type], place: Place) -> None:
     engine = Engine(World(), kinds, place.write)
     engine.hear({"t": "settings", "period": 0.1, "delay": 0.0, "full_every": 0})
-    threading.Thread(target=engine.run, daemon=True).start()
+
+    def run() -> None:
+        with suppress(Ended):
+            engine.run()
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 def test_new_samplers_run_one_after_the_other_and_a_stuck_one_holds_up_nobody_for_long(place: Place) -> None:

@@ -59,3 +59,12 @@ def test_the_words_of_one_reason_are_not_those_of_another() -> None:
     detail = NodeDetail(notes={f"accelerator.{key}": words for key, words in table.take(full=True)[1].items()})
     assert detail.note("accelerator.fan", Reason.LOST) == "GPU is lost"
     assert detail.note("accelerator.fan", Reason.UNSUPPORTED) == ""
+
+
+def test_a_full_report_leaves_out_what_is_unsupported_for_no_reason_of_its_own() -> None:
+    table = Table(["a", "b"], ["util", "fan", "mig"])
+    table.put("a", {"util": 0, "fan": UNSUPPORTED, "mig": Missing(UNSUPPORTED.code, "not this board")})
+    assert table.take(full=True)[0] == {"p": [0], "v": [0], "mp": [2], "mc": [UNSUPPORTED.code]}
+    table.put("a", {"util": UNSUPPORTED})
+    assert table.take(full=False)[0] == {"mp": [0], "mc": [UNSUPPORTED.code]}  # it had a value
+    assert table.take(full=True)[0] == {"mp": [2], "mc": [UNSUPPORTED.code]}

@@ -54,6 +54,9 @@ class Mirror:
     def _take_report(self, report: Report) -> None:
         assert self.schema is not None and report.generation == self.schema.generation
         self.reports += 1
+        if report.full:
+            for scope, table in self.schema.tables.items():
+                self.cells[scope] = {key: dict.fromkeys(table.metrics, UNSUPPORTED) for key in table.keys}
         for scope, cells in report.cells.items():
             reasons = [Without(Missing(code)) for code in cells.mc]
             for positions, values in ((cells.p, cells.v), (cells.xp, cells.x), (cells.mp, reasons)):

@@ -67,6 +67,22 @@ def test_a_missing_value_keeps_its_reason_and_its_last_value(fleet: Fleet) -> No
     assert np.isnan(view.known("util")[0])
 
 
+def test_what_a_full_report_leaves_out_is_unsupported_and_nothing_else_is(fleet: Fleet) -> None:
+    speak(fleet)
+    say(fleet, p=[0, 1], v=[97.0, 60.0])
+    cells = {"accelerator": Cells(p=[0], v=[98.0], mp=[2], mc=[Missing.LOST])}
+    fleet.report(0, Report(2, 1, fleet._now(), full=True, cells=cells), fleet._now())
+    view = fleet.frame().accelerators
+    assert [view.cell(0, name).missing for name in METRICS[:4]] == [
+        Missing.NO, Missing.UNSUPPORTED, Missing.LOST, Missing.UNSUPPORTED,
+    ]  # fmt: skip
+    assert view.cell(0, "temp") == Cell(60.0, Missing.UNSUPPORTED)
+    fleet.report(0, Report(3, 1, fleet._now(), full=True), fleet._now())
+    assert {fleet.frame().accelerators.cell(row, name).missing for row in (0, 1) for name in METRICS} == {
+        Missing.UNSUPPORTED
+    }
+
+
 def test_a_frame_is_not_changed_by_later_reports(fleet: Fleet) -> None:
     speak(fleet)
     say(fleet, p=[0], v=[10.0])
