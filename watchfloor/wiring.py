@@ -321,8 +321,11 @@ async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[N
     from collectors.diagnose import diagnose as diagnose_node  # noqa: PLC0415
 
     transports, gate = Transports(), asyncio.Semaphore(at_once)
+    told = await _diagnose_told(specs)
 
     async def one(spec: NodeSpec) -> tuple[NodeSpec, list[Check]]:
+        if spec.name in told:
+            return spec, told[spec.name]
         async with gate:
             return spec, await diagnose_node(spec, transports.for_node(spec))
 
@@ -330,6 +333,20 @@ async def diagnose(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[N
         return list(await asyncio.gather(*(one(spec) for spec in specs)))
     finally:
         await transports.close()
+
+
+async def _diagnose_told(specs: Sequence[NodeSpec]) -> dict[str, list[Check]]:
+    """By node: the steps of those that metrics servers tell of."""
+    sources = {spec.source for spec in specs if spec.source is not None}
+    if not sources:
+        return {}
+    from collectors.sources._doctor import diagnose as diagnose_source  # noqa: PLC0415
+
+    found = {}
+    for source in sources:
+        its = [spec for spec in specs if spec.source == source]
+        found.update(zip((spec.name for spec in its), await diagnose_source(source, its), strict=True))
+    return found
 
 
 async def costs(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[NodeSpec, list[Cost], str]]:
@@ -340,6 +357,8 @@ async def costs(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[Node
     transports, gate = Transports(), asyncio.Semaphore(at_once)
 
     async def one(spec: NodeSpec) -> tuple[NodeSpec, list[Cost], str]:
+        if spec.source is not None:
+            return spec, [], "a metrics server tells of it: nothing of ours runs there"
         async with gate:
             found = await measure(spec, transports.for_node(spec))
         return (spec, found.rows(), "") if isinstance(found, Meter) else (spec, [], found.text)

@@ -74,7 +74,7 @@ class PrometheusSource:
     async def _round(self) -> None:
         began = self._clock.monotonic()
         try:
-            asked = await _in_thread(lambda: ask(self._source))
+            asked = await in_thread(lambda: ask(self._source))
         except ConnectError as error:
             for node in self._nodes:
                 self._say(node, Phase.BACKOFF, error)
@@ -91,7 +91,7 @@ class PrometheusSource:
         for count, node in enumerate(self._nodes):
             told = finder.find(node.spec, self._source.match)
             if told is None:
-                self._say(node, Phase.BACKOFF, self._unknown(node.spec, asked))
+                self._say(node, Phase.BACKOFF, no_series(self._source, node.spec, asked))
             else:
                 self._tell(node, told, sampler)
             if count % _NODES_AT_ONCE == _NODES_AT_ONCE - 1:
@@ -118,7 +118,7 @@ class PrometheusSource:
         except StreamError as error:
             self._say(node, Phase.BACKOFF, ConnectError(error.problem, error.message, error.advice))
             return
-        self._say(node, *self._standing(told))
+        self._say(node, *standing(self._source, told))
 
     def _greet(self, node: _Node, told: NodeTold, heard: float) -> None:
         """A hello when it is first heard, and when it has booted."""
@@ -128,26 +128,6 @@ class PrometheusSource:
         if node.boot != who:
             node.boot, node.generation = who, 0
             self._sink.hello(node.index, Hello(PROTOCOL_VERSION, who[0], who[1], heard, VIA), heard)
-
-    def _standing(self, told: NodeTold) -> tuple[Phase, ConnectError | None]:
-        if not told.up:
-            text = f"the exporter does not read it: {told.why or 'it does not say why'}"
-            return Phase.STALE, ConnectError(Problem.UNREACHABLE, text, "see the exporter's own console")
-        if told.age > self._source.stale_after_seconds:
-            said = "of unknown age" if told.age == float("inf") else f"{told.age:.0f} s old"
-            text = f"its newest sample is {said}"
-            return Phase.STALE, ConnectError(Problem.HUNG, text, "see whether the server still scrapes its exporter")
-        return Phase.LIVE, None
-
-    def _unknown(self, spec: NodeSpec, asked: Round) -> ConnectError:
-        if not asked.names:
-            text = f"{self._source.url} has no series of dcgm-exporter or watchfloor"
-            advice = "see the selector of its source, and whether the server scrapes an exporter"
-        else:
-            text = f"{self._source.url} has series of {len(asked.told)} nodes, and none of them is {spec.name}"
-            shown = ", ".join(sorted(asked.told)[:3])
-            advice = f"label and match of its source say how nodes are called; it has {shown or 'none with a name'}"
-        return ConnectError(Problem.NO_SERIES, text, advice)
 
     def _sampler(self, asked: Round, took: float) -> SamplerStatus:
         failures = [f"{name}: {words}" for name, words in sorted(asked.failed.items())]
@@ -171,6 +151,30 @@ class PrometheusSource:
             via=VIA,
         )
         self._sink.status(node.index, node.status)
+
+
+def standing(source: MetricsSource, told: NodeTold) -> tuple[Phase, ConnectError | None]:
+    """Whether what was told of a node is current, and why not."""
+    if not told.up:
+        text = f"the exporter does not read it: {told.why or 'it does not say why'}"
+        return Phase.STALE, ConnectError(Problem.UNREACHABLE, text, "see the exporter's own console")
+    if told.age > source.stale_after_seconds:
+        said = "of unknown age" if told.age == float("inf") else f"{told.age:.0f} s old"
+        advice = "see whether the server still scrapes its exporter"
+        return Phase.STALE, ConnectError(Problem.HUNG, f"its newest sample is {said}", advice)
+    return Phase.LIVE, None
+
+
+def no_series(source: MetricsSource, spec: NodeSpec, asked: Round) -> ConnectError:
+    """Why nothing was told of a node."""
+    if not asked.names:
+        text = f"{source.url} has no series of dcgm-exporter or watchfloor"
+        advice = "see the selector of its source, and whether the server scrapes an exporter"
+    else:
+        text = f"{source.url} has series of {len(asked.told)} nodes, and none of them is {spec.name}"
+        shown = ", ".join(sorted(asked.told)[:3])
+        advice = f"label and match of its source say how nodes are called; it has {shown or 'none with a name'}"
+    return ConnectError(Problem.NO_SERIES, text, advice)
 
 
 class Finder:
@@ -202,7 +206,7 @@ def without_port(value: str) -> str:
     return host.strip("[]") if colon and port.isdecimal() and ("]" in host or ":" not in host) else value
 
 
-async def _in_thread(function: Callable[[], _Result]) -> _Result:
+async def in_thread(function: Callable[[], _Result]) -> _Result:
     """The result of a function that blocks, on a thread that the end of the program does not wait for."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_Result] = loop.create_future()

@@ -25,6 +25,7 @@ from tests.support.prometheus import all_heard, read_back, running_prometheus
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Problem, Scope
+from watchfloor.wiring import costs, diagnose
 
 DCGM = Path(__file__).parent / "fixtures" / "services" / "dcgm.prom"
 
@@ -290,3 +291,19 @@ def test_how_nodes_are_called(values: list[str], name: str, match: str, found: s
 )
 def test_ports_go(value: str, host: str) -> None:
     assert without_port(value) == host
+
+
+# -- doctor
+
+
+async def test_the_doctor_asks_the_server_once(api: Callable[..., Api]) -> None:
+    server = api(DCGM.read_text(), age=20.0)
+    both = [spec(server.port), spec(server.port, name="gpu-99")]
+    found = {node.name: [(check.name, str(check.state)) for check in checks] for node, checks in await diagnose(both)}
+    assert found == {
+        "gpu-07": [("server", "ok"), ("series", "ok"), ("age", "ok")],
+        "gpu-99": [("server", "ok"), ("series", "failed"), ("age", "skipped")],
+    }
+    [(_, (refused, *rest))] = await diagnose([spec(1)])
+    assert (str(refused.state), [str(check.state) for check in rest]) == ("failed", ["skipped", "skipped"])
+    assert (await costs(both))[0][1:] == ([], "a metrics server tells of it: nothing of ours runs there")
