@@ -43,7 +43,6 @@ link-flapping | replace cable or module; keep multi-node jobs away until it is s
 link-slow | reseat or replace cable or module; check what the switch negotiated
 link-ber | clean or replace the cable or module; check signal integrity
 ib-symbol-errors | replace the cable or module
-ib-symbol-burst | replace the cable or module
 ib-link-recovery | replace the cable or module
 ib-link-downed | check cable and switch port, and whether somebody worked on it
 ib-buffer-overrun | check flow control and credits of switch and adapter

@@ -64,7 +64,7 @@ WORDS: Mapping[str, tuple[Weight, str]] = {
     "XID_154": (Weight.FATAL, "do what it names"),
     "WORKFLOW_XID_48": (Weight.FATAL, "drain it, then reset the GPU"),
     "WORKFLOW_NVLINK_ERR": (Weight.FATAL, "drain it, reset the GPU, check its links"),
-    _NVLINK5: (Weight.FATAL, "by the kind of error: drain it and reset the GPU where it is fatal"),
+    _NVLINK5: (Weight.FATAL, "drain it and reset the GPU, where the driver calls the error fatal"),
     "RESET_GPU": (Weight.FATAL, "reset the GPU"),
     "RESTART_BM": (Weight.FATAL, "reboot the node"),
     "REBOOT": (Weight.FATAL, "reboot the node"),

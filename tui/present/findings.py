@@ -191,7 +191,8 @@ def bare_text(frame: Frame, finding: Finding) -> str:
     """The sentence without the subject that the column beside it names already."""
     row, subject = frame.row(finding.subject), finding.subject
     short = frame.view(subject.scope).text(row, "name") if row is not None and subject.scope is not Scope.NODE else ""
-    names = (f"{short} of {subject.node} ", f"{subject}: ", f"{subject} ", f"{subject.node} ")
+    whose = f"{short} of {subject.node}"
+    names = (f"{whose} ", f"{whose}: ", f"{subject}: ", f"{subject.node}: ", f"{subject} ", f"{subject.node} ")
     for name in names:
         if name.strip() and finding.text.startswith(name):
             return finding.text.removeprefix(name)
@@ -201,9 +202,11 @@ def bare_text(frame: Frame, finding: Finding) -> str:
 # -- above and below it
 
 
-def summary_line(rows: Sequence[Record], over: bool, trouble: str, glyphs: Glyphs) -> Line:
-    """How many of each, how many are acknowledged, and whether they are kept."""
-    open_ones = [record.finding.state for record in rows if record.holds and record.ack is None]
+def summary_line(frame: Frame, rows: Sequence[Record], over: bool, glyphs: Glyphs) -> Line:
+    """How many of each, as the header counts them, then how many of other sorts, and whether they are kept."""
+    now, trouble = keys_now(frame), frame.records.trouble
+    open_ones = [record.finding.state for record in rows if record.key in now and record.ack is None]
+    waiting = sum(record.holds and record.ack is None and record.key not in now for record in rows)
     line: list[Text] = []
     for state, word in ((State.CRITICAL, "critical"), (State.WARNING, "warnings")):
         count = open_ones.count(state)
@@ -212,6 +215,7 @@ def summary_line(rows: Sequence[Record], over: bool, trouble: str, glyphs: Glyph
         line.append((f" {word} ", Token.DIM))
     seen = sum(record.holds and record.ack is not None for record in rows)
     gone = sum(not record.holds for record in rows)
+    line += [(f"{_BETWEEN}{waiting} not seen just now", Token.DIM)] if waiting else []
     line += [(f"{_BETWEEN}{seen} acknowledged", Token.DIM)] if seen else []
     line += [(f"{_BETWEEN}{gone} over", Token.DIM)] if over else []
     return [*line, *([(f"{_BETWEEN}{trouble}", Token.WARNING)] if trouble else [])]

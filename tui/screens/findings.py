@@ -86,8 +86,7 @@ class FindingsPage(FilteredPage):
 
     def show(self, frame: Frame) -> None:
         rows, glyphs = rows_of(frame, self.over, self.filter), self.desk.palette.glyphs
-        summary, trouble = self.query_one("#findingsummary", Lines), frame.records.trouble
-        summary.show(lambda width: [summary_line(rows, self.over, trouble, glyphs)])
+        self.query_one("#findingsummary", Lines).show(lambda width: [summary_line(frame, rows, self.over, glyphs)])
         self._model = FindingTable(frame, rows, columns_for(self.size.width - 1), glyphs)
         self.table.empty = "nothing passes the filter" if self.filter else "nothing is wrong"
         self.table.show(self._model)

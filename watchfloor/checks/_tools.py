@@ -46,6 +46,12 @@ def named(frame: Frame, scope: Scope, row: int) -> str:
     return node if scope is Scope.NODE else f"{view.text(row, 'name') or view.keys[row]} of {node}"
 
 
+def called(frame: Frame, subject: Subject) -> str:
+    """The same of a subject; its own words where this frame doesn't have it."""
+    row = frame.row(subject)
+    return str(subject) if row is None else named(frame, subject.scope, row)
+
+
 def report(
     frame: Frame,
     scope: Scope,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from watchfloor.checks._recent import Found, Recent
-from watchfloor.checks._tools import MOST_FINDINGS, limit, shown_time, subject_of
+from watchfloor.checks._tools import MOST_FINDINGS, called, limit, shown_time, subject_of
 from watchfloor.events import Entry
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
@@ -60,6 +60,6 @@ def _finding(frame: Frame, subject: Subject, kind: str, every: Sequence[Entry]) 
     times = sum(entry.count for entry in every)
     often = f" ({times} times)" if times > 1 else ""
     whose = f" {newest.event.process}" if newest.event.process else ""
-    text = f"{subject}: {_TITLES.get(kind, kind)}{whose}{often}: {newest.event.text}"
+    text = f"{called(frame, subject)}: {_TITLES.get(kind, kind)}{whose}{often}: {newest.event.text}"
     facts = tuple((shown_time(entry.last), f"{entry.event.source}: {entry.event.text}") for entry in every[:_SHOWN])
     yield Finding(subject, f"event-{kind}", state, text, facts)

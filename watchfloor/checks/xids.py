@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.checks._recent import Recent
-from watchfloor.checks._tools import MOST_FINDINGS, Evidence, Rows, limit, named, report, suspects
+from watchfloor.checks._tools import MOST_FINDINGS, Evidence, Rows, called, limit, named, report, suspects
 from watchfloor.checks._xidtold import FOLLOWERS, RECOVERY, Told, bursts, follows, of_node, taken_back
 from watchfloor.columns import Floats
 from watchfloor.events import EventLog
@@ -123,13 +123,8 @@ def _said(frame: Frame, every: Sequence[Told]) -> str:
     also = f" (also XID {', '.join(map(str, others))})" if others else ""
     again = _again(newest)
     return (
-        f"{_whose(frame, newest.subject)} had XID {newest.code}: {_what(newest)}{also}; {_advice(frame, newest)}{again}"
+        f"{called(frame, newest.subject)} had XID {newest.code}: {_what(newest)}{also}; {_advice(frame, newest)}{again}"
     )
-
-
-def _whose(frame: Frame, subject: Subject) -> str:
-    row = frame.row(subject)
-    return str(subject) if row is None else named(frame, subject.scope, row)
 
 
 def _what(one: Told) -> str:
@@ -158,7 +153,7 @@ def _evidence(frame: Frame, every: Sequence[Told], folded: Mapping[Told, Sequenc
         facts.append(("job", newest.job))
     followers = [one for root in every for one in folded.get(root, ())]
     if followers:
-        facts.append(("followed by", _crowd(followers)))
+        facts.append(("followed by", _crowd(frame, followers)))
     return (*facts, *_opinions(newest.code))
 
 
@@ -166,7 +161,7 @@ def _repeated(frame: Frame, subject: Subject, every: Sequence[Told]) -> Iterator
     """So many fatal ones of one board in a day that another reset won't help."""
     times = sum(len(one.times) for one in every)
     if times >= limit("xid-repeated", "times"):
-        text = f"{_whose(frame, subject)} had fatal XIDs {times} times within a day: quarantine it"
+        text = f"{called(frame, subject)} had fatal XIDs {times} times within a day: quarantine it"
         yield Finding(
             subject, "xid-repeated", State.CRITICAL, text, tuple((f"XID {one.code}", one.words) for one in every)
         )
@@ -181,19 +176,21 @@ def _of_bursts(frame: Frame, alone: Sequence[Told]) -> Iterator[Finding]:
         codes = sorted({one.code for one in burst})
         nodes = len({one.subject.node for one in burst})
         where = f"{len(boards)} boards of {nodes} node{'s' * (nodes > 1)}"
-        whose = where if len(boards) > 1 else _whose(frame, first.subject)
+        whose = where if len(boards) > 1 else called(frame, first.subject)
         job = f" of job {first.job}" if first.job else ""
         numbers = " and ".join(map(str, codes))
         text = f"XID {numbers} on {whose}{job}, and no XID that would explain it; {_advice(frame, first)}"
-        facts = (("boards", _crowd(burst)), ("first", first.words))
+        facts = (("boards", _crowd(frame, burst)), ("first", first.words))
         yield Finding(first.subject, "xid-burst", State.WARNING, text, (*facts, *_opinions(first.code)))
 
 
-def _crowd(every: Sequence[Told]) -> str:
-    """`XID 45 on 77 boards: n0/gpu1, n0/gpu2 …`."""
-    subjects = list(dict.fromkeys(str(one.subject) for one in every))
+def _crowd(frame: Frame, every: Sequence[Told]) -> str:
+    """`XID 45 on 77 boards: gpu1 of n0, gpu2 of n0 …`."""
+    subjects = list(dict.fromkeys(one.subject for one in every))
     codes = ", ".join(map(str, sorted({one.code for one in every})))
-    shown = ", ".join(subjects[:_SHOWN]) + (" …" if len(subjects) > _SHOWN else "")
+    shown = ", ".join(called(frame, subject) for subject in subjects[:_SHOWN]) + (
+        " …" if len(subjects) > _SHOWN else ""
+    )
     return f"XID {codes} on {len(subjects)} board{'s' * (len(subjects) > 1)}: {shown}"
 
 
