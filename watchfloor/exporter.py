@@ -32,7 +32,7 @@ class Newest:
         self._lock = threading.Lock()
         self._frame: Frame | None = None
         self._number = -1  # of the frame that was written
-        self._plain = self._compressed = b""
+        self._written: dict[bool, bytes] = {}  # compressed or not, as it was asked for
 
     def take(self, frame: Frame) -> None:
         self._frame = frame
@@ -48,9 +48,11 @@ class Newest:
             if frame is None:
                 return None
             if self._number != frame.number:
-                self._number, self._plain = frame.number, exposition(select(frame)).encode()
-                self._compressed = gzip.compress(self._plain, 1)
-            return self._compressed if compressed else self._plain
+                self._number, self._written = frame.number, {}
+            if compressed not in self._written:
+                plain = self._written.get(False) or exposition(select(frame)).encode()
+                self._written[compressed] = gzip.compress(plain, 1) if compressed else plain
+            return self._written[compressed]
 
 
 def serve(newest: Newest, host: str, port: int) -> ThreadingHTTPServer:

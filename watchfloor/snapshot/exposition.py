@@ -8,6 +8,7 @@ Names follow prometheus.io/docs/practices/naming and pass `promtool check metric
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -66,6 +67,8 @@ _NEVER = {"command"}
 OFTEN_EMPTY = frozenset({"user", "job", "partition_of"})
 _IDENTITY = {"name"}
 
+RECENT_SECONDS = 3600.0
+
 Labels = str  # as they stand between the braces: written once a row, and used by each of its metrics
 Sample = tuple[Labels, float]
 
@@ -101,6 +104,7 @@ def exposition(selection: Selection) -> str:
         _family("watchfloor_sampler_up", "gauge", "1 where the sampler answers", _samplers_up(frame)),
         _family("watchfloor_sampler_duration_seconds", "gauge", "time its last answer took", _sampler_costs(frame)),
         *(family for scope in Scope for family in _scope_families(selection, scope)),
+        _family("watchfloor_recent_events", "gauge", "events of the last hour, with their repeats", _events(frame)),
         _family("watchfloor_finding", "gauge", "a finding of the checks that holds now", _findings(frame)),
     ]
     return "".join(families)
@@ -108,15 +112,15 @@ def exposition(selection: Selection) -> str:
 
 def _scope_families(selection: Selection, scope: Scope) -> Iterator[str]:
     view, rows = selection.frame.view(scope), selection.indices(scope)
-    labels = {row: _labels(selection.frame, scope, row) for row in rows}
+    labels = _labels(selection.frame, scope, rows)
     texts = [metric for metric in CATALOGUE[scope].values() if metric.kind is Kind.TEXT]
     changing = [metric.name for metric in texts if metric.name in _CHANGING]
     for suffix, names in (("info", _steady(texts)), ("status_info", changing)):
-        samples = [(_joined(labels[row], _texts(view, row, names)), 1.0) for row in rows if names]
+        samples = ((text, 1.0) for text in _with_texts(view, rows, labels, names)) if names else ()
         yield _family(f"watchfloor_{scope.value}_{suffix}", "gauge", f"{scope.value}: {', '.join(names)}", samples)
     for metric in CATALOGUE[scope].values():
         if metric.kind is not Kind.TEXT:
-            yield _metric_family(view, metric, labels)
+            yield _metric_family(view, metric, rows, labels)
     missing = _missing(view, rows, labels)
     yield _family(f"watchfloor_{scope.value}_missing", "gauge", "1 for a metric without a value, and why", missing)
 
@@ -126,31 +130,47 @@ def _steady(texts: Iterable[Metric]) -> list[str]:
     return [metric.name for metric in texts if metric.name not in apart]
 
 
-def _labels(frame: Frame, scope: Scope, row: int) -> Labels:
+def _labels(frame: Frame, scope: Scope, rows: list[int]) -> list[Labels]:
+    """Who each row is."""
     view = frame.view(scope)
-    node = {"node": frame.specs[int(view.node[row])].name}
+    named = [_written({"node": spec.name}) for spec in frame.specs]
+    nodes = [named[node] for node in view.node[rows].tolist()]
     if scope is Scope.NODE:
-        return _written(node)
-    key = view.keys[row]
-    return _written({**node, "device": view.text(row, "name") or key, "key": key})
+        return nodes
+    keys = [_written({"key": view.keys[row]}) for row in rows]
+    names = _written_texts(view, rows, "name", "device")
+    devices = [name or key.replace("key", "device", 1) for name, key in zip(names, keys, strict=True)]
+    return list(map(",".join, zip(nodes, devices, keys, strict=True)))
 
 
-def _texts(view: View, row: int, names: Iterable[str]) -> dict[str, str]:
-    cells = ((name, view.cell(row, name).value) for name in names)
-    return {label_name(name): text for name, text in cells if isinstance(text, str) and text}
+def _with_texts(view: View, rows: list[int], labels: list[Labels], names: Iterable[str]) -> Iterator[Labels]:
+    """The labels of each row, and those of its texts that are known."""
+    columns = [_written_texts(view, rows, name, label_name(name)) for name in names]
+    for parts in zip(labels, *columns, strict=True):
+        yield ",".join(filter(None, parts))
 
 
-def _metric_family(view: View, metric: Metric, labels: dict[int, Labels]) -> str:
-    known, factor = view.known(metric.name), _BASE[metric.unit][1]
-    numbers = [(row, float(known[row])) for row in labels]
-    present = [(row, number) for row, number in numbers if number == number]
+def _written_texts(view: View, rows: list[int], name: str, label: str) -> list[Labels]:
+    """One text of each row as a label, "" where it is not known: each different text is written once."""
+    written: dict[float, Labels] = {}
+    found = []
+    for code in view.last(name)[rows].tolist():
+        one = written.get(code)
+        if one is None:
+            text = view.texts[int(code)] if code >= 0 else ""
+            one = written[code] = _written({label: text}) if text else ""
+        found.append(one)
+    return found
+
+
+def _metric_family(view: View, metric: Metric, rows: list[int], labels: list[Labels]) -> str:
+    numbers = (view.known(metric.name)[rows] * _BASE[metric.unit][1]).tolist()
+    present = ((label, number) for label, number in zip(labels, numbers, strict=True) if number == number)
     if metric.kind is Kind.BITS:
-        samples = [sample for row, number in present for sample in _bits(labels[row], int(number))]
-    else:
-        samples = [(labels[row], number * factor) for row, number in present]
+        present = (sample for label, number in present for sample in _bits(label, int(number)))
     kind = "counter" if metric.kind is Kind.COUNTER else "gauge"
     text = f"{metric.help}: 0 ok, 1 unknown, 2 warning, 3 critical" if metric.kind is Kind.STATE else metric.help
-    return _family(series_name(metric), kind, text, samples)
+    return _family(series_name(metric), kind, text, present)
 
 
 def _bits(labels: Labels, mask: int) -> Iterator[Sample]:
@@ -158,14 +178,14 @@ def _bits(labels: Labels, mask: int) -> Iterator[Sample]:
         yield _joined(labels, {"reason": reason}), float(bool(mask & bit))
 
 
-def _missing(view: View, rows: list[int], labels: dict[int, Labels]) -> Iterator[Sample]:
+def _missing(view: View, rows: list[int], labels: list[Labels]) -> Iterator[Sample]:
     names = [name for name in CATALOGUE[view.scope] if name not in _NEVER]
     codes = np.stack([view.reasons(name)[rows] for name in names], axis=1)
     unsaid = np.array([name not in OFTEN_EMPTY for name in names])
     told = np.argwhere((codes != Missing.NO) & ~((codes == Missing.UNSUPPORTED) & unsaid))
-    for at, column in ((int(at), int(column)) for at, column in told):
+    for at, column in told.tolist():
         reason = Missing(int(codes[at, column])).label
-        yield _joined(labels[rows[at]], {"metric": names[column], "reason": reason}), 1.0
+        yield f'{labels[at]},metric="{names[column]}",reason="{reason}"', 1.0
 
 
 def _up(frame: Frame) -> Iterator[Sample]:
@@ -185,6 +205,14 @@ def _sampler_costs(frame: Frame) -> Iterator[Sample]:
         for name, sampler in detail.samplers.items():
             if sampler.at:
                 yield _written({"node": spec.name, "sampler": name}), sampler.cost
+
+
+def _events(frame: Frame) -> Iterator[Sample]:
+    found: Counter[tuple[int, str, str]] = Counter()
+    for entry in frame.events.since(frame.at - RECENT_SECONDS):
+        found[entry.node, entry.event.kind, entry.event.severity] += entry.count
+    for (node, kind, severity), count in sorted(found.items()):
+        yield _written({"node": frame.specs[node].name, "kind": kind, "severity": severity}), float(count)
 
 
 def _findings(frame: Frame) -> Iterator[Sample]:
