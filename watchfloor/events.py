@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from threading import Lock
 
 from watchfloor.report import Event
@@ -21,6 +22,7 @@ EVENTS_PER_NODE = 500
 # A kernel's log is told anew as far as it reaches, far further back than what is kept; a megabyte where one is full
 IDS_PER_NODE = 8_000
 FOLD_SECONDS = 60.0
+_TWINS_AMONG = 32  # of the newest entries of a node
 TWIN_SECONDS = 5.0  # two sources tell of one thing within so long: clocks agree, the reader of the log comes later
 
 
@@ -33,8 +35,21 @@ class Entry:
     event: Event  # the first of them, or of its source that has more to say
     at: float
     last: float
-    count: int = 1
+    told: int = 1  # how often by the source of `event`
+    twins: int = 0  # how often by another one
     device: str = ""  # whose it is: key of the accelerator where that is known, else as the event names it
+
+    @property
+    def count(self) -> int:
+        """How often it happened: what one source tells is what the other tells, too."""
+        return max(self.told, self.twins)
+
+    def with_twin(self, event: Event, at: float) -> Entry:
+        """Another source tells of it; the one that has more to say is shown."""
+        first, last, twins = min(self.at, at), max(self.last, at), self.twins + _times(event)
+        if len(event.text) <= len(self.event.text):
+            return replace(self, at=first, last=last, twins=twins)
+        return replace(self, event=event, at=first, last=last, told=twins, twins=self.told)
 
 
 _Sort = tuple[str, str, int, str]  # what repeats have in common: device, kind, code, text
@@ -67,8 +82,9 @@ class _OfNode:
         """A new entry, or one that says more than before."""
         self.drop_names(self.entries.get(entry.number))
         self.entries[entry.number] = entry
-        self.newest[_sort(entry.event)] = entry.number
-        self.kin[_kin(entry.event, entry.device)] = entry.number
+        sort, kin = _sort(entry.event), _kin(entry.event, entry.device)
+        self.newest[sort] = max(entry.number, self.newest.get(sort, 0))
+        self.kin[kin] = max(entry.number, self.kin.get(kin, 0))
 
     def repeated(self, event: Event, at: float) -> Entry | None:
         """The entry that this event is a repeat of."""
@@ -76,11 +92,26 @@ class _OfNode:
         return entry if entry and entry.at <= at <= entry.last + FOLD_SECONDS else None
 
     def twin(self, event: Event, device: str, at: float) -> Entry | None:
-        """The entry in which another source told of the same. Without a code there is nothing to know it by."""
-        entry = self.entries.get(self.kin.get(_kin(event, device), -1)) if event.code >= 0 else None
-        if entry is None or entry.event.source == event.source:
-            return None
-        return entry if entry.at - TWIN_SECONDS <= at <= entry.last + TWIN_SECONDS else None
+        """The entry in which another source told of the same: the newest that it has told less often than that one."""
+        kin = [entry for entry in self.near_kin(event, device, at) if entry.event.source != event.source]
+        return next((entry for entry in kin if entry.twins < entry.told), kin[0] if kin else None)
+
+    def half_told(self, event: Event, device: str, at: float) -> Entry | None:
+        """The entry to which another source added what this event is about, too."""
+        kin = self.near_kin(event, device, at)
+        return next((entry for entry in kin if entry.event.source == event.source and entry.twins > entry.told), None)
+
+    def near_kin(self, event: Event, device: str, at: float) -> list[Entry]:
+        """Of about the same time, newest first. Without a code there is nothing to know them by."""
+        kin = _kin(event, device)
+        if event.code < 0 or kin not in self.kin:
+            return []
+        last = islice(reversed(self.entries.values()), _TWINS_AMONG)
+        return [
+            entry
+            for entry in last
+            if entry.at - TWIN_SECONDS <= at <= entry.last + TWIN_SECONDS and _kin(entry.event, entry.device) == kin
+        ]
 
     def drop(self, number: int) -> None:
         self.drop_names(self.entries.pop(number, None))
@@ -118,16 +149,19 @@ class EventLog:
             self.version += 1
             told.version = self.version
             if twin := told.twin(event, device, at):
-                fuller = event if len(event.text) > len(twin.event.text) else twin.event
-                told.put(replace(twin, event=fuller, at=min(twin.at, at), last=max(twin.last, at)))
+                told.put(twin.with_twin(event, at))
             elif entry := told.repeated(event, at):
-                told.put(replace(entry, last=max(entry.last, at), count=entry.count + _times(event)))
+                told.put(replace(entry, last=max(entry.last, at), told=entry.told + _times(event)))
             else:
                 self._append(told, node, event, at, device)
 
     def _append(self, told: _OfNode, node: int, event: Event, at: float, device: str) -> None:
+        twins = 0
+        if half := told.half_told(event, device, at):
+            told.put(replace(half, twins=half.twins - 1))
+            twins = 1
         self._number += 1
-        told.put(Entry(self._number, node, event, at, at, _times(event), device))
+        told.put(Entry(self._number, node, event, at, at, _times(event), twins, device))
         self._order.append((node, self._number))
         self._count += 1
         self._make_room(told)

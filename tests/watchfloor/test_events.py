@@ -74,6 +74,30 @@ def test_what_two_sources_tell_of_one_thing_is_one_entry_with_the_longer_text() 
     assert (entries[1].at, entries[1].last) == (made.now, made.now + 2)
 
 
+@pytest.mark.parametrize("order", ["dkdk", "ddkk", "kkdd", "kddk", "dddkkk"])
+def test_two_sources_count_once_what_happened_twice(order: str) -> None:
+    """The driver tells at once, the log is read every second: either may have told of several by then."""
+    log = EventLog()
+    for place, source in enumerate(order):
+        told = xid(100.0, event_id=f"boot:{place}")
+        if source == "d":
+            told = msgspec.structs.replace(told, source="nvml", id="", text="short")
+        log.add(0, told, 100.0 + place / 10)
+    (entry,) = log.of_node(0)
+    assert (entry.count, entry.event.source) == (len(order) // 2, "kernel")
+
+
+@pytest.mark.parametrize("order", ["dkdk", "ddkk", "kkdd", "kddk", "dddkkk", "kkkddd"])
+def test_different_lines_of_one_code_have_one_twin_each(order: str) -> None:
+    log = EventLog()
+    for place, source in enumerate(order):
+        told = msgspec.structs.replace(xid(100.0, event_id=f"boot:{place}"), text=f"a longer line {place}")
+        if source == "d":
+            told = msgspec.structs.replace(told, source="nvml", id="", text="short")
+        log.add(0, told, 100.0 + place / 10)
+    assert [(entry.count, entry.event.source) for entry in log.of_node(0)] == [(1, "kernel")] * (len(order) // 2)
+
+
 def test_other_codes_and_other_devices_are_no_twins() -> None:
     log = EventLog()
     for event in (
