@@ -10,7 +10,7 @@ _UNUSED = Missing(NOT_YET_CODE, "no program uses it")
 
 def devices(world, addresses: "list[str]") -> "list[Device]":
     """By index. `addresses` are those of the Neuron devices on the PCI bus, all that is left without a driver."""
-    found = _listed(world) or [_of_sysfs(world, index) for index in neuron_sysfs.indexes(world)]
+    found = _listed(world) or [Device(index, []) for index in neuron_sysfs.indexes(world)]
     if not found:
         found = [Device(index, []) for index in range(len(addresses))]
         for device, address in zip(found, addresses):
@@ -34,12 +34,6 @@ def _listed(world) -> "list[Device]":
         except OSError:
             break
     return []
-
-
-def _of_sysfs(world, index: int) -> Device:
-    count = neuron_sysfs.numbers(neuron_sysfs.text(world, index, "core_count"))
-    each = count[0] if count else 0
-    return Device(index, list(range(index * each, (index + 1) * each)))
 
 
 def identity(world, device: Device, model: str) -> dict:

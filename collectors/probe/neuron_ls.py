@@ -84,7 +84,7 @@ def _address(text: "str | None") -> "str | Missing":
 def number(value) -> "int | None":
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last one of a JSON "1e999"
         return None
 
 

@@ -7,9 +7,9 @@ of values may be missing since it wasn't due yet, or carry an error of its own.
 
 import json
 
-from .cells import FAILED_CODE, NOT_YET, NOT_YET_CODE, UNSUPPORTED, Missing, rounded
+from .cells import FAILED_CODE, NOT_YET, NOT_YET_CODE, UNSUPPORTED, UNSUPPORTED_CODE, Missing, rounded
 
-METRICS = "util sm_active mem_used ecc_corrected ecc_uncorrected ecc_sram exec_latency".split()
+_LOAD = ("util", "sm_active", "mem_used", "exec_latency")
 _ECC = (
     ("ecc_corrected", "mem_ecc_corrected"),
     ("ecc_uncorrected", "mem_ecc_uncorrected"),
@@ -17,6 +17,7 @@ _ECC = (
 )
 _FAILURES = ("completed_with_err", "completed_with_num_err", "timed_out", "incorrect_input", "failed_to_queue")
 _NOTHING_RAN = Missing(NOT_YET_CODE, "nothing was executed in the last period")
+UNNUMBERED = Missing(UNSUPPORTED_CODE, "neither neuron-ls nor neuron-monitor tells which cores it has")
 
 
 def parse(line: str) -> dict:
@@ -103,19 +104,29 @@ def programs(record: dict) -> "list[Program]":
 
 
 def cells(record: dict, running: "list[Program]", devices: list) -> dict:
-    """Device index -> cells of METRICS. `running` of this record, `devices` as neuron_ls.parse gives them."""
+    """Device index -> cells of load and errors. `running` of this record, `devices` as neuron_ls.parse gives them."""
     counters = _counters(record)
     if "neuron_runtime_data" not in record:  # null and [] mean that no program runs; nothing means nothing
-        load = dict.fromkeys(("util", "sm_active", "mem_used", "exec_latency"), NOT_YET)
+        load = dict.fromkeys(_LOAD, NOT_YET)
         return {device.index: dict(load, **_errors(counters, device.index)) for device in devices}
     found = {}
     for device in devices:
-        row = _load(device, running)
-        row["mem_used"] = _memory_used(device, running, len(devices) == 1)
-        row["exec_latency"] = _latency(device, running)
+        if running and not device.cores:
+            row = dict.fromkeys(_LOAD, UNNUMBERED)
+        else:
+            row = _load(device, running)
+            row["mem_used"] = _memory_used(device, running, len(devices) == 1)
+            row["exec_latency"] = _latency(device, running)
         row.update(_errors(counters, device.index))
         found[device.index] = row
     return found
+
+
+def number_cores(record: dict, devices: list) -> None:
+    """Give their cores to devices that neuron-ls told nothing of; the driver's files count those of the hardware."""
+    each = hardware(record)[1]
+    for device in devices:
+        device.cores = device.cores or list(range(device.index * each, (device.index + 1) * each))
 
 
 def _load(device, running: "list[Program]") -> dict:

@@ -44,7 +44,9 @@ class NeuronNode:
         for device in self._devices:
             key = self._keys[device.index]
             holders[key] = self._holders(device)
-            live = dict(self._slow[device.index], processes=len(holders[key]), **told[device.index])
+            held = holders[key]
+            live = dict(self._slow[device.index], **told[device.index])
+            live["processes"] = held if isinstance(held, Missing) else len(held)
             rows[key] = (self._known[device.index], live)
         cells = {"accelerator": rows, "link": self._links}
         return Reading(cells, None, holders, trouble=trouble(self.monitor.record))
@@ -75,13 +77,14 @@ class NeuronNode:
         if isinstance(record, Missing):
             told: dict = {device.index: dict.fromkeys(LOAD, record) for device in self._devices}
         else:
+            neuron_monitor.number_cores(record, self._devices)
             told = neuron_monitor.cells(record, self.monitor.running, self._devices)
         return {
             device.index: dict(told[device.index], exec_errors=self.monitor.failures(device))
             for device in self._devices
         }
 
-    def _holders(self, device) -> list:
+    def _holders(self, device) -> "list | Missing":
         """By neuron-monitor where it runs; else those that neuron-ls saw at the last look."""
         if isinstance(self.monitor.record, Missing):
             return [(pid, -1, "compute") for pid in device.processes]

@@ -79,10 +79,14 @@ class Monitor:
         """Executions that failed, of the programs that use a device now, since the probe watches them."""
         if isinstance(self.record, Missing):
             return self.record
+        if self.running and not device.cores:
+            return neuron_monitor.UNNUMBERED
         return sum(self._failures[program.pid] for program in self.running if program.uses(device))
 
-    def holders(self, device) -> list:
+    def holders(self, device) -> "list | Missing":
         """(pid, bytes or -1, kind) of the programs on a device, as in cells.Reading."""
+        if self.running and not device.cores:
+            return neuron_monitor.UNNUMBERED
         using = [program for program in self.running if program.uses(device)]
         sizes = [program.memory_on(device, alone=False) for program in using]
         return [(program.pid, -1 if isinstance(size, Missing) else size, "compute")

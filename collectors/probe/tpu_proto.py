@@ -30,10 +30,9 @@ class Point:
 class Distribution:
     """A histogram: `counts[i]` values below `bounds[i]`, and in the last one all that are above."""
 
-    __slots__ = ("bounds", "counts", "cumulative", "mean")
+    __slots__ = ("bounds", "counts", "cumulative")
 
-    def __init__(self, mean: float, bounds: "list[float]", counts: "list[int]", cumulative: bool = False) -> None:
-        self.mean = mean
+    def __init__(self, bounds: "list[float]", counts: "list[int]", cumulative: bool = False) -> None:
         self.bounds = bounds
         self.counts = counts
         self.cumulative = cumulative  # since the runtime began, and not of the last period alone
@@ -44,7 +43,7 @@ class Distribution:
             return self
         old = before.counts + [0] * (len(self.counts) - len(before.counts))
         news = [now - then for now, then in zip(self.counts, old)]
-        return self if min(news, default=0) < 0 else Distribution(self.mean, self.bounds, news)
+        return self if min(news, default=0) < 0 else Distribution(self.bounds, news)
 
     def quantile(self, share: float) -> "float | None":
         """The value that `share` of all lie below, evenly spread within a bucket. None where there are none."""
@@ -176,7 +175,7 @@ def _device(attributes: dict) -> int:
 
 
 def _distribution(data: bytes, cumulative: bool) -> Distribution:
-    """Distribution{count = 1, mean = 2, bucket_options = 6, bucket_counts = 7}."""
+    """Distribution{bucket_options = 6, bucket_counts = 7}."""
     counts = []
     for at, wire, value in fields(data):
         if at == 7:
@@ -184,7 +183,7 @@ def _distribution(data: bytes, cumulative: bool) -> Distribution:
     if len(counts) > _MOST_BUCKETS:
         raise IndexError("a histogram of %d buckets" % len(counts))
     options = _part(data, 6)
-    return Distribution(_double(_last(data, 2)), _bounds(options, len(counts)), counts, cumulative)
+    return Distribution(_bounds(options, len(counts)), counts, cumulative)
 
 
 def _packed(data: bytes) -> "list[int]":

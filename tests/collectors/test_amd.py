@@ -357,7 +357,7 @@ def test_amd_smi_tells_what_the_files_of_a_board_without_a_table_do_not() -> Non
 
 def test_an_answer_that_can_not_be_read_is_told_with_the_tool() -> None:
     world = amd_host.radeon()
-    world.programs = {"amd-smi": lambda argv: '[{"gpu": 0, "bdf": "0000:03'}
+    world.programs["amd-smi"] = lambda argv: '[{"gpu": 0, "bdf": "0000:03'
     with pytest.raises(OSError, match=r"the answer of /opt/rocm/bin/amd-smi can't be read: "):
         amd_tool.Sampler(world, Board()).sample()
 

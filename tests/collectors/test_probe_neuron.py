@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collectors.probe import neuron, neuron_ls, neuron_sysfs
+from collectors.probe import neuron, neuron_ls, neuron_monitor, neuron_sysfs
 from collectors.probe.cells import (
     FAILED_CODE,
     NOT_YET,
@@ -152,6 +152,29 @@ def test_without_the_tools_sysfs_tells_what_it_can() -> None:
         "neuron1",
     )
     assert first["bus_id"] == UNSUPPORTED
+
+
+def test_without_neuron_ls_the_monitor_tells_how_many_cores_a_device_has() -> None:
+    made = host(record(program(1, {4: 42.0, 5: 21.0})))
+    made.listed = None
+    for index in range(2):
+        made.sysfs(index, core_count="8\n")  # of the hardware: programs see half as many
+    sampler = neuron.Sampler(made, Board())
+    first, second = rows(sampler)
+    assert (first["util"], first["mem_used"], first["processes"]) == (0.0, 0, 0)
+    assert (second["util"], second["sm_active"], second["mem_used"], second["processes"]) == (31.5, 15.8, 2 * GIB, 1)
+
+
+def test_where_nobody_tells_whose_a_core_is_no_device_is_said_to_be_idle() -> None:
+    line = json.loads(record(program(1, {0: 42.0})))
+    del line["neuron_hardware_info"]
+    made = host(json.dumps(line))
+    made.listed = None
+    made.sysfs(0, core_count="8\n")
+    made.sysfs(1, core_count="8\n")
+    for row in rows(neuron.Sampler(made, Board())):
+        told = [row[name] for name in ("util", "sm_active", "mem_used", "exec_latency", "exec_errors", "processes")]
+        assert told == [neuron_monitor.UNNUMBERED] * 6
 
 
 def test_without_a_driver_the_bus_still_tells_of_the_devices() -> None:

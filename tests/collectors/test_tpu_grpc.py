@@ -179,13 +179,13 @@ def test_broken_messages_are_refused(data: bytes) -> None:
 
 
 def test_a_histogram_that_goes_on_tells_of_the_time_since() -> None:
-    before = Distribution(0.0, [1.0, 2.0, 4.0], [0, 10, 0, 0], cumulative=True)
-    now = Distribution(0.0, [1.0, 2.0, 4.0], [0, 10, 4, 0], cumulative=True)
+    before = Distribution([1.0, 2.0, 4.0], [0, 10, 0, 0], cumulative=True)
+    now = Distribution([1.0, 2.0, 4.0], [0, 10, 4, 0], cumulative=True)
     assert now.since(before).quantile(0.5) == 3.0
     assert now.since(None).quantile(0.5) == pytest.approx(1.7)
     assert before.since(now) is before  # it was reset
     assert before.since(before).quantile(0.99) is None
-    assert Distribution(0.0, [1.0], [0, 3]).quantile(0.5) == 1.0  # above all bounds: at least the last
+    assert Distribution([1.0], [0, 3]).quantile(0.5) == 1.0  # above all bounds: at least the last
 
 
 @given(st.binary(max_size=200))
