@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from watchfloor.findings import FindingLog
-from watchfloor.record import Record, RecordKey
+from watchfloor.record import Acknowledgement, Record, RecordKey
 from watchfloor.records.findings import FindingStore, StoreError
 
 
@@ -31,6 +34,10 @@ class Keeper:
     def _give_up(self, error: StoreError) -> None:
         self._store = None
         self.log.troubled(error.message)
+
+    def acknowledge(self, key: RecordKey, note: str | None) -> None:
+        """In the name of this user, now; None takes it back."""
+        self.log.acknowledge(key, None if note is None else Acknowledgement(account(), time.time(), note))
 
     def save(self) -> None:
         """Begin to write what has changed, unless the last writing still goes on. Called once a second."""
@@ -61,3 +68,11 @@ class Keeper:
         if store is not None:
             await self._save(store)
             store.close()
+
+
+def account() -> str:
+    """Who acknowledges, by the name of the operating system's account."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,3 +11,8 @@ def state_folder(env: Mapping[str, str]) -> Path:
     """What a program keeps between two runs (XDG base directory specification)."""
     base = env.get("XDG_STATE_HOME", "")
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".local/state") / "watchfloor"
+
+
+def findings_file() -> Path:
+    """Where findings over time are kept for this user."""
+    return state_folder(os.environ) / "findings.db"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-import getpass
 import logging
 import os
 import random
@@ -29,7 +28,6 @@ from watchfloor.keeper import Keeper
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
 from watchfloor.places import state_folder
 from watchfloor.ports import Reading
-from watchfloor.record import Acknowledgement
 
 if TYPE_CHECKING:
     from collectors.diagnose import Check
@@ -201,9 +199,8 @@ class LiveFeed:
             self._loop.call_soon_threadsafe(self._collection.reconnect, node)
 
     def acknowledge(self, subject: Subject, code: str, note: str | None) -> None:
-        ack = None if note is None else Acknowledgement(user(), time.time(), note)
         if self._loop is not None and self._findings is not None:
-            self._loop.call_soon_threadsafe(self._findings.log.acknowledge, (subject, code), ack)
+            self._loop.call_soon_threadsafe(self._findings.acknowledge, (subject, code), note)
 
     def clear(self, subject: Subject, code: str) -> None:
         if self._loop is not None and self._findings is not None:
@@ -218,19 +215,6 @@ class LiveFeed:
                 self._loop.call_soon_threadsafe(self._task.cancel)
         if self._thread is not None:
             self._thread.join(timeout=5)
-
-
-def user() -> str:
-    """Who acknowledges, by the name of the operating system's account."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
-def findings_file() -> Path:
-    """Where findings over time are kept for this user."""
-    return state_folder(os.environ) / "findings.db"
 
 
 def _sparing_collector(on_frame: Callable[[Frame], None]) -> Callable[[Frame], None]:

@@ -12,6 +12,7 @@ from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
 from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, code_of, settled
 from watchfloor.errors import ConfigError
+from watchfloor.places import findings_file
 from watchfloor.snapshot.findings import FindingReport
 
 
@@ -25,7 +26,7 @@ def findings(
     """Read every node once, and tell what the checks find in it, with what is on record of earlier looks."""
     if not timeout > 0:
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
-    frame = asyncio.run(wiring.collect(source.specs(hosts), timeout, settled, wiring.findings_file()))
+    frame = asyncio.run(wiring.collect(source.specs(hosts), timeout, settled, findings_file()))
     report = FindingReport(frame, over=all)
     if json:
         output.write_json(report.document())

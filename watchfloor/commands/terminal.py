@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
 from watchfloor.commands.output import need_terminal
+from watchfloor.places import findings_file
 
 
 def terminal(
@@ -21,5 +22,5 @@ def terminal(
     refuse_misspelt(hosts, source)
     need_terminal("`watchfloor snapshot` prints the fleet without one")
     specs = source.specs(hosts)
-    feed = wiring.LiveFeed(specs, findings_file=wiring.findings_file())
+    feed = wiring.LiveFeed(specs, findings_file=findings_file())
     return wiring.run_terminal(feed, read_only=read_only)
