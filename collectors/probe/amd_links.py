@@ -14,6 +14,7 @@ LASTING = "name kind medium accelerator peer".split()
 BOARD_METRICS = "links_up links_max link_rx link_tx fabric".split()
 _KIB = 1024
 _GIGABIT = 125_000_000  # bytes
+_UNTOLD = Missing(UNSUPPORTED_CODE, "neither the board nor the topology tells")
 _UNCOUNTED = Missing(UNSUPPORTED_CODE, "the board counts no bytes by link")
 
 
@@ -52,7 +53,7 @@ class XgmiLinks:
             return dict.fromkeys(BOARD_METRICS, UNSUPPORTED)
         return {
             "links_max": len(self._rows),
-            "links_up": sum(row["up"] for _, row in self._rows.values()),
+            "links_up": _sum([row["up"] for _, row in self._rows.values()]),
             "link_rx": self._total("xgmi_read_data_acc", table, at),
             "link_tx": self._total("xgmi_write_data_acc", table, at),
             "fabric": "hive %016x" % self._hive if self._hive else UNSUPPORTED,
@@ -62,10 +63,10 @@ class XgmiLinks:
         width, rate = table.get("xgmi_link_width", 0), table.get("xgmi_link_speed", 0)  # lanes, Gbit/s and lane
         best = wired.speed if wired and wired.speed else UNSUPPORTED
         status = _instance(table, "xgmi_link_status", port)
-        if status is None:
-            status = wired is None or wired.enabled
+        if status is None and wired:
+            status = wired.enabled
         return {
-            "up": int(bool(status)),
+            "up": _UNTOLD if status is None else int(bool(status)),
             "speed": rate * width * _GIGABIT or best,
             "speed_max": best,
             "width": width or UNSUPPORTED,
@@ -82,6 +83,10 @@ class XgmiLinks:
         if not counts:
             return UNSUPPORTED
         return rounded(self._board.rates.rate(name, sum(counts), at, _KIB))
+
+
+def _sum(ups: list) -> "int | Missing":
+    return _UNTOLD if _UNTOLD in ups else sum(ups)
 
 
 def _ends(world, address: str, node: "Node | None", nodes: "dict[int, Node]", names: "dict[str, str]") -> list:

@@ -75,6 +75,17 @@ def test_packets_sent_again_are_those_of_a_file_where_the_table_does_not_count_t
     assert counts == [3, 0]
 
 
+def test_a_link_of_which_nobody_tells_is_not_said_to_be_up() -> None:
+    world = amd_host.mi300x_pair()
+    world.files = {path: text for path, text in world.files.items() if "/io_links/" not in path}
+    for address in ("0000:05:00.0", "0000:26:00.0"):
+        world.files[f"{ROOT}{address}/gpu_metrics"] = table_1_3()
+    reading = sample(world)
+    link = next(joined(row) for key, row in reading.cells["link"].items() if key.startswith("xgmi:"))
+    assert link["peer"] == "gpu1" and isinstance(link["up"], Missing)
+    assert board_of(reading, _KEY)["links_up"] == link["up"] and board_of(reading, _KEY)["links_max"] == 1
+
+
 def test_holders_are_those_that_have_memory_on_a_board() -> None:
     reading = sample(amd_host.mi300x_pair())
     assert reading.holders == {_KEY: [(4242, 2**30, "compute")], "GPU-af54e92b0a5d57c1": []}
