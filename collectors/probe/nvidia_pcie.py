@@ -128,12 +128,14 @@ def _address(nvml, gpu) -> "str | Missing":
 def _asked(world, nvml, gpu) -> dict:
     """The link by the kernel, and by the driver what it knows better: it wakes the board, and counts by itself."""
     address = _address(nvml, gpu)
+    told = {name: ask(nvml, call, gpu.handle) for name, call in _WIDTHS}
+    if any(isinstance(value, Missing) and value.code == LOST_CODE for value in told.values()):
+        return lost(_ASKED)
     cells = {}
     cells.update(dict.fromkeys(_ASKED, UNSUPPORTED))
     if not isinstance(address, Missing):
         cells.update(pcie.link_cells(world, address))
     cells.pop("kind", None)
-    told = {name: ask(nvml, call, gpu.handle) for name, call in _WIDTHS}
     told["replay_errors"] = ask(nvml, "nvmlDeviceGetPcieReplayCounter", gpu.handle)
     counters = ask_fields(nvml, gpu.handle, [_RECOVERIES, _LCRC_ERRORS])
     told["recovery_errors"], told["crc_errors"] = counters

@@ -14,7 +14,7 @@ from collectors.probe.cells import UNSUPPORTED as NO_SUCH_THING
 from tests.support.golden import same_as_golden
 from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, build, mig_uuid, uuid
 from tests.support.parts import ROOT
-from tests.support.probe import FAILED, NOT_PERMITTED, UNSUPPORTED, RunningProbe, running_probe
+from tests.support.probe import FAILED, LOST, NOT_PERMITTED, UNSUPPORTED, RunningProbe, running_probe
 from watchfloor.metrics import RECOVERY_ACTIONS
 from watchfloor.report import Event, Report
 
@@ -153,6 +153,16 @@ def test_a_pcie_link_that_came_up_narrow(probe: RunningProbe, scenario: Scenario
     scenario.set_all({"gpu.1.pcie_width": 8, "gpu.1.field.169": 6, "gpu.1.field.182": 2})
     link = probe.until(lambda now: now.link(key).get("width") == 8).link(key)
     assert (link["speed"], link["width_max"], link["recovery_errors"]) == (31_507_692_307, 16, 6)
+
+
+def test_the_link_of_a_lost_gpu_is_lost(probe: RunningProbe, scenario: Scenario) -> None:
+    key = f"pcie:{uuid(1)}"
+    probe.until(lambda now: now.link(key).get("up") == 1)
+    scenario.set("gpu.1.lost", 1)
+    link = probe.until(lambda now: now.link(key).get("up") == LOST).link(key)
+    assert (link["gen"], link["width"], link["replay_errors"], link["rx"]) == (LOST, LOST, LOST, LOST)
+    scenario.remove("gpu.1.lost")
+    probe.until(lambda now: now.link(key).get("up") == 1)
 
 
 def test_a_fabric_that_ended_in_failure_is_not_joined(library: Path, scenario: Scenario) -> None:
