@@ -40,7 +40,8 @@ _PRODUCTS = {
 }  # fmt: skip
 # reason in the file names of both drivers -> bits of the metric `throttle`
 _REASONS = (
-    ("pl1", 0x4), ("pl2", 0x4), ("pl4", 0x4), ("thermal", 0x40), ("prochot", 0x80), ("vr_thermalert", 0x40),
+    ("pl1", 0x4), ("pl2", 0x4), ("pl4", 0x4), ("vr_tdc", 0x4), ("thermal", 0x40), ("ratl", 0x40), ("prochot", 0x80),
+    ("vr_thermalert", 0x40),
 )  # fmt: skip
 
 

@@ -152,6 +152,13 @@ def test_a_tool_that_fails_is_named_and_the_drivers_values_stay(trouble: str | O
     assert world.asked == ["discovery -j"] * 2
 
 
+@pytest.mark.parametrize(("reason", "bits"), [("vr_tdc", 0x4), ("ratl", 0x40), ("prochot", 0x80)])
+def test_every_reason_of_the_driver_counts(reason: str, bits: int) -> None:
+    world = CardWorld()
+    world.files[f"/sys/bus/pci/devices/{_MAX}/drm/card1/gt/gt0/throttle_reason_{reason}"] = "1\n"
+    assert sampled(world).cells["accelerator"][_KEY_MAX]["throttle"] == 0x4 | bits  # its power limit as well
+
+
 def test_a_dump_that_fails_takes_no_identity_away() -> None:
     world = CardWorld({"dump": TimeoutError("late"), "discovery -j": _LIST, "discovery -d 0 -j": _DEVICE})
     row = sampled(world).cells["accelerator"][_KEY_MAX]
