@@ -32,7 +32,7 @@ class Servers:
                 server.is_gone("nothing listens there any more")
                 if began - server.seen > _REMEMBERED_SECONDS:
                     del self._servers[at]
-        return {server.key: server.row for server in self._servers.values()}
+        return {server.key: server.row for _, server in sorted(self._servers.items())}
 
     def _ask(self, at: "tuple[str, int]", place, began: float) -> None:
         server = self._servers.get(at)

@@ -22,7 +22,7 @@ from watchfloor.ports import Clock, FleetSink
 from watchfloor.report import PROTOCOL_VERSION, Hello, Report, SamplerStatus, Schema, Table
 
 VIA = "prometheus"
-_NODES_AT_ONCE = 20  # applied before other loops get their turn
+_NODES_AT_ONCE = 5  # applied before other loops get their turn
 _WORDS_OF_FAILURES = 3
 
 _log = logging.getLogger(__name__)

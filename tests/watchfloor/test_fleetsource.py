@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.support.parts import ROOT
 from watchfloor.errors import ConfigError
 from watchfloor.fleetfile import read
 from watchfloor.fleetsource import SOURCE_KEYS
@@ -88,3 +89,11 @@ def test_what_is_refused_and_where(source: str, place: str, words: str, tmp_path
         read(path)
     assert words in str(caught.value)
     assert f"{caught.value.line}:{caught.value.column}" == place
+
+
+def test_the_documented_source_is_read(tmp_path: Path) -> None:
+    documented = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
+    text = next(block.partition("```")[0] for block in documented.split("```yaml\n") if block.startswith("source:"))
+    jsonschema.validate(yaml.safe_load(text), SCHEMA)
+    specs = read(write(tmp_path, text)).specs
+    assert len(specs) == 32 and all(spec.source and spec.source.selector for spec in specs)
