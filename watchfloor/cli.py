@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "snapshot": ("watchfloor.commands.snapshot:snapshot", "Read the fleet once and print it."),
     "stack": ("watchfloor.commands.stack:stack", "The software of every layer, and where nodes have drifted apart."),
     "findings": ("watchfloor.commands.findings:findings", "What is wrong, the worst first, and since when."),
+    "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),
     "read": ("watchfloor.commands.read:read", "What saved outputs of the vendors' tools say."),

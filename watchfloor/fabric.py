@@ -10,7 +10,7 @@ uneven: loading data goes one way. What is uneven may well be meant to be; it is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from watchfloor.columns import Floats, Mask
 from watchfloor.counters import COUNTERS
+from watchfloor.derived import DERIVED
 from watchfloor.frame import Frame, View
-from watchfloor.model import Scope, State
+from watchfloor.model import Missing, Scope, State
 
 Rows = NDArray[np.intp]
 
@@ -79,14 +80,19 @@ class Survey:
     unused: Mask
     slow: Mask
     one_way: Mask  # uneven: one direction against the other
-    behind: Mask  # uneven: against its sisters
-    sisters_usage: Floats  # mean of its sisters
+    sisters_usage: Mapping[int, float]  # of each row that is uneven against its sisters: their mean
     errors: Floats  # a minute, over the last minute
+
+    @cached_property
+    def uneven(self) -> Mask:
+        found = self.one_way.copy()
+        found[list(self.sisters_usage)] = True
+        return found
 
     @cached_property
     def oddity(self) -> NDArray[np.int8]:
         """Oddity of each row."""
-        found = np.where(self.one_way | self.behind, np.int8(Oddity.UNEVEN), np.int8(Oddity.NONE))
+        found = self.uneven.astype(np.int8) * np.int8(Oddity.UNEVEN)
         found[self.slow] = Oddity.SLOW
         found[self.down] = Oddity.DOWN
         return found
@@ -119,17 +125,16 @@ class Surveyor:
 
     def _survey(self, frame: Frame) -> Survey:
         links, kinds = frame.links, self.kinds(frame)
-        rx, tx, usage, up = (links.known(name) for name in ("rx", "tx", "usage", "up"))
-        speaks = kinds.among(SCALE_UP | SCALE_OUT)
+        rx, tx, up, speed = (links.known(name) for name in ("rx", "tx", "up", "speed"))
+        usage = DERIVED[Scope.LINK]["usage"].alone([rx, tx, speed])
         with np.errstate(invalid="ignore"):
             down, unused = _down(frame, up == 0)
-            uneven = speaks & (usage >= UNEVEN_FROM) & (np.minimum(rx, tx) < UNEVEN_SHARE * np.maximum(rx, tx))
-            mean = self._mean_of_sisters(frame, kinds, usage)
-            behind = (mean >= UNEVEN_FROM) & (usage < UNEVEN_SHARE * mean)
-            slow = self._slow(frame, kinds)
-        return Survey(
-            frame, kinds, rx, tx, usage, up == 1, down, unused, slow, uneven, behind, mean, self._errors_of(frame)
-        )
+            busy = np.flatnonzero((usage >= UNEVEN_FROM) & kinds.among(SCALE_UP | SCALE_OUT))
+            one_way = np.zeros(links.count, np.bool_)
+            one_way[busy] = np.minimum(rx[busy], tx[busy]) < UNEVEN_SHARE * np.maximum(rx[busy], tx[busy])
+            sisters, slow = self._behind_sisters(frame, kinds, usage), self._slow(frame, kinds)
+        errors = self._errors_of(frame)
+        return Survey(frame, kinds, rx, tx, usage, up == 1, down, unused, slow, one_way, sisters, errors)
 
     def kinds(self, frame: Frame) -> Kinds:
         codes = codes_of(frame.links, "kind")
@@ -137,23 +142,27 @@ class Surveyor:
             self._kinds = codes, _kinds(codes, frame.links.texts)
         return self._kinds[1]
 
-    def _mean_of_sisters(self, frame: Frame, kinds: Kinds, usage: Floats) -> Floats:
-        """The mean of the others of its group, NaN where these are too few."""
-        found = np.full(frame.links.count, np.nan)
-        rows, groups = self._sister_groups(frame, kinds)
+    def _behind_sisters(self, frame: Frame, kinds: Kinds, usage: Floats) -> Mapping[int, float]:
+        """The rows that carry much less than the others of their group, and the mean of these."""
+        rows, starts = self._sister_groups(frame, kinds)
         if not rows.size:
-            return found
+            return {}
         own = usage[rows]
         known = own == own
-        total = np.bincount(groups, weights=np.where(known, own, 0.0))
-        others = np.bincount(groups, weights=known)[groups] - known
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = (total[groups] - np.where(known, own, 0.0)) / others
-        found[rows] = np.where(others >= LEAST_SISTERS, mean, np.nan)
+        count, total = (np.add.reduceat(part, starts) for part in (known.astype(np.int32), np.where(known, own, 0.0)))
+        lowest = np.minimum.reduceat(np.where(known, own, np.inf), starts)
+        suspect = (count > LEAST_SISTERS) & (lowest * count < UNEVEN_SHARE * total)  # most groups are even
+        found: dict[int, float] = {}
+        stops = np.append(starts[1:], len(rows))
+        for group in np.flatnonzero(suspect).tolist():
+            part = slice(int(starts[group]), int(stops[group]))
+            mean = (total[group] - own[part]) / (count[group] - 1)
+            behind = known[part] & (mean >= UNEVEN_FROM) & (own[part] < UNEVEN_SHARE * mean)
+            found.update(zip(rows[part][behind].tolist(), mean[behind].tolist(), strict=True))
         return found
 
     def _sister_groups(self, frame: Frame, kinds: Kinds) -> tuple[Rows, Rows]:
-        """The rows that have sisters, and the number of each one's group."""
+        """The rows that have sisters, group after group, and where each group starts."""
         owners = codes_of(frame.links, "accelerator")
         kept = self._sisters
         if kept is None or kept[0] is not kinds or kept[1] is not owners:
@@ -162,7 +171,9 @@ class Surveyor:
             owner = np.where(is_rail, 0, owners[rows].astype(np.int64) + 1)
             node = frame.links.node[rows].astype(np.int64)
             key = (node * len(kinds.names) + kinds.of_row[rows]) * (len(frame.links.texts) + 1) + owner
-            kept = self._sisters = kinds, owners, rows, np.unique(key, return_inverse=True)[1]
+            order = np.argsort(key, kind="stable")
+            starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+            kept = self._sisters = kinds, owners, rows[order], starts
         return kept[2], kept[3]
 
     def _slow(self, frame: Frame, kinds: Kinds) -> Mask:
@@ -226,3 +237,8 @@ def _down(frame: Frame, silent: Mask) -> tuple[Mask, Mask]:
         meant = (links.states[rows] >= State.WARNING) | (seen & ~off)
         down[rows], unused[rows] = meant, ~meant
     return down, unused
+
+
+def counts_errors(frame: Frame, row: int) -> bool:
+    """Whether any error counter of a link can be read."""
+    return any(frame.links.cell(row, name).missing is Missing.NO for name in ERRORS)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from watchfloor.columns import Floats, Mask
 from watchfloor.fabric import SCALE_OUT, SCALE_UP, UNEVEN_FROM, UNEVEN_SHARE, Kinds, Oddity, Rows, Survey, codes_of
 from watchfloor.frame import Frame
-from watchfloor.model import State
+from watchfloor.model import Scope, State
 
 Counts = NDArray[np.intp]
 
@@ -84,6 +84,14 @@ class Folds:
         found[self.down > 0] = Oddity.DOWN
         return found
 
+    def first(self, group: int) -> int:
+        """A link of the group: what none of its links tells is missing for this one's reason."""
+        groups, frame = self.groups, self.survey.frame
+        if groups.grouping is not Grouping.NODE:
+            return int(np.argmax(groups.of_row == group))
+        rows = frame.rows_of(Scope.LINK, int(groups.place[group]))
+        return int(rows[np.argmax(groups.of_row[rows] == group)])
+
 
 class Folder:
     """Makes groups and keeps them as long as no link is added or called otherwise."""
@@ -132,10 +140,12 @@ def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
         return np.bincount(group[mask[kept]], minlength=count)
 
     def total(values: Floats) -> Floats:
-        known = values[kept] == values[kept]
-        summed = np.bincount(group[known], weights=values[kept][known], minlength=count)
-        return np.where(np.bincount(group[known], minlength=count) > 0, summed, np.nan)
+        values = values[kept]
+        missing = values != values
+        summed = np.bincount(group, weights=np.where(missing, 0.0, values), minlength=count)
+        return np.where(np.bincount(group[missing], minlength=count) == sizes, np.nan, summed)
 
+    sizes = np.bincount(group, minlength=count)
     states = np.full(count, State.OK, np.int8)
     np.maximum.at(states, group, survey.frame.links.states[kept])
     busiest = np.full(count, np.nan)
@@ -146,12 +156,12 @@ def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
     return Folds(
         survey,
         groups,
-        links=np.bincount(group, minlength=count),
+        links=sizes,
         up=number(survey.up),
         down=number(survey.down),
         unused=number(survey.unused),
         slow=number(survey.slow),
-        uneven=number(survey.one_way | survey.behind),
+        uneven=number(survey.uneven),
         rx=total(survey.rx),
         tx=total(survey.tx),
         usage=busiest,
@@ -161,6 +171,35 @@ def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
         rank=(rank + uneven).astype(np.int8),
         worst=worst,
     )
+
+
+def by_kind(folds: Folds) -> Folds:
+    """Folds of any grouping as one a kind."""
+    survey, kinds = folds.survey, folds.groups.kinds
+    of_fold, count = folds.groups.kind, len(kinds.names)
+    told, order = folds.links > 0, np.argsort(folds.rank, kind="stable")
+    groups = Groups(Grouping.KIND, kinds.of_row.astype(np.intp), np.zeros(count, np.intp), np.arange(count), kinds)
+
+    def number(counts: Counts) -> Counts:
+        return np.bincount(of_fold, weights=counts, minlength=count).astype(np.intp)
+
+    def total(values: Floats) -> Floats:
+        known = told & (values == values)
+        summed = np.bincount(of_fold[known], weights=values[known], minlength=count)
+        return np.where(np.bincount(of_fold[known], minlength=count) > 0, summed, np.nan)
+
+    busiest, states, rank = np.full(count, np.nan), np.full(count, State.OK, np.int8), np.zeros(count, np.int8)
+    np.fmax.at(busiest, of_fold, folds.usage)
+    np.maximum.at(states, of_fold, folds.states)
+    np.maximum.at(rank, of_fold, folds.rank)
+    worst = np.full(count, -1, np.intp)
+    worst[of_fold[order]] = folds.worst[order]  # of several the last, which ranks highest, stays
+    return Folds(
+        survey, groups, *(number(part) for part in (folds.links, folds.up, folds.down, folds.unused, folds.slow)),
+        uneven=number(folds.uneven), rx=total(folds.rx), tx=total(folds.tx), usage=busiest,
+        errors=np.nan_to_num(total(folds.errors)), behind_peers=np.zeros(count, np.bool_), states=states, rank=rank,
+        worst=worst,
+    )  # fmt: skip
 
 
 def _worst(survey: Survey, groups: Groups, kept: Rows | slice) -> tuple[Rows, NDArray[np.int8]]:

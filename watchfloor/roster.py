@@ -35,7 +35,7 @@ class Roster:
     def rows_of(self, node: int) -> NDArray[np.intp]:
         """Rows of one node, in the order in which its probe names them."""
         nodes, order = self._by_node
-        start, stop = np.searchsorted(nodes, [node, node + 1])
+        start, stop = np.searchsorted(nodes, np.array([node, node + 1], nodes.dtype))  # else numpy converts all nodes
         return order[start:stop]
 
     def row(self, node: int, key: str) -> int | None:

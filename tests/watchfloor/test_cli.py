@@ -190,6 +190,12 @@ def test_the_software_of_this_machine_as_json(tmp_path: Path) -> None:
     assert [version["version"] for version in kernel["versions"]] == [os.uname().release]
 
 
+def test_the_links_of_this_machine_as_json(tmp_path: Path) -> None:
+    found = json.loads(_run(tmp_path, "links", "--json", "--by", "kind", "--odd", "--matrix"))
+    assert found["format"] == "watchfloor.links/1"
+    assert found["by"] == "kind"
+
+
 def test_a_fleet_of_which_nothing_can_be_read(tmp_path: Path) -> None:
     found = json.loads(_run(tmp_path, "snapshot", "--json", NOBODY, code=Exit.NOTHING_READ))
     assert found["nodes"][0]["status"]["problem"] == "refused"

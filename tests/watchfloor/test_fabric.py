@@ -11,7 +11,7 @@ import pytest
 from tests.support import fabrics
 from tests.support.fabrics import row_of
 from watchfloor.fabric import Oddity, Survey, Surveyor
-from watchfloor.folds import Folder, Folds, Grouping, fold
+from watchfloor.folds import Folder, Folds, Grouping, by_kind, fold
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
 from watchfloor.topology import Join, Topology
@@ -70,9 +70,9 @@ def test_a_port_that_nobody_ever_saw_up_is_unused() -> None:
 
 def test_why_it_is_uneven_is_known() -> None:
     dark, one_way = row_of(settled(), "ib-2", "mlx5_3/1"), row_of(settled(), "mesh-1", "bnxt_1/1")
-    assert (survey().behind[dark], survey().one_way[dark]) == (True, False)
-    assert (survey().behind[one_way], survey().one_way[one_way]) == (False, True)
-    assert survey().sisters_usage[dark] == pytest.approx(80.0)
+    assert survey().one_way[one_way]
+    assert not survey().one_way[dark]
+    assert survey().sisters_usage == {dark: pytest.approx(80.0)}
 
 
 def test_a_resting_board_may_step_its_pcie_link_down() -> None:
@@ -222,3 +222,11 @@ def test_ports_have_a_history_and_boards_links_have_none() -> None:
     window = history.window(Scope.LINK, "usage", 10, rows)
     assert np.isnan(window[:, 0]).all()
     assert window[:, 1] == pytest.approx(np.full(10, 80.0), abs=0.1)
+
+
+@pytest.mark.parametrize("grouping", list(Grouping))
+def test_folds_of_any_grouping_make_the_same_kinds(grouping: Grouping) -> None:
+    found, direct = by_kind(folds(grouping)), folds(Grouping.KIND)
+    assert found.groups.kinds.names == direct.groups.kinds.names
+    for name in ("links", "up", "down", "unused", "slow", "uneven", "rx", "tx", "usage", "errors", "states", "worst"):
+        np.testing.assert_allclose(getattr(found, name), getattr(direct, name), err_msg=name)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tui.present.choice import Sort
 from tui.present.fields import Field
 from tui.present.format import Text, value
-from tui.present.links import counts_errors, odd_token, oddity_note, per_minute
+from tui.present.links import odd_token, oddity_note, per_minute
 from tui.present.notes import node_note, worst_findings
 from tui.present.order import Order, arrange, natural_key
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.columns import Floats
-from watchfloor.fabric import Oddity
+from watchfloor.fabric import Oddity, counts_errors
 from watchfloor.folds import Folds, Grouping
 from watchfloor.frame import Cell
 from watchfloor.metrics import CATALOGUE
@@ -33,10 +33,10 @@ _FIELDS: Sequence[Field] = (
     Field("kind", "KIND", 10, 0, "left", "K"),
     Field("up", "UP", 9, 0),
     Field("rx", "IN", 6, 0, letter="I"),
-    Field("tx", "OUT", 6, 0, letter="O"),
+    Field("tx", "OUT", 6, 2, letter="O"),
     Field("usage", "MAX%", 5, 0, letter="U"),
-    Field("errors", "ERR/m", 6, 0, letter="E"),
-    Field("odd", "STANDS OUT", 16, 1, "left"),
+    Field("errors", "ERR/m", 6, 1, letter="E"),
+    Field("odd", "STANDS OUT", 16, 3, "left"),
     Field("note", "NOTE", _NOTE, 0, "left", flexible=True),
 )
 
@@ -147,7 +147,9 @@ class FoldTable:
 
     def _errors(self, group: int) -> Text:
         errors = float(self._folds.errors[group])
-        return per_minute(errors) if errors or counts_errors(self._frame, self._first(group)) else ("-", Token.DIM)
+        return (
+            per_minute(errors) if errors or counts_errors(self._frame, self._folds.first(group)) else ("-", Token.DIM)
+        )
 
     def _odd(self, group: int) -> Text:
         """`2 down`, `1 slow, 3 more`: how many links stand out, the worst in words; ports that nobody uses aside."""
@@ -177,16 +179,8 @@ class FoldTable:
 
     def _rate(self, group: int, column: Column) -> Text:
         rate = float(getattr(self._folds, column.name)[group])
-        cell = Cell(rate) if rate == rate else self._frame.links.cell(self._first(group), column.name)
+        cell = Cell(rate) if rate == rate else self._frame.links.cell(self._folds.first(group), column.name)
         return value(cell, _METRICS[column.name], column.width, self._glyphs)
-
-    def _first(self, group: int) -> int:
-        """One link of the group: what none of its links can tell is missing for this one's reason."""
-        groups = self._groups
-        if groups.grouping is not Grouping.NODE:
-            return int(np.argmax(groups.of_row == group))
-        rows = self._frame.rows_of(Scope.LINK, int(groups.place[group]))
-        return int(rows[groups.of_row[rows] == group][0])
 
     def _note(self, group: int) -> Text:
         """What is the matter with its worst link, and how many others there are."""

@@ -15,7 +15,7 @@ from tui.present.order import Order, arrange, keys_of
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.columns import Floats, Mask
-from watchfloor.fabric import ERRORS, Oddity, Survey
+from watchfloor.fabric import Oddity, Survey, counts_errors
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
@@ -32,13 +32,13 @@ LINK_FIELDS: Sequence[Field] = (
     Field("accelerator", "ACCEL", 7, 12, "left", "A"),
     Field("up", "IS", 6, 0, "left"),
     Field("rx", "IN", 6, 0, letter="I"),
-    Field("tx", "OUT", 6, 0, letter="O"),
+    Field("tx", "OUT", 6, 1, letter="O"),
     Field("usage", "USE%", 5, 0, letter="U"),
     Field("speed", "SPEED", 6, 3, letter="D"),
     Field("width", "LANES", 6, 6),
     Field("gen", "GEN", 4, 7),
     Field("errors", "ERR/m", 6, 1, letter="E"),
-    Field("peer", "OTHER END", 19, 2, "left", "P"),
+    Field("peer", "OTHER END", 21, 2, "left", "P"),
     Field("switch", "SWITCH", 13, 10, "left", "W"),
     Field("note", "NOTE", _NOTE, 0, "left", flexible=True),
 )
@@ -78,7 +78,7 @@ def oddity_note(survey: Survey, row: int) -> str:
     if survey.one_way[row]:
         rates = (number(float(rate[row]), Unit.BYTES_PER_SECOND) for rate in (survey.rx, survey.tx))
         return "{} in, {} out".format(*rates)
-    if survey.behind[row]:
+    if row in survey.sisters_usage:
         return f"{usage:.1f} % used, its sisters {survey.sisters_usage[row]:.0f} %"
     return ""
 
@@ -103,11 +103,6 @@ def _two(frame: Frame, row: int, name: str) -> tuple[float, float]:
         cell.value if cell.missing is Missing.NO and isinstance(cell.value, float) else np.nan for cell in cells
     )
     return now, best
-
-
-def counts_errors(frame: Frame, row: int) -> bool:
-    """Whether any error counter of the link can be read."""
-    return any(frame.links.cell(row, name).missing is Missing.NO for name in ERRORS)
 
 
 def per_minute(errors: float) -> Text:

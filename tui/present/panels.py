@@ -1,17 +1,17 @@
-"""The lists of the node page: processes, links, and everything that is known or not known, with its reason."""
+"""The lists of the node page: processes, and everything that is known or not known, with its reason."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 
 from tui.present.details import processes
-from tui.present.format import Text, age, exact, number, value
+from tui.present.format import Text, age, exact, number
 from tui.present.listing import Listing
 from tui.present.rows import Column
 from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
-from watchfloor.model import Missing, Scope
+from watchfloor.model import Scope
 from watchfloor.vendors import sources
 
 _PROCESS_COLUMNS = (
@@ -58,42 +58,6 @@ def _names(frame: Frame, node: int) -> Mapping[str, str]:
     """Short name of each accelerator of a node, by its key."""
     boards = frame.accelerators
     return {boards.keys[row]: boards.text(row, "name") for row in map(int, frame.rows_of(Scope.ACCELERATOR, node))}
-
-
-_LINKS = CATALOGUE[Scope.LINK]
-_LINK_WIDTHS = {
-    "state": 1, "name": 18, "kind": 11, "accelerator": 6, "up": 4, "speed": 6, "rx": 6, "tx": 6, "phys": 10,
-    "crc_errors": 6, "replay_errors": 6, "rx_errors": 6, "tx_discards": 6, "ib.symbol_error": 6,
-    "ib.link_downed": 6, "ib.link_recovery": 6, "peer": 14,
-}  # fmt: skip
-_TEXTS = frozenset({"state", "name", "kind", "accelerator", "up", "phys", "peer"})
-_LINK_COLUMNS = tuple(
-    Column(
-        name,
-        "" if name == "state" else _LINKS[name].title,
-        width,
-        "left" if name in _TEXTS else "right",
-        flexible=name == "peer",
-        fixed=name in ("state", "name"),
-    )
-    for name, width in _LINK_WIDTHS.items()
-)
-
-
-def link_list(frame: Frame, node: int, glyphs: Glyphs = UNICODE) -> Listing:
-    """Links that are down first, then in the probe's order."""
-    names, links = _names(frame, node), frame.links
-    order = sorted(map(int, frame.rows_of(Scope.LINK, node)), key=lambda row: (-links.states[row], row))
-    cells = ([_link_cell(frame, row, column, names, glyphs) for column in _LINK_COLUMNS] for row in order)
-    return Listing(_LINK_COLUMNS, list(zip((links.keys[row] for row in order), cells, strict=True)))
-
-
-def _link_cell(frame: Frame, row: int, column: Column, names: Mapping[str, str], glyphs: Glyphs) -> Text:
-    cell = frame.links.cell(row, column.name)
-    if column.name == "up" and cell.missing is Missing.NO:
-        return ("up", Token.OK) if cell.value else ("down", Token.CRITICAL)
-    text, token = value(cell, _LINKS[column.name], column.width, glyphs)
-    return (names.get(text, text), token) if column.name == "accelerator" else (text, token)
 
 
 _METRIC_COLUMNS = (

@@ -80,20 +80,21 @@ def _pair_cell(pair: Pair, width: int) -> Text:
     return f"{pair.word}{rate}", token
 
 
+_MEANINGS = {
+    Join.SWITCHED: "links into switches",
+    Join.LINKS: "links between the two",
+    Join.PCIE: "one PCIe switch",
+    Join.SOCKET: "one socket",
+    Join.SYSTEM: "across sockets",
+    Join.UNKNOWN: "not told",
+}
+
+
 def legend(topology: Topology) -> Line:
     """What the words of the matrix mean, those that are in it."""
-    found: list[Piece] = []
-    joins = {pair.join for row in topology.pairs for pair in row}
-    meanings = {
-        Join.SWITCHED: "NV18: links into switches",
-        Join.LINKS: "XG1: links between the two",
-        Join.PCIE: "PIX: one PCIe switch",
-        Join.SOCKET: "NODE: one socket",
-        Join.SYSTEM: "SYS: across sockets",
-        Join.UNKNOWN: "?: not told",
-    }
-    for join, words in meanings.items():
-        if join in joins:
-            word, _, meaning = words.partition(":")
-            found += [("  " if found else " ", Token.DIM), (word, Token.TEXT), (meaning, Token.DIM)]
+    words = {pair.join: pair.word for row in topology.pairs for pair in row}
+    found: list[Piece] = [(" ", Token.DIM)]
+    for join, meaning in _MEANINGS.items():
+        if join in words:
+            found += [(words[join], Token.TEXT), (f" {meaning}  ", Token.DIM)]
     return found

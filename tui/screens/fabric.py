@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from textual import events, on
@@ -26,8 +26,8 @@ from tui.widgets.heatmap import HeatMap
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
 from watchfloor.columns import Mask
-from watchfloor.fabric import Survey
-from watchfloor.folds import Folder, Folds, Grouping, fold
+from watchfloor.fabric import Rows, Survey
+from watchfloor.folds import Folder, Folds, Grouping, by_kind, fold
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
 from watchfloor.topology import Topology
@@ -52,7 +52,7 @@ class FabricPage(LinkChoices):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._folder, self._kinds_folder = Folder(), Folder()
+        self._folder = Folder()
         self._spots: Spots | None = None
         self._folds: Folds | None = None
 
@@ -94,15 +94,16 @@ class FabricPage(LinkChoices):
         self._show_detail(survey)
 
     def _show_fleet(self, survey: Survey, passed: Mask | None) -> None:
-        by_kind = fold(survey, self._kinds_folder.groups(survey, Grouping.KIND))
         glyphs = self.desk.palette.glyphs
-        groups = range(by_kind.groups.count)
-        self.query_one("#fabricsummary", Lines).show(lambda width: [summary_line(by_kind, groups, width, glyphs)])
+        grouping = self.grouping if self.folded else Grouping.KIND
+        self._folds = folds = fold(survey, self._folder.groups(survey, grouping), passed)
+        kinds = by_kind(folds)
+        shown = _worst_first(kinds, np.flatnonzero(kinds.links))
+        self.query_one("#fabricsummary", Lines).show(lambda width: [summary_line(kinds, shown, width, glyphs)])
         self._show_map(survey, passed)
         columns = columns_for(self.fields(), self.size.width - 1, self._longest_place(survey))
         if self.folded:
-            self._folds = fold(survey, self._folder.groups(survey, self.grouping), passed)
-            self.table.show(FoldTable(self._folds, columns, self.sort, glyphs))
+            self.table.show(FoldTable(folds, columns, self.sort, glyphs))
         else:
             self.table.show(LinkTable(survey, columns, self.sort, passed, glyphs=glyphs))
 
@@ -121,7 +122,7 @@ class FabricPage(LinkChoices):
         frame, glyphs = survey.frame, self.desk.palette.glyphs
         node = self.node_of(frame)
         folds = fold(survey, self._folder.groups(survey, Grouping.NODE))
-        groups = np.flatnonzero(folds.groups.place == node).tolist()
+        groups = _worst_first(folds, np.flatnonzero(folds.groups.place == node))
         self.query_one("#fabricsummary", Lines).show(
             lambda width: [
                 [(f" {frame.specs[node].name}", Token.STRONG)],
@@ -239,6 +240,10 @@ class FabricPage(LinkChoices):
         self.grouping = Grouping.NODE
         self.take_filter(f'{place}kind == "{key.kind}"')
         self.redraw()
+
+
+def _worst_first(folds: Folds, groups: Rows) -> Sequence[int]:
+    return groups[np.argsort(-folds.rank[groups].astype(np.int16), kind="stable")].tolist()
 
 
 def _give_height(widget: HeatMap | VirtualTable, lines: int) -> None:

@@ -19,13 +19,15 @@ from tui.present.fields import ACCELERATOR_FIELDS, columns_for
 from tui.present.host import host_lines
 from tui.present.identity import brief_lines, identity_lines
 from tui.present.line import Line, Piece
-from tui.present.panels import everything_list, link_list, process_list
+from tui.present.links import LINK_FIELDS, LinkTable
+from tui.present.panels import everything_list, process_list
 from tui.present.services import service_list
 from tui.present.style import Token
 from tui.present.trends import plots
 from tui.widgets.chart import Chart
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
+from watchfloor.fabric import Surveyor
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
 
@@ -58,6 +60,7 @@ class NodePage(Page):
         super().__init__(desk)
         self.panel = "charts"
         self.half_hour = False
+        self._surveyor = Surveyor()
         self._shown: tuple[str, ...] = ()  # panels that can be seen now
 
     def compose_body(self) -> ComposeResult:
@@ -165,11 +168,17 @@ class NodePage(Page):
         if "processes" in self._shown:
             self._panel("processes").show(process_list(frame, node))
         if "links" in self._shown:
-            self._panel("links").show(link_list(frame, node, glyphs))
+            self._panel("links").show(self._links(frame, node))
         if "services" in self._shown:
             self._panel("services").show(service_list(frame, node, glyphs))
         if "everything" in self._shown:
             self._panel("everything").show(everything_list(frame, node, board, glyphs))
+
+    def _links(self, frame: Frame, node: int) -> LinkTable:
+        fields = [field for field in LINK_FIELDS if field.name not in _OF_NODE]
+        columns = columns_for(fields, self._panel("links").size.width or self.size.width - 1)
+        survey = self._surveyor.survey(frame)
+        return LinkTable(survey, columns, Sort("state"), within=node, glyphs=self.desk.palette.glyphs)
 
     def _panel(self, name: str) -> VirtualTable:
         return self.query_one(f"#{name}", VirtualTable)

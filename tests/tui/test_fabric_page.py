@@ -1,0 +1,190 @@
+"""The fabric page: what stands out first, folding, filters of links, the way into a node, and its matrix; pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import pytest
+
+from tests.support import fabrics
+from tests.support.feeds import still_app
+from tests.support.frames import hosts_only
+from tui.app import WatchfloorApp
+from tui.linkchoices import Look
+from tui.present.folds import FoldKey, FoldTable
+from tui.present.links import LinkTable
+from tui.present.rails import Layer
+from tui.present.style import palette
+from tui.screens.fabric import FabricPage
+from tui.screens.node import NodePage
+from tui.widgets.lines import Lines
+from tui.widgets.table import VirtualTable
+from watchfloor.folds import Grouping
+from watchfloor.frame import Frame
+from watchfloor.model import Scope, Subject
+
+SIZES = ((80, 24), (120, 40), (200, 60))
+PICTURES: dict[str, Sequence[str]] = {
+    "fabric": ("3",),
+    "fabric-links": ("3", "t"),
+    "fabric-by-switch": ("3", "b", "b"),
+    "fabric-node": ("3", "enter"),
+}
+Compare = Callable[..., bool]
+
+
+@cache
+def settled() -> Frame:
+    return fabrics.settled()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("page", PICTURES)
+def test_picture(page: str, size: tuple[int, int], snap_compare: Compare) -> None:
+    assert snap_compare(still_app(settled()), press=PICTURES[page], terminal_size=size)
+
+
+def test_picture_in_ascii(snap_compare: Compare) -> None:
+    look = palette("mono", ascii_only=True)
+    assert snap_compare(still_app(settled(), palette=look), press=["3", "enter"], terminal_size=(120, 40))
+
+
+def page(app: WatchfloorApp) -> FabricPage:
+    found = app.pages["fabric"]
+    assert isinstance(found, FabricPage)
+    return found
+
+
+def shown(app: WatchfloorApp) -> list[Subject | FoldKey]:
+    model = page(app).table._model
+    assert isinstance(model, LinkTable | FoldTable)
+    return [model.identity(index) for index in range(model.count)]
+
+
+def text_of(app: WatchfloorApp, selector: str) -> str:
+    lines = app.screen.query_one(selector, Lines)
+    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
+
+
+async def test_the_worst_comes_first() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        kinds = [(key.place, key.kind) for key in shown(app)[:5] if isinstance(key, FoldKey)]
+        assert kinds[:2] == [("ib-2", "infiniband"), ("ib-2", "pcie")]
+        assert set(kinds[2:]) == {("ib-3", "infiniband"), ("ib-3", "nvlink"), ("mesh-1", "roce")}
+        await pilot.pause()
+        assert "mlx5_5/1 of ib-2" in text_of(app, "#linkdetail")
+        assert "1 down" in text_of(app, "#fabricsummary")
+
+
+async def test_only_what_stands_out_then_everything() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "t", "x")
+        names = {str(identity) for identity in shown(app)}
+        assert names == {
+            "ib-2/ib:mlx5_3/1", "ib-2/ib:mlx5_5/1", "ib-2/pcie:ib-2-board1", "mesh-1/ib:bnxt_1/1",
+        }  # fmt: skip
+        await pilot.press("escape")
+        assert len(shown(app)) == settled().links.count
+
+
+async def test_a_filter_is_asked_of_links() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "t", "slash", *"up==0", "enter")
+        assert {str(identity) for identity in shown(app)} == {"ib-2/ib:mlx5_5/1", "ib-2/ib:mlx5_7/1"}
+        await pilot.pause()
+        assert f"2 of {settled().links.count}" in text_of(app, "#status")
+        await pilot.press("slash", *["backspace"] * 5, *"util>90", "enter")  # of accelerators: the links of their nodes
+        assert {str(identity).partition("/")[0] for identity in shown(app)} == set(fabrics.NAMES) - {"gone-1"}
+
+
+async def test_into_a_node_and_back() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "enter")
+        assert page(app).look is Look.NODE
+        assert {identity.node for identity in shown(app) if isinstance(identity, Subject)} == {"ib-2"}
+        matrix = page(app).query_one("#matrix", VirtualTable)._model
+        assert matrix is not None
+        assert [text for text, _ in matrix.cells(0)][:8] == ["gpu0", "4/4", "80.0G", "80.0G", "X", "NV4", "NV4", "NV4"]
+        await pilot.press("n")
+        assert page(app).node_of(settled()) == 2
+        await pilot.press("escape")
+        assert page(app).look is Look.FLEET
+        await pilot.press("escape")
+        assert app.page is not page(app)
+
+
+async def test_from_a_link_to_its_node_page() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "t", "enter")
+        await pilot.pause()
+        assert page(app).look is Look.NODE
+        assert page(app).table.cursor == Subject(Scope.LINK, "ib-2", "ib:mlx5_5/1")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.page, NodePage)
+
+
+async def test_a_rack_leads_to_its_nodes() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "b")
+        assert page(app).grouping is Grouping.RACK
+        await pilot.press("enter")
+        await pilot.pause()
+        assert page(app).grouping is Grouping.NODE
+        assert {(key.place, key.kind) for key in shown(app) if isinstance(key, FoldKey)} == {
+            ("ib-1", "infiniband"), ("ib-2", "infiniband"),
+        }  # fmt: skip
+
+
+async def test_grouping_by_command() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "B", *"kind", "enter")
+        await pilot.pause()
+        assert page(app).grouping is Grouping.KIND
+        assert len(shown(app)) == 7
+
+
+async def test_sorting_by_letter_and_the_other_way_round() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "t", "E")
+        assert str(shown(app)[0]) == "ib-3/nvlink:ib-3-board1:2"
+        await pilot.press("r")
+        assert page(app).sort.descending is False
+        await pilot.press("X")
+        assert page(app).sort.column == "errors"
+
+
+async def test_layers_of_the_map() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "m")
+        assert page(app).drawn_layer is Layer.SCALE_UP
+        await pilot.press("m", "m", "m")
+        assert page(app).drawn_layer is Layer.RAILS
+
+
+async def test_the_map_leads_to_a_link() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", "shift+tab", "right", "right", "enter")
+        await pilot.pause()
+        assert page(app).look is Look.NODE
+        assert page(app).table.cursor == Subject(Scope.LINK, "ib-1", "ib:mlx5_2/1")
+
+
+@pytest.mark.parametrize("frame", [None, "hosts"])
+async def test_without_links_no_key_does_harm(frame: str | None) -> None:
+    app = still_app(hosts_only() if frame else None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "t", "m", "b", "x", "w", "v", "n", "p", "down", "enter", "escape", "escape", "E")
+        assert app.is_running

@@ -1,0 +1,76 @@
+"""`watchfloor links`: the folds and matrices of a frame as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.support import fabrics
+from tests.support.golden import same_as_golden
+from watchfloor import query
+from watchfloor.folds import Grouping
+from watchfloor.frame import Frame
+from watchfloor.model import Scope
+from watchfloor.snapshot.fabric import FabricReport
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@cache
+def settled() -> Frame:
+    return fabrics.settled()
+
+
+def test_text_by_node_with_matrices() -> None:
+    same_as_golden(GOLDEN / "links.txt", FabricReport(settled(), Grouping.NODE, matrix=True).text() + "\n")
+
+
+def test_text_by_switch() -> None:
+    same_as_golden(GOLDEN / "links-by-switch.txt", FabricReport(settled(), Grouping.SWITCH).text() + "\n")
+
+
+def test_the_document_is_json_and_knows_no_nan() -> None:
+    found = json.loads(msgspec.json.encode(FabricReport(settled(), Grouping.NODE, matrix=True).document()))
+    assert found["format"] == "watchfloor.links/1"
+    worst = found["folds"][0]
+    assert (worst["node"], worst["kind"], worst["state"], worst["down"], worst["unused"]) == (
+        "ib-2", "infiniband", "critical", 1, 1,
+    )  # fmt: skip
+    assert [(link["name"], link["is"]) for link in worst["stands_out"]] == [
+        ("mlx5_5/1", "down"),
+        ("mlx5_3/1", "uneven"),
+    ]
+    unknown = next(fold for fold in found["folds"] if fold["kind"] == "neuronlink")
+    assert (unknown["rx"], unknown["usage"], unknown["errors"]) == (None, None, None)
+    assert {topology["node"] for topology in found["topologies"]} == set(fabrics.NAMES)
+
+
+def test_only_what_stands_out() -> None:
+    found = FabricReport(settled(), Grouping.KIND, only_odd=True)
+    document = found.document()
+    folds = document["folds"]
+    assert isinstance(folds, list)
+    assert sum(fold["links"] for fold in folds) == 4
+    assert "node" not in folds[0]
+    assert found.text().splitlines()[1].startswith("infiniband  critical")
+
+
+def test_a_condition_on_links() -> None:
+    condition = query.parse("kind == pcie and width < 16", Scope.LINK)
+    (only,) = FabricReport(settled(), Grouping.RACK, condition.mask(settled())).document()["folds"]  # type: ignore[misc]
+    assert (only["rack"], only["links"], only["slow"]) == ("r1", 1, 1)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_nothing_to_show_is_said(passed: bool) -> None:
+    mask = np.zeros(settled().links.count, np.bool_)
+    if passed:
+        assert FabricReport(settled(), Grouping.NODE, mask).text() == "nothing stands out"
+    else:
+        empty = fabrics.Fleet(fabrics.specs(), lambda: fabrics.START).frame().with_findings([])
+        assert FabricReport(empty, Grouping.NODE).text() == "no link is known"
