@@ -50,9 +50,11 @@ class KernelRing(Source):
         self._next = None  # number of the record that should come next
 
     def read(self) -> list:
+        records, found = self._ring.records(self.MOST), []
+        if not records:  # as most of the time: that costs nothing more
+            return found
         booted_at, now = _booted_at(self._world), self._world.now()
-        found = []
-        for record in self._ring.records(self.MOST):
+        for record in records:
             try:
                 number, since_boot, message, device = kernel_prefix.kmsg(record)
             except ValueError:  # no kernel writes such a record
