@@ -12,6 +12,7 @@ _MOST_AT_ONCE = 64  # events of one answer
 _ANY_INSTANCE = 0xFFFFFFFF
 # nvml.h, nvmlEventType*
 _XID, _RECOVERY = 0x8, 0x8000
+_FALLEN_OFF_THE_BUS = 79
 _KINDS = {  # bit -> kind, severity, text
     0x2: ("ecc", "critical", "uncorrected memory error"),
     _XID: ("xid", "warning", "XID %d"),
@@ -90,6 +91,7 @@ class Sampler:
         if event.eventType == _XID:
             code = self._last[key] = data
             text = text % data
+            severity = "critical" if data == _FALLEN_OFF_THE_BUS else severity  # as the kernel's line of it
         elif event.eventType == _RECOVERY:
             code, what = _action(nvml, event.device)
             text = text % what

@@ -221,6 +221,7 @@ def test_events_are_told_once_with_device_and_code(probe: RunningProbe, scenario
     probe.until(lambda _: len(events(probe)) == 4)
     xid, ecc, recovery, contained = events(probe)
     assert (xid.kind, xid.code, xid.device, xid.text) == ("xid", 79, uuid(1), "XID 79")
+    assert (xid.severity, contained.severity) == ("critical", "warning"), "as the lines of the kernel log say it"
     assert (ecc.kind, ecc.code, ecc.device, ecc.severity) == ("ecc", -1, uuid(0), "critical")
     assert (recovery.kind, recovery.code, recovery.text) == ("recovery", 4, "the driver asks for: drain and reset")
     assert (contained.code, contained.facts["gpu_instance"]) == (94, "3")
