@@ -87,6 +87,7 @@ class FabricPage(LinkChoices):
     def show(self, frame: Frame) -> None:
         survey = self.surveyor.survey(frame)
         passed = self.passed_links(survey)
+        self.table.empty = "no link is known" if passed is None else "nothing of this passes"
         if self.look is Look.NODE:
             self._show_node(survey, passed)
         else:
