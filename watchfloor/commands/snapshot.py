@@ -14,7 +14,7 @@ from watchfloor.commands.arguments import Hosts, Source
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit, of_fleet
 from watchfloor.frame import Frame
-from watchfloor.model import NodeSpec, Phase
+from watchfloor.model import NodeSpec, Phase, Scope
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.exposition import exposition
 from watchfloor.snapshot.selection import Selection, failed_nodes, select
@@ -22,6 +22,7 @@ from watchfloor.snapshot.table import table as table_text
 
 DEFAULT_TIMEOUT_SECONDS = 15.0
 SETTLE_SECONDS = 1.6  # rates need a second reading, which comes one period (1 s) after the first
+SERVICE_SECONDS = 12.5  # inference servers are asked every 10 s, once the processes on the accelerators are known
 
 
 def snapshot(
@@ -41,30 +42,32 @@ def snapshot(
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
     condition = query.parse(where) if where else None
     specs = source.specs(hosts)
-    frame = collected(specs, timeout)
+    about_services = condition is not None and condition.scope is Scope.SERVICE
+    frame = collected(specs, timeout, SERVICE_SECONDS if about_services else SETTLE_SECONDS)
     if frame.accelerators.count == 0 and all(spec.local for spec in specs):
         output.remark("no accelerators on this machine; `watchfloor demo` shows a simulated fleet")
     show(select(frame, condition), "json" if json else "prometheus" if prometheus else "table", _names(columns))
     return code_of(frame)
 
 
-def collected(specs: Sequence[NodeSpec], timeout_seconds: float) -> Frame:
+def collected(specs: Sequence[NodeSpec], timeout_seconds: float, settle_seconds: float = SETTLE_SECONDS) -> Frame:
     """One frame of these nodes, each settled or failed, or as they are when the time is over."""
-    return asyncio.run(wiring.collect(specs, timeout_seconds, settled))
+    return asyncio.run(wiring.collect(specs, timeout_seconds, lambda frame: settled(frame, settle_seconds)))
 
 
-def settled(frame: Frame) -> bool:
+def settled(frame: Frame, seconds: float = SETTLE_SECONDS) -> bool:
     """Every node has failed once, or has been live for long enough to have rates and an answer of every sampler."""
-    return all(_node_settled(frame, node) for node in range(len(frame.specs)))
+    return all(_node_settled(frame, node, seconds) for node in range(len(frame.specs)))
 
 
-def _node_settled(frame: Frame, node: int) -> bool:
-    status = frame.statuses[node]
+def _node_settled(frame: Frame, node: int, seconds: float) -> bool:
+    status, told = frame.statuses[node], frame.specs[node].source is not None
     if status.phase is not Phase.LIVE:
-        return status.phase in (Phase.BACKOFF, Phase.STOPPED)
+        return status.phase in (Phase.BACKOFF, Phase.STOPPED) or (told and status.phase is Phase.STALE)
     samplers = frame.detail[node].samplers
     answered = bool(samplers) and all(sampler.at or sampler.state != "ok" for sampler in samplers.values())
-    return answered and frame.at - status.since >= SETTLE_SECONDS
+    # what a metrics server tells has its rates already
+    return answered and (told or frame.at - status.since >= seconds)
 
 
 def show(selection: Selection, form: str, columns: list[str]) -> None:

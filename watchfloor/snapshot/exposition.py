@@ -62,9 +62,9 @@ _LABELS = {"job": "scheduler_job"}
 
 _CHANGING = {"user", "job", "phase", "problem"}
 _NEVER = {"command"}
-# texts of which "" says something: nobody, no job, no board above it. A label can't say that, so of these every reason
-# is told, and where there is neither label nor reason the text is ""
-OFTEN_EMPTY = frozenset({"user", "job", "partition_of"})
+# texts of which "" says something: nobody, no job, no board above it, no part of a fabric. A label can't say that, so
+# of these every reason is told, and where there is neither label nor reason the text is ""
+OFTEN_EMPTY = frozenset({"user", "job", "partition_of", "profile", "fabric", "accelerator"})
 _IDENTITY = {"name"}
 
 RECENT_SECONDS = 3600.0
