@@ -92,7 +92,10 @@ class Journal(Source):
             line = self._lines.line(0.0)
             if not line:
                 break
-            found.append(journal_entry(line))
+            try:
+                found.append(journal_entry(line))
+            except (ValueError, LookupError, TypeError):  # torn, or of a journal that is damaged
+                continue
         return found
 
     def close(self) -> None:

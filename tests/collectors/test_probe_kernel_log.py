@@ -156,6 +156,9 @@ def test_without_the_ring_the_journal_is_followed() -> None:
     assert (event["id"], event["at"], event["device"]) == ("b00t:j11", 1_700_000_000.5, "0000:05:00.0")
     stream.waiting = [journal_line(18, list(XID.format(43).encode()))]
     assert [event["code"] for event in sampler.sample().events] == [43]
+    entry = journal_line(19, XID.format(31))
+    stream.waiting = [journal_line(18, XID.format(13)), entry[:40], "{}", entry]
+    assert [event["code"] for event in sampler.sample().events] == [13, 31], "torn lines cost themselves alone"
     stream.ended = True
     with pytest.raises(EOFError):
         sampler.sample()
