@@ -12,9 +12,9 @@ from watchfloor.model import Missing, Scope
 
 _SERVICES = CATALOGUE[Scope.SERVICE]
 _WIDTHS = {
-    "state": 1, "name": 22, "up": 4, "model": 18, "running": 7, "waiting": 7, "kv_cache": 5, "request_rate": 6,
-    "token_rate": 8, "prompt_rate": 8, "first_token": 7, "per_token": 7, "latency": 7, "queue_time": 7, "failures": 6,
-    "preemptions": 7, "version": 10, "endpoint": 30,
+    "state": 1, "name": 22, "up": 4, "model": 18, "running": 7, "waiting": 7, "kv_cache": 5, "token_rate": 7,
+    "first_token": 7, "per_token": 7, "latency": 7, "queue_time": 7, "request_rate": 6, "prompt_rate": 8,
+    "failures": 6, "preemptions": 7, "version": 10, "endpoint": 30,
 }  # fmt: skip
 _TEXTS = frozenset({"state", "name", "up", "model", "version", "endpoint"})
 _COLUMNS = tuple(
