@@ -15,6 +15,7 @@ import os
 import struct
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,20 +43,22 @@ class Meter:
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), 8)
-        self._inside = False
+        self._inside: set[int] = set()  # threads that are behind a door
 
     def seconds(self) -> float:
         return struct.unpack_from("d", self._memory)[0]
 
     def timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def metered(*arguments: Any, **named: Any) -> Any:
-            if self._inside:  # one door behind another
+            thread = threading.get_ident()
+            if thread in self._inside:  # one door behind another
                 return call(*arguments, **named)
-            self._inside, began = True, time.thread_time()
+            self._inside.add(thread)
+            began = time.thread_time()
             try:
                 return call(*arguments, **named)
             finally:
-                self._inside = False
+                self._inside.discard(thread)
                 struct.pack_into("d", self._memory, 0, self.seconds() + time.thread_time() - began)
 
         return metered
