@@ -86,6 +86,8 @@ def console_main(specs_file: str, log: str) -> int:
             feed.start(noting)
 
         reconnect = staticmethod(feed.reconnect)
+        acknowledge = staticmethod(feed.acknowledge)
+        clear = staticmethod(feed.clear)
         trouble = staticmethod(feed.trouble)
         stop = staticmethod(feed.stop)
 

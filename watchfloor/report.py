@@ -208,9 +208,7 @@ DETAILS: dict[str, type] = {
 }
 
 
-def decode_detail(
-    name: str, raw: bytes
-) -> list[Process] | list[Filesystem] | list[Disk] | list[Software] | list[Cost]:
+def decode_detail(name: str, raw: bytes) -> list[Process] | list[Filesystem] | list[Disk] | list[Software] | list[Cost]:
     """A detail of a report. Raises StreamError (GARBAGE); KeyError where the name is unknown."""
     try:
         return msgspec.json.decode(raw, type=DETAILS[name])

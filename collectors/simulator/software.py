@@ -108,7 +108,10 @@ def packages(shape: Shape, node: str) -> Mapping[str, str]:
     vendors = {
         "nvidia": {"nvidia-container-toolkit": "1.17.8-1", "datacenter-gpu-manager-4-core": "1:4.2.3-1"},
         "amd": {"amdgpu-dkms": "1:6.12.12.60401-2164967.24.04"},
-        "aws": {"aws-neuronx-runtime-lib": f"{shape.runtime}-7a3f8b1c2", "aws-neuronx-collectives": "2.27.34.0-ec8cd5e"},
+        "aws": {
+            "aws-neuronx-runtime-lib": f"{shape.runtime}-7a3f8b1c2",
+            "aws-neuronx-collectives": "2.27.34.0-ec8cd5e",
+        },
     }  # fmt: skip
     found.update(vendors.get(shape.vendor, {}))
     if shape.name in ("h100", "b200", "a100"):

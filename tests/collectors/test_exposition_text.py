@@ -49,7 +49,8 @@ def test_openmetrics_tells_seconds_and_its_end() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["a", "a{", 'a{x="1" 1', 'a{x="1} 1', "a{x=1} 1", "a 1_000", "a 0x10", "a one", "a 1 2 3", "1a 1", '{"a"} 1', "a 1e",
+    ["a", "a{", 'a{x="1" 1', 'a{x="1} 1', "a{x=1} 1", "a 1_000", "a 0x10", "a one", "a 1 2 3", "1a 1",
+     '{"a"} 1', "a 1e",
      "a infinityx", 'a{x="1"}} 1', "é 1", "a" + " " * 70_000 + "1"],
 )  # fmt: skip
 def test_what_is_no_line_is_counted(line: str) -> None:

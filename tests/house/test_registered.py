@@ -31,6 +31,8 @@ def _samplers() -> list[str]:
 
 
 def test_what_is_discovered_is_what_is_expected() -> None:
-    found = {"samplers": _samplers(), "vendors": list(vendors())} | {kind: _modules(package) for kind, package in _FOLDERS.items()}
+    found = {"samplers": _samplers(), "vendors": list(vendors())} | {
+        kind: _modules(package) for kind, package in _FOLDERS.items()
+    }
     text = "".join(f"{kind}: {', '.join(names) or '-'}\n" for kind, names in found.items())
     same_as_golden(Path(__file__).parent / "registered.txt", text)

@@ -14,8 +14,9 @@ from tests.support.frames import SyntheticFleet
 from tui.app import run
 from tui.base import AppOptions
 from tui.present.style import Palette
-from watchfloor.places import state_folder
 from watchfloor.frame import Frame
+from watchfloor.model import Subject
+from watchfloor.places import state_folder
 
 STEP_SECONDS = 0.25
 
@@ -33,6 +34,12 @@ class SyntheticFeed:
         self._thread.start()
 
     def reconnect(self, node: int) -> None:
+        return None
+
+    def acknowledge(self, subject: Subject, code: str, note: str | None) -> None:
+        return None
+
+    def clear(self, subject: Subject, code: str) -> None:
         return None
 
     def trouble(self) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from watchfloor.errors import StreamError
-from watchfloor.report import Disk, Filesystem, Process, decode_detail
+from watchfloor.report import Cost, Disk, Filesystem, Process, Software, decode_detail
 
-Detail = Sequence[Process | Filesystem | Disk]
+Detail = Sequence[Process | Filesystem | Disk | Software | Cost]
 
 
 @lru_cache(maxsize=16)  # the same bytes come with every frame until the probe sends new ones

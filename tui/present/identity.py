@@ -72,7 +72,7 @@ def _software(frame: Frame, node: int) -> Sequence[Line]:
 
 
 def _boards(frame: Frame, node: int) -> Sequence[Line]:
-    """`8 × NVIDIA H100 80GB HBM3   driver 570.124.06   runtime CUDA 12.8`: how many of each model, every version once."""
+    """`8 × NVIDIA H100 80GB HBM3   driver 570.124.06   runtime CUDA 12.8`: each model's count, every version once."""
     rows = [int(row) for row in frame.rows_of(Scope.ACCELERATOR, node)]
     models = Counter(frame.accelerators.text(row, "model") for row in rows)
     found = [_fact(f"{count} ×", model) for model, count in models.items()]
