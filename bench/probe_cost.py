@@ -71,15 +71,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=10.0)
     arguments.add_argument("--gpus", type=int, default=8)
+    arguments.add_argument("--nvlinks", type=int, default=18, help="of each GPU")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         scenario = Scenario(Path(folder) / "scenario")
-        scenario.gpus(given.gpus)
+        scenario.gpus(given.gpus, given.nvlinks)
         environment = scenario.environment(build(Path(folder) / "lib"))
-        measure(scenario, environment, given.seconds, given.gpus)
+        print(f"{given.gpus} GPUs x {given.nvlinks} NVLinks at 1 Hz")
+        measure(scenario, environment, given.seconds)
 
 
-def measure(scenario: Scenario, environment: dict[str, str], seconds: float, gpus: int) -> None:
+def measure(scenario: Scenario, environment: dict[str, str], seconds: float) -> None:
     payload.payload()  # made once for all nodes
     with running([sys.executable, "-IBSu", "-c", payload.BOOTSTRAP], environment) as probe:
         heard = listen(probe)
@@ -92,7 +94,7 @@ def measure(scenario: Scenario, environment: dict[str, str], seconds: float, gpu
         size_before = heard.size
         time.sleep(2.0)
         rate = (heard.size - size_before) / 2.0
-    print(f"{gpus} GPUs x 18 NVLinks at 1 Hz, {seconds:.0f} s, {os.getloadavg()[0]:.1f} others at work")
+    print(f"{seconds:.0f} s, {os.getloadavg()[0]:.1f} others at work")
     line("processor, % of a core", cpu, CPU_LIMIT_PERCENT)
     print(f"  {'and inside of NVML':28} {inside:8.3f}")
     print(f"  {'a bare loop that wakes at 1 Hz':28} {bare_loop(seconds):6.3f}")

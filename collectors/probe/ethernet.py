@@ -9,11 +9,11 @@ from .sysfs import attribute, ethernet_medium
 _NET = "/sys/class/net/"
 _ETHERNET_TYPE = "1"  # ARPHRD_ETHER; InfiniBand interfaces are 32 and are told of by their ports
 _IFF_UP = 1  # of the flags: switched on by the administrator
-_SLOW_EVERY = 10  # samples between two looks at what interfaces there are, and their speeds
+_SLOW_EVERY = 5  # samples between two looks at what interfaces there are, and their speeds
 
 
 class Sampler:
-    period, deadline = 1.0, 5.0
+    period, deadline = 2.0, 5.0
     metrics = {
         "link": "name kind medium accelerator up phys speed rx tx rx_errors tx_discards carrier_changes".split(),
         "node": ("net_rx", "net_tx"),

@@ -52,13 +52,12 @@ class Linux:
     def sample(self) -> tuple:
         """The cells, in parts: most of the time half of them are the very same."""
         if self._samples % _AVERAGES_EVERY == 0:
-            self._averages = dict(self._load(), **self._pressure())
+            uptime = int(self._world.monotonic() - self._booted)
+            self._averages = dict(self._load(), uptime=uptime, **self._pressure())
         if self._samples % _VOLUMES_EVERY == 0:
             self._volumes = dict(self._memory(), **self._disks.sample())
         self._samples += 1
-        cells = self._processors()
-        cells["uptime"] = int(self._world.monotonic() - self._booted)
-        return self._identity, self._averages, self._volumes, cells
+        return self._identity, self._averages, self._volumes, self._processors()
 
     def _processors(self) -> dict:
         stat = parse_stat(self._world.read("/proc/stat", keep=True))
