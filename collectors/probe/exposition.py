@@ -9,9 +9,10 @@ import re
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*(,?)')
 _ESCAPE = re.compile(r"\\(.)")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|[iI]nf(inity)?|[nN]a[nN])$")
+_NUMBER = re.compile(r"[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[iI]nf(inity)?|[nN]a[nN])$")
 _LETTERS = {"n": "\n", "\\": "\\", '"': '"'}
 LONGEST_LINE = 64 * 1024  # characters
+_LONGEST_NUMBER = 400  # characters: the longest that a 64-bit number is ever written with, and some more
 
 
 class Sample:
@@ -38,21 +39,32 @@ class Exposition:
         self.complete = False  # it ends with OpenMetrics' `# EOF`
 
 
-def parse(text: str, wanted=None) -> Exposition:
-    """`wanted(name)` says whether a sample of that name is of use; None: all are."""
+def parse(text: str, wanted=None, most: float = float("inf")) -> Exposition:
+    """`wanted(name)` says whether a sample of that name is of use; None: all are. What is beyond `most` is broken."""
     page = Exposition()
     page.complete = text.rstrip().endswith("# EOF")
     scale = 1.0 if page.complete else 0.001  # OpenMetrics tells times in seconds, the older format in milliseconds
-    for line in map(str.strip, text.split("\n")):
+    for line in _lines(text):
         if line.startswith("#"):
-            _note_kind(page.kinds, line)
+            if len(page.kinds) < most:
+                _note_kind(page.kinds, line)
         elif line:
             match = _NAME.match(line)
-            if match is None or len(line) > LONGEST_LINE:
+            if match is None or len(line) > LONGEST_LINE or len(page.samples) >= most:
                 page.broken += 1
             elif wanted is None or wanted(match.group()):
                 _take(page, line, match, scale)
     return page
+
+
+def _lines(text: str):
+    """Each line without the blanks around it; one at a time, as a page may be nothing but ends of lines."""
+    at = 0
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        yield text[at:end].strip()
+        at = end + 1
 
 
 def _note_kind(kinds: dict, line: str) -> None:
@@ -97,6 +109,10 @@ def _unescaped(match) -> str:
 def _value(text: str, scale: float) -> "tuple[float, float | None]":
     """The value and the time of what stands behind the labels; an exemplar is left out. Raises ValueError."""
     words = text.partition(" # ")[0].split()
-    if not 1 <= len(words) <= 2 or not all(_NUMBER.match(word) for word in words):
+    if not 1 <= len(words) <= 2 or not all(map(_is_number, words)):
         raise ValueError("no value")
     return float(words[0]), float(words[1]) * scale if len(words) == 2 else None
+
+
+def _is_number(word: str) -> bool:
+    return len(word) <= _LONGEST_NUMBER and _NUMBER.match(word) is not None

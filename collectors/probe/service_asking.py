@@ -6,6 +6,7 @@ from .exposition import parse
 from .service_ports import LOOPBACK
 
 _ASKING_SECONDS = 3.0  # for one answer
+_MOST_SAMPLES = 20_000  # of one page: a Triton of a thousand models tells fewer
 _ALL_SECONDS = 15.0  # for those of all servers
 _REMEMBERED_SECONDS = 600.0  # a server that is gone is told of for this long
 _TELLING = service_pages.METRICS
@@ -59,7 +60,8 @@ class Servers:
             return None, TIMED_OUT
         except OSError as error:
             return None, Missing(LOST_CODE if error.errno else FAILED_CODE, error.strerror or str(error))
-        return parse(body.decode("utf-8", "replace") if status == 200 else "", service_pages.is_wanted), None
+        text = body.decode("utf-8", "replace") if status == 200 else ""
+        return parse(text, service_pages.is_wanted, _MOST_SAMPLES), None
 
     def _get(self, place) -> "tuple[int, bytes]":
         where = () if place.host == LOOPBACK else (place.host,)

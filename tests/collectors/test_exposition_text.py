@@ -76,8 +76,23 @@ def test_labels_come_back_as_they_were_written(labels: dict[str, str]) -> None:
         assert one(f"a{{{written}}} 1")[1] == labels
 
 
-@pytest.mark.parametrize("line", ['a{x="' + "\\" * 60_000, "a{" + 'x="1",' * 10_000, "a " + "1" * 60_000, "#" * 60_000])
+@pytest.mark.parametrize(
+    "line",
+    [
+        'a{x="' + "\\" * 60_000,
+        "a{" + 'x="1",' * 10_000,
+        "a " + "1" * 60_000,
+        "a " + "1" * 60_000 + "x",
+        "a 1" + "." * 60_000,
+        "#" * 60_000,
+    ],
+)
 def test_hostile_lines_cost_linear_time(line: str) -> None:
     began = time.process_time()
     parse("\n".join([line] * 10))
     assert time.process_time() - began < 1.0
+
+
+def test_of_a_hostile_page_only_so_much_is_kept() -> None:
+    page = parse("# TYPE a gauge\n# TYPE b gauge\na 1\na 2\na 3\n\n", most=1)
+    assert (len(page.samples), page.broken, page.kinds) == (1, 2, {"a": "gauge"})
