@@ -16,6 +16,7 @@ from watchfloor.errors import ConnectError
 from watchfloor.model import MetricsSource, Problem
 
 AT_ONCE = 4  # queries
+NO_NUMBER = "a value that is no number"
 
 
 @dataclass
@@ -80,14 +81,20 @@ class _Asking:
                 except QueryFailed as error:
                     self.round.failed[name] = str(error)
                 else:
-                    with self._lock:
-                        self._take(name, series)
+                    self._put(name, series)
         except IndexError:  # another thread took the last one
             pass
         except ConnectError as error:
             self._trouble = error
         finally:
             server.close()
+
+    def _put(self, name: str, series: Iterable[Series]) -> None:
+        try:
+            with self._lock:
+                self._take(name, series)
+        except ValueError:
+            self.round.failed[name] = NO_NUMBER
 
     def _take(self, name: str, series: Iterable[Series]) -> None:
         if name in _dcgm.fields():
@@ -109,10 +116,18 @@ def _ages(server: Server, source: MetricsSource, names: list[str], into: Round) 
         except QueryFailed as error:
             into.failed[anchor] = str(error)
             continue
-        for one in series:
-            node = _node_of(one, anchor, source.label)
-            if node is not None and node in into.told:
-                _younger(into.told[node], one.value[0] - float(one.value[1]))
+        try:
+            _note_ages(series, anchor, source.label, into)
+        except ValueError:
+            into.failed[anchor] = NO_NUMBER
+
+
+def _note_ages(series: Iterable[Series], anchor: str, label: str, into: Round) -> None:
+    """Raises ValueError where one is no number."""
+    for one in series:
+        node = _node_of(one, anchor, label)
+        if node is not None and node in into.told:
+            _younger(into.told[node], one.value[0] - float(one.value[1]))
 
 
 def _node_of(series: Series, anchor: str, label: str) -> str | None:

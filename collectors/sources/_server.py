@@ -11,8 +11,10 @@ import http.client
 import os
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -91,7 +93,7 @@ class Server:
         until = time.monotonic() + self._source.timeout_seconds
         status, reason, body = self._answer(f"{self._parts.path}{path}?{urlencode(asked)}", until)
         if status in (400, 422):
-            raise QueryFailed(_said(body) or reason)
+            raise QueryFailed(_said(body) or _plain(reason))
         if status != 200:
             raise self._refusal(status, reason, body)
         try:
@@ -117,15 +119,17 @@ class Server:
     def _exchange(self, target: str, headers: dict[str, str], until: float) -> tuple[int, str, bytes]:
         connection = self._connection = self._connection or self._connect()
         connection.request("GET", target, headers=headers)
-        response = connection.getresponse()
+        with _cut_off(connection, until):
+            response = connection.getresponse()
         parts, size = [], 0
-        while chunk := response.read(_CHUNK):
+        while chunk := response.read1(_CHUNK):  # `read` would wait for all of it, however slowly it comes
             parts.append(chunk)
             size += len(chunk)
             if size > MOST_BYTES:
                 raise OSError(f"an answer of more than {MOST_BYTES >> 20} MiB: narrow the selector")
             if time.monotonic() > until:
                 raise TimeoutError
+        response.close()  # the connection stays: `read1` alone leaves it waiting for nothing
         return response.status, response.reason, b"".join(parts)
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -147,7 +151,7 @@ class Server:
 
     def _refusal(self, status: int, reason: str, body: bytes) -> ConnectError:
         said = _said(body)
-        text = f"{self._source.url}: {status} {reason}" + (f": {said}" if said else "")
+        text = f"{self._source.url}: {status} {_plain(reason)}" + (f": {said}" if said else "")
         if status in (401, 403):
             return ConnectError(
                 Problem.AUTHENTICATION, text, "see token_file, or user and password_file, of the source"
@@ -168,17 +172,45 @@ class Server:
             return ConnectError(Problem.NAME, f"{where}: its name does not resolve", "see the name in the fleet file")
         if isinstance(error, ConnectionRefusedError):
             return ConnectError(Problem.REFUSED, f"{where}: nothing listens there", "see port and server")
-        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        words = _plain(getattr(error, "strerror", None) or str(error)) or type(error).__name__
         return ConnectError(Problem.UNREACHABLE, f"{where}: {words}", "see the way to the server")
 
 
 def _said(body: bytes) -> str:
     """The error that a server tells in JSON, or the start of its page."""
     try:
-        return msgspec.json.decode(body, type=_Error).error[:_WORDS]
+        return _plain(msgspec.json.decode(body, type=_Error).error)
     except msgspec.DecodeError:
-        line = body[:_WORDS].decode("utf-8", "replace").strip().partition("\n")[0]
-        return "".join(character for character in line if character.isprintable())
+        return _plain(body[:_WORDS].decode("utf-8", "replace").strip().partition("\n")[0])
+
+
+def _plain(text: str) -> str:
+    """Words of a server, without what would move a cursor."""
+    return "".join(character for character in text[:_WORDS] if character.isprintable())
+
+
+@contextmanager
+def _cut_off(connection: http.client.HTTPConnection, until: float) -> Iterator[None]:
+    """Cut the connection at monotonic time `until`: a server that drips its answer keeps every single wait short."""
+
+    def cut() -> None:
+        if connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, until - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+        if time.monotonic() >= until:  # what was cut within its head looks like an empty answer
+            raise TimeoutError
+    except (http.client.HTTPException, OSError) as error:
+        if time.monotonic() >= until:
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
 
 
 def _secret(file: str, variable: str) -> str:

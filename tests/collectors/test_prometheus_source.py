@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,12 @@ import pytest
 
 from collectors.probe import exposition
 from collectors.sources import _dcgm
+from collectors.sources._round import ask
 from collectors.sources._told import NodeTold
 from collectors.sources.prometheus import Finder, without_port
 from tests.support.parts import program
 from tests.support.prometheus import all_heard, read_back, running_prometheus
+from watchfloor.errors import ConnectError
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Problem, Scope
@@ -249,6 +253,43 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return key, signed
+
+
+def dripping(listener: socket.socket, start: bytes) -> None:
+    """Answer the first client with a start, and then a byte at a time, so that no single wait is long."""
+    with suppress(OSError):
+        client = listener.accept()[0]
+        with client:
+            client.recv(65_536)
+            client.sendall(start)
+            while True:
+                client.sendall(b" ")
+                time.sleep(0.05)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_a_server_that_drips_its_answer_is_given_up(start: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=dripping, args=(listener, start), daemon=True).start()
+        source = MetricsSource(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_seconds=0.3)
+        with pytest.raises(ConnectError, match=r"no answer within 0\.3 s"):
+            ask(source)
+
+
+def test_a_value_that_is_no_number_costs_its_metric(api: Callable[..., Api]) -> None:
+    server = api('watchfloor_node_up{node="a"} 1\nwatchfloor_node_cpu_ratio{node="a"} 0.5\n')
+    server.samples[1].value = "wrong"
+    asked = ask(MetricsSource(f"http://127.0.0.1:{server.port}"))
+    assert asked.failed == {"watchfloor_node_cpu_ratio": "a value that is no number"}
+    assert asked.told["a"].up
+
+
+def test_words_of_a_server_move_no_cursor(api: Callable[..., Api]) -> None:
+    server = api()
+    server.status, server.body = 503, json.dumps({"error": "\x1b[2Jgone"}).encode()
+    with pytest.raises(ConnectError) as raised:
+        ask(MetricsSource(f"http://127.0.0.1:{server.port}"))
+    assert raised.value.message.endswith("503 Service Unavailable: [2Jgone")
 
 
 async def test_a_certificate_is_verified(api: Callable[..., Api], tmp_path: Path) -> None:
