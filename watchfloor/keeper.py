@@ -1,4 +1,7 @@
-"""Findings between memory and disk: read once at the start, written at most once a second, off the caller's loop."""
+"""Findings between memory and disk: read once at the start, written at most once a second, off the caller's loop.
+
+A save that fails (the file is locked, the disk full) is told, and tried again after a while; nothing is lost meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from watchfloor.findings import FindingLog
 from watchfloor.record import Acknowledgement, Record, RecordKey
 from watchfloor.records.findings import FindingStore, StoreError
 
+_RETRY_SECONDS = 30.0  # after a save that failed
+
 
 class Keeper:
     """A log and its file; without a file (None), or with one that can't be used, it lasts as long as the program."""
@@ -21,6 +26,7 @@ class Keeper:
         self.log = FindingLog()
         self._store: FindingStore | None = None
         self._saving: asyncio.Task[None] | None = None
+        self._retry_at = 0.0  # monotonic time in seconds
         if path is not None:
             self._open(path)
 
@@ -29,11 +35,8 @@ class Keeper:
             self._store = FindingStore(path)
             self.log.load(self._store.load().values())
         except StoreError as error:
-            self._give_up(error)
-
-    def _give_up(self, error: StoreError) -> None:
-        self._store = None
-        self.log.troubled(error.message)
+            self._store = None
+            self.log.troubled(error.message)
 
     def acknowledge(self, key: RecordKey, note: str | None) -> None:
         """In the name of this user, now; None takes it back."""
@@ -41,7 +44,9 @@ class Keeper:
 
     def save(self) -> None:
         """Begin to write what has changed, unless the last writing still goes on. Called once a second."""
-        if self._store is not None and (self._saving is None or self._saving.done()):
+        if self._store is None or time.monotonic() < self._retry_at:
+            return
+        if self._saving is None or self._saving.done():
             self._saving = asyncio.create_task(self._save(self._store))
 
     async def _save(self, store: FindingStore) -> None:
@@ -54,7 +59,11 @@ class Keeper:
                 await asyncio.to_thread(store.save, written, forgotten)
                 self.log.saved(written, forgotten)
         except StoreError as error:
-            self._give_up(error)
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self.log.troubled(error.message)
+        else:
+            if self.log.records.trouble:
+                self.log.troubled("")
 
     def _due(self) -> Mapping[RecordKey, Record]:
         known = self.log.records.by_key

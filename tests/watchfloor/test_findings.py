@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,6 +250,35 @@ async def test_two_consoles_share_acknowledgements_and_what_was_cleared(tmp_path
     await one.close()
     await other.close()
     assert FindingStore(tmp_path / "findings.db").load() == {}
+
+
+async def test_a_file_that_is_locked_for_a_while_is_written_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchfloor.records.findings._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("watchfloor.keeper._RETRY_SECONDS", 0.0)
+    path = tmp_path / "findings.db"
+    keeper = Keeper(path)
+    Floor(keeper.log).see(HOT)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        await saved(keeper)
+        assert keeper.log.records.trouble.endswith("database is locked")
+        other.execute("COMMIT")
+    await saved(keeper)
+    assert keeper.log.records.trouble == ""
+    await keeper.close()
+    assert KEY in FindingStore(path).load()
+
+
+@pytest.mark.parametrize("evidence", ["5", "[1]", "null", '[["a"]]', "x"])
+async def test_a_file_with_what_nobody_wrote_is_told(tmp_path: Path, evidence: str) -> None:
+    keeper = Keeper(tmp_path / "findings.db")
+    Floor(keeper.log).see(HOT)
+    await keeper.close()
+    with closing(sqlite3.connect(tmp_path / "findings.db")) as base, base:
+        base.execute("UPDATE finding SET evidence = ?", (evidence,))
+    assert Keeper(tmp_path / "findings.db").log.records.trouble
 
 
 async def test_nothing_is_written_while_nothing_changes(tmp_path: Path) -> None:

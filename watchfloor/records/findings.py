@@ -66,7 +66,7 @@ class FindingStore:
         try:
             (self._seen,) = self._base.execute("PRAGMA data_version").fetchone()
             return dict(_records(self._base.execute(f"SELECT {_COLUMNS} FROM finding")))
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise self._trouble(error) from error
 
     def news(self) -> dict[RecordKey, Record] | None:
