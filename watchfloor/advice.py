@@ -71,7 +71,7 @@ node-silent | check load and network of the node; the console keeps trying
 node-clock-skew | check chrony or ntpd on the node
 version-drift | bring the node to the version of its group
 job-version-drift | start the job again from one image
-incompatible-versions | do what the rule says
+incompatible-versions | do what is said beside advice: one of the two has to be exchanged
 event-sxid | drain the nodes of this NVSwitch; check the fabric manager's log
 event-mce | check the machine-check log; drain the node where it is uncorrected
 event-oom | tell the owner: the job needs more memory, or less of it on one node
@@ -82,6 +82,16 @@ event-reset | find out why it was reset; the jobs on it are gone
 event-pcie | reseat the device; check the slot
 event-disk | exchange the disk
 event-storage | check the file server and the way to it
+event-cable | clean or replace the cable or module
+event-driver | look at what the driver says before and after it; reload it or reboot the node where it stays
+event-health | look at the adapter's own log; update its firmware, or exchange it where it comes back
+event-oops | reboot the node when it is drained; report it with the log
+event-page-fault | tell the owner of the job: a kernel of theirs reached beyond its memory
+event-power | check the power supply and its cables
+event-rdma | look at the port and the fabric around it; reset the adapter where it stays
+event-segfault | tell the owner: the program crashed; nothing is to be done to the node
+event-thermal | check fans, airflow and the inlet temperature
+event-memory-lost | restart the jobs that ran on it: what was in its memory is gone
 event-panic | collect the crash dump; drain the node
 """
 ADVICE: Mapping[str, str] = {

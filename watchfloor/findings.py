@@ -1,7 +1,8 @@
 """What was found, and when: every finding from when it was first seen, whether it still holds, who has acknowledged it.
 
 A finding that goes away for a moment and comes back is the same one; only what stays away for SETTLED_SECONDS is over.
-What a silent node had is not over: nobody knows. Times are console time, in seconds since the epoch.
+What a silent node had is not over: nobody knows. Why it is silent, the console knows itself. Times are console time, in
+seconds since the epoch.
 
 Must not do: I/O. `watchfloor.records.findings` keeps it on disk.
 """
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from watchfloor.checks import CONSOLE
+from watchfloor.checks.nodes import OF_SILENCE
 from watchfloor.frame import Frame
 from watchfloor.model import Finding
 from watchfloor.record import Acknowledgement, Record, RecordKey, Records
@@ -34,6 +36,7 @@ class FindingLog:
     forgotten: set[RecordKey] = field(default_factory=set)  # what was cleared, and a store still has
     _said_here: set[RecordKey] = field(default_factory=set)  # acknowledged, or no longer, since the last save
     _missed: dict[RecordKey, float] = field(default_factory=dict)  # since when a finding that holds was not seen
+    _now: frozenset[RecordKey] = frozenset()  # what the last frame told
     _noted: float = 0.0
 
     # -- what the checks say
@@ -49,6 +52,7 @@ class FindingLog:
             if record.holds and key not in found:
                 self._not_seen(known, key, record, frame)
         self._forget_oldest(known)
+        self._now = frozenset(found)
         self._noted = frame.at if due else self._noted
         self.records = replace(self.records, by_key=known, at=frame.at)
         return self.records
@@ -75,7 +79,9 @@ class FindingLog:
     def _not_seen(self, known: dict[RecordKey, Record], key: RecordKey, record: Record, frame: Frame) -> None:
         subject = record.finding.subject
         node = frame.node_index.get(subject.node)
-        if (node is None and subject != CONSOLE) or (node is not None and not frame.live[node]):
+        if key in self._now:
+            known[key] = record = replace(record, last=self.records.at)
+        if not self._would_be_seen(key, node, frame):
             self._missed.pop(key, None)
             return
         since = self._missed.setdefault(key, frame.at)
@@ -83,6 +89,14 @@ class FindingLog:
             known[key] = replace(record, last=since, holds=False)
             del self._missed[key]
             self.changed.add(key)
+
+    @staticmethod
+    def _would_be_seen(key: RecordKey, node: int | None, frame: Frame) -> bool:
+        """Whether a frame would tell it if it held: not of another fleet, and not what only a silent node could say."""
+        subject, code = key
+        if node is None:
+            return subject == CONSOLE
+        return bool(frame.live[node]) or code in OF_SILENCE
 
     def _forget_oldest(self, known: dict[RecordKey, Record]) -> None:
         over = [key for key, record in known.items() if not record.holds] if len(known) > KEPT else []

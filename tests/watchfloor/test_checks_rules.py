@@ -185,7 +185,8 @@ def test_every_rule_of_growing_errors(rule: object) -> None:
     assert found(made, rule.code) == []
     made.say({"l0": {rule.metric: 101 + rule.above}}, scope=Scope.LINK)
     assert found(made, rule.code) == [(rule.code, rule.state, "n0/l0")]
-    assert f"{rule.above + 1:,.0f} within the last" in text(made, rule.code)
+    assert f"l0 of n0 counted {rule.above + 1:,.0f} " in text(made, rule.code)
+    assert f" within the last {rule.span}" in text(made, rule.code)
     made.now += rule.seconds + 11
     made.pass_time(1)
     assert found(made, rule.code) == []

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from watchfloor import config
 from watchfloor.columns import Floats
-from watchfloor.frame import Frame, RowSubjects, View
-from watchfloor.metrics import Unit
+from watchfloor.frame import Cell, Frame, RowSubjects, View
+from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
+from watchfloor.snapshot.words import of_value
 
 Evidence = tuple[tuple[str, str], ...]
 _Kept = tuple[tuple[Floats, ...], NDArray[np.intp]]
@@ -74,12 +75,14 @@ def report(
 
 
 def evidence(frame: Frame, scope: Scope, row: int, metrics: tuple[str, ...]) -> Evidence:
-    cells = ((name, frame.view(scope).cell(row, name)) for name in metrics)
-    return tuple((name, _shown(cell.value) if cell.missing == 0 else cell.missing.label) for name, cell in cells)
+    return tuple((name, _shown(name, scope, frame.view(scope).cell(row, name))) for name in metrics)
 
 
-def _shown(value: float | str | None) -> str:
-    return f"{value:.6g}" if isinstance(value, float | int) else value or ""
+def _shown(name: str, scope: Scope, cell: Cell) -> str:
+    """With its unit; in words, why there is no value."""
+    if cell.missing is not Missing.NO:
+        return cell.missing.label
+    return of_value(CATALOGUE[scope][name], cell.value) if cell.value is not None else ""
 
 
 def current(view: View, name: str, suspect: NDArray[np.bool_]) -> Rows:

@@ -31,14 +31,14 @@ def _growing(frame: Frame, rule: Growth) -> Iterator[Finding]:
     rows = rows[text_is(view, "kind", rows, lambda kind: not rule.kinds or kind in rule.kinds)]
     told = np.zeros(view.count, np.bool_)
     told[rows] = True
-    what = CATALOGUE[_AT][rule.metric].help
+    what = CATALOGUE[_AT][rule.metric].help.partition(" (")[0]
     yield from report(
         frame,
         _AT,
         current(view, rule.metric, told),
         rule.code,
         rule.state,
-        lambda row: f"{named(frame, _AT, row)} counted {grown[row]:,.0f} within the last {rule.span}: {what}",
+        lambda row: f"{named(frame, _AT, row)} counted {grown[row]:,.0f} {what} within the last {rule.span}",
         (rule.metric, "up", "peer"),
     )
 

@@ -15,6 +15,8 @@ from watchfloor.model import Finding, Phase, Problem, Scope, State, Subject
 
 # the node, or the way to it, is broken; the others tell that the console may not or can't read it
 _BROKEN = {Problem.UNREACHABLE, Problem.REFUSED, Problem.HUNG, Problem.CLOSED, Problem.HOST_KEY_CHANGED}
+# what the console says itself of a node that it can't read; a node that is silent takes none of its other words back
+OF_SILENCE = frozenset({"node-silent", *(f"node-{problem.value.replace(' ', '-')}" for problem in Problem)})
 _SICK = {"hung": State.CRITICAL, "failed": State.WARNING}
 
 
@@ -86,11 +88,10 @@ class _SamplerFaults:
         self._read(frame.detail)
         sick = [node for node in sorted(self._sick) if frame.live[node]]
         for node in sick[:MOST_FINDINGS]:
-            name = frame.specs[node].name
-            for sampler, text, state in self._sick[node]:
-                word = _word(state)
-                told = f"{name} has a {word} {sampler} sampler{text and ': '}{text}"
-                yield Finding(Subject(Scope.NODE, name), f"sampler-{word}", state, told, ((sampler, text or word),))
+            for state in (State.CRITICAL, State.WARNING):
+                ill = [(sampler, text) for sampler, text, of in self._sick[node] if of is state]
+                if ill:
+                    yield _ill(frame.specs[node].name, state, ill)
         if len(sick) > MOST_FINDINGS:
             subject = Subject(Scope.NODE, frame.specs[sick[MOST_FINDINGS]].name)
             told = f"{len(sick) - MOST_FINDINGS:,} more nodes have samplers that hang or fail, as this one"
@@ -113,8 +114,14 @@ def _faults(detail: NodeDetail) -> list[tuple[str, str, State]]:
     ]
 
 
-def _word(state: State) -> str:
-    return "hung" if state is State.CRITICAL else "failed"
+def _ill(node: str, state: State, samplers: Sequence[tuple[str, str]]) -> Finding:
+    """One finding of all samplers of a node that hang, or that fail: its code is its name on record."""
+    word = "hung" if state is State.CRITICAL else "failed"
+    name, text = samplers[0]
+    others = f", and {len(samplers) - 1} more" if len(samplers) > 1 else ""
+    told = f"{node} has a {word} {name} sampler{text and ': '}{text}{others}"
+    facts = tuple((sampler, said or word) for sampler, said in samplers)
+    return Finding(Subject(Scope.NODE, node), f"sampler-{word}", state, told, facts)
 
 
 _sampler_faults = _SamplerFaults()

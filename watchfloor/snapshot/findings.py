@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from watchfloor.advice import advice
 from watchfloor.frame import Frame
-from watchfloor.model import State
+from watchfloor.model import Finding, Scope, State
 from watchfloor.record import Record
 from watchfloor.snapshot.words import duration
 
@@ -69,7 +69,7 @@ class FindingReport:
 
     def _lines(self, record: Record) -> Iterator[str]:
         state = record.finding.state.label if record.holds else "over"
-        yield f"{state:<8}  {record.finding.code}: {record.finding.text}"
+        yield f"{state:<8}  {record.finding.code}: {_told(self._frame, record.finding)}"
         yield f"{'':<8}  {self._when(record)}"
         told = advice(record.finding.code)
         if told and record.holds and record.ack is None:
@@ -90,6 +90,18 @@ class FindingReport:
     def states(self) -> Sequence[State]:
         """Of what holds and nobody has acknowledged."""
         return [record.finding.state for record in self._rows if record.ack is None]
+
+
+def _told(frame: Frame, finding: Finding) -> str:
+    """The sentence, with the device that it is about where it names the node alone."""
+    subject, row = finding.subject, frame.row(finding.subject)
+    if subject.scope is Scope.NODE:
+        return finding.text
+    name = frame.view(subject.scope).text(row, "name") if row is not None else ""
+    whose = f"{name or subject.key} of {subject.node}"
+    if whose in finding.text:
+        return finding.text
+    return f"{whose} {finding.text.removeprefix(f'{subject.node} ')}"
 
 
 def _clock(at: float) -> str:

@@ -1,0 +1,74 @@
+"""Findings as they are told: when they were seen last, whose they are, in what unit, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.boards import Boards
+from watchfloor.advice import advice
+from watchfloor.checks import kernel_events, nodes
+from watchfloor.checks._tools import evidence
+from watchfloor.findings import SETTLED_SECONDS, FindingLog
+from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, State, Subject
+from watchfloor.report import SamplerStatus
+from watchfloor.snapshot.findings import FindingReport
+
+BOARD, NODE = Subject(Scope.ACCELERATOR, "n0", "g0"), Subject(Scope.NODE, "n0")
+HOT = Finding(BOARD, "throttled", State.WARNING, "gpu0 is hot")
+CLOSED = Finding(NODE, "node-closed", State.CRITICAL, "n0 can't be read (closed)")
+REFUSED = Finding(NODE, "node-refused", State.CRITICAL, "n0 can't be read (refused)")
+
+
+def test_what_has_just_gone_was_seen_last_in_the_frame_before() -> None:
+    boards, log = Boards(), FindingLog()
+    for _ in range(20):
+        boards.pass_time(1)
+        log.update(replace(boards.frame(), findings=(HOT,)))
+    seen = log.records.at
+    boards.pass_time(1)
+    record = log.update(boards.frame()).by_key[BOARD, "throttled"]
+    assert (record.holds, record.last) == (True, seen)
+
+
+def test_why_a_node_is_silent_is_over_once_it_is_silent_for_another_reason() -> None:
+    boards, log = Boards(), FindingLog()
+    log.update(replace(boards.frame(), findings=(HOT, CLOSED)))
+    boards.fleet.status(0, NodeStatus(Phase.BACKOFF, Problem.REFUSED))
+    for _ in range(int(SETTLED_SECONDS) + 2):
+        boards.pass_time(1)
+        log.update(replace(boards.frame(), findings=(REFUSED,)))
+    assert {key[1] for key, record in log.records.by_key.items() if record.holds} == {"throttled", "node-refused"}
+
+
+def test_all_samplers_of_a_node_that_hang_are_one_finding() -> None:
+    boards = Boards()
+    hung = SamplerStatus(state="hung", text="no answer for 12 s, state D")
+    boards.pass_time(1)
+    frame = boards.frame()
+    detail = replace(frame.detail[0], samplers={"nvidia": hung, "nvidia_gpm": hung})
+    (found,) = nodes.check(replace(frame, detail=(detail,)))
+    assert found.text == "n0 has a hung nvidia sampler: no answer for 12 s, state D, and 1 more"
+    assert dict(found.evidence) == {"nvidia": hung.text, "nvidia_gpm": hung.text}
+
+
+def test_a_sentence_that_names_the_node_alone_is_told_with_its_device() -> None:
+    boards = Boards()
+    boards.say({"g0": {"name": "gpu0"}})
+    xid = Finding(BOARD, "xid-fatal", State.CRITICAL, "n0 had XID 79: fell off the bus")
+    told = FindingReport(replace(boards.frame(), findings=(xid, CLOSED))).text()
+    assert "xid-fatal: gpu0 of n0 had XID 79: fell off the bus" in told
+    assert "node-closed: n0 can't be read (closed)" in told
+
+
+def test_evidence_carries_its_unit() -> None:
+    boards = Boards(tables={Scope.ACCELERATOR: (["g0"], ["power", "temp", "throttle"])})
+    boards.say({"g0": {"power": 195.7, "temp": 61.0, "throttle": 8.0}})
+    told = dict(evidence(boards.frame(), Scope.ACCELERATOR, 0, ("power", "temp", "throttle", "fan")))
+    assert told == {"power": "196W", "temp": "61°C", "throttle": "hardware slowdown", "fan": "unsupported"}
+
+
+@pytest.mark.parametrize("kind", sorted(set(kernel_events._TITLES) - kernel_events._ELSEWHERE))
+def test_there_is_advice_for_every_kind_of_event(kind: str) -> None:
+    assert advice(f"event-{kind}")
