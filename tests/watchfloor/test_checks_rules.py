@@ -154,6 +154,48 @@ def test_fewer_accelerators_than_the_group_has() -> None:
     assert found(made) == [("accelerator-count", State.CRITICAL, "n2")]
 
 
+def test_nodes_of_other_boards_and_partitions_are_no_fewer() -> None:
+    names = ["name", "util", "model", "partition_of"]
+    made = Boards(nodes=5, tables={_BOARD: (["g0", "g1"], names)})
+    for node in range(5):
+        made.fleet._put_node_text(node, "group", "train")
+        made.say({key: {"util": 5, "model": "H100", "partition_of": ""} for key in ("g0", "g1")}, node)
+    made.say({"g0": {"model": "A100"}, "g1": {"model": "A100"}}, node=4)
+    made.say({"g1": {"partition_of": "g0"}}, node=0)
+    made.pass_time(31)
+    made.fleet._put_node(4, "accelerators", 1)
+    assert found(made) == [("accelerator-count", State.CRITICAL, "n0")]
+    for node in range(4):
+        made.say({"g1": {"partition_of": "g0"}}, node)
+    assert found(made) == []
+    made.say({"g1": {"partition_of": ""}}, node=0)
+    assert found(made) == []
+
+
+def test_a_job_that_draws_more_for_each_clock_is_no_ill_of_its_boards() -> None:
+    names = ["name", "model", "util", "power", "clock_sm", "job"]
+    keys = [f"g{at}" for at in range(8)]
+    made = Boards(nodes=3, tables={_BOARD: (keys, names)})
+    for node in range(3):
+        watts = 690 if node == 2 else 350
+        row: Values = {"model": "H100", "util": 99, "power": watts, "clock_sm": 1800, "job": f"slurm:{node}"}
+        made.say(dict.fromkeys(keys, row), node)
+    made.pass_time(61)
+    assert found(made) == []
+
+
+def test_a_board_that_has_only_just_got_work_may_still_step_up() -> None:
+    names = ["name", "util", "pcie_gen", "pcie_gen_max", "pcie_width", "pcie_width_max"]
+    made = Boards(tables={_BOARD: (["g0"], names)})
+    made.say({"g0": {"util": 0, "pcie_gen": 1, "pcie_gen_max": 5, "pcie_width": 16, "pcie_width_max": 16}})
+    made.pass_time(40)
+    made.say({"g0": {"util": 95}})
+    made.pass_time(5)
+    assert found(made) == []
+    made.pass_time(30)
+    assert found(made) == [("pcie-downgrade", State.WARNING, "n0/g0")]
+
+
 # -- links
 
 LINK: Values = {

@@ -1,7 +1,8 @@
 """Performance per watt: busy boards that run at a much lower clock for each watt than others of their model.
 
 What is measured is the clock of the compute units, a watt, of boards at full load, on the mean of a minute: the same
-silicon at the same load. What the programs get out of a clock is not in it.
+silicon. Programs differ in what they draw at one clock, so a board is poor only where it is so beside the boards of its
+own job, too, or without a job beside those of its node. What the programs get out of a clock is not in it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.checks._tools import limit, named, report
+from watchfloor.columns import Floats
 from watchfloor.frame import Frame
 from watchfloor.history import History
 from watchfloor.metrics import Unit
@@ -66,16 +68,26 @@ def _poor(frame: Frame) -> dict[int, tuple[float, float, int]]:
     for model in np.unique(models[busy]):
         rows = np.flatnonzero(busy & (models == model))
         if len(rows) >= limit("efficiency", "peers"):
-            found |= _below(frame, rows, float(np.median(each[rows])), each[rows])
+            beside = _beside(frame, rows, each[rows])
+            found |= _below(frame, rows, float(np.median(each[rows])), each[rows], beside)
     return found
 
 
+def _beside(frame: Frame, rows: NDArray[np.intp], now: Floats) -> Floats:
+    """By row: the median of the busy boards of its job, or of its node where it has none."""
+    job = np.nan_to_num(frame.accelerators.last("job")[rows])
+    work = np.where(job > 0, job, -1.0 - frame.accelerators.node[rows])
+    groups, of_row = np.unique(work, return_inverse=True)
+    return np.array([np.median(now[of_row == group]) for group in range(len(groups))])[of_row]
+
+
 def _below(
-    frame: Frame, rows: NDArray[np.intp], median: float, now: NDArray[np.float64]
+    frame: Frame, rows: NDArray[np.intp], median: float, now: Floats, beside: Floats
 ) -> dict[int, tuple[float, float, int]]:
     """Those that are poor now, and were on the mean of the last minute."""
-    least = median * limit("efficiency", "below", Unit.PERCENT) / 100
-    suspect = rows[now < least]
+    share = limit("efficiency", "below", Unit.PERCENT) / 100
+    least = median * share
+    suspect = rows[(now < least) & (now < beside * share)]
     if not suspect.size:
         return {}
     clock, watts, util = (frame.history.window(_AT, name, _SECONDS, suspect) for name in ("clock_sm", "power", "util"))

@@ -141,6 +141,7 @@ def _pcie(frame: Frame) -> Iterator[Finding]:
     rows = suspects(view, "pcie-downgrade", names, lambda width, widest, gen, best: (width < widest) | (gen < best))
     if rows.size:
         rows = rows[view.known("util")[rows] >= busy]
+        rows = rows[_busy_for_long(frame, rows, busy)]
     width, widest, gen, best = (view.last(name) for name in names)
     yield from report(
         frame,
@@ -154,6 +155,13 @@ def _pcie(frame: Frame) -> Iterator[Finding]:
         ),
         (*names, "util", "pcie_replays", "bus_id"),
     )
+
+
+def _busy_for_long(frame: Frame, rows: Rows, least: float) -> NDArray[np.bool_]:
+    """A board that has only just got work may still be stepping up, and its link may have been read before it did."""
+    seconds = limit("pcie-downgrade", "time", Unit.SECONDS)
+    util = frame.history.window(_BOARD, "util", seconds, rows)
+    return np.all(util >= least, axis=0)  # at a first look there is nothing before
 
 
 # -- comes and goes
