@@ -121,16 +121,23 @@ class WatchfloorApp(App[int]):
         frame = self.desk.frame
         if frame is not None:
             self.desk.take(frame)
-            if isinstance(self.screen, Page):
-                self.screen.receive(frame)
+            seen = self._seen()
+            if seen is not None:
+                seen.receive(frame)
 
     def _each_second(self) -> None:
-        if self._feed_running and (trouble := self.feed.trouble()):
+        seen = self._seen()
+        if self._feed_running and (trouble := self.feed.trouble()) and self.screen_stack:
             self.page.say(f"the collectors ended: {trouble}. What is shown is old; restart watchfloor", Token.CRITICAL)
-        if isinstance(self.screen, Page):
-            self.screen.draw_bars()
+        if seen is not None:
+            seen.draw_bars()
 
     # -- pages
+
+    def _seen(self) -> Page | None:
+        """The page that nothing covers; None beneath the help, and while the program ends: timers outlive screens."""
+        stack = self.screen_stack
+        return stack[-1] if stack and isinstance(stack[-1], Page) else None
 
     @property
     def page(self) -> Page:
