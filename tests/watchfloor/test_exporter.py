@@ -6,6 +6,8 @@ import gzip
 import http.client
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -135,3 +137,21 @@ def _first_scrape(port: int) -> str:
             connection.close()
             return body.decode()
     raise AssertionError("the exporter had no frame in 20,000 requests")
+
+
+def test_a_client_that_goes_away_is_nothing_to_tell(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", served.server.server_address[1])) as client:
+        client.sendall(b"GET /heal")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it resets the connection
+    assert served.get("/healthz")[0] == 503
+    served.close()  # once all threads are done
+    assert capfd.readouterr().err == ""
+
+
+def test_so_many_connections_and_no_more(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served.server, "_free", threading.BoundedSemaphore(1))
+    with socket.create_connection(("127.0.0.1", served.server.server_address[1]), timeout=20) as held:
+        held.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert held.recv(12) == b"HTTP/1.1 503"
+        with socket.create_connection(("127.0.0.1", served.server.server_address[1]), timeout=20) as another:
+            assert another.recv(1) == b""
