@@ -62,6 +62,11 @@ class Kinds:
     names: tuple[str, ...]
     of_row: NDArray[np.int8]
 
+    @cached_property
+    def even(self) -> Mask:
+        """Links that ought to carry as much in one direction as in the other."""
+        return self.among(SCALE_UP | SCALE_OUT)
+
     def among(self, wanted: Collection[str]) -> Mask:
         return np.array([name in wanted for name in self.names], np.bool_)[self.of_row]
 
@@ -129,9 +134,9 @@ class Surveyor:
         usage = DERIVED[Scope.LINK]["usage"].alone([rx, tx, speed])
         with np.errstate(invalid="ignore"):
             down, unused = _down(frame, up == 0)
-            busy = np.flatnonzero((usage >= UNEVEN_FROM) & kinds.among(SCALE_UP | SCALE_OUT))
-            one_way = np.zeros(links.count, np.bool_)
-            one_way[busy] = np.minimum(rx[busy], tx[busy]) < UNEVEN_SHARE * np.maximum(rx[busy], tx[busy])
+            one_way = np.minimum(rx, tx) < UNEVEN_SHARE * np.maximum(rx, tx)
+            one_way &= usage >= UNEVEN_FROM
+            one_way &= kinds.even
             sisters, slow = self._behind_sisters(frame, kinds, usage), self._slow(frame, kinds)
         errors = self._errors_of(frame)
         return Survey(frame, kinds, rx, tx, usage, up == 1, down, unused, slow, one_way, sisters, errors)
@@ -149,11 +154,15 @@ class Surveyor:
             return {}
         own = usage[rows]
         known = own == own
-        count, total = (np.add.reduceat(part, starts) for part in (known.astype(np.int32), np.where(known, own, 0.0)))
-        lowest = np.minimum.reduceat(np.where(known, own, np.inf), starts)
+        stops = np.append(starts[1:], len(rows))
+        if known.all():
+            count, total, lowest = stops - starts, np.add.reduceat(own, starts), np.minimum.reduceat(own, starts)
+        else:
+            count = np.add.reduceat(known.astype(np.int32), starts)
+            total = np.add.reduceat(np.where(known, own, 0.0), starts)
+            lowest = np.minimum.reduceat(np.where(known, own, np.inf), starts)
         suspect = (count > LEAST_SISTERS) & (lowest * count < UNEVEN_SHARE * total)  # most groups are even
         found: dict[int, float] = {}
-        stops = np.append(starts[1:], len(rows))
         for group in np.flatnonzero(suspect).tolist():
             part = slice(int(starts[group]), int(stops[group]))
             mean = (total[group] - own[part]) / (count[group] - 1)

@@ -140,14 +140,13 @@ def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
         return np.bincount(group[mask[kept]], minlength=count)
 
     def total(values: Floats) -> Floats:
-        values = values[kept]
-        missing = values != values
-        summed = np.bincount(group, weights=np.where(missing, 0.0, values), minlength=count)
-        return np.where(np.bincount(group[missing], minlength=count) == sizes, np.nan, summed)
+        summed, known = _sums(group, values[kept], count)
+        return np.where(known == 0, np.nan, summed)
 
     sizes = np.bincount(group, minlength=count)
-    states = np.full(count, State.OK, np.int8)
-    np.maximum.at(states, group, survey.frame.links.states[kept])
+    states, told = np.full(count, State.OK, np.int8), survey.frame.links.states[kept]
+    ill = np.flatnonzero(told > State.OK)
+    np.maximum.at(states, group[ill], told[ill])
     busiest = np.full(count, np.nan)
     np.fmax.at(busiest, group, survey.usage[kept])
     behind_peers = _behind_peers(survey, groups, kept)
@@ -171,6 +170,14 @@ def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
         rank=(rank + uneven).astype(np.int8),
         worst=worst,
     )
+
+
+def _sums(group: Counts, values: Floats, count: int) -> tuple[Floats, Counts]:
+    """By group: the sum of its values that are known, and how many these are."""
+    known = values == values
+    if not known.all():
+        group, values = group[known], values[known]
+    return np.bincount(group, values, count).astype(np.float64), np.bincount(group, minlength=count)
 
 
 def by_kind(folds: Folds) -> Folds:
@@ -219,12 +226,12 @@ def _behind_peers(survey: Survey, groups: Groups, kept: Rows | slice) -> Mask:
     """By group: whether a node's links of this kind carry much less than those of the other nodes of its job."""
     if groups.grouping is not Grouping.NODE:
         return np.zeros(groups.count, np.bool_)
-    usage, group = survey.usage[kept], groups.of_row[kept]
-    known = usage == usage
+    job = _jobs(survey.frame)[groups.place]
+    if not np.any(job >= 0):
+        return np.zeros(groups.count, np.bool_)
+    sums, known = _sums(groups.of_row[kept], survey.usage[kept], groups.count)
     with np.errstate(invalid="ignore", divide="ignore"):
-        sums = np.bincount(group[known], weights=usage[known], minlength=groups.count)
-        mean = sums / np.bincount(group[known], minlength=groups.count)
-        job = _jobs(survey.frame)[groups.place]
+        mean = sums / known
         speaks = np.array([name in SCALE_UP | SCALE_OUT for name in groups.kinds.names], np.bool_)[groups.kind]
         peers = np.flatnonzero((job >= 0) & (mean == mean) & speaks)
         of_job = np.unique(job[peers] * len(speaks) + groups.kind[peers], return_inverse=True)[1]
