@@ -255,25 +255,26 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return key, signed
 
 
-def dripping(listener: socket.socket, start: bytes) -> None:
+def dripping(listener: socket.socket, start: bytes, over: threading.Event) -> None:
     """Answer the first client with a start, and then a byte at a time, so that no single wait is long."""
     with suppress(OSError):
         client = listener.accept()[0]
         with client:
             client.recv(65_536)
             client.sendall(start)
-            while True:
+            while not over.wait(0.05):
                 client.sendall(b" ")
-                time.sleep(0.05)
 
 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
 def test_a_server_that_drips_its_answer_is_given_up(start: bytes) -> None:
+    over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=dripping, args=(listener, start), daemon=True).start()
+        threading.Thread(target=dripping, args=(listener, start, over), daemon=True).start()
         source = MetricsSource(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_seconds=0.3)
         with pytest.raises(ConnectError, match=r"no answer within 0\.3 s"):
             ask(source)
+    over.set()
 
 
 def test_a_value_that_is_no_number_costs_its_metric(api: Callable[..., Api]) -> None:
