@@ -24,17 +24,19 @@ from watchfloor.record import Record, RecordKey
 _WIDE, _WIDEST = 110, 160
 AROUND_SECONDS = 600.0  # events so long before a finding came, or after it was seen last, are shown with it
 _EVENTS_SHOWN = 6
+_LOOKED_AT = 200  # rows whose names make the first column as wide as it is
 _WORD = re.compile(r"[\w.:/-]+")
 _BETWEEN = "  "
 
 
-def columns_for(room: int) -> Sequence[Column]:
-    """As many columns, and as wide, as `room` cells have space for."""
+def columns_for(room: int, longest: int = 0) -> Sequence[Column]:
+    """As many columns, and as wide, as `room` cells have space for; `longest` of the subjects, in cells."""
     wide, widest = room >= _WIDE, room >= _WIDEST
+    subject = max(26 if widest else 18 if wide else 14, min(longest, room // 5))
     return (
         Column("state", "", 1, fixed=True),
-        Column("subject", "SUBJECT", 26 if widest else 18 if wide else 14, fixed=True),
-        *([Column("code", "CODE", 20)] if wide else []),
+        Column("subject", "SUBJECT", subject, fixed=True),
+        *([Column("code", "CODE", 21)] if wide else []),
         Column("text", "FINDING", 24, flexible=True),
         Column("first", "SINCE", 5, "right"),
         *([Column("last", "SEEN", 5, "right")] if wide else []),
@@ -187,6 +189,11 @@ def subject_name(frame: Frame, subject: Subject) -> str:
     return f"{subject.node} {frame.view(subject.scope).text(row, 'name') or subject.key}"
 
 
+def longest_subject(frame: Frame, rows: Sequence[Record]) -> int:
+    """In characters, of so many rows as a person looks at."""
+    return max((len(subject_name(frame, record.finding.subject)) for record in rows[:_LOOKED_AT]), default=0)
+
+
 def bare_text(frame: Frame, finding: Finding) -> str:
     """The sentence without the subject that the column beside it names already."""
     row, subject = frame.row(finding.subject), finding.subject
@@ -206,7 +213,8 @@ def summary_line(frame: Frame, rows: Sequence[Record], over: bool, glyphs: Glyph
     """How many of each, as the header counts them, then how many of other sorts, and whether they are kept."""
     now, trouble = keys_now(frame), frame.records.trouble
     open_ones = [record.finding.state for record in rows if record.key in now and record.ack is None]
-    waiting = sum(record.holds and record.ack is None and record.key not in now for record in rows)
+    waiting = [record for record in rows if record.holds and record.ack is None and record.key not in now]
+    silent = sum(not frame.live[frame.node_index[record.finding.subject.node]] for record in waiting)
     line: list[Text] = []
     for state, word in ((State.CRITICAL, "critical"), (State.WARNING, "warnings")):
         count = open_ones.count(state)
@@ -215,7 +223,8 @@ def summary_line(frame: Frame, rows: Sequence[Record], over: bool, glyphs: Glyph
         line.append((f" {word} ", Token.DIM))
     seen = sum(record.holds and record.ack is not None for record in rows)
     gone = sum(not record.holds for record in rows)
-    line += [(f"{_BETWEEN}{waiting} not seen just now", Token.DIM)] if waiting else []
+    line += [(f"{_BETWEEN}{len(waiting) - silent} just gone", Token.DIM)] if len(waiting) > silent else []
+    line += [(f"{_BETWEEN}{silent} of silent nodes", Token.DIM)] if silent else []
     line += [(f"{_BETWEEN}{seen} acknowledged", Token.DIM)] if seen else []
     line += [(f"{_BETWEEN}{gone} over", Token.DIM)] if over else []
     return [*line, *([(f"{_BETWEEN}{trouble}", Token.WARNING)] if trouble else [])]
@@ -243,7 +252,7 @@ def _history(frame: Frame, record: Record) -> Iterator[Line]:
     if not record.holds:
         parts.append(f"over since {clock(record.last)}")
     elif record.key not in keys_now(frame):
-        parts.append(f"nothing heard since {clock(record.last)}")
+        parts.append(f"last seen {clock(record.last)}")
     if record.times > 1:
         parts.append(f"came {record.times} times")
     others = len(record.finding.others)

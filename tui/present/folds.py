@@ -179,8 +179,17 @@ class FoldTable:
 
     def _rate(self, group: int, column: Column) -> Text:
         rate = float(getattr(self._folds, column.name)[group])
-        cell = Cell(rate) if rate == rate else self._frame.links.cell(self._folds.first(group), column.name)
+        cell = Cell(rate) if rate == rate else self._last_rate(group, column.name)
         return value(cell, _METRICS[column.name], column.width, self._glyphs)
+
+    def _last_rate(self, group: int, name: str) -> Cell:
+        """What all its links carried when they were heard last, and why that is not current."""
+        links = self._frame.links
+        cell = links.cell(self._folds.first(group), name)
+        last = links.last(name)[self._groups.of_row == group]
+        last = last[last == last]
+        whole = np.max if name == "usage" else np.sum
+        return replace(cell, value=float(whole(last))) if last.size and cell.value is not None else cell
 
     def _note(self, group: int) -> Text:
         """What is the matter with its worst link, and how many others there are."""

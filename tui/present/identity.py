@@ -96,7 +96,10 @@ def _clocks(frame: Frame, node: int) -> Sequence[Line]:
 
 def _samplers(samplers: Mapping[str, SamplerStatus], glyphs: Glyphs) -> Sequence[Line]:
     found: list[Line] = []
+    absent = [name for name, status in samplers.items() if status.state == "absent"]
     for name, status in samplers.items():
+        if status.state == "absent":
+            continue
         token = _SAMPLER_TOKENS.get(status.state, Token.UNKNOWN)
         glyph = glyphs.states[_SAMPLER_STATES.get(status.state, State.UNKNOWN)]
         line: list[Piece] = [(f"{name} ", Token.DIM), (glyph, token)]
@@ -105,7 +108,7 @@ def _samplers(samplers: Mapping[str, SamplerStatus], glyphs: Glyphs) -> Sequence
         else:
             line.append((f" {status.text or status.state}", token))
         found.append(line)
-    return found
+    return [*found, _fact("not here:", ", ".join(absent))]
 
 
 def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) -> Sequence[Line]:
@@ -123,7 +126,7 @@ def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) ->
         said = finding.text if finding.text.startswith(where) else f"{where}: {finding.text}"
         lines.append(cut([(f" {glyphs.states[finding.state]} {said}", STATE_TOKENS[finding.state])], width))
     if len(own) > most:
-        lines.append([(f"   and {len(own) - most} more findings", Token.DIM)])
+        lines.append([(f"   and {len(own) - most} more", Token.DIM)])
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.present.format import age, number, quantity
-from tui.present.line import Line, Piece, cut, joined
+from tui.present.line import Line, Piece, cut, fitting, joined
 from tui.present.links import beside_best, odd_token, oddity_note, owner_name, standing
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.counters import Reset
@@ -98,11 +98,18 @@ def reset_words(reset: Reset, at: float) -> str:
 
 
 def summary_line(folds: Folds, shown: Sequence[int], width: int, glyphs: Glyphs = UNICODE) -> Line:
-    """Kind after kind: how many links are up, what flows, and what is odd. `shown` are groups of the folds."""
-    return cut([(" ", Token.TEXT), *joined([_of_kind(folds, group, glyphs) for group in shown], "   ")], width)
+    """Kind after kind: how many links are up, what flows (where there is room for it), and what is odd. `shown` are
+    groups of the folds.
+    """
+
+    def line(rated: bool, gap: str) -> Line:
+        return [(" ", Token.TEXT), *joined([_of_kind(folds, group, glyphs, rated) for group in shown], gap)]
+
+    forms = (lambda: line(True, "   "), lambda: line(False, "   "), lambda: line(False, "  "))
+    return cut(fitting(forms, width), width)
 
 
-def _of_kind(folds: Folds, group: int, glyphs: Glyphs) -> Line:
+def _of_kind(folds: Folds, group: int, glyphs: Glyphs, rated: bool) -> Line:
     used = int(folds.links[group] - folds.unused[group])
     state = State(int(folds.states[group]))
     line: list[Piece] = []
@@ -110,7 +117,7 @@ def _of_kind(folds: Folds, group: int, glyphs: Glyphs) -> Line:
         line.append((f"{glyphs.states[state]} ", STATE_TOKENS[state]))
     line += [(f"{folds.groups.kind_name(group)} ", Token.DIM), (f"{_up(folds, group)}/{used}", Token.STRONG)]
     rates = [float(rate[group]) for rate in (folds.rx, folds.tx)]
-    if rates[0] == rates[0]:
+    if rated and rates[0] == rates[0]:
         line.append((f" {quantity(sum(rate for rate in rates if rate == rate), Unit.BYTES_PER_SECOND)}", Token.TEXT))
     unknown = used - int(folds.up[group] + folds.down[group])
     counts = [(folds.down[group], "down"), (folds.slow[group], "slow"), (folds.uneven[group], "uneven")]

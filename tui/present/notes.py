@@ -58,4 +58,4 @@ def accelerator_note(frame: Frame, row: int, worst: Mapping[Subject, Finding]) -
 
 def without_subject(text: str, names: str) -> str:
     """A finding's sentence where its row names the subject already: `gpu3 of dgx-02 is lost` says `is lost`."""
-    return text.removeprefix(f"{names} ")
+    return text.removeprefix(f"{names} ").removeprefix(f"{names}: ")

@@ -74,7 +74,20 @@ def everything_list(frame: Frame, node: int, board: int | None, glyphs: Glyphs =
     if board is not None:
         name = frame.accelerators.text(board, "name") or frame.accelerators.keys[board]
         rows += _section(frame, node, Scope.ACCELERATOR, board, name, glyphs)
-    return Listing(_METRIC_COLUMNS, [*rows, *_section(frame, node, Scope.NODE, node, frame.specs[node].name, glyphs)])
+    rows += _section(frame, node, Scope.NODE, node, frame.specs[node].name, glyphs)
+    return Listing(_METRIC_COLUMNS, [*rows, *_absent(frame, node)])
+
+
+def _absent(frame: Frame, node: int) -> list[tuple[Hashable, Sequence[Text]]]:
+    """Samplers that found nothing to read on this node: what they looked for."""
+    nothing: Text = ("", Token.DIM)
+    found: list[tuple[Hashable, Sequence[Text]]] = [
+        (("sampler", name), [(name, Token.TEXT), ("not here", Token.DIM), (status.text, Token.DIM), nothing])
+        for name, status in frame.detail[node].samplers.items()
+        if status.state == "absent"
+    ]
+    title: Text = ("samplers", Token.TITLE)
+    return [(("sampler", ""), [title, nothing, nothing, nothing]), *found] if found else []
 
 
 def _section(

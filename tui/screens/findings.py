@@ -14,7 +14,15 @@ from tui.commands import Command
 from tui.filtered import FilteredPage
 from tui.messages import Acknowledge, Clear, Drill
 from tui.present.choice import Filter, Rows
-from tui.present.findings import FindingTable, bare_word, columns_for, detail_lines, rows_of, summary_line
+from tui.present.findings import (
+    FindingTable,
+    bare_word,
+    columns_for,
+    detail_lines,
+    longest_subject,
+    rows_of,
+    summary_line,
+)
 from tui.present.line import Line
 from tui.present.style import Token
 from tui.widgets.lines import Lines
@@ -87,7 +95,7 @@ class FindingsPage(FilteredPage):
     def show(self, frame: Frame) -> None:
         rows, glyphs = rows_of(frame, self.over, self.filter), self.desk.palette.glyphs
         self.query_one("#findingsummary", Lines).show(lambda width: [summary_line(frame, rows, self.over, glyphs)])
-        self._model = FindingTable(frame, rows, columns_for(self.size.width - 1), glyphs)
+        self._model = FindingTable(frame, rows, columns_for(self.size.width - 1, longest_subject(frame, rows)), glyphs)
         self.table.empty = "nothing passes the filter" if self.filter else "nothing is wrong"
         self.table.show(self._model)
         self._show_detail(frame)
