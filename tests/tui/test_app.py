@@ -92,15 +92,6 @@ async def test_the_feed_is_stopped_at_the_end() -> None:
     assert app.return_value == 0
 
 
-async def test_a_timer_that_outlives_the_screens_draws_nothing() -> None:
-    app = still_app(frames.settled())
-    async with app.run_test():
-        pass
-    assert app.screen_stack == []
-    app._each_second()
-    app._draw_frame()
-
-
 async def test_a_feed_that_fails_is_said_and_the_pages_stay() -> None:
     app = WatchfloorApp(HandFeed(error=OSError("no such fleet")), AppOptions(now=lambda: 0.0))
     async with app.run_test(size=(100, 30)) as pilot:
