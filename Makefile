@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 UV := $(shell command -v uv 2>/dev/null)
-LOCK = $(or $(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
+LOCK = $(or $(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate
 
 # what tests and benches with real parts need, by Debian's names
 TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus \

@@ -83,7 +83,7 @@ def concerns(path: str) -> bool:
 
 
 def _parts(path: str) -> tuple[int, str, str]:
-    """Process, name, and the path within it: of /proc/7/root/opt (7, "root", "/opt")."""
+    """Process, name of the entry, and the path within that entry ("/" where there is none), of a path of /proc."""
     _, _, pid, name, inside = [*path.split("/", 4), "", "", ""][:5]
     return int(pid) if pid.isdigit() else 0, name, f"/{inside}"
 

@@ -30,7 +30,7 @@ for name in sys.argv[1:]:
     sampler = importlib.import_module("collectors.probe." + name).Sampler(world, Board())
     cells = sampler.sample().cells
     if name == "nvidia_gpm":
-        time.sleep(0.11)
+        time.sleep(0.11)  # nvml.h: two samples of GPM lie at least 100 ms apart, and nothing tells when they do
         cells = sampler.sample().cells
     joined = {scope: {key: {} for key in rows} for scope, rows in cells.items()}
     for scope, rows in cells.items():

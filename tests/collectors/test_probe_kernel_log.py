@@ -311,7 +311,7 @@ def test_the_ring_of_this_machine() -> None:
     try:
         ring = Kmsg()
     except OSError as error:
-        pytest.skip(f"/dev/kmsg can't be read here: {error}")
+        pytest.skip(f"/dev/kmsg can't be read here, which no package mends: {error}")
     try:
         first = ring.records(3)
         assert 0 < len(first) <= 3

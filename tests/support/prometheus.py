@@ -49,7 +49,7 @@ class Prometheus:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while self.count(promql) < series:
             assert time.monotonic() < deadline, f"{promql} gives {self.count(promql)} series, not {series}"
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two questions, up to a deadline: the server tells nobody when it is ready
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _wait_until_ready(server: Prometheus, folder: Path) -> None:
                 return
         except OSError:
             pass
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two questions, up to a deadline: the server tells nobody when it is ready
     raise AssertionError((folder / "prometheus.log").read_text())
 
 
