@@ -23,6 +23,7 @@ from collectors.sources import _dcgm
 from collectors.sources._round import ask
 from collectors.sources._told import NodeTold
 from collectors.sources.prometheus import Finder, without_port
+from tests.support.loopback import QuietHandler, keeping
 from tests.support.parts import program
 from tests.support.prometheus import all_heard, read_back, running_prometheus
 from watchfloor.errors import ConnectError
@@ -71,9 +72,7 @@ class Api:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 api.seen.append(dict(self.headers.items()))
                 parts = urlsplit(self.path)
@@ -83,27 +82,12 @@ class Api:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Tests are quiet."""
-
         return Handler
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
 
 
 @pytest.fixture
 def api() -> Iterator[Callable[..., Api]]:
-    made: list[Api] = []
-
-    def serve(*args: Any, **options: Any) -> Api:
-        made.append(Api(*args, **options))
-        return made[-1]
-
-    yield serve
-    for server in made:
-        server.close()
+    yield from keeping(Api)
 
 
 def spec(port: int, name: str = "gpu-07", **options: Any) -> NodeSpec:

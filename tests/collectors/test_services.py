@@ -16,6 +16,7 @@ from collectors.probe.cells import UNSUPPORTED, Absent, Board, Missing, Reading
 from collectors.probe.exposition import parse
 from collectors.probe.service_ports import listeners, own_address, server_of
 from collectors.probe.services import Sampler
+from tests.support.loopback import QuietHandler, keeping
 from tests.support.worlds import FileWorld
 
 FIXTURES = Path(__file__).parent / "fixtures" / "services"
@@ -48,9 +49,7 @@ class Server:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 server.asked.append(f"{self.command} {self.path}")
                 body = server.page.encode()
@@ -66,27 +65,12 @@ class Server:
                     self.end_headers()
                     self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Tests are quiet."""
-
         return Handler
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
 
 
 @pytest.fixture
 def serving() -> Iterator[Callable[..., Server]]:
-    made: list[Server] = []
-
-    def serve(*args: Any, **options: Any) -> Server:
-        made.append(Server(*args, **options))
-        return made[-1]
-
-    yield serve
-    for server in made:
-        server.close()
+    yield from keeping(Server)
 
 
 class ServingNode(FileWorld):
