@@ -27,6 +27,7 @@ FINE_SLOTS = 60
 COARSE_SLOTS = 90
 COARSE_SECONDS = 20  # divides FINE_SLOTS, so that a window never wraps
 ROWS_PER_BLOCK = 512
+ROWS_PER_STEP = 32  # by which the newest block widens; divides ROWS_PER_BLOCK
 
 # half precision ends at 65,504: what the value of one unit is divided by before it is kept
 _STEP: Mapping[Unit, float] = {Unit.BYTES: 2.0**30, Unit.BYTES_PER_SECOND: 2.0**26}
@@ -47,17 +48,23 @@ class Series:
 
 
 class _Rings:
-    """The rings of one metric over ROWS_PER_BLOCK rows: arrays [slot, row]. The older half is made when it is due."""
+    """The rings of one metric over the rows of a block: arrays [slot, row]. The older half is made when it is due."""
 
-    def __init__(self) -> None:
-        self.fine = _empty(FINE_SLOTS)
+    def __init__(self, rows: int) -> None:
+        self.fine = _empty(FINE_SLOTS, rows)
         self.mean: Halves | None = None
         self.maximum: Halves | None = None
+
+    def widen(self, rows: int) -> None:
+        self.fine = _widened(self.fine, rows)
+        if self.mean is not None and self.maximum is not None:
+            self.mean, self.maximum = _widened(self.mean, rows), _widened(self.maximum, rows)
 
     def roll_up(self, window: int) -> None:
         """Fold one window of COARSE_SECONDS; at most FINE_SLOTS seconds after it ended."""
         if self.mean is None or self.maximum is None:
-            self.mean, self.maximum = _empty(COARSE_SLOTS), _empty(COARSE_SLOTS)
+            rows = self.fine.shape[1]
+            self.mean, self.maximum = _empty(COARSE_SLOTS, rows), _empty(COARSE_SLOTS, rows)
         start = window * COARSE_SECONDS % FINE_SLOTS
         seconds = self.fine[start : start + COARSE_SECONDS].astype(np.float32)
         known = ~np.isnan(seconds)
@@ -68,8 +75,12 @@ class _Rings:
         self.maximum[window % COARSE_SLOTS] = np.where(count > 0, highest, np.nan)
 
 
-def _empty(slots: int) -> Halves:
-    return np.full((slots, ROWS_PER_BLOCK), np.nan, np.float16)
+def _empty(slots: int, rows: int) -> Halves:
+    return np.full((slots, rows), np.nan, np.float16)
+
+
+def _widened(ring: Halves, rows: int) -> Halves:
+    return np.concatenate([ring, _empty(len(ring), rows - ring.shape[1])], axis=1)
 
 
 _NOTHING_FINE, _NOTHING_COARSE = (
@@ -78,19 +89,30 @@ _NOTHING_FINE, _NOTHING_COARSE = (
 
 
 class _Block:
-    """ROWS_PER_BLOCK rows: the rings of each metric of which one of them ever had a value. Added, never copied."""
+    """Up to ROWS_PER_BLOCK rows: the rings of each metric of which one of them ever had a value.
+
+    Blocks are added and never copied, but for the newest, which widens as rows come: a small fleet needs little.
+    """
 
     def __init__(self) -> None:
+        self._rows = 0
         self._rings: dict[int, _Rings] = {}  # by metric
         self.rolled_up = 0  # windows of COARSE_SECONDS that are in mean and maximum
 
     def append(self, metric: int, slot: int, values: Halves) -> None:
+        if len(values) > self._rows:
+            self._widen(-(-len(values) // ROWS_PER_STEP) * ROWS_PER_STEP)
         rings = self._rings.get(metric)
         if rings is None:
             if np.isnan(values).all():
                 return
-            rings = self._rings[metric] = _Rings()
+            rings = self._rings[metric] = _Rings(self._rows)
         rings.fine[slot, : len(values)] = values
+
+    def _widen(self, rows: int) -> None:
+        self._rows = rows
+        for rings in self._rings.values():
+            rings.widen(rows)
 
     def roll_up(self, done: int) -> None:
         for window in range(max(self.rolled_up, done - 1), done):
@@ -99,16 +121,21 @@ class _Block:
         self.rolled_up = done
 
     def fine(self, metric: int) -> Halves:
+        """To be read: as wide as a full block, as `mean` and `maximum`."""
         rings = self._rings.get(metric)
-        return rings.fine if rings else _NOTHING_FINE
+        return _whole(rings.fine) if rings else _NOTHING_FINE
 
     def mean(self, metric: int) -> Halves:
         rings = self._rings.get(metric)
-        return _NOTHING_COARSE if rings is None or rings.mean is None else rings.mean
+        return _NOTHING_COARSE if rings is None or rings.mean is None else _whole(rings.mean)
 
     def maximum(self, metric: int) -> Halves:
         rings = self._rings.get(metric)
-        return _NOTHING_COARSE if rings is None or rings.maximum is None else rings.maximum
+        return _NOTHING_COARSE if rings is None or rings.maximum is None else _whole(rings.maximum)
+
+
+def _whole(ring: Halves) -> Halves:
+    return ring if ring.shape[1] == ROWS_PER_BLOCK else _widened(ring, ROWS_PER_BLOCK)
 
 
 def _halved(values: Floats) -> Halves:

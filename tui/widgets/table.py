@@ -26,7 +26,7 @@ from tui.widgets.drawn import Drawn, Said
 __all__ = ["Column", "TableModel", "VirtualTable"]
 
 HEADER_LINES = 1
-_STRIPS_KEPT = 256  # a few screens of rows in both looks; each strip is about 10 KiB
+_STRIPS_KEPT = 96  # two screens of rows; with what Textual keeps of it each strip takes about 30 KiB
 
 # what a row shows: texts and tokens, whether it is marked
 Content = tuple[tuple[Text, ...], bool]
