@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 420
 
 
 @dataclass(frozen=True)

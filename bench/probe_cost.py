@@ -1,6 +1,6 @@
 """What the probe costs its node: processor, memory, first report, bytes; beside nvitop and gpustat in the same run.
 
-    python bench/probe_cost.py [--seconds 10] [--gpus 8]
+    python bench/probe_cost.py [--seconds 60] [--gpus 8]
 
 All of them poll the same NVML library (tests/support/nvml) at 1 Hz; the time inside of it is told apart, as the
 driver's. A wake-up of a bare Python loop is measured too: on a busy or virtual machine it alone may cost 0.1 ms.
@@ -69,7 +69,8 @@ class Heard:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=10.0)
+    arguments.add_argument("--seconds", type=float, default=60.0, help="one full report among them")
+    arguments.add_argument("--settle", type=float, default=8.0, help="until what is done once at the start is over")
     arguments.add_argument("--gpus", type=int, default=8)
     arguments.add_argument("--nvlinks", type=int, default=18, help="of each GPU")
     given = arguments.parse_args()
@@ -78,14 +79,14 @@ def main() -> None:
         scenario.gpus(given.gpus, given.nvlinks)
         environment = scenario.environment(build(Path(folder) / "lib"))
         print(f"{given.gpus} GPUs x {given.nvlinks} NVLinks at 1 Hz")
-        measure(scenario, environment, given.seconds)
+        measure(scenario, environment, given.seconds, given.settle)
 
 
-def measure(scenario: Scenario, environment: dict[str, str], seconds: float) -> None:
+def measure(scenario: Scenario, environment: dict[str, str], seconds: float, settle: float) -> None:
     payload.payload()  # made once for all nodes
     with running([sys.executable, "-IBSu", "-c", payload.BOOTSTRAP], environment) as probe:
         heard = listen(probe)
-        time.sleep(3.0)
+        time.sleep(settle)
         inside = scenario.seconds_inside()
         total = cpu_percent(probe.pid, seconds)
         inside = 100 * (scenario.seconds_inside() - inside) / seconds
@@ -105,7 +106,7 @@ def measure(scenario: Scenario, environment: dict[str, str], seconds: float) -> 
     for name, costs in sorted(heard.cpu.items()):
         print(f"  {'sampler ' + name:28} {costs[-1]:8.3f} ms of CPU for an answer")
     for name, program in (("nvitop", NVITOP), ("gpustat", GPUSTAT)):
-        peer(name, program, environment, seconds, total, memory)
+        peer(name, program, environment, min(seconds, 20.0), total, memory)
 
 
 def line(name: str, value: float, limit: float) -> None:
