@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from watchfloor.frame import Frame
+from watchfloor.jobs.model import SourceAnswer
 from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.report import Event, Hello, Report, Schema, Software
 
@@ -91,6 +92,19 @@ class FleetSink(Protocol):
 
     def clock(self, node: int, skew_seconds: float, round_trip_seconds: float) -> None:
         """The node's clock minus the console's, and the round trip that it was measured with."""
+
+
+class JobSource(Protocol):
+    """A scheduler, read over and over: one `class Source` in a module of collectors/sources, made of a JobSourceSpec.
+
+    Its failure is data: a status that says so, with the jobs and nodes of the last answer.
+    """
+
+    async def run(self, tell: Callable[[SourceAnswer], None]) -> None:
+        """Ask until cancelled; `tell` is called on this loop with every answer, and with every change of its status."""
+
+    def wake(self) -> None:
+        """Ask now rather than when the period is over. On the loop of `run`."""
 
 
 class Feed(Protocol):

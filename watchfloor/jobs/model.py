@@ -1,0 +1,186 @@
+"""What a source of jobs tells: a scheduler's jobs and their attempts, frozen, in one vocabulary.
+
+A text that isn't known is "", a time or number that isn't known is None: never 0. Times are seconds since the epoch by
+the clock of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from watchfloor.model import NodeSpec
+
+
+class JobState(StrEnum):
+    """Where a job stands, in the words that all schedulers share; `Job.told_state` has the scheduler's own."""
+
+    PENDING = "pending"
+    HELD = "held"  # somebody must release it
+    STARTING = "starting"  # nodes are being prepared, images pulled
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    ENDING = "ending"  # its processes are being cleared away
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    NODE_FAILED = "node failed"
+    PREEMPTED = "preempted"
+    OUT_OF_MEMORY = "out of memory"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_over(self) -> bool:
+        return self in _OVER
+
+    @property
+    def holds_nodes(self) -> bool:
+        return self in (JobState.STARTING, JobState.RUNNING, JobState.SUSPENDED, JobState.ENDING)
+
+
+_OVER = frozenset(
+    {
+        JobState.DONE,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.TIMED_OUT,
+        JobState.NODE_FAILED,
+        JobState.PREEMPTED,
+        JobState.OUT_OF_MEMORY,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What a job holds on one node, by the name that the source has for the node."""
+
+    node: str
+    count: int | None = None  # accelerators; None: the source doesn't tell
+    indices: tuple[int, ...] | None = None  # which of the node's accelerators, by their index; None: not told
+    uuids: tuple[str, ...] = ()  # where the source names devices (a MIG instance has one of its own)
+    cpus: int | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a job: a requeue or a restart makes a new one. Numbers count from 1."""
+
+    number: int
+    state: JobState
+    told_state: str = ""
+    started: float | None = None
+    ended: float | None = None
+    nodes: tuple[str, ...] = ()
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scheduler's unit of work.
+
+    `id` is unique in the fleet and is what the probe makes of a process's cgroup: "slurm:4242" (of an array task the
+    task's own job id), "pod:<uid>"; others are "ray:<submission id>", "run:<node>/<pid>@<start>" for processes that
+    no scheduler started. `number` is what people call it: "4242", "4200_7", "namespace/pod".
+    """
+
+    id: str
+    source: str  # the SourceStatus.name of who tells of it
+    kind: str  # slurm, kubernetes, ray, process
+    number: str
+    name: str = ""
+    user: str = ""
+    account: str = ""  # who pays: Slurm's account, Kubernetes' namespace
+    queue: str = ""  # partition, local queue
+    qos: str = ""
+    state: JobState = JobState.UNKNOWN
+    told_state: str = ""
+    reason: str = ""  # why it waits, or why it ended so
+    submitted: float | None = None
+    started: float | None = None  # of the present attempt
+    ended: float | None = None
+    time_limit_seconds: float | None = None
+    priority: float | None = None
+    allocations: tuple[Allocation, ...] = ()
+    nodes_wanted: int | None = None
+    accelerators_wanted: int | None = None
+    accelerator_kind: str = ""  # as asked for: "h100"
+    array: str = ""  # the array that it is a task of, and of the array's not yet split tasks: "4200"
+    array_tasks: str = ""  # "7", or for tasks that still wait "8-63%4"
+    dependency: str = ""  # as the scheduler writes it: "afterok:4241"
+    owner: str = ""  # what made it: a Kubernetes owner "Job/train", a service "Deployment/llm"
+    attempt: int = 1
+    attempts: tuple[Attempt, ...] = ()  # those known, the oldest first, the present one included
+    exit_code: int | None = None
+    signal: int | None = None
+    comment: str = ""
+    command: str = ""  # redacted
+    working_directory: str = ""
+    image: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)  # further facts, redacted: reservation, features …
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(allocation.node for allocation in self.allocations)
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerNode:
+    """A node as its scheduler sees it. `name` as the scheduler has it; `hostname` where that is another."""
+
+    name: str
+    state: str  # the scheduler's own words, lower case: "idle", "mixed+drain", "down*", "ready", "cordoned"
+    hostname: str = ""
+    takes_work: bool = True  # False: drained, down, cordoned, reserved away
+    reason: str = ""
+    accelerators: int | None = None
+    accelerators_used: int | None = None
+    queues: tuple[str, ...] = ()
+    since: float | None = None  # of the reason
+
+
+class SourceState(StrEnum):
+    WAITING = "waiting"  # it was not asked yet
+    OK = "ok"
+    FAILED = "failed"  # the last question had no answer; what is shown is from before
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How reading a source goes. `at` is console time of its last answer, 0 where there never was one."""
+
+    name: str
+    kind: str
+    state: SourceState = SourceState.WAITING
+    at: float = 0.0
+    took_seconds: float = 0.0  # the last answer
+    period_seconds: float = 0.0  # between questions, as it is now
+    version: str = ""
+    text: str = ""  # what is wrong
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAnswer:
+    """Everything that a source tells at one time; it replaces what it told before."""
+
+    status: SourceStatus
+    jobs: tuple[Job, ...] = ()
+    nodes: tuple[SchedulerNode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobSourceSpec:
+    """A source of jobs, as the fleet file names it. `options` are the keys of its kind, as texts."""
+
+    name: str
+    kind: str  # the module of collectors/sources
+    via: NodeSpec | None = None  # where its commands run; None where it is reached otherwise
+    options: Mapping[str, str] = field(default_factory=dict)
+    period_seconds: float = 5.0  # at best: a slow source is asked more seldom
+    timeout_seconds: float = 20.0
