@@ -35,21 +35,27 @@ class DeviceFiles:
         self._due = self._world.monotonic() + max(_SCAN_SECONDS, cost / SCAN_SHARE)
 
     def _opened(self, pid: str) -> set:
-        folder = "/proc/%s/fd" % pid
         try:
-            return {self._target("%s/%s" % (folder, name)) for name in self._world.listdir(folder)}
+            return opened(self._world, pid)
         except PermissionError:
             self._blind = True
         except OSError:  # it has just ended
             pass
         return set()
 
-    def _target(self, link: str) -> str:
-        try:
-            return self._world.readlink(link)
-        except OSError:  # closed since
-            return ""
-
     def holders(self, path: str) -> "list[int] | Missing":
         held = sorted(self._holders.get(path, ()))
         return _UNSEEN if self._blind and not held else held
+
+
+def opened(world, pid: "int | str") -> set:
+    """What the descriptors of a process lead to: paths, "socket:[<inode>]" and the like. Raises OSError."""
+    folder = "/proc/%s/fd" % pid
+    return {_target(world, "%s/%s" % (folder, name)) for name in world.listdir(folder)}
+
+
+def _target(world, link: str) -> str:
+    try:
+        return world.readlink(link)
+    except OSError:  # closed since
+        return ""

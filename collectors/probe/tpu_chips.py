@@ -77,8 +77,9 @@ def _numa(world, address: str) -> "int | Missing":
     return node if node >= 0 else UNSUPPORTED
 
 
-def matched(ids: "list[int]", found: "list[Chip]", held: "list[Chip]") -> "dict | Missing":
-    """Runtime's id -> chip. `ids` are of chips or of cores; where they aren't of all chips, they are of those held."""
+def matched(ids: list, found: "list[Chip]", held: "list[Chip]") -> "dict | Missing":
+    """Runtime's id -> chip. `ids`, of any kind that has an order, are of chips or of cores; where they aren't of all
+    chips, they are of those held."""
     order = sorted(set(ids))
     for group in (found, held):
         each = len(order) // max(1, len(group))

@@ -1,18 +1,19 @@
 """The TPU chips of a host: which they are, who holds them, and what their runtime tells.
 
-libtpu serves its metrics at 127.0.0.1:8431 for as long as a framework runs. Nobody there means that no program works
-on the chips: their values are not yet known, which is no error.
+libtpu serves its metrics for as long as a framework runs (`tpu_runtimes` finds where). Nobody there means that no
+program works on the chips: their values are not yet known, which is no error.
 """
 
 from . import pcie, tpu_chips
 from .cells import UNSUPPORTED_CODE, Absent, Missing, Reading, trouble
 from .device_files import DeviceFiles
 from .tpu import PCIE
-from .tpu_service import NOBODY, Service
+from .tpu_runtimes import Runtimes
+from .tpu_service import NOBODY
 from .tpu_values import Values
 
-PORT = 8431
 _SLOW_EVERY = 5  # samples
+_SECONDS, _LEAST_SECONDS = 3.0, 0.25  # for the answers of all services, and of one
 _LOOK_EVERY = 30
 # (metric, what the runtime calls it, how the values of a chip's cores become one)
 _QUICK = (
@@ -25,7 +26,7 @@ _SLOW = (
     ("queue", "hlo.queue.size.gauge", "sum"),
     ("exec_latency", "hlo.execution.timing.distribution.microseconds", "latency"),
 )
-_SILENT = Missing(UNSUPPORTED_CODE, "the program that holds the chip serves no metrics at port %d" % PORT)
+_SILENT = "the program that holds the chip serves no metrics; looked at %s"
 
 
 class TpuHost:
@@ -35,7 +36,7 @@ class TpuHost:
         self._world = world
         self._values = Values()
         self._files = DeviceFiles(world)
-        self._service = Service(world, PORT)
+        self._runtimes = Runtimes(world)
         self._chips = []
         self._known = {}  # chip key -> identity
         self._links = {}  # key -> cells of the PCIe link of a chip
@@ -66,22 +67,36 @@ class TpuHost:
         self._live = {chip.key: self._live.get(chip.key, {}) for chip in self._chips}
 
     def _ask(self, metrics: tuple, held: dict) -> str:
-        """Renew the cells; the words of the service where it fails altogether."""
-        told = self._service.ask([name for _, name, _ in metrics])
-        if NOBODY in told.values():
+        """Renew the cells; the words of the services where they fail altogether."""
+        answers = self._answers([name for _, name, _ in metrics], self._runtimes.look(len(self._chips), held))
+        if all(NOBODY in told.values() for _, told in answers):
             metrics = _QUICK + _SLOW
         used = [chip for chip in self._chips if held[chip.key]]
         cells = {chip.key: dict(self._live[chip.key]) for chip in self._chips}
+        silent = Missing(UNSUPPORTED_CODE, _SILENT % _ports(self._runtimes.looked_at))
         for metric, name, way in metrics:
-            values = self._values.by_chip(told.get(name, NOBODY), way, self._chips, used)
-            for key, value in values.items():
-                silent = value == NOBODY and isinstance(held[key], list) and held[key]
-                cells[key][metric] = _SILENT if silent else value
+            told = [(runtime.place, runtime.chips(self._chips, held), told.get(name, NOBODY))
+                    for runtime, told in answers]  # fmt: skip
+            for key, value in self._values.by_chip(told, way, self._chips, used).items():
+                serves_not = value == NOBODY and isinstance(held[key], list) and held[key]
+                cells[key][metric] = silent if serves_not else value
         for key, pids in held.items():
             cells[key]["processes"] = pids if isinstance(pids, Missing) else len(pids)
         self._live = cells
-        reasons = list(told.values())
-        return trouble(reasons[0]) if reasons.count(reasons[0]) == len(reasons) else ""
+        reasons = [reason for _, told in answers for reason in told.values()]
+        return trouble(reasons[0]) if reasons and reasons.count(reasons[0]) == len(reasons) else ""
+
+    def _answers(self, names: "list[str]", runtimes: list) -> "list[tuple]":
+        """(runtime, metric -> list of tpu_proto.Point or Missing); one that hangs leaves a moment for the others."""
+        until, found = self._world.monotonic() + _SECONDS, []
+        for runtime in runtimes:
+            left = max(_LEAST_SECONDS, until - self._world.monotonic())
+            found.append((runtime, runtime.service.ask(names, len(runtimes) > 1, left)))
+        return found
+
+
+def _ports(numbers: "list[int]") -> str:
+    return "ports " + ", ".join(map(str, numbers)) if len(numbers) > 1 else "port %s" % numbers[0]
 
 
 def _identity(chip, link: dict) -> dict:

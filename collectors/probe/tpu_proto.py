@@ -57,10 +57,10 @@ class Distribution:
         return None
 
 
-def request(metric: str) -> bytes:
-    """MetricRequest{metric_name = 1}."""
+def request(metric: str, own: bool = False) -> bytes:
+    """MetricRequest{metric_name = 1, skip_node_aggregation = 2}. `own`: only of the devices of that very runtime."""
     name = metric.encode()
-    return b"\x0a" + bytes((len(name),)) + name
+    return b"\x0a" + bytes((len(name),)) + name + (b"\x10\x01" if own else b"")
 
 
 def response(data: bytes) -> "list[Point]":

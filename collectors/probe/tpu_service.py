@@ -24,8 +24,7 @@ from .tpu_grpc import (
 from .tpu_proto import SERVICE, BadMessage, request, response
 
 NOBODY = Missing(NOT_YET_CODE, "no runtime holds the chip: libtpu serves its metrics only while one does")
-_SECONDS = 3.0  # for all answers of one sample
-_LATE = Missing(TIMED_OUT_CODE, "libtpu's service gave no answer within %g s" % _SECONDS)
+_LATE = Missing(TIMED_OUT_CODE, "libtpu's service gave no answer in time")
 _CODES = {
     INVALID_ARGUMENT: UNSUPPORTED_CODE,  # what versions of libtpu say of a metric that they don't have
     NOT_FOUND: UNSUPPORTED_CODE,
@@ -38,17 +37,19 @@ _CODES = {
 
 
 class Service:
-    """The service at a port of the node; connected when first asked, and anew after whatever went wrong."""
+    """The service at an address that the node reaches; connected when first asked, and anew after whatever went
+    wrong."""
 
-    def __init__(self, world, port: int) -> None:
+    def __init__(self, world, host: str, port: int) -> None:
         self._world = world
+        self._host = host
         self._port = port
         self._channel = None
 
-    def ask(self, metrics: "list[str]") -> dict:
-        """Metric -> list of tpu_proto.Point, or Missing."""
+    def ask(self, metrics: "list[str]", own: bool, seconds: float) -> dict:
+        """Metric -> list of tpu_proto.Point, or Missing. `own`: other runtimes of the host tell of theirs."""
         try:
-            answers = self._answers([request(metric) for metric in metrics])
+            answers = self._answers([request(metric, own) for metric in metrics], seconds)
         except TimeoutError:
             return dict.fromkeys(metrics, self._lost(_LATE))
         except ConnectionRefusedError:
@@ -57,14 +58,14 @@ class Service:
             return dict.fromkeys(metrics, self._lost(Missing(FAILED_CODE, str(error))))
         return {metric: _points(answer) for metric, answer in zip(metrics, answers)}
 
-    def _answers(self, requests: "list[bytes]") -> list:
+    def _answers(self, requests: "list[bytes]", seconds: float) -> list:
         if self._channel is not None:
             try:
-                return self._channel.calls(SERVICE, requests, _SECONDS)
+                return self._channel.calls(SERVICE, requests, seconds)
             except ConnectionError:  # the program that served has ended; perhaps another one serves by now
                 self.close()
-        self._channel = Channel(self._world.connect(self._port, _SECONDS), self._world.monotonic)
-        return self._channel.calls(SERVICE, requests, _SECONDS)
+        self._channel = Channel(self._world.connect(self._port, seconds, self._host), self._world.monotonic)
+        return self._channel.calls(SERVICE, requests, seconds)
 
     def _lost(self, reason: Missing) -> Missing:
         self.close()

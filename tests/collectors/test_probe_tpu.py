@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,8 @@ def test_a_program_that_serves_no_metrics_is_told_apart() -> None:
     rows = accelerators(tpu.Sampler(host, Board()))
     assert rows[0]["util"].code == NOT_YET_CODE
     assert rows[1]["util"] == Missing(
-        UNSUPPORTED.code, "the program that holds the chip serves no metrics at port 8431"
+        UNSUPPORTED.code,
+        "the program that holds the chip serves no metrics; looked at ports 8431, 8432, 8433, 8434",
     )
     assert [row["processes"] for row in rows] == [0, 1, 0, 0]
 
@@ -142,7 +144,97 @@ def test_the_program_ends_and_another_one_begins() -> None:
     rows = accelerators(sampler)
     assert {row["util"].code for row in rows} == {row["mem_total"].code for row in rows} == {NOT_YET_CODE}
     with serving(answers(range(4))) as host.port:
+        host.at += 5
         assert accelerators(sampler)[3]["util"] == 40.0
+
+
+PORTS = (8431, 8432, 8433, 8434)
+
+
+def a_process_a_chip() -> TpuHost:
+    host = TpuHost(FOUR, V6E)
+    host.fds = {70 + number: [f"/dev/vfio/{number}"] for number in range(4)}
+    return host
+
+
+@pytest.mark.parametrize("global_ids", [True, False])
+def test_each_runtime_of_a_process_a_chip_tells_of_its_own(global_ids: bool) -> None:
+    """Processes of one program count through its devices, independent ones each from 0; here in another order than the
+    chips', so that only the owners of the sockets tell."""
+    host = a_process_a_chip()
+    with ExitStack() as stack:
+        for number, pid in enumerate((72, 70, 73, 71)):
+            loads = answers([pid - 70 if global_ids else 0], load=10.0 * (pid - 69))
+            host.serve(PORTS[number], stack.enter_context(serving(loads)), pid)
+        rows = accelerators(tpu.Sampler(host, Board()))
+    assert [row["util"] for row in rows] == [10.0, 20.0, 30.0, 40.0]
+    assert [row["mem_total"] for row in rows] == [16 * GIB] * 4
+
+
+@pytest.mark.parametrize("ids", [[8, 9, 12, 13], [0, 0, 0, 0]])
+def test_runtimes_whose_owners_cannot_be_seen_are_told_apart_by_their_order(ids: list[int]) -> None:
+    host = a_process_a_chip()
+    host.fds = dict.fromkeys(host.fds, PermissionError(13, "Permission denied"))
+    with ExitStack() as stack:
+        for number in range(4):
+            port = stack.enter_context(serving(answers([ids[number]], load=10.0 * (number + 1))))
+            host.serve(PORTS[number], port)
+        rows = accelerators(tpu.Sampler(host, Board()))
+    assert [row["util"] for row in rows] == [10.0, 20.0, 30.0, 40.0]
+
+
+def test_runtimes_that_each_tell_of_the_whole_host_are_not_added_up() -> None:
+    host = a_process_a_chip()
+    host.fds = {}
+    with ExitStack() as stack:
+        for port in PORTS:
+            host.serve(port, stack.enter_context(serving(answers([0, 1, 2, 3]))))
+        rows = accelerators(tpu.Sampler(host, Board()))
+    assert [row["util"] for row in rows] == [10.0, 20.0, 30.0, 40.0]
+    assert [row["mem_used"] for row in rows] == [GIB, 2 * GIB, 3 * GIB, 4 * GIB]
+
+
+def test_two_programs_on_two_chips_each() -> None:
+    host = TpuHost(FOUR, V6E)
+    host.fds = {70: ["/dev/vfio/0", "/dev/vfio/1"], 71: ["/dev/vfio/2", "/dev/vfio/3"]}
+    with serving(answers([0, 1])) as first, serving(answers([0, 1], load=70.0)) as second:
+        host.serve(8431, first, 70)
+        host.serve(8432, second, 71)
+        rows = accelerators(tpu.Sampler(host, Board()))
+    assert [row["util"] for row in rows] == [10.0, 20.0, 70.0, 140.0]
+
+
+def test_ports_are_those_of_the_runtimes_environment() -> None:
+    host = running(TpuHost(FOUR[:2], V6E), "/dev/vfio/0", "/dev/vfio/1")
+    host.files["/proc/77/environ"] = "HOME=/root\0TPU_RUNTIME_METRICS_PORTS=9001,9002\0SECRET=x\0"
+    with serving(answers([0, 1])) as port:
+        host.serve(9001, port, 77)
+        rows = accelerators(tpu.Sampler(host, Board()))
+    assert [row["util"] for row in rows] == [10.0, 20.0]
+
+
+def test_a_runtime_in_a_container_is_asked_at_the_containers_address() -> None:
+    host = TpuHost(FOUR, V6E)
+    host.fds = {70: ["/dev/vfio/0", "/dev/vfio/1"], 71: ["/dev/vfio/2", "/dev/vfio/3"]}
+    with serving(answers([0, 1])) as first, serving(answers([0, 1], load=70.0)) as second:
+        host.serve(8431, first, 70, inside="10.8.0.5")
+        host.serve(8431, second, 71, inside="10.8.0.6")
+        rows = accelerators(tpu.Sampler(host, Board()))
+    assert [row["util"] for row in rows] == [10.0, 20.0, 70.0, 140.0]
+
+
+def test_one_runtime_that_ends_takes_only_its_chips_with_it() -> None:
+    host = a_process_a_chip()
+    sampler = tpu.Sampler(host, Board())
+    with ExitStack() as stack, ExitStack() as last:
+        for number in range(4):
+            port = (last if number == 3 else stack).enter_context(serving(answers([number], load=50.0)))
+            host.serve(PORTS[number], port, 70 + number)
+        assert [row["util"] for row in accelerators(sampler)] == [50.0] * 4
+        last.close()
+        rows = accelerators(sampler)
+    assert [row["util"] for row in rows[:3]] == [50.0] * 3
+    assert isinstance(rows[3]["util"], Missing)
 
 
 def test_golden() -> None:

@@ -37,7 +37,7 @@ def serving(answer: Answer) -> Iterator[int]:
 
 def _behaviour(grpc: Any, answer: Answer) -> Callable[[bytes, Any], bytes]:
     def behave(request: bytes, context: Any) -> bytes:
-        name = request[2:].decode()
+        name = request[2 : 2 + request[1]].decode()
         try:
             return answer(name)
         except LookupError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from collectors.probe.tpu_grpc import frame, message
@@ -20,6 +20,7 @@ from collectors.simulator.tpu_messages import attribute, attributes, gauge, hist
 
 PROGRAM = "python3"  # with libtpu among its packages
 PORT = 8431
+_INODE = 51_234
 _PREFACE, _HEAD = 24, 9  # bytes
 _DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
 _END_STREAM, _END_HEADERS = 0x1, 0x4
@@ -41,6 +42,17 @@ def links(machine: Machine) -> dict[str, str]:
     }
 
 
+def files(machine: Machine) -> Mapping[str, Callable[[], str]]:
+    return {"/proc/net/tcp6": lambda: _sockets(machine)}
+
+
+def _sockets(machine: Machine) -> str:
+    head = "  sl  local_address remote_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode\n"
+    anywhere = "0" * 32
+    row = f"   0: {anywhere}:{PORT:04X} {anywhere}:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 {_INODE} 1\n"
+    return head + row if listens(machine) else head
+
+
 def listens(machine: Machine) -> bool:
     return any(board.job is not None for board in machine.boards)
 
@@ -60,7 +72,7 @@ def serve(present: Callable[[], Machine], connection: socket.socket) -> None:
         if kind in (_SETTINGS, _PING) and not flags & 1:
             connection.sendall(frame(kind, 1, 0, payload if kind == _PING else b""))
         elif kind == _DATA:
-            connection.sendall(_answer(present(), stream, payload[7:].decode()))
+            connection.sendall(_answer(present(), stream, payload[7 : 7 + payload[6]].decode()))
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
