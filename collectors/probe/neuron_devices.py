@@ -1,24 +1,22 @@
 """Which Neuron devices a node has and what they are: from neuron-ls, else from sysfs, else from the PCI bus."""
 
-from . import neuron_sysfs
 from .cells import NOT_YET_CODE, UNSUPPORTED, Missing
 from .neuron_ls import COMMANDS, Device, parse
+from .neuron_sysfs import Sysfs, numbers
 
 _LS_SECONDS = 10.0
 _UNUSED = Missing(NOT_YET_CODE, "no program uses it")
 
 
-def devices(world, addresses: "list[str]") -> "list[Device]":
+def devices(world, sysfs: Sysfs, addresses: "list[str]") -> "list[Device]":
     """By index. `addresses` are those of the Neuron devices on the PCI bus, all that is left without a driver."""
-    found = _listed(world) or [Device(index, []) for index in neuron_sysfs.indexes(world)]
+    found = _listed(world) or [Device(index, []) for index in sysfs.indexes()]
     if not found:
         found = [Device(index, []) for index in range(len(addresses))]
         for device, address in zip(found, addresses):
             device.address = address
     for device in found:
-        device.connected = device.connected or neuron_sysfs.numbers(
-            neuron_sysfs.text(world, device.index, "connected_devices")
-        )
+        device.connected = device.connected or numbers(sysfs.text(device.index, "connected_devices"))
     return found
 
 
@@ -36,13 +34,12 @@ def _listed(world) -> "list[Device]":
     return []
 
 
-def identity(world, device: Device, model: str) -> dict:
+def identity(sysfs: Sysfs, device: Device, model: str) -> dict:
     """The cells that stay; `model` is what the PCI bus says."""
-    serial = neuron_sysfs.text(world, device.index, "info/serial_number")
+    serial = sysfs.text(device.index, "info/serial_number")
     if isinstance(serial, str) and not serial.strip("0x"):
         serial = UNSUPPORTED
-    told = neuron_sysfs.text(world, device.index, "info/architecture/device_name")
-    version = neuron_sysfs.attribute(world, neuron_sysfs.VERSION, keep=False)
+    told = sysfs.text(device.index, "info/architecture/device_name")
     return {
         "name": "neuron%d" % device.index,
         "vendor": "AWS",
@@ -50,7 +47,7 @@ def identity(world, device: Device, model: str) -> dict:
         "uuid": serial,
         "serial": serial,
         "bus_id": device.address,
-        "driver": version,
+        "driver": sysfs.version(),
         "runtime": "Neuron %s" % device.runtime if device.runtime else _UNUSED,
         "index": device.index,
         "numa": device.numa,

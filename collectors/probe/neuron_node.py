@@ -5,10 +5,11 @@ memory is known, would be most of what a fleet's table holds. Temperatures and c
 NeuronLinks only where they lead.
 """
 
-from . import neuron_devices, neuron_monitor, neuron_sysfs, pcie
+from . import neuron_devices, neuron_monitor, pcie
 from .cells import UNSUPPORTED, Missing, Reading, trouble
 from .neuron import LOAD, MODELS, PCIE
 from .neuron_stream import Monitor
+from .neuron_sysfs import Sysfs
 
 _LOOK_SECONDS = 60.0  # as often as the driver renews its figures of power
 
@@ -21,6 +22,7 @@ class NeuronNode:
         self._model = MODELS[found[0].device]
         self._addresses = [device.address for device in found]
         self.monitor = Monitor(world)
+        self._sysfs = Sysfs(world)
         self._devices = []
         self._keys = {}  # index -> key
         self._known = {}  # index -> identity
@@ -54,18 +56,19 @@ class NeuronNode:
     def _look(self) -> None:
         """What changes seldom: which devices there are, who uses them, what sysfs says."""
         self._look_at = self._world.monotonic() + _LOOK_SECONDS
-        self._devices = neuron_devices.devices(self._world, self._addresses)
+        self._sysfs.version()
+        self._devices = neuron_devices.devices(self._world, self._sysfs, self._addresses)
         self._keys, self._known, self._slow = {}, {}, {}
         lanes = {}
         for device in self._devices:
-            known = neuron_devices.identity(self._world, device, self._model)
+            known = neuron_devices.identity(self._sysfs, device, self._model)
             key = self._keys[device.index] = neuron_devices.key_of(known)
             link = self._pcie(device)
             if link:
                 lanes["pcie:%s:0" % key] = dict(link, name=known["name"] + "/pcie", accelerator=key)
             known.update((metric, link.get(name, UNSUPPORTED)) for metric, name in PCIE.items())
             self._known[device.index] = known
-            self._slow[device.index] = neuron_sysfs.figures(self._world, device.index)
+            self._slow[device.index] = self._sysfs.figures(device.index)
         self._links = dict(neuron_devices.links(self._keys, self._devices), **lanes)
 
     def _pcie(self, device) -> dict:

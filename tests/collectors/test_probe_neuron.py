@@ -154,6 +154,67 @@ def test_without_the_tools_sysfs_tells_what_it_can() -> None:
     assert first["bus_id"] == UNSUPPORTED
 
 
+OLD = {
+    "connected_devices": "1\n", "info__serial_number": "{serial}\n", "info__architecture__device_name": "Trainium2\n",
+    "stats__hardware__mem_ecc_uncorrected": "7\n", "stats__hardware__sram_ecc_uncorrected": "2\n",
+    "stats__power__utilization": "POWER_STATUS_VALID,1781370720,1.50,33.50,21.24\n",
+}  # fmt: skip
+MOVED = {  # places that no driver has: only that they are others is known of driver 2.31
+    "topology__connected_devices": "1\n", "device__info__serial_number": "{serial}\n",
+    "hw__arch__device_name": "Trainium2\n", "hw__ecc__mem_ecc_uncorrected__total": "7\n",
+    "hw__ecc__mem_ecc_uncorrected__present": "1\n", "hw__ecc__sram_ecc_uncorrected": "2\n",
+    "hw__power__utilization": "POWER_STATUS_VALID,1781370720,1.50,33.50,21.24\n",
+    "neuron_core0__stats__mem_ecc_uncorrected": "99\n", "power__utilization": "55\n",
+}  # fmt: skip
+
+
+def with_files(files: dict[str, str], version: str) -> NeuronHost:
+    made = NeuronHost(ADDRESSES)
+    made.listed = made.monitor = None
+    made.files["/sys/module/neuron/version"] = version
+    for index in range(2):
+        made.sysfs(
+            index,
+            core_count="4\n",
+            **{name: text.replace("{serial}", f"0xfeed0{index}") for name, text in files.items()},
+        )
+    return made
+
+
+def test_files_that_a_driver_has_moved_are_found_by_their_names() -> None:
+    names = ("serial", "model", "links_max", "ecc_uncorrected", "ecc_sram", "power_share")
+    for made in (with_files(OLD, "2.30.1"), with_files(MOVED, "2.31.4")):
+        told = [[row[name] for name in names] for row in rows(neuron.Sampler(made, Board()))]
+        assert told == [[f"0xfeed0{index}", "Trainium2", 1, 7, 2, 21.2] for index in range(2)]
+
+
+def test_a_driver_that_is_replaced_while_the_probe_runs_is_looked_through_anew() -> None:
+    made = with_files(OLD, "2.30.1")
+    sampler = neuron.Sampler(made, Board())
+    first = rows(sampler)[0]
+    made.files = with_files(MOVED, "2.31.4").files
+    made.at += 61
+    second = rows(sampler)[0]
+    assert (first["driver"], second["driver"]) == ("2.30.1", "2.31.4")
+    assert second["ecc_uncorrected"] == first["ecc_uncorrected"] == 7
+
+
+def test_a_name_that_two_places_have_tells_nothing() -> None:
+    made = with_files({"hbm0__mem_ecc_uncorrected": "1\n", "hbm1__mem_ecc_uncorrected": "2\n"}, "2.31.4")
+    assert rows(neuron.Sampler(made, Board()))[0]["ecc_uncorrected"] == UNSUPPORTED
+
+
+def test_a_driver_that_lacks_a_file_is_looked_through_once() -> None:
+    made, listed = with_files({}, "2.21.0"), []
+    sampler, listdir = neuron.Sampler(made, Board()), made.listdir
+    made.listdir = lambda path: listed.append(path) or listdir(path)
+    rows(sampler)
+    inside = [path for path in listed if "neuron_device/neuron" in path]
+    made.at += 61
+    rows(sampler)
+    assert inside and [path for path in listed if "neuron_device/neuron" in path] == inside
+
+
 def test_without_neuron_ls_the_monitor_tells_how_many_cores_a_device_has() -> None:
     made = host(record(program(1, {4: 42.0, 5: 21.0})))
     made.listed = None
