@@ -36,6 +36,7 @@ ici-health | have the slice recreated elsewhere; report the host to the provider
 ici-down | have the slice recreated elsewhere; report the host to the provider
 neuronlink-down | restart the instance; where it stays down, replace it
 gaudi-down | check the cable and the peer's port; reset the card when the node is drained
+xelink-down | drain the node and reset its cards; where it stays down, service
 ib-port-down | check cable, module and switch port; keep multi-node jobs away
 roce-port-down | check cable, module and switch port; keep multi-node jobs away
 ethernet-down | check cable, module and switch port

@@ -26,10 +26,10 @@ from watchfloor.model import Missing, Scope, State
 
 Rows = NDArray[np.intp]
 
-SCALE_UP = frozenset({"nvlink", "xgmi", "ici", "neuronlink", "gaudi"})
+SCALE_UP = frozenset({"nvlink", "xgmi", "ici", "neuronlink", "gaudi", "xelink"})
 SCALE_OUT = frozenset({"infiniband", "roce"})
 # how kinds are shown beside one another: what most fabrics suffer from first
-_ORDER = ("infiniband", "roce", "nvlink", "xgmi", "ici", "neuronlink", "gaudi", "ethernet", "pcie")
+_ORDER = ("infiniband", "roce", "nvlink", "xgmi", "ici", "neuronlink", "gaudi", "xelink", "ethernet", "pcie")
 CONGESTION = frozenset({"roce.cnp", "roce.slow_restart"})  # counted like errors, and no sign of a bad link
 ERRORS = tuple(name for name in COUNTERS[Scope.LINK] if name not in CONGESTION)
 

@@ -151,7 +151,7 @@ _ACCELERATOR = _table(
  persistence    | PERSIST |       | flag    |      | | persistence mode is on
  mig            | MIG     |       | flag    |      | | partitioned by MIG
  processes      | PROCS   | count | gauge   |      | | processes that hold it
- links_up       | LINKS   | count | gauge   | high | | scale-up links that are up: NVLink, XGMI, ICI, NeuronLink, Gaudi ports
+ links_up       | LINKS   | count | gauge   | high | | scale-up links that are up: NVLink, XGMI, ICI, NeuronLink, Gaudi ports, Xe Links
  links_max      | LINKMAX | count | gauge   |      | | scale-up links that it has
 +link_rx        | LINKRX  | B/s   | gauge   |      | | bytes in over its scale-up links
  link_tx        | LINKTX  | B/s   | gauge   |      | | bytes out over its scale-up links
@@ -210,7 +210,7 @@ _LINK = _table(
     """
  state          | STATE   |       | state   |      | console:worst finding | health as the checks see it
  name           | LINK    |       | text    |      | probe:link key | short name within the node
- kind           | KIND    |       | text    |      | probe:constant | nvlink, pcie, infiniband, roce, ethernet, xgmi, ici, neuronlink, gaudi
+ kind           | KIND    |       | text    |      | probe:constant | nvlink, pcie, infiniband, roce, ethernet, xgmi, ici, neuronlink, gaudi, xelink
  medium         | MEDIUM  |       | text    |      | linux:/sys/class/infiniband/*/ports/*/rate, /sys/bus/pci/devices/*/max_link_speed | what its speed is called: NDR, HDR, 100GBASE-CR4, PCIe 5.0
  accelerator    | ACCEL   |       | text    |      | probe:owner | key of the accelerator that it belongs to
  peer           | PEER    |       | text    |      | linux:lldpctl, smpquery nodedesc and nodeinfo of the next switch; PCI port above the device | what is at the other end

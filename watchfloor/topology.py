@@ -18,7 +18,14 @@ from watchfloor.frame import Cell, Frame
 from watchfloor.model import Missing, Scope
 
 _TO_EVERYBODY = ("nvswitch", "a card of this node")  # how peers are called that stand for all boards of the node
-_SHORT: Mapping[str, str] = {"nvlink": "NV", "xgmi": "XG", "ici": "IC", "neuronlink": "NL", "gaudi": "GA"}
+_SHORT: Mapping[str, str] = {
+    "nvlink": "NV",
+    "xgmi": "XG",
+    "ici": "IC",
+    "neuronlink": "NL",
+    "gaudi": "GA",
+    "xelink": "XL",
+}
 
 
 class Join(StrEnum):

@@ -4,34 +4,17 @@ Both drivers' files: Documentation/ABI/testing/sysfs-driver-intel-{i915,xe}-hwmo
 """
 
 from . import xpu_smi
-from .cells import (
-    FAILED_CODE,
-    NOT_YET,
-    NOT_YET_CODE,
-    TIMED_OUT_CODE,
-    UNSUPPORTED,
-    Missing,
-    Rates,
-    Reading,
-    rounded,
-    trouble,
-)
+from .cells import NOT_YET_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded, trouble
 from .device_files import DeviceFiles
 from .pci import ROOT
 from .pcie import link_cells
 from .sysfs import attribute
 from .xpu import LASTING, LIVE
+from .xpu_tool import TOOL, Dumps, told
 
-_TOOL = "xpu-smi"
 _NO_TOOL = Missing(UNSUPPORTED.code, "xpu-smi is not installed (looked in PATH)")
 _UNLISTED = Missing(UNSUPPORTED.code, "xpu-smi doesn't list it")
-_SECONDS = 20.0  # for an answer of the tool
 _DISCOVER_EVERY = 60  # samples
-# how releases 1.x and 2.x want to be asked for one round of all devices
-_DUMPS = (
-    ["dump", "-d", "-1", "-m", xpu_smi.METRICS, "-i", "1", "-n", "1"],
-    ["dump", "-d", "-1", "--metrics", xpu_smi.METRICS, "--interval", "1", "--number", "1"],
-)
 _MICRO, _MILLI = 1e-6, 1e-3
 # device id -> product, where no tool names it
 _PRODUCTS = {
@@ -51,7 +34,7 @@ class Cards:
     def __init__(self, world) -> None:
         self._world = world
         self._files = DeviceFiles(world)
-        self._dumps = _DUMPS
+        self._dumps = Dumps(world)
         self._known = {}  # PCI address -> cells of the discovery
         self._rates = Rates()
         self._samples = 0
@@ -99,7 +82,7 @@ class Cards:
 
     def _asked(self) -> "dict | Missing":
         """Device id -> cells, or why the tool told nothing."""
-        if self._world.which(_TOOL) is None:
+        if self._world.which(TOOL) is None:
             return _NO_TOOL
         if self._samples % _DISCOVER_EVERY == 0:
             found = self._discovered()
@@ -107,40 +90,20 @@ class Cards:
                 return found
             self._known = found
         self._samples += 1
-        told = NOT_YET
-        for dump in self._dumps:
-            told = self._told(dump, xpu_smi.parse_dump)
-            if not isinstance(told, Missing):
-                self._dumps = (dump,)
-            if not isinstance(told, Missing) or told.code == TIMED_OUT_CODE:
-                break
-        return told
+        return self._dumps.told(-1, xpu_smi.METRICS, xpu_smi.parse_dump)
 
     def _discovered(self) -> "dict | Missing":
         """PCI address -> cells: the list, and of each device its details; or why there is no list."""
-        listed = self._told(["discovery", "-j"], xpu_smi.parse_discovery)
+        listed = told(self._world, ["discovery", "-j"], xpu_smi.parse_discovery)
         if isinstance(listed, Missing):
             return listed
         found = {}
         for row in listed:
-            details = self._told(["discovery", "-d", str(row["index"]), "-j"], xpu_smi.parse_discovery)
+            details = told(self._world, ["discovery", "-d", str(row["index"]), "-j"], xpu_smi.parse_discovery)
             cells = dict(row, **details[0]) if isinstance(details, list) and details else row
             if isinstance(cells.get("bus_id"), str):
                 found[cells["bus_id"].lower()] = cells
         return found
-
-    def _told(self, arguments: "list[str]", parse):
-        """One answer, parsed; or why there is none."""
-        try:
-            status, out, error = self._world.run([_TOOL, *arguments], _SECONDS)
-            if not status:
-                return parse(out)
-        except TimeoutError as late:
-            return Missing(TIMED_OUT_CODE, str(late))
-        except (OSError, ValueError) as error:
-            return Missing(FAILED_CODE, "xpu-smi %s: %s" % (arguments[0], error))
-        words = (error or out).strip().splitlines() or ["silent"]
-        return Missing(FAILED_CODE, "xpu-smi %s: status %d: %s" % (arguments[0], status, words[-1]))
 
 
 def _tells(value) -> bool:

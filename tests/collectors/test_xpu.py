@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,17 @@ import pytest
 
 from collectors import captures
 from collectors.captures import Refused
-from collectors.probe import gaudi, xpu, xpu_smi
-from collectors.probe.cells import FAILED_CODE, NOT_YET_CODE, TIMED_OUT_CODE, UNSUPPORTED_CODE, Absent, Board, Missing
+from collectors.probe import gaudi, xpu, xpu_links, xpu_smi
+from collectors.probe.cells import (
+    FAILED_CODE,
+    LOST_CODE,
+    NOT_YET_CODE,
+    TIMED_OUT_CODE,
+    UNSUPPORTED_CODE,
+    Absent,
+    Board,
+    Missing,
+)
 from tests.support.golden import same_as_golden
 from tests.support.parts import samples
 from tests.support.shown import shown
@@ -169,6 +178,159 @@ def test_graphics_within_a_processor_are_no_accelerator() -> None:
     only = {path: text for path, text in _files().items() if "0000:00:02.0" in path}
     with pytest.raises(Absent, match="8086"):
         xpu.Sampler(FileWorld(only), Board())
+
+
+# -- Xe Links
+
+_FOUR = [f"0000:{bus:02x}:00.0" for bus in (0x1A, 0x3B, 0x9A, 0xBB)]
+_CARDS = json.dumps({"device_list": [{"device_id": at, "pci_bdf_address": bus} for at, bus in enumerate(_FOUR[:2])]})
+
+
+def topology(lanes: int, links: bool = True) -> str:
+    """Of two cards of two tiles each: a tile is joined with that of the same number on the other card."""
+    tiles = [(card, tile) for card in (0, 1) for tile in (0, 1)]
+    rows = []
+    for card, tile in tiles:
+        for other, far in tiles:
+            row = {"local_device_id": card, "local_subdevice_id": tile, "remote_device_id": other,
+                   "remote_subdevice_id": far, "link_type": "S" if (card, tile) == (other, far) else "MDF"}  # fmt: skip
+            if card != other:
+                row["link_type"] = "XL" if tile == far and links else "XL*"
+            if row["link_type"] == "XL":
+                row["port_list"] = [lanes, 0, lanes, 0]
+            rows.append(row)
+    return json.dumps({"topo_list": rows})
+
+
+def throughput(card: int, *ways: str) -> str:
+    heads = ", ".join(f"XL {way} (kB/s)" for way in ways)
+    values = ", ".join(str(1000 * (at + 1)) for at in range(len(ways)))
+    return f"Timestamp, DeviceId, {heads}\n10:00:00.000,    {card}, {values}\n"
+
+
+def _ways(pairs: Sequence[tuple[int, int, int, int]]) -> list[str]:
+    """There and back between each two tiles."""
+    return [way for a, b, c, d in pairs for way in (f"{a}/{b}->{c}/{d}", f"{c}/{d}->{a}/{b}")]
+
+
+class LinkWorld(CardWorld):
+    """Two cards of two tiles each."""
+
+    def __init__(self, lanes: int = 4, links: bool = True, new_flags: bool = False) -> None:
+        super().__init__({"discovery -j": _CARDS, "topology --matrix -j": topology(lanes, links)}, new_flags)
+        self.files = {
+            f"/sys/bus/pci/devices/{address}/uevent": "DRIVER=i915\nPCI_CLASS=38000\nPCI_ID=8086:0BD5\n"
+            for address in _FOUR[:2]
+        }
+        pairs = ((0, 0, 1, 0), (0, 1, 1, 1)), ((1, 0, 0, 0), (1, 1, 0, 1))
+        self.dumps = [throughput(card, *_ways(joined)) for card, joined in enumerate(pairs)]
+
+    def run(self, argv: list[str], timeout_seconds: float) -> tuple[int, str, str]:
+        if argv[1] == "dump":
+            self.answers = {**self.answers, "dump": self.dumps[int(argv[3])]}
+        return super().run(argv, timeout_seconds)
+
+
+def after(sampler: xpu_links.Sampler, samples: int) -> Any:
+    """The last of some readings."""
+    return [sampler.sample() for _ in range(samples)][-1]
+
+
+def test_xe_links_have_rows_at_both_ends() -> None:
+    cells = xpu_links.Sampler(LinkWorld(), Board()).sample().cells
+    rows = cells["link"]
+    assert [row["name"] for row in rows.values()] == [f"xpu{at}/xelink{link}" for at in (0, 1) for link in (0, 1)]
+    first, *_, last = rows.values()
+    assert (first["accelerator"], first["peer"], first["phys"]) == (f"intel:{_FOUR[0]}", "xpu1", "tile 0 to tile 0")
+    assert (first["up"], first["width"], first["width_max"]) == (1, 8, 8)
+    assert (first["tx"], first["rx"]) == (1_000_000, 2_000_000)
+    assert (last["tx"], last["rx"]) == (4_000_000, 3_000_000)
+    board = cells["accelerator"][f"intel:{_FOUR[1]}"]
+    assert board == {"links_up": 2, "links_max": 2, "link_rx": 4_000_000, "link_tx": 6_000_000}
+    assert all(set(row) == set(xpu_links.LINK) for row in rows.values())
+
+
+def test_an_xe_link_that_loses_its_lanes_is_down_and_one_that_loses_some_is_narrow() -> None:
+    world = LinkWorld()
+    sampler = xpu_links.Sampler(world, Board())
+    sampler.sample()
+    world.answers = {**world.answers, "topology --matrix -j": topology(2)}
+    narrow = next(iter(after(sampler, 6).cells["link"].values()))
+    assert (narrow["up"], narrow["width"], narrow["width_max"]) == (1, 4, 8)
+    world.answers = {**world.answers, "topology --matrix -j": topology(2, links=False)}
+    reading = after(sampler, 6)
+    down = next(iter(reading.cells["link"].values()))
+    assert (down["up"], down["width"].code, down["rx"].code) == (0, LOST_CODE, LOST_CODE)
+    assert reading.cells["accelerator"][f"intel:{_FOUR[0]}"]["links_up"] == 0
+
+
+def test_cards_are_asked_for_their_links_one_after_the_other() -> None:
+    world = LinkWorld(new_flags=True)
+    sampler = xpu_links.Sampler(world, Board())
+    after(sampler, 2)
+    assert [words for words in world.asked if words.startswith("dump")] == [
+        "dump -d 0 -m 21 -i 1 -n 1",
+        "dump -d 0 --metrics 21 --interval 1 --number 1",
+        "dump -d 1 --metrics 21 --interval 1 --number 1",
+    ]
+
+
+def test_a_tool_that_fails_later_says_why_nothing_is_known_of_the_links() -> None:
+    world = LinkWorld()
+    sampler = xpu_links.Sampler(world, Board())
+    sampler.sample()
+    world.answers = {**world.answers, "topology --matrix -j": TimeoutError("no answer within 20 s")}
+    reading = after(sampler, 6)
+    assert reading.trouble == "no answer within 20 s"
+    assert {row["up"].code for row in reading.cells["link"].values()} == {TIMED_OUT_CODE}
+    world.answers = {**world.answers, "topology --matrix -j": topology(4)}
+    assert {row["up"] for row in sampler.sample().cells["link"].values()} == {1}
+
+
+def test_cards_without_xe_links_are_left_alone() -> None:
+    with pytest.raises(Absent, match="no Xe Link"):
+        xpu_links.Sampler(LinkWorld(links=False), Board()).sample()
+    world = CardWorld()
+    with pytest.raises(Absent, match="not installed"):
+        xpu_links.Sampler(CardWorld(answers={}), Board())
+    for path in [path for path in world.files if _ARC in path]:
+        del world.files[path]
+    with pytest.raises(Absent, match="one graphics card"):
+        xpu_links.Sampler(world, Board())
+
+
+_MATRIX = """\
+         GPU 0/0  GPU 0/1  GPU 1/0  GPU 1/1  CPU Affinity
+GPU 0/0  S        MDF      XL16     XL*      0-51,104-155
+GPU 0/1  MDF      S        XL*      XL8      0-51,104-155
+GPU 1/0  XL16     XL*      S        MDF      52-103,156-207
+GPU 1/1  SYS      XL 1,2   MDF      S        52-103,156-207
+"""
+
+
+def test_the_matrix_for_people_is_read_too() -> None:
+    assert xpu_smi.parse_topology(_MATRIX) == {
+        (0, 0, 1, 0): 16, (0, 1, 1, 1): 8, (1, 0, 0, 0): 16, (1, 1, 0, 1): xpu_smi.NO_LANES,
+    }  # fmt: skip
+    assert xpu_smi.parse_topology(topology(1))[xpu_smi.Joint(0, 0, 1, 0)] == xpu_smi.NO_LANES
+
+
+@pytest.mark.parametrize("text", ["", "Error: no device", "{}", '{"topo_list": [1]}', "[]"])
+def test_what_is_no_topology_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        xpu_smi.parse_topology(text)
+
+
+@pytest.mark.parametrize("text", ["", "Error: Xe Link throughput is not supported by multiple devices", "a, b\n1\n"])
+def test_what_is_no_throughput_of_links_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        xpu_smi.parse_links(text)
+
+
+def test_saved_topologies_show_the_links_that_work() -> None:
+    for text in (_MATRIX, topology(4)):
+        links = read(text).cells["link"]
+        assert links["xpu0/0-xpu1/0"]["up"] == 1 and len(links) == 4
 
 
 # -- texts

@@ -25,6 +25,7 @@ _SCALE_UP = {
     "ici": "ICI link",
     "neuronlink": "NeuronLink",
     "gaudi": "Gaudi port",
+    "xelink": "Xe Link",
 }
 _PORTS = {"infiniband": "InfiniBand port", "roce": "RoCE port", "ethernet": "Ethernet port"}
 _CODES = {"infiniband": "ib-port-down", "roce": "roce-port-down", "ethernet": "ethernet-down"}

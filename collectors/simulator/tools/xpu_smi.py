@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from collectors.simulator import pci_files
+from collectors.simulator import links, pci_files
 from collectors.simulator.board_physics import HARD_THERMAL, POWER_CAP, SOFT_THERMAL
 from collectors.simulator.hardware import MIB, Board, Shape
 from collectors.simulator.machine import Machine
+from collectors.simulator.topology import peer
 
 PROGRAM = "xpu-smi"
 _MICRO = 1_000_000
+_TILES, _LANES = 2, 4  # of a card, of a link
 
 
 def on(shape: Shape) -> bool:
@@ -19,7 +21,7 @@ def on(shape: Shape) -> bool:
 
 
 def answer(machine: Machine, argv: list[str]) -> str:
-    """`discovery -j`, `discovery -d N -j`, and one round of `dump -d -1 -m IDS -i 1 -n 1`."""
+    """`discovery -j`, `discovery -d N -j`, `topology --matrix -j`, and one round of `dump -d N -m IDS -i 1 -n 1`."""
     boards = range(machine.plan.shape.boards)
     match argv[1:]:
         case ["discovery", "-j"]:
@@ -28,6 +30,10 @@ def answer(machine: Machine, argv: list[str]) -> str:
             return json.dumps(_detailed(machine, int(device)), indent=4)
         case ["dump", "-d", "-1", "-m", metrics, "-i", "1", "-n", "1"]:
             return _dump(machine, [int(metric) for metric in metrics.split(",")])
+        case ["topology", "--matrix", "-j"]:
+            return json.dumps({"topo_list": list(_topology(machine))}, indent=4)
+        case ["dump", "-d", device, "-m", "21", "-i", "1", "-n", "1"] if device.isdigit() and int(device) in boards:
+            return _link_dump(machine, int(device))
     raise OSError(f"Error: unknown arguments {argv[1:]}")
 
 
@@ -67,13 +73,64 @@ def _detailed(machine: Machine, index: int) -> dict[str, object]:
 
 def _dump(machine: Machine, metrics: list[int]) -> str:
     heads = ["Timestamp", "DeviceId", *(_COLUMNS[metric][0] for metric in metrics)]
-    at = int(machine.time) % 86_400
-    clock = f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}.{int(machine.time * 1000) % 1000:03d}"
     lines = [", ".join(heads)]
     for index in range(machine.plan.shape.boards):
         cells = [_COLUMNS[metric][1](machine, index) for metric in metrics]
-        lines.append(", ".join([clock, f"{index:4d}", *cells]))
+        lines.append(", ".join([_clock(machine), f"{index:4d}", *cells]))
     return "\n".join(lines) + "\n"
+
+
+def _clock(machine: Machine) -> str:
+    at = int(machine.time) % 86_400
+    return f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}.{int(machine.time * 1000) % 1000:03d}"
+
+
+# -- Xe Links: those of a tile lead to the tile of the same number on another card
+
+
+def _between(machine: Machine, board: int, tile: int, other: int) -> list[int]:
+    """The links of a tile to another card."""
+    shape = machine.plan.shape
+    return [link for link in range(tile, _board(machine).links, _TILES) if peer(shape, board, link) == other]
+
+
+def _topology(machine: Machine) -> Iterator[dict[str, object]]:
+    tiles = [(board, tile) for board in range(machine.plan.shape.boards) for tile in range(_TILES)]
+    for board, tile in tiles:
+        for other, far in tiles:
+            ports = [0] * _board(machine).links
+            for link in _between(machine, board, tile, other) if tile == far else ():
+                ports[link] = _LANES if links.is_up(machine, board, link) else 0
+            row = {
+                "link_type": "XL" if any(ports) else _near((board, tile), (other, far)),
+                "local_cpu_affinity": "0-51",
+                "local_device_id": board,
+                "local_numa_index": board // 2,
+                "local_on_subdevice": True,
+                "local_subdevice_id": tile,
+                "remote_device_id": other,
+                "remote_subdevice_id": far,
+            }
+            yield {**row, "port_list": ports} if any(ports) else row
+
+
+def _near(tile: tuple[int, int], other: tuple[int, int]) -> str:
+    """How tiles are joined without Xe Links."""
+    if tile == other:
+        return "S"
+    return "MDF" if tile[0] == other[0] else "SYS"
+
+
+def _link_dump(machine: Machine, board: int) -> str:
+    heads, cells = ["Timestamp", "DeviceId"], [_clock(machine), f"{board:4d}"]
+    for tile in range(_TILES):
+        for other in range(machine.plan.shape.boards):
+            between = _between(machine, board, tile, other)
+            rate = f"{sum(links.rate(machine, board, link) for link in between) / 1000:.0f}"
+            if any(links.is_up(machine, board, link) for link in between):
+                heads += [f"XL {board}/{tile}->{other}/{tile} (kB/s)", f"XL {other}/{tile}->{board}/{tile} (kB/s)"]
+                cells += [rate, rate]
+    return ", ".join(heads) + "\n" + ", ".join(cells) + "\n"
 
 
 def _used(machine: Machine, index: int) -> str:
