@@ -225,6 +225,7 @@ _LINK = _table(
  gen_max        | GENMAX  |       | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed | best generation of both ends
 rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes in
 tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes out
+ traffic        | BOTH    | B/s   | gauge   |      | | bytes in and out together, where nobody tells them apart (PCIe of AMD boards from MI300 on)
 +usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed | share of its line speed in use, in the busier direction; a trend of InfiniBand and RoCE ports alone
  crc_errors     | CRC     | count | counter | low  | | packets that failed their checksum: NVLink flits, PCIe LCRC
  replay_errors  | REPLAY  | count | counter | low  | linux:/sys/bus/pci/devices/*/aer_dev_correctable | packets sent again (NVLink, PCIe)

@@ -25,7 +25,7 @@ _XGMI = "name kind medium accelerator peer up speed speed_max width rx tx".split
 
 class Sampler:
     period, deadline = 1.0, 8.0
-    metrics = {"accelerator": _IDENTITY + _LIVE, "link": list(dict.fromkeys((*_XGMI, *pcie.METRICS)))}
+    metrics = {"accelerator": _IDENTITY + _LIVE, "link": list(dict.fromkeys((*_XGMI, *pcie.METRICS, "traffic")))}
     owns = ("accelerator", "link")
     lasting = (*_IDENTITY, "kind", "medium", "accelerator", "peer")
     awaited, follows_holders = True, False

@@ -24,6 +24,7 @@ QUICK = (
 TABLE_ONLY = ("energy", "throttle", "throttle_power_time", "throttle_thermal_time")
 _JOULES = 2.0**-16  # a step of energy_accumulator
 _HERTZ, _MICROWATTS, _MILLIDEGREES = 1e6, 1e6, 1e3
+_MEGABIT = 125_000  # bytes
 _ERRORS_EVERY = 6  # closer looks: for each block, the driver has to ask the firmware
 _UMC = 1  # bit of ras/features: the memory controllers
 _SENSORS = {"edge": "temp", "junction": "hotspot", "mem": "temp_mem"}
@@ -187,6 +188,13 @@ def from_table(table: dict, critical: "int | Missing") -> dict:
         "clock_mem": table.get("current_uclk", UNSUPPORTED),
         "pcie_replays": table.get("pcie_replay_count_acc", UNSUPPORTED),
     }
+
+
+def traffic(table: dict) -> "int | Missing":
+    """Bytes a second over the PCIe link, both ways together; of a parsed gpu_metrics. amd-smi hands the number on as
+    Mb/s (amdsmi.h, pcie_bandwidth); the kernel's header calls it GB/s."""
+    told = [part for part in table.get("pcie_bandwidth_inst", ()) if part is not None]
+    return sum(told) * _MEGABIT if told else UNSUPPORTED
 
 
 # boards that don't measure say 0: the second die of an MI250, all Radeons for energy

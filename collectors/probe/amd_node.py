@@ -1,7 +1,7 @@
 """All AMD boards of a node together: which there are, how they are joined, and whose turn it is to be looked at."""
 
 from . import amd_kfd
-from .amd_board import AmdBoard
+from .amd_board import AmdBoard, traffic
 from .amd_links import XgmiLinks
 from .amd_partitions import Partitions
 from .cells import UNSUPPORTED, Missing, Reading
@@ -24,14 +24,14 @@ class AmdNode:
         self._partitions = {board.key: Partitions(board, self._nodes) for board in self._boards}
         self._processes = amd_kfd.Holders(world, self._by_gpu_id())
         self._slow = {}  # key -> cells that are asked for now and then
-        self._pcie = {}  # link key -> row
+        self._pcie = {}  # key -> cells of its PCIe link that are asked for now and then
         self._holders = {}
         self._samples = 0
 
     def sample(self) -> Reading:
         if self._samples % _HOLDERS_EVERY == 0:
             self._holders = self._who()
-        accelerators, links, at = {}, {}, self._world.monotonic()
+        accelerators, links, lanes, at = {}, {}, {}, self._world.monotonic()
         for board in self._boards:
             if board.key not in self._slow or (self._samples + board.index) % _SLOW_EVERY == 0:
                 self._look_closer(board)
@@ -43,7 +43,8 @@ class AmdNode:
             profile = self._slow[board.key]["profile"]
             accelerators.update(self._partitions[board.key].rows(profile, self._holders))
             links.update(rows)
-        links.update(self._pcie)
+            lanes["pcie:" + board.key] = (self._pcie[board.key], {"traffic": traffic(board.metrics)})
+        links.update(lanes)
         self._samples += 1
         return Reading({"accelerator": accelerators, "link": links}, None, self._holders)
 
@@ -52,9 +53,8 @@ class AmdNode:
         known = self._slow.get(board.key)
         self._slow[board.key] = known if known == slow else slow
         row = dict(link, name=board.known["name"] + "/pcie", accelerator=board.key)
-        key = "pcie:" + board.key
-        if self._pcie.get(key) != row:
-            self._pcie[key] = row
+        if self._pcie.get(board.key) != row:
+            self._pcie[board.key] = row
 
     def _by_gpu_id(self) -> "dict[int, str]":
         """Keys; who works on a partition holds that, not the board as well."""

@@ -22,19 +22,21 @@ _LAYOUTS = {
     (1, 2): _DISCRETE,
     (1, 3): _DISCRETE + ", indep_throttle_status Q 112",
     (1, 4): _HEAD + """, energy_accumulator Q 24, throttle_status I 40, xgmi_link_width H 52, xgmi_link_speed H 54,
-        pcie_replay_count_acc Q 88, xgmi_read_data_acc 8Q 104, xgmi_write_data_acc 8Q 168, current_gfxclk 8H 240,
-        current_uclk H 280""",
+        pcie_bandwidth_inst Q 72, pcie_replay_count_acc Q 88, xgmi_read_data_acc 8Q 104, xgmi_write_data_acc 8Q 168,
+        current_gfxclk 8H 240, current_uclk H 280""",
     (1, 5): _HEAD + """, energy_accumulator Q 56, throttle_status I 72, xgmi_link_width H 84, xgmi_link_speed H 86,
-        pcie_replay_count_acc Q 120, xgmi_read_data_acc 8Q 144, xgmi_write_data_acc 8Q 208, current_gfxclk 8H 280,
-        current_uclk H 320""",
+        pcie_bandwidth_inst Q 104, pcie_replay_count_acc Q 120, xgmi_read_data_acc 8Q 144,
+        xgmi_write_data_acc 8Q 208, current_gfxclk 8H 280, current_uclk H 320""",
     (1, 6): _HEAD + """, energy_accumulator Q 16, accumulation_counter I 32, prochot_residency_acc I 36,
-        ppt_residency_acc I 40, socket_thm_residency_acc I 44, vr_thm_residency_acc I 48, hbm_thm_residency_acc I 52,
-        xgmi_link_width H 64, xgmi_link_speed H 66, pcie_replay_count_acc Q 104, xgmi_read_data_acc 8Q 128,
-        xgmi_write_data_acc 8Q 192, current_gfxclk 8H 264, current_uclk H 304""",
+        ppt_residency_acc I 40, socket_thm_residency_acc I 44, vr_thm_residency_acc I 48,
+        hbm_thm_residency_acc I 52, xgmi_link_width H 64, xgmi_link_speed H 66, pcie_bandwidth_inst Q 88,
+        pcie_replay_count_acc Q 104, xgmi_read_data_acc 8Q 128, xgmi_write_data_acc 8Q 192, current_gfxclk 8H 264,
+        current_uclk H 304""",
     (1, 7): _HEAD + """, energy_accumulator Q 24, accumulation_counter I 40, prochot_residency_acc I 44,
-        ppt_residency_acc I 48, socket_thm_residency_acc I 52, vr_thm_residency_acc I 56, hbm_thm_residency_acc I 60,
-        xgmi_link_width H 72, xgmi_link_speed H 74, pcie_replay_count_acc Q 112, xgmi_read_data_acc 8Q 136,
-        xgmi_write_data_acc 8Q 200, xgmi_link_status 8H 264, current_gfxclk 8H 296, current_uclk H 336""",
+        ppt_residency_acc I 48, socket_thm_residency_acc I 52, vr_thm_residency_acc I 56,
+        hbm_thm_residency_acc I 60, xgmi_link_width H 72, xgmi_link_speed H 74, pcie_bandwidth_inst Q 96,
+        pcie_replay_count_acc Q 112, xgmi_read_data_acc 8Q 136, xgmi_write_data_acc 8Q 200, xgmi_link_status 8H 264,
+        current_gfxclk 8H 296, current_uclk H 336""",
 }  # fmt: skip
 _LAYOUTS[1, 8] = _LAYOUTS[1, 7]  # differs only behind what is read here
 _PARTITIONS = {(1, 6): (312, 168), (1, 7): (344, 232), (1, 8): (344, 376)}  # xcp_stats: offset, size of each
@@ -45,11 +47,12 @@ _ATTRIBUTES = {
     0: "temperature_hotspot", 1: "temperature_mem", 3: "curr_socket_power", 4: "average_gfx_activity",
     5: "average_umc_activity", 7: "energy_accumulator", 9: "accumulation_counter", 10: "prochot_residency_acc",
     11: "ppt_residency_acc", 12: "socket_thm_residency_acc", 13: "vr_thm_residency_acc", 14: "hbm_thm_residency_acc",
-    18: "xgmi_link_width", 19: "xgmi_link_speed", 25: "pcie_replay_count_acc", 29: "xgmi_read_data_acc",
-    30: "xgmi_write_data_acc", 31: "xgmi_link_status", 33: "current_gfxclk", 37: "current_uclk",
+    18: "xgmi_link_width", 19: "xgmi_link_speed", 23: "pcie_bandwidth_inst", 25: "pcie_replay_count_acc",
+    29: "xgmi_read_data_acc", 30: "xgmi_write_data_acc", 31: "xgmi_link_status", 33: "current_gfxclk",
+    37: "current_uclk",
 }  # fmt: skip
 _GFX_BUSY = 40  # of all dies
-_SERIES = ("xgmi_read_data_acc", "xgmi_write_data_acc", "xgmi_link_status", "current_gfxclk")
+_SERIES = ("pcie_bandwidth_inst", "xgmi_read_data_acc", "xgmi_write_data_acc", "xgmi_link_status", "current_gfxclk")
 _FORMATS = "BbHhIiQq"  # enum amdgpu_metrics_attr_type
 
 _layouts = {}  # revision -> Layout, made once a board has asked for it

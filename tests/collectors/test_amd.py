@@ -8,11 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from collectors.probe import amd, amd_board, amd_identity, amd_kfd, amd_links, amd_throttle, amd_tool, gpu_metrics, pcie
-from collectors.probe.cells import NOT_YET, UNSUPPORTED, Absent, Board, Missing, Reading, joined
+from collectors.probe import (
+    amd,
+    amd_board,
+    amd_identity,
+    amd_kfd,
+    amd_links,
+    amd_pcie,
+    amd_throttle,
+    amd_tool,
+    gpu_metrics,
+    pcie,
+)
+from collectors.probe.cells import NOT_PERMITTED_CODE, NOT_YET, UNSUPPORTED, Absent, Board, Missing, Reading, joined
 from tests.support import amd_host
 from tests.support.amd_host import ROOT, AmdWorld, table_1_3
 from tests.support.golden import same_as_golden
+from tests.support.parts import samples
 from tests.support.shown import shown
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -47,7 +59,7 @@ def test_what_the_sampler_declares_is_what_its_parts_give() -> None:
     assert set(declared["accelerator"]) == {
         *amd_identity.IDENTITY, *amd_board.SLOW, *amd_board.QUICK, *amd_links.BOARD_METRICS, "processes",
     }  # fmt: skip
-    assert set(declared["link"]) == {*amd_links.METRICS, *pcie.METRICS}
+    assert set(declared["link"]) == {*amd_links.METRICS, *pcie.METRICS, "traffic"}
     assert set(amd_tool.Sampler.metrics["accelerator"]) == set(amd_board.TABLE_ONLY)
 
 
@@ -177,6 +189,40 @@ def test_a_board_under_reset_says_so() -> None:
     world.files[f"{ROOT}0000:05:00.0/gpu_metrics"] = OSError(errno.EPERM, "Operation not permitted")
     row = board_of(sampler.sample(), _KEY)
     assert row["util"] == amd_board._REFUSED and row["model"] == "AMD Instinct MI300X OAM"
+
+
+# -- PCIe traffic
+
+
+def test_boards_that_count_packets_are_measured_one_after_the_other() -> None:
+    world = amd_host.mi210_bridge()
+    addresses = [device.address for device in amd.boards(world)]
+    for number, address in enumerate(addresses):
+        world.files[f"{ROOT}{address}/pcie_bw"] = f"{6641 + number} 815 256\n"
+    sampler = amd_pcie.Sampler(world, Board())
+    assert len(sampler.sample().cells["link"]) == 1
+    cells = sampler.sample().cells
+    assert [row["rx"] for row in cells["link"].values()] == [6641 * 256, 6642 * 256]
+    assert {row["pcie_tx"] for row in cells["accelerator"].values()} == {815 * 256}
+    assert set(cells["link"]) <= set(sample(world).cells["link"])
+
+
+def test_a_board_that_is_reset_while_it_counts_has_a_reason() -> None:
+    world = amd_host.mi210_bridge()
+    address = amd.boards(world)[0].address
+    world.files[f"{ROOT}{address}/pcie_bw"] = OSError(errno.EPERM, "Operation not permitted")
+    (row,) = amd_pcie.Sampler(world, Board()).sample().cells["link"].values()
+    assert row["rx"].code == row["tx"].code == NOT_PERMITTED_CODE
+
+
+def test_where_no_driver_counts_packets_nobody_waits_for_it() -> None:
+    with pytest.raises(Absent, match="pcie_bw"):
+        amd_pcie.Sampler(amd_host.mi300x_pair(), Board()).sample()
+
+
+def test_the_count_of_a_real_board() -> None:
+    card = samples("amdgpu-sysfs") / "procfs-card0/sys/class/drm/card0/device"
+    assert amd_pcie.parse((card / "pcie_bw").read_text().strip()) == (6641 * 256, 815 * 256)
 
 
 # -- the table

@@ -14,8 +14,8 @@ NODES = "/sys/class/kfd/kfd/topology/nodes/"
 Files = dict[str, str | OSError]
 NAMES = {  # of revision 1.9: enum amdgpu_metrics_attr_id
     "hotspot": 0, "mem": 1, "power": 3, "gfx": 4, "umc": 5, "energy": 7, "ticks": 9, "prochot": 10, "ppt": 11,
-    "socket": 12, "vr": 13, "hbm": 14, "width": 18, "speed": 19, "replays": 25, "read": 29, "write": 30, "status": 31,
-    "gfxclk": 33, "uclk": 37, "busy": 40, "label": 52,
+    "socket": 12, "vr": 13, "hbm": 14, "width": 18, "speed": 19, "pcie": 23, "replays": 25, "read": 29, "write": 30,
+    "status": 31, "gfxclk": 33, "uclk": 37, "busy": 40, "label": 52,
 }  # fmt: skip
 TYPES = {"H": 2, "I": 4, "Q": 6}  # enum amdgpu_metrics_attr_type
 
@@ -165,7 +165,7 @@ def mi300x_table(second: int, index: int = 0) -> str:
         hotspot=("H", (66,)), mem=("H", (51,)), power=("H", (706,)), gfx=("H", (100,)), umc=("H", (31,)),
         energy=("Q", (65536 * 700 * (second + 1),)), ticks=("I", (1000 * second + 5000,)), prochot=("I", (0,)),
         ppt=("I", (700 * second + 2000,)), socket=("I", (0,)), vr=("I", (0,)), hbm=("I", (0,)), width=("H", (16,)),
-        speed=("H", (32,)), replays=("Q", (index,)), read=("Q", tuple(read)),
+        speed=("H", (32,)), pcie=("Q", (640 + second,)), replays=("Q", (index,)), read=("Q", tuple(read)),
         write=("Q", tuple(value if value == none else value // 2 for value in read)),
         status=("H", (0, 0, 1, 0, 0, 0, 0, 0)), gfxclk=("H", (1262, 1317, 1290, 1291, *[0xFFFF] * 4)),
         uclk=("H", (1300,)), busy=("I", (100, 98, 7, 0xFFFFFFFF)), label=("I", (7,)),

@@ -10,6 +10,8 @@ from tui.present.fields import columns_for as columns
 from tui.present.findings import FindingTable, columns_for, summary_line
 from tui.present.folds import FoldTable, fold_fields
 from tui.present.identity import identity_lines
+from tui.present.link_detail import detail_lines
+from tui.present.links import LINK_FIELDS, LinkTable
 from tui.present.panels import everything_list
 from tui.present.style import UNICODE
 from watchfloor.fabric import Surveyor
@@ -73,6 +75,16 @@ def test_what_links_carried_last_is_their_sum() -> None:
     told_of = dict(zip((column.name for column in table.columns), table.cells(0), strict=True))
     assert told_of["rx"][0] == "20.0G~"
     assert told_of["usage"][0] == "30~"
+
+
+def test_traffic_that_is_told_for_both_ways_together_is_said_so() -> None:
+    boards = Boards(tables={Scope.LINK: (["p0", "p1"], ["name", "kind", "up", "traffic"])})
+    told = {"name": "gpu0/pcie", "kind": "pcie", "up": 1.0}
+    boards.say({"p0": {**told, "traffic": 3.75e9}, "p1": told}, scope=Scope.LINK)
+    survey = Surveyor().survey(boards.frame())
+    table = LinkTable(survey, columns(LINK_FIELDS, 200), Sort("", False))
+    assert [table.cells(at)[-1][0] for at in range(2)] == ["3.8 GB/s both ways together", ""]
+    assert "both ways together" in "".join(text for text, _ in detail_lines(survey, 0, 200)[0])
 
 
 def _folds(boards: Boards) -> FoldTable:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tui.present.format import age, number, quantity
 from tui.present.line import Line, Piece, cut, fitting, joined
-from tui.present.links import beside_best, odd_token, oddity_note, owner_name, standing
+from tui.present.links import beside_best, both_ways, odd_token, oddity_note, owner_name, standing
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.counters import Reset
 from watchfloor.fabric import CONGESTION, ERRORS, Oddity, Survey
@@ -43,6 +43,8 @@ def _who(survey: Survey, row: int) -> Line:
     parts.append([("to ", Token.DIM), (peer, Token.TEXT)] if peer else [("other end not told", Token.DIM)])
     if switch and switch not in peer:
         parts.append([("on ", Token.DIM), (switch, Token.TEXT)])
+    if both := both_ways(frame, row):
+        parts.append([(both, Token.TEXT)])
     if best := beside_best(frame, row):
         parts.append([(best, Token.WARNING if survey.slow[row] else Token.DIM)])
     return joined(parts)

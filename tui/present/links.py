@@ -83,6 +83,14 @@ def oddity_note(survey: Survey, row: int) -> str:
     return ""
 
 
+def both_ways(frame: Frame, row: int) -> str:
+    """`3.7 GB/s both ways together`; "" where in and out are told apart, or nothing is."""
+    cell = frame.links.cell(row, "traffic")
+    if cell.missing is not Missing.NO or not isinstance(cell.value, float):
+        return ""
+    return f"{quantity(cell.value, Unit.BYTES_PER_SECOND)} both ways together"
+
+
 def beside_best(frame: Frame, row: int) -> str:
     """`8 of 16 lanes, generation 3 of 5`, or speeds where no lanes are told; "" where it is at its best."""
     found = []
@@ -220,7 +228,10 @@ class LinkTable:
         if finding is not None:
             names = f"{frame.links.text(row, 'name')} of {frame.specs[node].name}"
             return without_subject(finding.text, names).replace(f" {names}", ""), STATE_TOKENS[finding.state]
-        return oddity_note(self._survey, row), odd_token(Oddity(int(self._survey.oddity[row])))
+        odd, both = oddity_note(self._survey, row), both_ways(frame, row)
+        if both and not odd:
+            return both, Token.DIM
+        return odd, odd_token(Oddity(int(self._survey.oddity[row])))
 
 
 def owner_name(frame: Frame, row: int) -> str:

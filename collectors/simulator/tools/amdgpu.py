@@ -16,6 +16,7 @@ _ROOT = "/sys/bus/pci/devices/"
 _TOPOLOGY = "/sys/class/kfd/kfd/topology/nodes/"
 _PROCESSES = "/sys/class/kfd/kfd/proc/"
 _CPU_NODES = 2
+_MEGABIT = 125_000  # bytes
 _JOULES = 2.0**-16
 _KIB = 1024
 _MEMORY_COOLER = 6  # °C that the hot spot is above the memory
@@ -142,6 +143,7 @@ def gpu_metrics(machine: Machine, index: int) -> bytes:
     struct.pack_into("<Q", table, 24, int(machine.now(state.energy) / _JOULES))
     struct.pack_into("<6I", table, 40, *_residencies(machine, index))
     struct.pack_into("<2H", table, 72, _LANES, _GIGABITS_A_LANE)
+    struct.pack_into("<Q", table, 96, int((state.pcie_rx.rate + state.pcie_tx.rate) / _MEGABIT))
     struct.pack_into("<Q", table, 112, 0)
     data = [int(xgmi.transferred(machine, index, link)) // _KIB for link in range(board.links)] + [_NONE64]
     struct.pack_into("<8Q8Q", table, 136, *data, *data)
