@@ -6,11 +6,18 @@ tell less, `amd_tool` asks the tool. What changes slowly is asked every ten seco
 
 from . import pcie
 from .cells import Absent, Reading
+from .pci import ROOT
 from .sysfs import attribute
 
 _VENDOR, _DRIVER = 0x1002, "amdgpu"
 _GENERATION = "/sys/class/kfd/kfd/topology/generation_id"  # another one where boards were partitioned anew
-_CLASSES = (0x03, 0x12)  # display, processing accelerator
+_DISPLAY, _PROCESSING = 0x03, 0x12  # PCI classes
+# Graphics within processors have the ids of these: Raven 15dd to Strix Halo 1586, Kabini 9830 to Stoney 98e4. Boards
+# have none of them, MI300A neither (74a0).
+_WITHIN = (range(0x1000, 0x2000), range(0x9600, 0xA000))
+_OF_PROCESSORS = (2, 3)  # revisions of gpu_metrics
+
+_within = {}  # PciDevice -> whether it is part of a processor, found out once
 
 # Those of amd_board and amd_links, which are compiled only where there is a board; a test holds them together
 _IDENTITY = "name vendor model uuid serial bus_id board driver runtime firmware partition_of index numa".split()
@@ -47,10 +54,36 @@ class Sampler:
 
 def boards(world) -> list:
     """The PCI devices of AMD's GPUs. Raises Absent where there is none, or none that its driver has."""
-    found = [device for device in world.pci() if device.vendor == _VENDOR and device.kind >> 8 in _CLASSES]
+    gpus = [device for device in world.pci() if device.vendor == _VENDOR and _is_gpu(device)]
+    found = [device for device in gpus if not is_within_a_processor(world, device)]
     if not found:
-        raise Absent("no PCI device of AMD (vendor 1002) that is a GPU")
+        within = ", apart from the graphics of a processor" if gpus else ""
+        raise Absent("no PCI device of AMD (vendor 1002) that is a GPU%s" % within)
     driven = [device for device in found if device.driver == _DRIVER]
     if not driven:
         raise Absent("%d AMD GPUs, none of them with the driver amdgpu" % len(found))
     return driven
+
+
+def _is_gpu(device) -> bool:
+    return device.kind >> 8 in (_DISPLAY, _PROCESSING)
+
+
+def is_within_a_processor(world, device) -> bool:
+    """Whether a GPU is the graphics of a processor, which nobody bought to compute with, and no accelerator.
+
+    Neither kfd nor amd-smi tell: both list such GPUs as they list boards, and kfd shows them without processor cores
+    since Raven. The driver's table does: revisions 2 and 3 are those of processors with graphics; the processors that
+    are made for computing (MI300A) have 1, as boards have. A processing accelerator by its PCI class needs no
+    question, and where there is no table, or it is refused during a reset, the PCI id answers.
+    """
+    if device not in _within:
+        _within[device] = device.kind >> 8 == _DISPLAY and _looks_within(world, device)
+    return _within[device]
+
+
+def _looks_within(world, device) -> bool:
+    try:
+        return world.read_bytes(ROOT + device.address + "/gpu_metrics")[2] in _OF_PROCESSORS
+    except (OSError, IndexError):
+        return any(device.device in ids for ids in _WITHIN)

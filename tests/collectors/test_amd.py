@@ -22,7 +22,7 @@ from collectors.probe import (
 )
 from collectors.probe.cells import NOT_PERMITTED_CODE, NOT_YET, UNSUPPORTED, Absent, Board, Missing, Reading, joined
 from tests.support import amd_host
-from tests.support.amd_host import ROOT, AmdWorld, table_1_3
+from tests.support.amd_host import ROOT, AmdWorld, table_1_3, uevent
 from tests.support.golden import same_as_golden
 from tests.support.parts import samples
 from tests.support.shown import shown
@@ -71,6 +71,54 @@ def test_nothing_of_amd_is_absent_and_costs_nothing() -> None:
 def test_boards_that_another_driver_has_are_told_of() -> None:
     world = AmdWorld({f"{ROOT}0000:05:00.0/uevent": amd_host.uevent("0000:05:00.0", 0x74A1, driver="vfio-pci")})
     with pytest.raises(Absent, match="1 AMD GPUs, none of them with the driver amdgpu"):
+        amd.Sampler(world, Board())
+
+
+def with_graphics(world: AmdWorld, device: int, table: str | OSError | None, kind: str = "030000") -> AmdWorld:
+    """Besides, a GPU of class display with this table gpu_metrics."""
+    world.files[f"{ROOT}0000:c5:00.0/uevent"] = uevent("0000:c5:00.0", device, kind)
+    if table is not None:
+        world.files[f"{ROOT}0000:c5:00.0/gpu_metrics"] = table
+    return world
+
+
+def table(revision: int, content: int) -> str:
+    return bytes([128, 0, revision, content, *bytes(124)]).decode("latin-1")
+
+
+STRIX_HALO, RAVEN, MI300A = 0x1586, 0x15DD, 0x74A0
+_RESET = OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize(
+    ("device", "told", "counts"),
+    [
+        (STRIX_HALO, table(3, 0), False),
+        (0x164E, table(2, 3), False),
+        (0x7590, table(2, 1), False),  # a processor newer than this list: its table tells
+        (MI300A, table(1, 4), True),
+        (0x744C, table(1, 3), True),
+        (RAVEN, None, False),
+        (0x98E4, None, False),
+        (0x67DF, None, True),
+        (STRIX_HALO, _RESET, False),
+        (MI300A, _RESET, True),
+    ],
+)
+def test_graphics_within_a_processor_are_no_accelerator(device: int, told: str | OSError | None, counts: bool) -> None:
+    world = with_graphics(amd_host.radeon(), device, told)
+    found = [board.address for board in amd.boards(world)]
+    assert ("0000:c5:00.0" in found) == counts and len(found) == 1 + counts
+
+
+def test_a_processor_made_for_computing_counts_whatever_its_table() -> None:
+    world = with_graphics(amd_host.radeon(), MI300A, table(2, 0), kind="120000")
+    assert len(amd.boards(world)) == 2
+
+
+def test_a_node_with_nothing_but_such_graphics_says_so() -> None:
+    world = with_graphics(AmdWorld({}), STRIX_HALO, table(3, 0))
+    with pytest.raises(Absent, match="apart from the graphics of a processor"):
         amd.Sampler(world, Board())
 
 
