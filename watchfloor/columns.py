@@ -123,6 +123,15 @@ class _Column:
         fresh = [code(old) if old >= 0 else old for old in codes.tolist()]
         self.values = np.array(fresh, np.int32)[places]
 
+    def blank(self, rows: Rows) -> None:
+        """As if nobody had ever told anything of these."""
+        if self.values.strides != (0,):
+            self.values = _own(self.values)
+            self.values[rows] = self._blank
+        if self.missing.strides != (0,):
+            self.missing = _own(self.missing)
+            self.missing[rows] = self._reason
+
     def picture(self, count: int) -> Picture:
         """The first `count` rows as they are; the same object as before where nothing changed."""
         before = self._picture
@@ -198,6 +207,7 @@ class Columns:
             for metric in CATALOGUE[scope].values()
         ]
         self._unlisted = _Column(np.int8(0), Missing.NO)
+        self._gone: dict[int, float] = {}  # rows that their node no longer names, and since when
         self._log = _Log()
         self._at = 0.0  # of the first values in the log
 
@@ -234,11 +244,28 @@ class Columns:
         self.fold()
         return float(self._columns[COLUMNS[self.scope][name]].values[row])
 
-    def list_rows(self, node: int, rows: Rows) -> None:
-        """These, of all rows that the node ever had, are those that it names now."""
+    def list_rows(self, node: int, rows: Rows, at: float) -> None:
+        """These, of all rows that the node ever had, are those that it names from console time `at` on."""
         self._make_room()
         of_node = np.array(self.register.rows_of(node), np.int32)
-        self._unlisted.put(of_node, ~np.isin(of_node, rows))
+        gone = ~np.isin(of_node, rows)
+        self._unlisted.put(of_node, gone)
+        for row, is_gone in zip(of_node.tolist(), gone.tolist(), strict=True):
+            if is_gone:
+                self._gone.setdefault(row, at)
+            else:
+                self._gone.pop(row, None)
+
+    def gone(self, node: int, before: float) -> list[int]:
+        """Rows of subjects that the node has not named since console time `before`, those that left first at first."""
+        rows = [row for row in self.register.rows_of(node) if self._gone.get(row, np.inf) < before]
+        return sorted(rows, key=lambda row: self._gone[row])
+
+    def blank(self, rows: Sequence[int]) -> None:
+        """Forget everything that was told of these rows: they get other owners."""
+        self.fold()
+        for column in (*self._columns, self._unlisted):
+            column.blank(np.array(rows, np.int32))
 
     def _note(self, rows: Rows, columns: Places, values: Floats) -> None:
         for start in range(0, len(rows), _LOG_CELLS):  # hardly ever more than once

@@ -103,6 +103,16 @@ class CounterLog:
         """The node of these rows was started anew: the next move of their counters is from zero."""
         self._rebooted[scope].update(rows)
 
+    def forget(self, scope: Scope, rows: Collection[int]) -> None:
+        """What was of these rows is nobody's: they get other owners."""
+        with self._lock:
+            for at, of_metric in self._changes.items():
+                for row in rows if at[0] is scope else ():
+                    self._tracked -= of_metric.pop(row, None) is not None
+            kept = (reset for reset in self._resets if reset.scope is not scope or reset.row not in rows)
+            self._resets = deque(list(kept), maxlen=_RESETS_KEPT)
+        self._rebooted[scope].difference_update(rows)
+
     def note(
         self, scope: Scope, counts: Sequence[Count], at: float, stands: Callable[[int, Collection[str]], bool]
     ) -> None:

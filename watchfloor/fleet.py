@@ -26,7 +26,8 @@ from watchfloor.report import DETAILS, Cells, Hello, Report, Schema, Table
 from watchfloor.tablemap import TableMap
 
 STALE_AFTER_PERIODS = 3.5
-SUBJECTS_PER_NODE = 1024  # more in one table of one node, now or over time, is a flood, not hardware
+SUBJECTS_PER_NODE = 1024  # more in one table of one node is a flood, not hardware; and so are more within
+GONE_SECONDS = 600.0  # this: what has been gone for longer leaves its row to others, where there are as many
 METRICS_PER_TABLE = 512
 TEXTS_KEPT = 10_000  # texts of the past that may linger before the vocabulary is renewed
 NOTES_PER_NODE = 1024
@@ -103,25 +104,39 @@ class Fleet:
     def schema(self, node: int, schema: Schema) -> None:
         """What the node tells from now on; a full report follows, and until then nothing of it is known any more.
 
-        Raises StreamError (FLOOD) for more subjects than any hardware has, also where they come one after the other.
+        Raises StreamError (FLOOD) for more subjects than any hardware has, also where they come one after the other:
+        partitions that come and go all day are no flood, since those that are long gone make room.
         """
         ours = [(Scope(name), table) for name, table in schema.tables.items() if name in _SCOPES]
-        for scope, table in ours:
-            ever = self._columns[scope].register.keys_of(node).union(table.keys)
-            subjects = max(len(table.keys), len(ever))
-            if subjects > SUBJECTS_PER_NODE or len(table.metrics) > METRICS_PER_TABLE:
-                text = f"{subjects} subjects × {len(table.metrics)} metrics in table {scope.value!r}"
-                raise StreamError(Problem.FLOOD, text)
-        self._tables[node] = {scope.value: self._map(node, scope, table) for scope, table in ours}
+        spare = {scope: self._spare(node, scope, table) for scope, table in ours}
+        self._tables[node] = {scope.value: self._map(node, scope, table, spare[scope]) for scope, table in ours}
         self._generations[node] = schema.generation
         for scope in Scope:
             self._forget(node, scope)
         accelerators = self._tables[node].get(Scope.ACCELERATOR.value)
         self._put_node(node, "accelerators", len(set(accelerators.rows.tolist())) if accelerators else 0)
 
-    def _map(self, node: int, scope: Scope, table: Table) -> TableMap:
+    def _spare(self, node: int, scope: Scope, table: Table) -> list[int]:
+        """The rows that must get other owners so that this table fits. Raises StreamError (FLOOD)."""
+        columns = self._columns[scope]
+        ever = columns.register.keys_of(node).union(table.keys)
+        more, keys = max(0, len(ever) - SUBJECTS_PER_NODE), columns.register.roster().keys
+        gone = columns.gone(node, self._now() - GONE_SECONDS) if more else []
+        named = set(table.keys)
+        spare = [row for row in gone if keys[row] not in named][:more]
+        if max(len(table.keys), len(ever) - len(spare)) > SUBJECTS_PER_NODE or len(table.metrics) > METRICS_PER_TABLE:
+            subjects = max(len(table.keys), len(ever))
+            text = f"{subjects} subjects × {len(table.metrics)} metrics in table {scope.value!r}"
+            raise StreamError(Problem.FLOOD, text)
+        return spare
+
+    def _map(self, node: int, scope: Scope, table: Table, spare: Sequence[int]) -> TableMap:
+        if spare:
+            self._columns[scope].blank(spare)
+            self._history.forget(scope, spare)
+            self._counters.forget(scope, spare)
         keys = [""] * len(table.keys) if scope is Scope.NODE else table.keys
-        return TableMap(scope, table, self._columns[scope].register.rows_for(node, keys))
+        return TableMap(scope, table, self._columns[scope].register.rows_for(node, keys, spare))
 
     def _forget(self, node: int, scope: Scope) -> None:
         """No cell is current until it is told anew; rows that the node no longer names are lost, never removed."""
@@ -133,7 +148,7 @@ class Fleet:
             np.repeat(rows, len(reasons)), np.tile(_TOLD[scope], len(rows)), np.tile(reasons, len(rows))
         )
         if scope is not Scope.NODE:
-            columns.list_rows(node, rows)
+            columns.list_rows(node, rows, self._now())
 
     def report(self, node: int, report: Report, received_at: float) -> None:
         """Raises StreamError (GARBAGE) where the report doesn't fit the schema."""

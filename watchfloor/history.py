@@ -12,7 +12,7 @@ Written by the fleet's thread alone. Readers in another thread take copies under
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -59,6 +59,11 @@ class _Rings:
         self.fine = _widened(self.fine, rows)
         if self.mean is not None and self.maximum is not None:
             self.mean, self.maximum = _widened(self.mean, rows), _widened(self.maximum, rows)
+
+    def forget(self, row: int) -> None:
+        for ring in (self.fine, self.mean, self.maximum):
+            if ring is not None and row < ring.shape[1]:
+                ring[:, row] = np.nan
 
     def roll_up(self, window: int) -> None:
         """Fold one window of COARSE_SECONDS; at most FINE_SLOTS seconds after it ended."""
@@ -108,6 +113,10 @@ class _Block:
                 return
             rings = self._rings[metric] = _Rings(self._rows)
         rings.fine[slot, : len(values)] = values
+
+    def forget(self, row: int) -> None:
+        for rings in self._rings.values():
+            rings.forget(row)
 
     def _widen(self, rows: int) -> None:
         self._rows = rows
@@ -175,6 +184,13 @@ class Ring:
                 block.append(index, slot, now[number * ROWS_PER_BLOCK : (number + 1) * ROWS_PER_BLOCK])
         self._ticks += 1
         self._roll_up_some()
+
+    def forget(self, rows: Rows) -> None:
+        """These rows have nothing behind them any more."""
+        for place in self._places_of(rows).tolist():
+            number, row = divmod(place, ROWS_PER_BLOCK)
+            if 0 <= number < len(self._blocks):
+                self._blocks[number].forget(row)
 
     def _roll_up_some(self) -> None:
         """A share of the blocks that are due: the work of COARSE_SECONDS is spread over as many ticks."""
@@ -247,6 +263,11 @@ class History:
         """One second: over all rows, or over those of `kept`, to which later calls may add at its end."""
         with self._lock:
             self._rings[scope].append(values, kept)
+
+    def forget(self, scope: Scope, rows: Sequence[int]) -> None:
+        """What was of these rows is nobody's: they get other owners."""
+        with self._lock:
+            self._rings[scope].forget(np.array(rows, np.intp))
 
     def minute(self, scope: Scope, name: str, row: int) -> Series:
         """The last 60 seconds, one value a second. Raises KeyError where the metric has no trend."""

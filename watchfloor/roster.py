@@ -1,7 +1,8 @@
 """Who the rows of one scope are: which node a row belongs to, and by which key its node calls it.
 
-Rows are stable slots: a row, once given to a (node, key), belongs to it for the life of the fleet. A `Register` hands
-them out (one writer); a `Roster` is what readers see of it.
+Rows are stable slots: a row, once given to a (node, key), belongs to it as long as the fleet can afford that. Only
+where a node has had more subjects than fit, one that is long gone leaves its row to another of the same node. A
+`Register` hands them out (one writer); a `Roster` is what readers see of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _FIRST_CAPACITY = 64
 
 
 class Roster:
-    """Who the first `count` rows of a scope are. Rows are only ever added, so one roster serves until one is."""
+    """Who the first `count` rows of a scope are. One roster serves until a row is added, or gets another owner."""
 
     def __init__(self, count: int, keys: Sequence[str], node: Rows) -> None:
         self.count = count
@@ -67,14 +68,21 @@ class Register:
         """Every row that this node ever had, in the order in which its subjects were first named."""
         return self._rows.get(node, ())
 
-    def rows_for(self, node: int, keys: Sequence[str]) -> Rows:
-        """The rows of these subjects, made where they are new."""
+    def rows_for(self, node: int, keys: Sequence[str], spare: Sequence[int] = ()) -> Rows:
+        """The rows of these subjects. New ones take over `spare` rows of the node first, then get rows of their own."""
         rows = self._rows.setdefault(node, array("i"))
         found = {self._keys[row]: row for row in rows}
+        if spare:
+            self._keys = list(self._keys)  # earlier rosters keep theirs
+        free = iter(spare)
         for key in keys:
-            if key not in found:
+            if key in found:
+                continue
+            found[key] = next(free, -1)
+            if found[key] < 0:
                 found[key] = self._add(node, key)
                 rows.append(found[key])
+            self._keys[found[key]] = key
         return np.array([found[key] for key in keys], np.int32)
 
     def _add(self, node: int, key: str) -> int:
@@ -88,7 +96,7 @@ class Register:
         return row
 
     def roster(self) -> Roster:
-        """The rows that there are; the same object until there are more."""
-        if self._roster.count != self.count:
+        """The rows that there are; the same object until there are more, or one has another owner."""
+        if self._roster.count != self.count or self._roster.keys is not self._keys:
             self._roster = Roster(self.count, self._keys, self.node[: self.count])
         return self._roster
