@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from watchfloor import wiring
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
-from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, code_of, settled
+from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, code_of
+from watchfloor.commands.waiting import settled
 from watchfloor.errors import ConfigError
 from watchfloor.places import findings_file
 from watchfloor.snapshot.findings import FindingReport

@@ -11,18 +11,17 @@ from cyclopts import Parameter
 from watchfloor import query, wiring
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
+from watchfloor.commands.waiting import SERVICE_SECONDS, SETTLE_SECONDS, about_link_rates, rates_awaited, settled
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit, of_fleet
 from watchfloor.frame import Frame
-from watchfloor.model import NodeSpec, Phase, Scope
+from watchfloor.model import NodeSpec, Scope
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.exposition import exposition
 from watchfloor.snapshot.selection import Selection, failed_nodes, select
 from watchfloor.snapshot.table import table as table_text
 
 DEFAULT_TIMEOUT_SECONDS = 15.0
-SETTLE_SECONDS = 1.6  # rates need a second reading, which comes one period (1 s) after the first
-SERVICE_SECONDS = 12.5  # inference servers are asked every 10 s, once the processes on the accelerators are known
 
 
 def snapshot(
@@ -35,7 +34,10 @@ def snapshot(
     columns: Annotated[str, Parameter(help="For --table: metrics separated by commas; node.cpu for the node's.")] = "",
     timeout: Annotated[float, Parameter(help="Seconds that slow nodes are waited for.")] = DEFAULT_TIMEOUT_SECONDS,
 ) -> int:
-    """Read every node once, print what was read, and say what was not (exit code 3: some nodes, 4: all of them)."""
+    """Read every node once, print what was read, and say what was not (exit code 3: some nodes, 4: all of them).
+
+    Where links or their rates are asked for, rates are waited for, some ten seconds at most.
+    """
     if json + table + prometheus > 1:
         raise ConfigError("more than one of --json, --table and --prometheus", "choose one", file="snapshot")
     if not timeout > 0:
@@ -43,31 +45,27 @@ def snapshot(
     condition = query.parse(where) if where else None
     specs = source.specs(hosts)
     about_services = condition is not None and condition.scope is Scope.SERVICE
-    frame = collected(specs, timeout, SERVICE_SECONDS if about_services else SETTLE_SECONDS)
+    names = _names(columns)
+    wait = SERVICE_SECONDS if about_services else SETTLE_SECONDS
+    frame = collected(specs, timeout, wait, about_link_rates(condition, names))
     if frame.accelerators.count == 0 and all(spec.local for spec in specs):
         output.remark("no accelerators on this machine; `watchfloor demo` shows a simulated fleet")
-    show(select(frame, condition), "json" if json else "prometheus" if prometheus else "table", _names(columns))
+    show(select(frame, condition), "json" if json else "prometheus" if prometheus else "table", names)
     return code_of(frame)
 
 
-def collected(specs: Sequence[NodeSpec], timeout_seconds: float, settle_seconds: float = SETTLE_SECONDS) -> Frame:
+def collected(
+    specs: Sequence[NodeSpec],
+    timeout_seconds: float,
+    settle_seconds: float = SETTLE_SECONDS,
+    with_link_rates: bool = False,
+) -> Frame:
     """One frame of these nodes, each settled or failed, or as they are when the time is over."""
-    return asyncio.run(wiring.collect(specs, timeout_seconds, lambda frame: settled(frame, settle_seconds)))
 
+    def ready(frame: Frame) -> bool:
+        return settled(frame, settle_seconds) and not (with_link_rates and rates_awaited(frame))
 
-def settled(frame: Frame, seconds: float = SETTLE_SECONDS) -> bool:
-    """Every node has failed once, or has been live for long enough to have rates and an answer of every sampler."""
-    return all(_node_settled(frame, node, seconds) for node in range(len(frame.specs)))
-
-
-def _node_settled(frame: Frame, node: int, seconds: float) -> bool:
-    status, told = frame.statuses[node], frame.specs[node].source is not None
-    if status.phase is not Phase.LIVE:
-        return status.phase in (Phase.BACKOFF, Phase.STOPPED) or (told and status.phase is Phase.STALE)
-    samplers = frame.detail[node].samplers
-    answered = bool(samplers) and all(sampler.at or sampler.state != "ok" for sampler in samplers.values())
-    # what a metrics server tells has its rates already
-    return answered and (told or frame.at - status.since >= seconds)
+    return asyncio.run(wiring.collect(specs, timeout_seconds, ready))
 
 
 def show(selection: Selection, form: str, columns: list[str]) -> None:

@@ -47,6 +47,11 @@ class Query:
         return bool(self.lasts)
 
     @property
+    def words(self) -> frozenset[str]:
+        """The names in it as written: of metrics, and of what stands for a text."""
+        return frozenset(tree.words(self.tree))
+
+    @property
     def searching(self) -> bool:
         """Whether it is a bare text: then it may as well be asked in another scope."""
         return isinstance(self.tree, tree.Text)

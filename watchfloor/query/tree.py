@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,17 @@ class Lasting(_Node):
 
 
 Tree = Number | Word | Text | Call | Negative | Arithmetic | Compare | Within | Not | And | Or | Lasting
+
+
+def words(item: Tree) -> Iterator[str]:
+    """Every name within."""
+    if isinstance(item, Word):
+        yield item.name
+    for part in fields(item):
+        value = getattr(item, part.name)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, _Node):
+                yield from words(inner)  # pyright: ignore[reportArgumentType] - a node is one of Tree
 
 
 def _wrapped(tree: Tree) -> str:
