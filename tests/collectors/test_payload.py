@@ -90,7 +90,7 @@ def test_error_classes_survive_the_pruning() -> None:
 
 
 def test_the_archive_is_small() -> None:
-    assert len(payload.payload()) < 125_000  # far below what one SSH window of 2 MB carries at once
+    assert len(payload.payload()) < 135_000  # far below what one SSH window of 2 MB carries at once
     assert len(sent()["pynvml"]) < 80_000
 
 

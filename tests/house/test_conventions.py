@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,15 @@ def _probe() -> Iterator[tuple[Path, str]]:
 def test_the_probe_is_python_3_6() -> None:
     for path, text in _probe():
         ast.parse(text, str(path), feature_version=(3, 6))
+
+
+def test_the_probe_calls_nothing_that_is_newer_than_python_3_6() -> None:
+    """Its grammar may be old and its calls not: capture_output, time.time_ns and the like."""
+    folder = ROOT / "collectors" / "probe"
+    program = "import sys, vermin; sys.exit(vermin.main())"
+    command = [sys.executable, "-c", program, "--no-tips", "--violations", "-t=3.6-", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Minimum required versions" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_probe_imports_nothing_that_a_node_may_lack() -> None:
