@@ -1,4 +1,4 @@
-"""What the probe costs its node: processor, memory, first report, bytes; beside nvitop and gpustat in the same run.
+"""What the probe costs its node: processor, memory, start, bytes; beside nvitop and gpustat in the same run.
 
     python bench/probe_cost.py [--seconds 60] [--gpus 8]
 
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import importlib.util
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -29,6 +30,8 @@ from tests.support.nvml import Scenario, build  # noqa: E402
 from watchfloor.report import Report, decode  # noqa: E402
 
 CPU_LIMIT_PERCENT, MEMORY_LIMIT_MB, FIRST_REPORT_LIMIT_SECONDS = 0.15, 25.0, 0.25
+START_LIMIT_SECONDS = 0.5  # of CPU, by the end of START_SECONDS: every sampler has answered by then, or been started
+START_SECONDS, STARTS = 3.0, 5
 
 NVITOP = """
 import time
@@ -56,6 +59,7 @@ class Heard:
     first_report: float = 0.0
     size: int = 0
     cpu: dict[str, list[float]] = field(default_factory=dict)
+    reported: Event = field(default_factory=Event)
 
     def line(self, line: bytes) -> None:
         self.size += len(line)
@@ -63,6 +67,7 @@ class Heard:
         if not isinstance(message, Report):
             return
         self.first_report = self.first_report or time.monotonic() - self.started
+        self.reported.set()
         for name, status in message.samplers.items():
             self.cpu.setdefault(name, []).append(1000 * status.cpu)
 
@@ -101,12 +106,35 @@ def measure(scenario: Scenario, environment: dict[str, str], seconds: float, set
     print(f"  {'a bare loop that wakes at 1 Hz':28} {bare_loop(seconds):6.3f}")
     line("memory, MB", memory, MEMORY_LIMIT_MB)
     line("start to first report, s", heard.first_report, FIRST_REPORT_LIMIT_SECONDS)
+    start(scenario, environment)
     print(f"  {'bytes a second':28} {rate:8.0f}")
     print(f"  {'archive sent, bytes':28} {len(payload.payload()):8d}")
     for name, costs in sorted(heard.cpu.items()):
         print(f"  {'sampler ' + name:28} {costs[-1]:8.3f} ms of CPU for an answer")
     for name, program in (("nvitop", NVITOP), ("gpustat", GPUSTAT)):
         peer(name, program, environment, min(seconds, 20.0), total, memory)
+
+
+def start(scenario: Scenario, environment: dict[str, str]) -> None:
+    """What the start costs the node, of several: the interpreter, the archive, samplers found, first answers."""
+    for name, ends in (("to the first report", False), (f"of the first {START_SECONDS:.0f} s", True)):
+        inside = scenario.seconds_inside()
+        used = [started(environment, START_SECONDS if ends else 0.0) for _ in range(STARTS)]
+        inside = (scenario.seconds_inside() - inside) / STARTS
+        line(f"CPU {name}, s", statistics.median(used) - inside, START_LIMIT_SECONDS)
+        print(f"  {'and inside of NVML':28} {inside:8.3f}")
+
+
+def started(environment: dict[str, str], seconds: float) -> float:
+    """CPU seconds of a probe from its spawn to its first report, or to the end of so many seconds, if that is later."""
+    with running([sys.executable, "-IBSu", "-c", payload.BOOTSTRAP], environment) as probe:
+        heard, until = listen(probe), time.monotonic() + seconds
+        heard.reported.wait(30.0)
+        time.sleep(max(0.0, until - time.monotonic()))
+        probe.kill()
+        _, status, used = os.wait4(probe.pid, 0)
+        probe.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_utime + used.ru_stime
 
 
 def line(name: str, value: float, limit: float) -> None:
