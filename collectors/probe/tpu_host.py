@@ -73,18 +73,22 @@ class TpuHost:
             metrics = _QUICK + _SLOW
         used = [chip for chip in self._chips if held[chip.key]]
         cells = {chip.key: dict(self._live[chip.key]) for chip in self._chips}
-        silent = Missing(UNSUPPORTED_CODE, _SILENT % _ports(self._runtimes.looked_at))
+        whose = [(runtime.place, runtime.chips(self._chips, held), told) for runtime, told in answers]
         for metric, name, way in metrics:
-            told = [(runtime.place, runtime.chips(self._chips, held), told.get(name, NOBODY))
-                    for runtime, told in answers]  # fmt: skip
+            told = [(place, chips, told.get(name, NOBODY)) for place, chips, told in whose]
             for key, value in self._values.by_chip(told, way, self._chips, used).items():
-                serves_not = value == NOBODY and isinstance(held[key], list) and held[key]
-                cells[key][metric] = silent if serves_not else value
+                cells[key][metric] = self._silent(held[key]) if value is NOBODY else value
         for key, pids in held.items():
             cells[key]["processes"] = pids if isinstance(pids, Missing) else len(pids)
         self._live = cells
         reasons = [reason for _, told in answers for reason in told.values()]
         return trouble(reasons[0]) if reasons and reasons.count(reasons[0]) == len(reasons) else ""
+
+    def _silent(self, pids: "list[int] | Missing") -> Missing:
+        """Why a chip of which no runtime tells has no value; `pids` hold it."""
+        if isinstance(pids, Missing) or not pids:
+            return NOBODY
+        return Missing(UNSUPPORTED_CODE, _SILENT % _ports(self._runtimes.looked_at))
 
     def _answers(self, names: "list[str]", runtimes: list) -> "list[tuple]":
         """(runtime, metric -> list of tpu_proto.Point or Missing); one that hangs leaves a moment for the others."""

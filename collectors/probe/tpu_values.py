@@ -9,6 +9,7 @@ from .tpu_proto import Distribution
 from .tpu_service import NOBODY
 
 _MICROSECOND = 1e-6
+_MOST_KEPT = 64
 _NOTHING_RAN = Missing(NOT_YET_CODE, "nothing was executed since the last look")
 
 
@@ -17,6 +18,7 @@ class Values:
 
     def __init__(self) -> None:
         self._before = {}  # (service, device) -> Distribution
+        self._owners = {}  # what was told of which chips -> as `_owners` gives it: mostly the same again
 
     def by_chip(self, told: list, way: str, chips: list, held: list) -> dict:
         """Chip key -> value or Missing. `way`: "mean", "sum" or "latency" (99th percentile, in seconds).
@@ -43,7 +45,12 @@ class Values:
         reasons = [points for _, points in told if isinstance(points, Missing)]
         if reasons and not found:
             return {chip.key: reasons[0] for chip in chips}
-        owners = _owners(list(found), chips, held, everyone)
+        key = tuple(found), tuple(chip.key for chip in chips), tuple(chip.key for chip in held)
+        if key not in self._owners:
+            if len(self._owners) > _MOST_KEPT:
+                self._owners.clear()
+            self._owners[key] = _owners(list(found), chips, held, everyone)
+        owners = self._owners[key]
         if isinstance(owners, Missing):
             return {chip.key: owners for chip in chips}
         values = {}
