@@ -14,8 +14,8 @@ LIVE = (
     "throttle ecc_corrected ecc_uncorrected pcie_rx pcie_tx processes pcie_gen pcie_gen_max pcie_width pcie_width_max"
 ).split()
 PCIE = (
-    "name kind accelerator medium peer up speed speed_max width width_max gen gen_max rx_errors replay_errors".split()
-)
+    "name kind accelerator medium peer up speed speed_max width width_max gen gen_max rx tx rx_errors replay_errors"
+).split()
 
 
 class Sampler:

@@ -54,7 +54,8 @@ class Cards:
             row["processes"] = pids if isinstance(pids, Missing) else len(pids)
             row.update(("pcie_" + name, link[name]) for name in ("gen", "gen_max", "width", "width_max"))
             accelerators[key] = row
-            links["pcie:" + key] = dict(link, name=row["name"] + "/pcie", accelerator=key)
+            rates = {"rx": row["pcie_rx"], "tx": row["pcie_tx"]}
+            links["pcie:" + key] = dict(link, name=row["name"] + "/pcie", accelerator=key, **rates)
         cells = {"accelerator": accelerators, "link": links}
         return Reading(cells, {"stack": list(_stack(devices, accelerators))}, holders, trouble=trouble(asked))
 
