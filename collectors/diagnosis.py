@@ -14,7 +14,7 @@ import numpy as np
 from collectors.conversation import Ending
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
-from watchfloor.model import Missing, Scope
+from watchfloor.model import NODE_SCOPES, Missing, Scope
 from watchfloor.report import Hello, SamplerStatus
 from watchfloor.vendors import vendors
 
@@ -117,7 +117,7 @@ def of_permission(frame: Frame) -> Check:
     """Whether the user of the probe may read all that there is."""
     refused = [
         f"{scope.value}.{name}"
-        for scope in Scope
+        for scope in NODE_SCOPES
         for name in CATALOGUE[scope]
         if (frame.view(scope).reasons(name) == Missing.NOT_PERMITTED).any()
     ]

@@ -20,7 +20,7 @@ import numpy as np
 
 from watchfloor.columns import Count, Floats
 from watchfloor.metrics import CATALOGUE, Good, Kind
-from watchfloor.model import Scope
+from watchfloor.model import NODE_SCOPES, Scope
 
 # changes closer together than this are kept as one
 _CHANGE_SECONDS = 10.0
@@ -94,7 +94,7 @@ class CounterLog:
         self._changes: dict[tuple[Scope, str], dict[int, _Changes]] = {}  # and by row
         self._tracked = 0
         self._resets: deque[Reset] = deque(maxlen=_RESETS_KEPT)
-        self._rebooted: dict[Scope, set[int]] = {scope: set() for scope in Scope}
+        self._rebooted: dict[Scope, set[int]] = {scope: set() for scope in NODE_SCOPES}
         self._lock = Lock()
 
     # -- for the fleet

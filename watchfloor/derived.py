@@ -54,6 +54,7 @@ DERIVED: Mapping[Scope, Mapping[str, Derived]] = {
     Scope.NODE: {"mem": Derived(("mem_used", "mem_total"), _share)},
     Scope.LINK: {"usage": Derived(("rx", "tx", "speed"), _usage)},
     Scope.SERVICE: {},
+    Scope.JOB: {},
 }
 
 # what the console itself knows: no node's to say, and it doesn't grow stale with a node's silence

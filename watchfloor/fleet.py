@@ -20,7 +20,7 @@ from watchfloor.events import EventLog
 from watchfloor.frame import Frame, NodeDetail, View
 from watchfloor.history import History
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
-from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Problem, Scope
+from watchfloor.model import NODE_SCOPES, Missing, NodeSpec, NodeStatus, Phase, Problem, Scope
 from watchfloor.rails import Rails
 from watchfloor.report import DETAILS, Cells, Hello, Report, Schema, Table
 from watchfloor.tablemap import TableMap
@@ -44,7 +44,7 @@ class Fleet:
         by_node = [spec.source.stale_after_seconds if spec.source else usual for spec in self.specs]
         self._stale_after_seconds = np.array(by_node)
         self._vocabulary = Vocabulary()
-        self._columns = {scope: Columns(scope, COUNTERS[scope], self._count) for scope in Scope}
+        self._columns = {scope: Columns(scope, COUNTERS[scope], self._count) for scope in NODE_SCOPES}
         self._tables: list[dict[str, TableMap]] = [{} for _ in self.specs]
         self._generations = [-1 for _ in self.specs]
         self._heard_at = np.zeros(len(self.specs))  # console time of each node's newest report, 0 never
@@ -111,7 +111,7 @@ class Fleet:
         spare = {scope: self._spare(node, scope, table) for scope, table in ours}
         self._tables[node] = {scope.value: self._map(node, scope, table, spare[scope]) for scope, table in ours}
         self._generations[node] = schema.generation
-        for scope in Scope:
+        for scope in NODE_SCOPES:
             self._forget(node, scope)
         accelerators = self._tables[node].get(Scope.ACCELERATOR.value)
         self._put_node(node, "accelerators", len(set(accelerators.rows.tolist())) if accelerators else 0)
@@ -202,7 +202,7 @@ class Fleet:
     def tick(self) -> None:
         """Append one second to the history. Called once a second by the owner of the fleet's thread."""
         live = self._live()
-        for scope in Scope:
+        for scope in NODE_SCOPES:
             columns, names = self._columns[scope], self._history.trended(scope)
             if names:
                 kept = self._rails.rows(columns.told("kind"), self._vocabulary.texts) if scope is Scope.LINK else None
@@ -214,7 +214,7 @@ class Fleet:
         if len(self._vocabulary) > TEXTS_KEPT + 2 * self._cells_of_text():
             self._renew_vocabulary()
         live = self._live()
-        views = {scope: self._view(scope, live) for scope in Scope}
+        views = {scope: self._view(scope, live) for scope in NODE_SCOPES}
         views[Scope.NODE].own("age", *self._ages())
         return Frame(
             number=self._frames,
@@ -257,7 +257,7 @@ class Fleet:
         self._vocabulary = new
 
 
-_SCOPES = {scope.value for scope in Scope}
+_SCOPES = {scope.value for scope in NODE_SCOPES}
 _HELLO = ("hostname", "boot_id")
 _TEXTS = {scope: sum(metric.kind is Kind.TEXT for metric in table.values()) for scope, table in CATALOGUE.items()}
 # columns that a schema begins anew: not what the console knows or reckons, nor what the hello said

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from watchfloor.counters import CounterLog
 from watchfloor.events import EventLog
 from watchfloor.history import History
-from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Scope, Subject
+from watchfloor.jobs.view import Jobs
+from watchfloor.model import NODE_SCOPES, Finding, Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.record import Records
 from watchfloor.report import Hello, SamplerStatus, note_key
 from watchfloor.view import Cell, View
@@ -56,6 +57,7 @@ class Frame:
     findings: tuple[Finding, ...] = ()
     records: Records = field(default_factory=Records)  # findings over time
     replay: bool = False  # drawn from a recording
+    jobs: Jobs = field(default_factory=Jobs)
 
     def view(self, scope: Scope) -> View:
         match scope:
@@ -67,6 +69,8 @@ class Frame:
                 return self.links
             case Scope.SERVICE:
                 return self.services
+            case Scope.JOB:
+                return self.jobs.view
 
     def rows_of(self, scope: Scope, node: int) -> NDArray[np.intp]:
         """Rows of one node in a scope, in the order in which its probe names them."""
@@ -78,10 +82,14 @@ class Frame:
 
     def subject(self, scope: Scope, row: int) -> Subject:
         view = self.view(scope)
+        if scope is Scope.JOB:
+            return Subject(scope, "", view.keys[row])
         return Subject(scope, self.specs[int(view.node[row])].name, view.keys[row])
 
     def row(self, subject: Subject) -> int | None:
         """The row of a subject, None where this frame doesn't have it."""
+        if subject.scope is Scope.JOB:
+            return self.jobs.index.get(subject.key)
         node = self.node_index.get(subject.node)
         if node is None:
             return None
@@ -91,8 +99,10 @@ class Frame:
 
     def with_findings(self, findings: Sequence[Finding]) -> Frame:
         """This frame with findings; every subject's `state` becomes its worst. For its maker, before anybody reads."""
-        worst = {scope: np.zeros(self.view(scope).count, np.int8) for scope in Scope}
+        worst = {scope: np.zeros(self.view(scope).count, np.int8) for scope in NODE_SCOPES}
         for finding in findings:
+            if finding.subject.scope is Scope.JOB:
+                continue
             states, others = worst[finding.subject.scope], finding.others
             rows = [row for subject in (finding.subject,) if (row := self.row(subject)) is not None]
             if isinstance(others, RowSubjects):

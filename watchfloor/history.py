@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from watchfloor.columns import Floats
 from watchfloor.metrics import CATALOGUE, Unit
-from watchfloor.model import Scope
+from watchfloor.model import NODE_SCOPES, Scope
 
 FINE_SLOTS = 60
 COARSE_SLOTS = 90
@@ -253,7 +253,7 @@ class History:
     """The rings of every scope that has trended metrics."""
 
     def __init__(self) -> None:
-        self._rings = {scope: Ring(scope) for scope in Scope}
+        self._rings = {scope: Ring(scope) for scope in NODE_SCOPES}
         self._lock = Lock()
 
     def trended(self, scope: Scope) -> tuple[str, ...]:

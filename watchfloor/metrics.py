@@ -279,11 +279,57 @@ _SERVICE = _table(
 """,
 )
 
+# what the console reckons of a job comes from the accelerators that are its; what nobody tells of it is missing
+_JOB = _table(
+    Scope.JOB,
+    """
+ state          | STATE   |       | state   |      | console:worst finding on its accelerators | health of what it runs on
+ name           | JOB     |       | text    |      | console:the source | what people call it: 4242, 4200_7, namespace/pod
+ id             | ID      |       | text    |      | console:the source | unique in the fleet: slurm:4242, ray:raysubmit_1
+ title          | NAME    |       | text    |      | console:the source | name that its owner gave it
+ user           | USER    |       | text    |      | console:the source | whose it is
+ account        | ACCOUNT |       | text    |      | console:the source | who pays: Slurm's account, Kubernetes' namespace
+ queue          | QUEUE   |       | text    |      | console:the source | partition or queue
+ qos            | QOS     |       | text    |      | console:the source | quality of service
+ source         | SOURCE  |       | text    |      | console:the source | who tells of it
+ kind           | KIND    |       | text    |      | console:the source | slurm, kubernetes, ray, process
+ phase          | PHASE   |       | text    |      | console:the source | where it stands: pending, running, done, node failed …
+ reason         | REASON  |       | text    |      | console:the source | why it waits, or why it ended
+ where          | NODES   |       | text    |      | console:the source | nodes that it holds, folded
+ nodes          | #N      | count | gauge   |      | console:the source | how many nodes it holds, or asks for
+ accelerators   | ACCELS  | count | gauge   |      | console:the source and its processes | accelerators that it holds, or asks for
+ attempt        | TRY     | count | gauge   | low  | console:the source | number of the present attempt; a requeue makes a new one
+ waited         | WAITED  | s     | gauge   | low  | console:the source | time from its submission to its start, or until now
+ elapsed        | ELAPSED | s     | gauge   |      | console:the source | time since the present attempt started
+ time_left      | LEFT    | s     | gauge   |      | console:the source | time until its limit
+ priority       | PRIO    |       | gauge   |      | console:the source | the scheduler's
+ util           | UTIL    | %     | gauge   | high | console:mean over its accelerators | share of time in which a kernel ran
+ util_min       | MINUTIL | %     | gauge   | high | console:lowest of its accelerators | utilisation of its least busy accelerator
+ util_mean      | UTIL∅   | %     | gauge   | high | console:over the time that it was watched | mean utilisation over its life, so far as this console saw it
+ spread         | SPREAD  | %     | gauge   | low  | console:highest less lowest of its accelerators | how far apart its ranks are in utilisation
+ tensor         | TENSOR  | %     | gauge   | high | console:mean over its accelerators | share of time in which matrix units worked
+ mem_used       | MEM     | B     | gauge   |      | console:sum over its accelerators | memory in use
+ mem            | MEM%    | %     | gauge   |      | console:mem_used, of the memory of its accelerators | share of memory in use
+ temp           | TEMP    | °C    | gauge   | low  | console:highest of its accelerators | core temperature
+ power          | POWER   | W     | gauge   |      | console:sum over its accelerators | draw of its accelerators
+ energy         | ENERGY  | J     | gauge   |      | console:power over the time that it was watched | energy of its accelerators, so far as this console saw it
+ gpu_time       | GPUTIME | s     | gauge   |      | console:accelerators × elapsed | accelerator time of the present attempt
+ cost           | COST    |       | gauge   |      | console:gpu_time × price of the inventory | what that costs
+ link_rx        | LINKRX  | B/s   | gauge   |      | console:sum over its accelerators | bytes in over scale-up links
+ link_tx        | LINKTX  | B/s   | gauge   |      | console:sum over its accelerators | bytes out over scale-up links
+ idle           | IDLE    | count | gauge   | low  | console:its accelerators below 5 % | accelerators that it holds and doesn't use
+ silent         | SILENT  | count | gauge   | low  | console:its accelerators on nodes that aren't read | accelerators of which nothing current is known
+ stragglers     | SLOW    | count | gauge   | low  | console:watchfloor.jobs.stragglers | accelerators that hold the others up
+ watched        | WATCHED | s     | gauge   |      | console:since this console saw it first | time that life-long figures are about
+""",
+)
+
 CATALOGUE: Mapping[Scope, Mapping[str, Metric]] = {
     Scope.ACCELERATOR: _ACCELERATOR,
     Scope.NODE: _NODE,
     Scope.LINK: _LINK,
     Scope.SERVICE: _SERVICE,
+    Scope.JOB: _JOB,
 }
 
 COLUMNS: Mapping[Scope, Mapping[str, int]] = {

@@ -17,6 +17,10 @@ class Scope(StrEnum):
     NODE = "node"
     LINK = "link"
     SERVICE = "service"  # an inference server
+    JOB = "job"  # a scheduler's, or one that somebody started by hand
+
+
+NODE_SCOPES = (Scope.ACCELERATOR, Scope.NODE, Scope.LINK, Scope.SERVICE)  # whose rows each belong to a node
 
 
 class Missing(IntEnum):

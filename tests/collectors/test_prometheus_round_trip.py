@@ -17,7 +17,7 @@ from watchfloor.derived import CONSOLE_OWNED, DERIVED
 from watchfloor.exporter import Newest, serve
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind, Metric
-from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope
+from watchfloor.model import NODE_SCOPES, MetricsSource, Missing, NodeSpec, Phase, Scope
 from watchfloor.snapshot.exposition import OFTEN_EMPTY, series_name
 
 
@@ -81,7 +81,7 @@ async def test_what_was_exported_comes_back(tmp_path: Path) -> None:
         await asyncio.to_thread(server.wait_for, "watchfloor_node_up", len(before.specs))
         after = await read_back(specs_of(before, server), all_heard)
     compared, different = 0, []
-    for scope in Scope:
+    for scope in NODE_SCOPES:
         rows = range(before.view(scope).count)
         live = [row for row in rows if before.live[int(before.view(scope).node[row])]]
         for row in live:

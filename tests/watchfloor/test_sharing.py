@@ -13,7 +13,7 @@ from tests.support.boards import Boards
 from watchfloor.columns import Columns
 from watchfloor.frame import Cell, Frame
 from watchfloor.metrics import CATALOGUE
-from watchfloor.model import Finding, Missing, NodeStatus, Phase, Problem, Scope, State, Subject
+from watchfloor.model import NODE_SCOPES, Finding, Missing, NodeStatus, Phase, Problem, Scope, State, Subject
 from watchfloor.query import parse
 
 LINKS = {Scope.LINK: (["l0", "l1"], ["name", "rx", "tx", "speed"])}
@@ -23,7 +23,7 @@ SERVICES = {Scope.SERVICE: (["vllm:8000", "triton:8002"], ["name", "kind", "up",
 def picture(frame: Frame) -> list[Cell]:
     return [
         frame.view(scope).cell(row, name)
-        for scope in Scope
+        for scope in NODE_SCOPES
         for name in CATALOGUE[scope]
         for row in range(frame.view(scope).count)
     ]

@@ -61,6 +61,7 @@ class Allocation:
     count: int | None = None  # accelerators; None: the source doesn't tell
     indices: tuple[int, ...] | None = None  # which of the node's accelerators, by their index; None: not told
     uuids: tuple[str, ...] = ()  # where the source names devices (a MIG instance has one of its own)
+    pod: str = ""  # uid of the pod that holds this, where it is one: processes name it
     cpus: int | None = None
     memory_bytes: int | None = None
 

@@ -28,7 +28,7 @@ __all__ = ["Query", "Watch", "complete", "fields", "parse"]
 _PREFIX = re.compile(rf"\s*({'|'.join(SCOPES)})\s*:(?!=)")
 _BARE = re.compile(r"[^\s<>=!~()'\"+*&,%|]+")  # one word, of any characters that no operator needs
 LONGEST_TEXT = 4000
-_INFERRED = (Scope.ACCELERATOR, Scope.LINK, Scope.SERVICE, Scope.NODE)
+_INFERRED = (Scope.ACCELERATOR, Scope.LINK, Scope.SERVICE, Scope.NODE, Scope.JOB)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Watch:
 
 def parse(text: str, scope: Scope | None = None) -> Query:
     """A query over `scope`, or over the one that its prefix names ("node: …"), or the first of accelerator, link,
-    service and node that knows its names. Raises QueryError, with the column within `text`.
+    service, node and job that knows its names. Raises QueryError, with the column within `text`.
     """
     if len(text) > LONGEST_TEXT:
         raise QueryError(f"a query of {len(text):,} characters", f"at most {LONGEST_TEXT:,}", query=text, column=1)

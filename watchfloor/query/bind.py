@@ -28,6 +28,7 @@ from watchfloor.query.measure import Measure, combined, dimension, literal, requ
 from watchfloor.query.names import (
     CONDITION_AGGREGATES,
     FUNCTIONS,
+    GATHERING,
     NUMBER_AGGREGATES,
     Place,
     resolve,
@@ -40,6 +41,7 @@ SEARCHED: dict[Scope, tuple[str, ...]] = {
     Scope.NODE: ("name", "hostname", "site", "rack", "group", "problem"),
     Scope.LINK: ("name", "node", "kind", "peer"),
     Scope.SERVICE: ("name", "node", "kind", "model"),
+    Scope.JOB: ("name", "id", "title", "user", "account", "queue", "where"),
 }
 STATES = {state.label: state for state in State}
 FLAGS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
@@ -118,6 +120,9 @@ class Binder:
     def _lasting(self, node: tree.Lasting) -> Condition:
         if self._columns is not None:
             raise QueryError("a for within a for", "one is enough", column=node.column)
+        if self.scope is Scope.JOB:
+            advice = "ask it of accelerators, with job != none"
+            raise QueryError("no history is kept of jobs: no for", advice, column=node.column)
         seconds = self._seconds(node.duration)
         columns: list[Column] = []
         item = Binder(self.scope, self._lasts, columns).condition(node.item)
@@ -246,13 +251,13 @@ class Binder:
             raise QueryError(f"no changes are kept of {word}", f"counters: {counters}", column=word.column)
         return Measure(Grown(place.metric.name, seconds), dimension(place.metric.unit), str(node))
 
-    # -- what is within a node
+    # -- what is within a node or a job
 
     def _gathered(self, node: tree.Call, make: Callable[[Binder, tree.Tree], _Made]) -> tuple[Scope, _Made]:
         """The argument of an aggregate, in the first inner scope that understands it."""
         if len(node.arguments) != 1:
             raise QueryError(f"{node.name}() needs one argument", "as in max(temp)", column=node.column)
-        if self.scope is not Scope.NODE:
+        if self.scope not in GATHERING:
             advice = f"ask it of nodes: node: {node.name}(…)"
             raise QueryError(f"{node.name}() is over the accelerators of a node", advice, column=node.column)
         return first_fitting(_INNER, lambda scope: (scope, make(Binder(scope, self._lasts), node.arguments[0])))

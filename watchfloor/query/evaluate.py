@@ -44,6 +44,13 @@ class Rows:
         since = self.frame.at - seconds
         return self.frame.counters.increases(self.scope, name, self.view.count, since)
 
+    def around(self, scope: Scope) -> NDArray[np.integer]:
+        """For each row of an inner scope, the row here that it lies within: its node, or its job; -1 for none."""
+        inner = self.frame.view(scope)
+        if self.scope is not Scope.JOB:
+            return inner.node
+        return self.frame.jobs.of_rows(scope, self.frame)
+
     def inner(self, scope: Scope) -> Rows:
         return Rows(self.frame, scope, self.memory)
 

@@ -1,4 +1,4 @@
-"""What a node gathers from within it: aggregates over its accelerators, links or services."""
+"""What a node or a job gathers from within it: aggregates over its accelerators, links or services."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from watchfloor.query.evaluate import Condition, Mask, Quantity, Rows
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """max, min, mean or sum over a node's accelerators, links or services, of those whose value is known."""
+    """max, min, mean or sum over the accelerators, links or services within, of those whose value is known."""
 
     function: str
     scope: Scope
     item: Quantity
 
     def numbers(self, rows: Rows) -> Floats:
-        inner, nodes = rows.inner(self.scope), rows.view.count
+        inner, around = rows.inner(self.scope), rows.around(self.scope)
         values = np.broadcast_to(self.item.numbers(inner), inner.view.count)
-        known = ~np.isnan(values)
-        node, values = inner.view.node[known], values[known]
-        counts = np.bincount(node, minlength=nodes)
+        known = ~np.isnan(values) & (around >= 0)
+        node, values = around[known], values[known]
+        counts = np.bincount(node, minlength=rows.view.count)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(counts > 0, _gather(self.function, node, values, counts), np.nan)
 
 
-def _gather(function: str, node: NDArray[np.int32], values: Floats, counts: NDArray[np.intp]) -> Floats:
+def _gather(function: str, node: NDArray[np.integer], values: Floats, counts: NDArray[np.intp]) -> Floats:
     if function in ("sum", "mean"):
         sums = np.bincount(node, values, len(counts)).astype(np.float64)  # of integers where nothing was given
         return sums if function == "sum" else sums / counts
@@ -41,54 +41,57 @@ def _gather(function: str, node: NDArray[np.int32], values: Floats, counts: NDAr
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """How many of a node's accelerators, links or services are known to match; unknown where nothing is known."""
+    """How many of the accelerators, links or services within are known to match; unknown where nothing is known."""
 
     scope: Scope
     item: Condition
 
     def numbers(self, rows: Rows) -> Floats:
-        inner, nodes = rows.inner(self.scope), rows.view.count
+        inner = rows.inner(self.scope)
         true, false = self.item.true(inner), self.item.false(inner)
-        matching = np.bincount(inner.view.node[true], minlength=nodes).astype(np.float64)
-        known = np.bincount(inner.view.node[true | false], minlength=nodes) > 0
-        return np.where(known | _childless(rows, inner), matching, np.nan)
+        matching = _counts(rows, self.scope, true).astype(np.float64)
+        known = _counts(rows, self.scope, true | false) > 0
+        return np.where(known | _childless(rows, self.scope), matching, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
 class AnyOf:
-    """One of a node's accelerators, links or services matches."""
+    """One of the accelerators, links or services within matches."""
 
     scope: Scope
     item: Condition
 
     def true(self, rows: Rows) -> Mask:
-        inner = rows.inner(self.scope)
-        return np.bincount(inner.view.node[self.item.true(inner)], minlength=rows.view.count) > 0
+        return _counts(rows, self.scope, self.item.true(rows.inner(self.scope))) > 0
 
     def false(self, rows: Rows) -> Mask:
-        inner = rows.inner(self.scope)
-        open_ = np.bincount(inner.view.node[~self.item.false(inner)], minlength=rows.view.count) > 0
-        has_some = np.bincount(inner.view.node, minlength=rows.view.count) > 0
-        return ~open_ & (has_some | _childless(rows, inner))
+        open_ = _counts(rows, self.scope, ~self.item.false(rows.inner(self.scope))) > 0
+        return ~open_ & ((_counts(rows, self.scope) > 0) | _childless(rows, self.scope))
 
 
 @dataclass(frozen=True, eq=False)
 class AllOf:
-    """All of a node's accelerators, links or services match; unknown where it has none."""
+    """All of the accelerators, links or services within match; unknown where there are none."""
 
     scope: Scope
     item: Condition
 
     def true(self, rows: Rows) -> Mask:
-        inner = rows.inner(self.scope)
-        open_ = np.bincount(inner.view.node[~self.item.true(inner)], minlength=rows.view.count) > 0
-        return ~open_ & (np.bincount(inner.view.node, minlength=rows.view.count) > 0)
+        open_ = _counts(rows, self.scope, ~self.item.true(rows.inner(self.scope))) > 0
+        return ~open_ & (_counts(rows, self.scope) > 0)
 
     def false(self, rows: Rows) -> Mask:
-        inner = rows.inner(self.scope)
-        return np.bincount(inner.view.node[self.item.false(inner)], minlength=rows.view.count) > 0
+        return _counts(rows, self.scope, self.item.false(rows.inner(self.scope))) > 0
 
 
-def _childless(rows: Rows, inner: Rows) -> Mask:
-    """Nodes that report, and have none of these: there 0 is known rather than unknown."""
-    return (np.bincount(inner.view.node, minlength=rows.view.count) == 0) & rows.frame.live
+def _counts(rows: Rows, scope: Scope, chosen: Mask | None = None) -> NDArray[np.intp]:
+    """Of each row, how many of the inner ones are its own, of those `chosen`."""
+    around = rows.around(scope)
+    mine = around >= 0 if chosen is None else chosen & (around >= 0)
+    return np.bincount(around[mine], minlength=rows.view.count)
+
+
+def _childless(rows: Rows, scope: Scope) -> Mask:
+    """Nodes that report, and jobs that hold, none of these: there 0 is known rather than unknown."""
+    none = _counts(rows, scope) == 0
+    return none & rows.frame.live if rows.scope is Scope.NODE else none

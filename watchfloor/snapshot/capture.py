@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from watchfloor.metrics import CATALOGUE
-from watchfloor.model import MISSING_LABELS, Missing, Scope
+from watchfloor.model import MISSING_LABELS, NODE_SCOPES, Missing, Scope
 from watchfloor.ports import Reading
 from watchfloor.snapshot.words import of_value
 
@@ -39,7 +39,7 @@ def summary_line(reading: Reading) -> str:
     """`gpus.xml: nvidia-smi -q -x 570.124.06: 8 accelerators, 144 links`, or why the file can't be read."""
     if reading.refusal:
         return f"{reading.file}: refused: {reading.refusal}"
-    counts = [(len(reading.cells.get(scope, {})), scope.value) for scope in Scope]
+    counts = [(len(reading.cells.get(scope, {})), scope.value) for scope in NODE_SCOPES]
     counts += [(len(reading.events), "event"), (len(reading.stack), "version")]
     told = ", ".join(f"{count} {word}{'s' if count != 1 else ''}" for count, word in counts if count)
     return f"{reading.file}: {reading.tool}: {told}"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from watchfloor import __version__
 from watchfloor.frame import Frame, NodeDetail
 from watchfloor.metrics import CATALOGUE, Kind, Metric
-from watchfloor.model import Finding, Missing, NodeStatus, Scope, State
+from watchfloor.model import NODE_SCOPES, Finding, Missing, NodeStatus, Scope, State
 from watchfloor.partitions import is_partition
 from watchfloor.report import SamplerStatus
 from watchfloor.snapshot.selection import Selection, is_read
@@ -35,7 +35,7 @@ def document(selection: Selection) -> Json:
         "time": datetime.fromtimestamp(frame.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "query": {"text": query.text, "scope": query.scope.value} if query else None,
         "summary": _summary(selection),
-        "units": {scope.value: _units(scope) for scope in Scope},
+        "units": {scope.value: _units(scope) for scope in NODE_SCOPES},
         "nodes": _nodes(selection),
         "findings": [_finding(finding) for finding in frame.findings],
     }

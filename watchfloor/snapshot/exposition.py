@@ -16,7 +16,7 @@ import numpy as np
 from watchfloor import __version__
 from watchfloor.frame import Frame, View
 from watchfloor.metrics import CATALOGUE, THROTTLE_REASONS, Kind, Metric, Unit
-from watchfloor.model import Missing, Scope, State
+from watchfloor.model import NODE_SCOPES, Missing, Scope, State
 from watchfloor.snapshot.selection import Selection, is_read
 
 # the catalogue's short words, where a scrape should say the long one
@@ -103,7 +103,7 @@ def exposition(selection: Selection) -> str:
         _family("watchfloor_node_up", "gauge", "1 where the node's values are current", _up(frame)),
         _family("watchfloor_sampler_up", "gauge", "1 where the sampler answers", _samplers_up(frame)),
         _family("watchfloor_sampler_duration_seconds", "gauge", "time its last answer took", _sampler_costs(frame)),
-        *(family for scope in Scope for family in _scope_families(selection, scope)),
+        *(family for scope in NODE_SCOPES for family in _scope_families(selection, scope)),
         _family("watchfloor_recent_events", "gauge", "events of the last hour, with their repeats", _events(frame)),
         _family("watchfloor_finding", "gauge", "a finding of the checks that holds now", _findings(frame)),
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.frame import Frame
-from watchfloor.model import NodeStatus, Phase, Scope
+from watchfloor.model import NODE_SCOPES, NodeStatus, Phase, Scope
 
 Mask = NDArray[np.bool_]
 
@@ -45,17 +45,17 @@ class Selection:
 
 def select(frame: Frame, query: Query | None = None) -> Selection:
     """Everything without a query. With one: its matches and, for a query about nodes, what the nodes consist of."""
-    everything = {scope: np.ones(frame.view(scope).count, np.bool_) for scope in Scope}
+    everything = {scope: np.ones(frame.view(scope).count, np.bool_) for scope in NODE_SCOPES}
     if query is None:
         scope = Scope.ACCELERATOR if frame.accelerators.count else Scope.NODE
         return Selection(frame, everything, scope)
     mask = query.mask(frame)
     if query.scope is Scope.NODE:
-        rows = {scope: mask[frame.view(scope).node] for scope in Scope}
+        rows = {scope: mask[frame.view(scope).node] for scope in NODE_SCOPES}
     else:
         nodes = np.zeros(frame.nodes.count, np.bool_)
         nodes[frame.view(query.scope).node[mask]] = True
-        rows = {scope: np.zeros(frame.view(scope).count, np.bool_) for scope in Scope}
+        rows = {scope: np.zeros(frame.view(scope).count, np.bool_) for scope in NODE_SCOPES}
         rows |= {Scope.NODE: nodes, query.scope: mask}
     return Selection(frame, rows, query.scope, query)
 

@@ -1,0 +1,182 @@
+"""Jobs: whose an accelerator is, how well a job does, what is missing and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.frames import START, SyntheticFleet
+from watchfloor.errors import QueryError
+from watchfloor.frame import Frame
+from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.roll import Prices, Roll
+from watchfloor.jobs.view import Jobs
+from watchfloor.model import Missing, Scope
+from watchfloor.query import parse
+
+STATUS = SourceStatus("alpha", "slurm", SourceState.OK, START, 0.1, 5.0)
+
+
+def answer(*jobs: Job, nodes: tuple[SchedulerNode, ...] = ()) -> SourceAnswer:
+    return SourceAnswer(STATUS, jobs, nodes)
+
+
+def job(number: int, *allocations: Allocation, state: JobState = JobState.RUNNING, **said: object) -> Job:
+    usual = {"user": "mira", "started": START - 3600.0, "submitted": START - 7200.0, "time_limit_seconds": 7200.0}
+    return Job(f"slurm:{number}", "alpha", "slurm", str(number), state=state, allocations=allocations, **usual | said)  # type: ignore[arg-type]
+
+
+class Floor:
+    """A healthy synthetic fleet with its roll of jobs."""
+
+    def __init__(self, prices: Prices | None = None, faults: bool = False) -> None:
+        self.fleet = SyntheticFleet(faults=faults)
+        self.fleet.step(2)
+        self.roll = Roll(prices)
+
+    def jobs(self, *answers: SourceAnswer) -> Jobs:
+        return self.frame(*answers).jobs
+
+    def frame(self, *answers: SourceAnswer) -> Frame:
+        from dataclasses import replace  # noqa: PLC0415
+
+        for told in answers:
+            self.roll.answer(told)
+        frame = self.fleet.fleet.frame()
+        return replace(frame, jobs=self.roll.frame(frame))
+
+
+def value(jobs: Jobs, name: str, metric: str) -> float | str | None:
+    cell = jobs.view.cell(jobs.index[name], metric)
+    return cell.value if cell.missing is Missing.NO else None
+
+
+def boards(jobs: Jobs, name: str, frame: Frame) -> list[str]:
+    rows = jobs.accelerators_of(jobs.index[name])
+    return [f"{frame.specs[int(frame.accelerators.node[row])].name}/{frame.accelerators.keys[row]}" for row in rows]
+
+
+def test_what_runs_tells_whose_it_is_also_without_a_scheduler() -> None:
+    frame = Floor().frame()
+    by_id = frame.jobs.index
+    assert by_id, "the synthetic fleet runs jobs"
+    first = frame.jobs.rows[0]
+    assert first.source == "cgroups" and first.state is JobState.RUNNING and first.user
+    held = frame.jobs.accelerators_of(0)
+    assert {frame.accelerators.text(int(row), "job") for row in held} == {first.id}
+
+
+def test_an_allocation_counts_where_nothing_runs_yet_and_processes_where_they_do() -> None:
+    floor = Floor()
+    before = floor.frame()
+    idle = next(
+        row
+        for row in range(before.accelerators.count)
+        if not before.accelerators.text(row, "job") and not before.accelerators.text(row, "user")
+    )
+    node = before.specs[int(before.accelerators.node[idle])].name
+    place = int(before.rows_of(Scope.ACCELERATOR, int(before.accelerators.node[idle])).tolist().index(idle))
+    frame = floor.frame(answer(job(7, Allocation(node, 1, (place,)))))
+    assert boards(frame.jobs, "slurm:7", frame) == [f"{node}/{before.accelerators.keys[idle]}"]
+    busy = next(row for row in range(frame.accelerators.count) if frame.accelerators.text(row, "job"))
+    wrong = frame.specs[int(frame.accelerators.node[busy])].name
+    frame = floor.frame(answer(job(8, Allocation(wrong, 8, tuple(range(8))))))
+    owner = frame.jobs.job_of(busy)
+    assert owner is not None and owner.id == frame.accelerators.text(busy, "job")
+
+
+def test_a_whole_node_is_its_jobs_where_the_scheduler_names_no_devices() -> None:
+    floor = Floor()
+    name = floor.fleet.machines[0].spec.name
+    frame = floor.frame(answer(job(9, Allocation(name, 4)), job(10, Allocation("elsewhere", 8))))
+    assert boards(frame.jobs, "slurm:10", frame) == []
+    assert value(frame.jobs, "slurm:10", "util") is None
+
+
+@pytest.mark.parametrize("called", ["DGX-01", "dgx-01.cluster.example", "n1"])
+def test_scheduler_names_lead_to_nodes(called: str) -> None:
+    floor = Floor()
+    scheduled = (SchedulerNode("n1", "idle", hostname="dgx-01"),)
+    frame = floor.frame(answer(job(11, Allocation(called, 8)), nodes=scheduled))
+    assert list(frame.jobs.scheduler) == [0]
+    owners = {frame.accelerators.text(int(row), "job") for row in frame.rows_of(Scope.ACCELERATOR, 0)}
+    assert boards(frame.jobs, "slurm:11", frame) or owners != {""}
+
+
+def test_efficiency_is_that_of_its_accelerators() -> None:
+    frame = Floor(Prices({"h100": 2.5}, 1.0)).frame()
+    jobs, view = frame.jobs, frame.accelerators
+    rows = jobs.accelerators_of(0)
+    name = jobs.rows[0].id
+    assert value(jobs, name, "util") == pytest.approx(np.nanmean(view.known("util")[rows]))
+    assert value(jobs, name, "power") == pytest.approx(np.nansum(view.known("power")[rows]))
+    util = view.known("util")[rows]
+    assert value(jobs, name, "spread") == pytest.approx(np.nanmax(util) - np.nanmin(util))
+    assert value(jobs, name, "elapsed") is None, "nobody told when it started"
+
+
+def test_energy_and_cost_add_up_while_it_is_watched() -> None:
+    floor = Floor(Prices({"h100": 2.5}))
+    name = floor.jobs().rows[0].id
+    power = []
+    for _ in range(5):
+        floor.fleet.step()
+        power.append(value(floor.jobs(), name, "power"))
+    jobs = floor.jobs()
+    assert value(jobs, name, "energy") == pytest.approx(sum(p for p in power if isinstance(p, float)))
+    assert value(jobs, name, "watched") == pytest.approx(5.0)
+
+
+def test_times_of_jobs_that_wait_run_and_are_over() -> None:
+    floor = Floor(Prices(usual=3.6))
+    waiting = job(1, state=JobState.PENDING, started=None, reason="Resources", accelerators_wanted=16)
+    running = job(2, Allocation("dgx-01", 8))
+    over = job(3, Allocation("dgx-02", 8), state=JobState.FAILED, ended=START - 1800.0)
+    jobs = floor.jobs(answer(waiting, running, over))
+    now = floor.fleet.now
+    assert value(jobs, "slurm:1", "waited") == now - (START - 7200.0)
+    assert jobs.view.cell(jobs.index["slurm:1"], "elapsed").missing is Missing.NOT_YET
+    assert value(jobs, "slurm:1", "accelerators") == 16
+    assert value(jobs, "slurm:2", "elapsed") == now - (START - 3600.0)
+    assert value(jobs, "slurm:2", "time_left") == 7200.0 - (now - (START - 3600.0))
+    assert value(jobs, "slurm:3", "elapsed") == 1800.0 and value(jobs, "slurm:3", "time_left") is None
+    assert value(jobs, "slurm:3", "gpu_time") == 8 * 1800.0
+
+
+def test_a_job_on_silent_nodes_is_stale_not_idle() -> None:
+    floor = Floor(faults=True)
+    floor.fleet.step(60)
+    frame = floor.frame(answer(job(5, Allocation("dgx-04", 8))))
+    rows = frame.rows_of(Scope.ACCELERATOR, frame.node_index["dgx-04"])
+    owner = frame.jobs.job_of(int(rows[0]))
+    assert owner is not None
+    cell = frame.jobs.view.cell(frame.jobs.index[owner.id], "util")
+    assert cell.missing in (Missing.STALE, Missing.NO)
+    silent = value(frame.jobs, owner.id, "silent")
+    assert isinstance(silent, float) and silent > 0
+
+
+def test_queries_ask_of_jobs_and_of_what_is_within_them() -> None:
+    floor = Floor()
+    waiting = job(1, state=JobState.PENDING, account="research", accelerators_wanted=16)
+    frame = floor.frame(answer(waiting))
+    found = parse("job: phase == pending and account == research").mask(frame)
+    assert [frame.jobs.rows[row].id for row in np.flatnonzero(found)] == ["slurm:1"]
+    hot = parse("job: max(temp) > 20 and count(util >= 0) >= 1").mask(frame)
+    assert hot.any() and not hot[frame.jobs.index["slurm:1"]]
+    assert parse("account == research").scope is Scope.JOB
+    assert parse("job: research").mask(frame)[frame.jobs.index["slurm:1"]]
+    with pytest.raises(QueryError, match="no history"):
+        parse("job: util < 5 for 2m")
+
+
+def test_a_fleet_without_jobs_has_none() -> None:
+    frame = Floor().fleet.fleet.frame()
+    assert frame.view(Scope.JOB).count == 0
+    assert not parse("job: util < 5").mask(frame).any()
+
+
+def test_an_answer_replaces_what_the_source_told_before() -> None:
+    floor = Floor()
+    assert "slurm:1" in floor.jobs(answer(job(1))).index
+    assert "slurm:1" not in floor.jobs(answer(job(2))).index

@@ -1,0 +1,71 @@
+"""What adds up over the life of a job, so far as this console sees it: energy, mean utilisation, accelerator time.
+
+Figures belong to an attempt: a requeue begins anew. Bounded: those of jobs that are gone make room for new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.columns import Floats
+
+LONGEST_STEP_SECONDS = 10.0  # what passed while nobody looked is not made up
+MOST_KEPT = 50_000
+
+Key = tuple[str, int]  # job id, attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """By job row; NaN where nothing was seen yet."""
+
+    energy: Floats  # joules
+    util_mean: Floats  # percent
+    watched: Floats  # seconds
+
+
+class Meter:
+    def __init__(self) -> None:
+        self._slots: dict[Key, int] = {}
+        self._sums = np.zeros((4, 64))  # joules, percent-seconds, seconds with a utilisation, seconds watched
+        self._at: float | None = None
+
+    def advance(self, at: float, keys: Sequence[Key], rows: NDArray[np.intp], power: Floats, util: Floats) -> None:
+        """The time since the last call went by so: `rows` are the jobs with accelerators, as are `power` and `util`."""
+        before, self._at = self._at, at
+        step = min(at - before, LONGEST_STEP_SECONDS) if before is not None and at > before else 0.0
+        if not len(rows):
+            return
+        slots = np.array([self._slot(keys[row]) for row in rows.tolist()], np.intp)
+        busy = ~np.isnan(util)
+        self._sums[0, slots] += np.nan_to_num(power) * step
+        self._sums[1, slots] += np.nan_to_num(util) * step
+        self._sums[2, slots] += busy * step
+        self._sums[3, slots] += step
+
+    def read(self, keys: Sequence[Key], rows: NDArray[np.intp], jobs: int) -> Metered:
+        slots = np.array([self._slots.get(keys[row], -1) for row in rows.tolist()], np.intp)
+        found = np.full((3, jobs), np.nan)
+        known = slots >= 0
+        joules, share, busy, watched = self._sums[:, slots[known]]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found[:, rows[known]] = joules, share / busy, watched
+        return Metered(*found)
+
+    def _slot(self, key: Key) -> int:
+        slot = self._slots.get(key)
+        if slot is not None:
+            return slot
+        if len(self._slots) >= MOST_KEPT:
+            slot = self._slots.pop(next(iter(self._slots)))  # the one that was met first
+            self._sums[:, slot] = 0.0
+        else:
+            slot = len(self._slots)
+            if slot == self._sums.shape[1]:
+                self._sums = np.concatenate([self._sums, np.zeros_like(self._sums)], axis=1)
+        self._slots[key] = slot
+        return slot

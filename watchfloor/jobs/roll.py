@@ -1,0 +1,217 @@
+"""All jobs, frame by frame: answers of sources in, the `Jobs` of each frame out. One writer, the collectors' thread.
+
+What only changes with an answer, or with who runs where, is made when that changes; a frame in which neither did costs
+a few passes over the accelerators. Must not do: I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from watchfloor.columns import Floats, Picture
+from watchfloor.frame import Frame
+from watchfloor.jobs.attribution import Owners, allocated, owners_of, running
+from watchfloor.jobs.efficiency import Groups, figures
+from watchfloor.jobs.hosts import Hosts
+from watchfloor.jobs.meter import Key, Meter, Metered
+from watchfloor.jobs.model import SchedulerNode, SourceAnswer
+from watchfloor.jobs.told import Told
+from watchfloor.jobs.view import Jobs, JobView, column
+from watchfloor.metrics import CATALOGUE, Kind
+from watchfloor.model import Missing, Scope
+
+_TEXTS = tuple(name for name, metric in CATALOGUE[Scope.JOB].items() if metric.kind is Kind.TEXT)
+_ABOUT_BOARDS = ("job", "user", "command", "uuid", "index", "partition_of")
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What holds until a source answers or something else runs."""
+
+    seen: tuple[object, ...]
+    told: Told
+    owners: Owners
+    groups: Groups
+    keys: list[Key]
+    texts: Mapping[str, Picture]
+    scheduler: Mapping[int, SchedulerNode]
+    price: Floats  # an accelerator hour, by job; NaN where none is known
+
+
+class Prices:
+    """What an hour of an accelerator costs, by its model: the first name that the model contains, else the usual."""
+
+    def __init__(self, by_model: Mapping[str, float] | None = None, usual: float | None = None) -> None:
+        self._by_model = {name.casefold(): price for name, price in (by_model or {}).items()}
+        self._usual = np.nan if usual is None else usual
+
+    def of(self, model: str) -> float:
+        words = model.casefold()
+        return next((price for name, price in self._by_model.items() if name in words), self._usual)
+
+
+class Roll:
+    def __init__(self, prices: Prices | None = None) -> None:
+        self._answers: dict[str, SourceAnswer] = {}
+        self._answered = 0
+        self._prices = prices or Prices()
+        self._meter = Meter()
+        self._sources: tuple[int, Told] = (-1, Told(()))
+        self._standing: _Standing | None = None
+
+    def answer(self, answer: SourceAnswer) -> None:
+        """What a source tells now, in place of what it told before."""
+        before = self._answers.get(answer.status.name)
+        self._answers[answer.status.name] = answer
+        if before is None or before.jobs is not answer.jobs or before.nodes is not answer.nodes:
+            self._answered += 1
+
+    def frame(self, frame: Frame) -> Jobs:
+        standing = self._standing_of(frame)
+        told, groups = standing.told, standing.groups
+        sources = [answer.status for answer in self._answers.values()]
+        if not told.jobs:
+            return Jobs(sources=sources, scheduler=standing.scheduler)
+        now = figures(frame.accelerators, groups)
+        present = groups.present
+        self._meter.advance(frame.at, standing.keys, present, now["power"][present], now["util"][present])
+        metered = self._meter.read(standing.keys, present, len(told.jobs))
+        columns = {
+            **standing.texts,
+            **_times(told, frame.at),
+            **_figures(now, told, groups),
+            **_metered(metered),
+            **_costs(told, groups, standing.price, frame.at),
+            **_health(frame, groups),
+        }
+        view = JobView(list(told.rows), told.texts, columns)
+        return Jobs(told.jobs, view, standing.owners, sources, standing.scheduler)
+
+    # -- what holds for a while
+
+    def _standing_of(self, frame: Frame) -> _Standing:
+        """Pictures are the very same objects as long as nothing is told of their columns."""
+        boards = tuple(frame.accelerators.told(name) for name in _ABOUT_BOARDS)
+        seen = (self._answered, frame.accelerators.count, frame.nodes.told("hostname"), *boards)
+        standing = self._standing
+        if standing is None or not _same(standing.seen, seen):
+            standing = self._standing = self._made(frame, seen)
+        return standing
+
+    def _made(self, frame: Frame, seen: tuple[object, ...]) -> _Standing:
+        listed = self._listed()
+        found = running(frame, listed)
+        told = Told([*listed.jobs, *found.jobs]) if found.jobs else listed
+        scheduler, nodes = self._nodes(frame)
+        owners = owners_of(frame, told, allocated(frame, told, nodes), found)
+        groups = Groups(owners, len(told.jobs))
+        keys = [(job.id, job.attempt) for job in told.jobs]
+        texts = {name: Picture(told.codes[name], np.zeros(len(keys), np.int8)) for name in _TEXTS}
+        return _Standing(seen, told, owners, groups, keys, texts, scheduler, self._price(frame, groups))
+
+    def _listed(self) -> Told:
+        """The jobs of all sources; of an id that two tell of, the first."""
+        number, told = self._sources
+        if number != self._answered:
+            jobs = {job.id: job for answer in reversed(self._answers.values()) for job in answer.jobs}
+            told = Told(list(jobs.values()))
+            self._sources = (self._answered, told)
+        return told
+
+    def _nodes(self, frame: Frame) -> tuple[dict[int, SchedulerNode], dict[str, int]]:
+        """How schedulers see the nodes of the fleet, and the scheduler's name of each."""
+        hosts = Hosts(frame)
+        names: dict[str, int] = {spec.name: node for node, spec in enumerate(frame.specs)}
+        scheduler: dict[int, SchedulerNode] = {}
+        for answer in self._answers.values():
+            found = hosts.by_scheduler_name(answer.nodes)
+            names.update(found)
+            scheduler.update({found[node.name]: node for node in answer.nodes if node.name in found})
+        for answer in self._answers.values():
+            for job in answer.jobs:
+                for name in job.nodes:
+                    if name not in names and (node := hosts.find(name)) is not None:
+                        names[name] = node
+        return scheduler, names
+
+    def _price(self, frame: Frame, groups: Groups) -> Floats:
+        """By job: the mean price of its accelerators' hours."""
+        view = frame.accelerators
+        codes = np.nan_to_num(view.last("model")[groups.rows], nan=0.0).astype(np.intp)
+        texts: list[str] = list(view.texts)
+        prices = np.full(len(texts), np.nan)
+        for code in np.unique(codes).tolist():
+            prices[code] = self._prices.of(texts[code])
+        return groups.mean(prices[codes])
+
+
+def _same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
+    """Numbers by their value, pictures by what they are."""
+    return all(old is new or (type(old) is int and old == new) for old, new in zip(before, now, strict=True))
+
+
+def _times(told: Told, at: float) -> dict[str, Picture]:
+    numbers = told.numbers
+    submitted, started, ended = numbers["submitted"], numbers["started"], numbers["ended"]
+    end = np.where(np.isnan(ended), at, ended)
+    elapsed = np.where(told.waiting, np.nan, np.maximum(0.0, end - started))
+    begun = np.where(told.waiting | np.isnan(started), np.where(told.waiting, at, np.nan), started)
+    over = ~np.isnan(ended)
+    return {
+        "nodes": column(numbers["nodes"]),
+        "accelerators": column(numbers["accelerators"]),
+        "attempt": column(numbers["attempt"]),
+        "priority": column(numbers["priority"]),
+        "waited": column(np.maximum(0.0, begun - submitted)),
+        "elapsed": _not_yet(elapsed, told),
+        "time_left": column(np.where(over, np.nan, numbers["limit"] - np.nan_to_num(elapsed))),
+    }
+
+
+def _not_yet(values: Floats, told: Told) -> Picture:
+    """Of a job that waits, what isn't there is yet to come."""
+    reasons = np.where(told.waiting, np.int8(Missing.NOT_YET), np.int8(Missing.UNSUPPORTED))
+    return Picture(values, np.where(np.isnan(values), reasons, np.int8(Missing.NO)))
+
+
+def _figures(now: Mapping[str, Floats], told: Told, groups: Groups) -> dict[str, Picture]:
+    """A job all of whose accelerators are silent is stale; one that has none has nothing to tell."""
+    silent = (groups.counts > 0) & (now["silent"] == groups.counts)
+    reasons = np.where(silent, np.int8(Missing.STALE), np.int8(Missing.UNSUPPORTED))
+    reasons = np.where(told.waiting, np.int8(Missing.NOT_YET), reasons)
+    names = CATALOGUE[Scope.JOB].keys() & now.keys()
+    return {name: Picture(now[name], np.where(np.isnan(now[name]), reasons, np.int8(Missing.NO))) for name in names}
+
+
+def _metered(metered: Metered) -> dict[str, Picture]:
+    return {
+        "energy": column(metered.energy),
+        "util_mean": column(metered.util_mean),
+        "watched": column(metered.watched),
+    }
+
+
+def _costs(told: Told, groups: Groups, price: Floats, at: float) -> dict[str, Picture]:
+    """Of as many accelerators as are seen to be its own, else as many as it was given."""
+    numbers = told.numbers
+    held = np.where(groups.counts > 0, groups.counts, numbers["accelerators"])
+    end = np.where(np.isnan(numbers["ended"]), at, numbers["ended"])
+    time = np.where(told.waiting, np.nan, np.maximum(0.0, end - numbers["started"]) * held)
+    return {"gpu_time": _not_yet(time, told), "cost": _not_yet(time / 3600 * price, told)}
+
+
+def _health(frame: Frame, groups: Groups) -> dict[str, Picture]:
+    """The worst of its accelerators; and those that the checks call stragglers."""
+    states = frame.accelerators.states[groups.rows].astype(np.float64)
+    worst = groups.highest(states)
+    slow = np.zeros(frame.accelerators.count, np.bool_)
+    for finding in frame.findings:
+        if finding.code == "straggler" and finding.subject.scope is Scope.ACCELERATOR:
+            row = frame.row(finding.subject)
+            if row is not None:
+                slow[row] = True
+    known = np.zeros(groups.jobs, np.int8)
+    return {"state": Picture(np.nan_to_num(worst), known), "stragglers": column(groups.count(slow[groups.rows]))}

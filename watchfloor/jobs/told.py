@@ -1,0 +1,82 @@
+"""The jobs of all sources as columns, one row a job. Made when a source has answered; what moves on by itself (how long
+a job has run) is reckoned from these columns by whoever asks. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor import hosts
+from watchfloor.columns import Floats
+from watchfloor.jobs.model import Job, JobState
+
+_TEXTS = {
+    "name": lambda job: job.number,
+    "id": lambda job: job.id,
+    "title": lambda job: job.name,
+    "user": lambda job: job.user,
+    "account": lambda job: job.account,
+    "queue": lambda job: job.queue,
+    "qos": lambda job: job.qos,
+    "source": lambda job: job.source,
+    "kind": lambda job: job.kind,
+    "phase": lambda job: job.state.value,
+    "reason": lambda job: job.reason,
+    "where": lambda job: hosts.folded(job.nodes) if job.allocations else "",
+}
+
+
+def _accelerators(job: Job) -> int | None:
+    """What it holds; before it holds anything, what it asks for."""
+    counts = [
+        allocation.count if allocation.count is not None else len(allocation.indices or allocation.uuids) or None
+        for allocation in job.allocations
+    ]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else job.accelerators_wanted
+
+
+_NUMBERS = {
+    "submitted": lambda job: job.submitted,
+    "started": lambda job: job.started,
+    "ended": lambda job: job.ended,
+    "limit": lambda job: job.time_limit_seconds,
+    "priority": lambda job: job.priority,
+    "attempt": lambda job: job.attempt,
+    "nodes": lambda job: len(job.allocations) or job.nodes_wanted,
+    "accelerators": _accelerators,
+}
+
+
+class Told:
+    """`jobs` in the order of their rows; `codes` by text column into `texts`; `numbers` by name, NaN where not told."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = list(jobs)
+        self.rows: Mapping[str, int] = {job.id: row for row, job in enumerate(self.jobs)}
+        self.pods: Mapping[str, int] = {
+            allocation.pod: row for row, job in enumerate(self.jobs) for allocation in job.allocations if allocation.pod
+        }
+        codes: dict[str, int] = {"": 0}
+        self.codes: dict[str, NDArray[np.int32]] = {
+            name: np.array([codes.setdefault(of(job), len(codes)) for job in self.jobs], np.int32)
+            for name, of in _TEXTS.items()
+        }
+        self.texts: list[str] = list(codes)
+        self.numbers: dict[str, Floats] = {
+            name: np.array([_number(of(job)) for job in self.jobs], np.float64) for name, of in _NUMBERS.items()
+        }
+        self.holding = np.array([job.state.holds_nodes for job in self.jobs], np.bool_)
+        self.waiting = np.array([job.state in (JobState.PENDING, JobState.HELD) for job in self.jobs], np.bool_)
+
+    def row(self, name: str) -> int | None:
+        """The row of what a process's cgroup says: "slurm:4242", "pod:<uid>"."""
+        found = self.rows.get(name)
+        return found if found is not None or not name.startswith("pod:") else self.pods.get(name[4:])
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value

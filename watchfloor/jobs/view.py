@@ -1,0 +1,102 @@
+"""The jobs of a frame: who they are, what belongs to them, and the scope "job" as queries and screens see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.columns import Floats, Picture
+from watchfloor.jobs.model import Job, SchedulerNode, SourceStatus
+from watchfloor.metrics import CATALOGUE, Kind
+from watchfloor.model import Missing, Scope
+from watchfloor.roster import Roster
+from watchfloor.view import View
+
+if TYPE_CHECKING:
+    from watchfloor.frame import Frame
+
+_NO_OWNERS = np.empty(0, np.int32)
+
+
+class JobView(View):
+    """Every metric of a job is a column of this frame's own."""
+
+    def __init__(self, keys: Sequence[str], texts: Sequence[str], columns: Mapping[str, Picture]) -> None:
+        nowhere = np.full(len(keys), -1, np.int32)
+        roster, nothing = Roster(len(keys), keys, nowhere), Picture(nowhere, np.zeros(len(keys), np.int8))
+        super().__init__(Scope.JOB, roster, [nothing] * len(CATALOGUE[Scope.JOB]), nothing, np.ones(1, np.bool_), texts)
+        self._own.update(columns)
+
+    def text(self, row: int, name: str) -> str:
+        code = int(self._own[name].values[row])
+        return self.texts[code] if code >= 0 else ""
+
+
+def no_jobs() -> JobView:
+    nothing, none = np.empty(0), np.empty(0, np.int8)
+    texts = np.empty(0, np.int32)
+    columns = {
+        name: Picture(texts if metric.kind is Kind.TEXT else nothing, none)
+        for name, metric in CATALOGUE[Scope.JOB].items()
+    }
+    return JobView([], [""], columns)
+
+
+class Jobs:
+    """Row i of `view` is `rows[i]`. `owners`: by accelerator row, the row of its job, -1 for none."""
+
+    def __init__(
+        self,
+        rows: Sequence[Job] = (),
+        view: JobView | None = None,
+        owners: NDArray[np.int32] = _NO_OWNERS,
+        sources: Sequence[SourceStatus] = (),
+        scheduler: Mapping[int, SchedulerNode] | None = None,
+    ) -> None:
+        self.rows = rows
+        self.view = view or no_jobs()
+        self.owners = owners
+        self.sources = sources
+        self.scheduler = scheduler or {}  # by node index: how its scheduler sees it
+        self.index: Mapping[str, int] = {job.id: row for row, job in enumerate(rows)} if rows else {}
+
+    def of_rows(self, scope: Scope, frame: Frame) -> NDArray[np.integer]:
+        """For each row of an inner scope, the row of its job, -1 for none. A link goes with its accelerator, a service
+        with none: several jobs may share the node that it is on."""
+        if scope is Scope.ACCELERATOR:
+            return self._padded(frame.accelerators.count)
+        if scope is Scope.LINK:
+            return self._of_links(frame)
+        return np.full(frame.view(scope).count, -1, np.int32)
+
+    def _of_links(self, frame: Frame) -> NDArray[np.integer]:
+        links, boards = frame.links, frame.accelerators
+        owners = np.full(links.count, -1, np.int32)
+        mine = self._padded(boards.count)
+        told = links.last("accelerator")
+        for row in np.flatnonzero(told > 0).tolist():
+            board = boards.roster.row(int(links.node[row]), links.texts[int(told[row])])
+            if board is not None:
+                owners[row] = mine[board]
+        return owners
+
+    def _padded(self, count: int) -> NDArray[np.int32]:
+        if len(self.owners) >= count:
+            return self.owners[:count]
+        return np.concatenate([self.owners, np.full(count - len(self.owners), -1, np.int32)])
+
+    def accelerators_of(self, row: int) -> NDArray[np.intp]:
+        """The accelerator rows of one job."""
+        return np.flatnonzero(self.owners == row)
+
+    def job_of(self, accelerator: int) -> Job | None:
+        owner = int(self.owners[accelerator]) if accelerator < len(self.owners) else -1
+        return self.rows[owner] if owner >= 0 else None
+
+
+def column(values: Floats, reason: Missing = Missing.UNSUPPORTED) -> Picture:
+    """Numbers, missing for this reason where they are NaN."""
+    return Picture(values, np.where(np.isnan(values), np.int8(reason), np.int8(Missing.NO)))
