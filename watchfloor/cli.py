@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("watchfloor.commands.demo:demo", "A simulated fleet behind real SSH servers, on this machine."),
     "snapshot": ("watchfloor.commands.snapshot:snapshot", "Read the fleet once and print it."),
     "stack": ("watchfloor.commands.stack:stack", "The software of every layer, and where nodes have drifted apart."),
+    "jobs": ("watchfloor.commands.jobs:jobs", "Who runs where, how well, and what waits."),
     "findings": ("watchfloor.commands.findings:findings", "What is wrong, the worst first, and since when."),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),

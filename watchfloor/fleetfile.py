@@ -13,12 +13,14 @@ from watchfloor import hosts
 from watchfloor.config import Item, Section, load, whole
 from watchfloor.fleetsource import read_source
 from watchfloor.inventory import Inventory, Place
+from watchfloor.jobs.config import Pricing, read_jobs, read_prices
+from watchfloor.jobs.model import JobSourceSpec
 from watchfloor.metrics import Unit
 from watchfloor.model import MetricsSource, NodeSpec, SshOptions
 from watchfloor.units import nearest
 from watchfloor.xidlist import USUAL, sources
 
-FLEET_KEYS = ("name", "ssh", "source", "checks", "power_budget", "sites", "groups", "nodes")
+FLEET_KEYS = ("name", "ssh", "source", "checks", "jobs", "prices", "power_budget", "sites", "groups", "nodes")
 CHECK_KEYS = ("xid-source",)
 SITE_KEYS = ("ssh", "source", "power_budget", "labels", "racks", "nodes")
 RACK_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
@@ -52,6 +54,8 @@ def read(path: Path) -> Inventory:
         racks=tuple(reader.found_racks),
         groups=tuple(reader.found_groups),
         power_budget_watts=root.get("power_budget", _watts),
+        jobs=root.get("jobs", reader.jobs) or (),
+        prices=root.get("prices", read_prices) or Pricing(),
     )
 
 
@@ -126,6 +130,9 @@ class _Reader:
         labels, ssh = {**old.labels, **_labels(section)}, merged(old.ssh, self._ssh(section))
         source = self._source(section, old.source)
         self.specs[old.name] = replace(old, group=old.group or group, labels=labels, ssh=ssh, source=source)
+
+    def jobs(self, item: Item) -> tuple[JobSourceSpec, ...]:
+        return read_jobs(item, self.folder, self.specs, self._everywhere.ssh)
 
     def listed(self, root: Section) -> None:
         """`nodes:` as a pattern or a list of them: nodes without a rack."""

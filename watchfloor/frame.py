@@ -113,7 +113,9 @@ class Frame:
                 states[row] = max(states[row], finding.state)
         for scope, states in worst.items():
             self.view(scope).judge(states)
-        return replace(self, findings=tuple(findings))
+        found = replace(self, findings=tuple(findings))
+        found.jobs.judge(found)
+        return found
 
 
 class RowSubjects(Sequence[Subject]):

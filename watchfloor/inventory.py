@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import environ
 from pathlib import Path
 
 from watchfloor import hosts
 from watchfloor.errors import ConfigError
 from watchfloor.fleettext import fleet_text
+from watchfloor.jobs.config import Pricing
+from watchfloor.jobs.model import JobSourceSpec
 from watchfloor.model import NodeSpec, SshOptions
 from watchfloor.units import nearest
 
@@ -40,6 +42,8 @@ class Inventory:
     racks: tuple[Place, ...] = ()
     groups: tuple[Place, ...] = ()
     power_budget_watts: float | None = None
+    jobs: tuple[JobSourceSpec, ...] = ()  # schedulers that tell of jobs
+    prices: Pricing = field(default_factory=Pricing)
 
     def place(self, name: str) -> Place | None:
         """The group, rack or site of this name, None where there is none."""
@@ -83,7 +87,8 @@ def _part(fleet: Inventory, specs: tuple[NodeSpec, ...]) -> Inventory:
 
     whole = names >= {spec.name for spec in fleet.specs}
     budget = fleet.power_budget_watts if whole else None
-    return Inventory(specs, fleet.name, cut(fleet.sites), cut(fleet.racks), cut(fleet.groups), budget)
+    places = (cut(fleet.sites), cut(fleet.racks), cut(fleet.groups))
+    return Inventory(specs, fleet.name, *places, budget, fleet.jobs, fleet.prices)
 
 
 def usual_fleet_file() -> Path | None:

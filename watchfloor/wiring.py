@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import importlib
 import logging
 import os
 import random
@@ -24,6 +25,9 @@ from watchfloor import checks
 from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
+from watchfloor.jobs.config import NO_WORK, Work
+from watchfloor.jobs.model import JobSourceSpec, SourceAnswer, SourceStatus
+from watchfloor.jobs.roll import Roll
 from watchfloor.keeper import Keeper
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
 from watchfloor.places import state_folder
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from collectors.simulator.fleet import DemoFleet
     from collectors.sources.prometheus import PrometheusSource
     from collectors.supervisor import Supervisor
-    from watchfloor.ports import Feed, Transport
+    from watchfloor.ports import Feed, JobSource, Transport
     from watchfloor.report import Cost
 
 log = logging.getLogger(__name__)
@@ -83,7 +87,11 @@ class Collection:
     """A fleet with its supervisor, to be run in the event loop of its caller."""
 
     def __init__(
-        self, specs: Sequence[NodeSpec], period_seconds: float = 1.0, findings_file: Path | None = None
+        self,
+        specs: Sequence[NodeSpec],
+        period_seconds: float = 1.0,
+        findings_file: Path | None = None,
+        work: Work = NO_WORK,
     ) -> None:
         from collectors.supervisor import Supervisor  # noqa: PLC0415
 
@@ -96,6 +104,15 @@ class Collection:
         )
         self._specs = specs
         self._sources = self._metrics_servers()
+        self._roll = Roll(work.pricing)
+        self._schedulers = [self._scheduler(spec) for spec in work.sources]
+
+    def _scheduler(self, spec: JobSourceSpec) -> JobSource:
+        """The source of jobs that this spec names: the module of its kind."""
+        module = importlib.import_module(f"collectors.sources.{spec.kind}")
+        transport = self._transports.for_node(spec.via) if spec.via is not None else None
+        self._roll.answer(SourceAnswer(SourceStatus(spec.name, spec.kind, period_seconds=spec.period_seconds)))
+        return module.Source(spec, transport, self._clock)
 
     def _metrics_servers(self) -> dict[MetricsSource, PrometheusSource]:
         """One for each server that is named; equal ones are asked once for all their nodes."""
@@ -121,6 +138,8 @@ class Collection:
         """The picture of now with its findings. Breathes in between, so that no stream waits for the whole."""
         frame = self.fleet.frame()
         await asyncio.sleep(0)
+        frame = replace(frame, jobs=self._roll.frame(frame))
+        await asyncio.sleep(0)
         found = frame.with_findings(checks.run(frame))
         return replace(found, records=self.findings.log.update(found))
 
@@ -141,6 +160,8 @@ class Collection:
             tasks.create_task(self.supervisor.run())
             for source in self._sources.values():
                 tasks.create_task(source.run())
+            for scheduler in self._schedulers:
+                tasks.create_task(scheduler.run(self._roll.answer))
 
     async def _beat(self, on_frame: Callable[[Frame], None], frames_a_second: int, supervising: asyncio.Task) -> None:
         start, beats = self._clock.monotonic(), 0
@@ -162,9 +183,14 @@ class LiveFeed:
     """ports.Feed over real nodes: the collectors in a thread with an event loop of their own, off the screen's loop."""
 
     def __init__(
-        self, specs: Sequence[NodeSpec], period_seconds: float = 1.0, findings_file: Path | None = None
+        self,
+        specs: Sequence[NodeSpec],
+        period_seconds: float = 1.0,
+        findings_file: Path | None = None,
+        work: Work = NO_WORK,
     ) -> None:
         self._specs = specs
+        self._work = work
         self._period = period_seconds
         self._findings_file = findings_file
         self._findings: Keeper | None = None
@@ -190,7 +216,7 @@ class LiveFeed:
 
     async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        collection = Collection(self._specs, self._period, self._findings_file)
+        collection = Collection(self._specs, self._period, self._findings_file, self._work)
         self._collection, self._findings = collection, collection.findings
         await collection.run(_sparing_collector(on_frame), self._frames_a_second)
 
@@ -261,9 +287,10 @@ async def collect(
     seconds: float,
     complete: Callable[[Frame], bool] = answered,
     findings_file: Path | None = None,
+    work: Work = NO_WORK,
 ) -> Frame:
     """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings."""
-    collection = Collection(specs, findings_file=findings_file)
+    collection = Collection(specs, findings_file=findings_file, work=work)
     latest: list[Frame] = []
     enough = asyncio.Event()
 

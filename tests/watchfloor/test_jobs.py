@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.support.frames import START, SyntheticFleet
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
+from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, SourceAnswer, SourceState, SourceStatus
-from watchfloor.jobs.roll import Prices, Roll
+from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
 from watchfloor.model import Missing, Scope
 from watchfloor.query import parse
@@ -29,7 +32,7 @@ def job(number: int, *allocations: Allocation, state: JobState = JobState.RUNNIN
 class Floor:
     """A healthy synthetic fleet with its roll of jobs."""
 
-    def __init__(self, prices: Prices | None = None, faults: bool = False) -> None:
+    def __init__(self, prices: Pricing | None = None, faults: bool = False) -> None:
         self.fleet = SyntheticFleet(faults=faults)
         self.fleet.step(2)
         self.roll = Roll(prices)
@@ -38,12 +41,10 @@ class Floor:
         return self.frame(*answers).jobs
 
     def frame(self, *answers: SourceAnswer) -> Frame:
-        from dataclasses import replace  # noqa: PLC0415
-
         for told in answers:
             self.roll.answer(told)
         frame = self.fleet.fleet.frame()
-        return replace(frame, jobs=self.roll.frame(frame))
+        return replace(frame, jobs=self.roll.frame(frame)).with_findings(())
 
 
 def value(jobs: Jobs, name: str, metric: str) -> float | str | None:
@@ -104,7 +105,7 @@ def test_scheduler_names_lead_to_nodes(called: str) -> None:
 
 
 def test_efficiency_is_that_of_its_accelerators() -> None:
-    frame = Floor(Prices({"h100": 2.5}, 1.0)).frame()
+    frame = Floor(Pricing(1.0, {"h100": 2.5})).frame()
     jobs, view = frame.jobs, frame.accelerators
     rows = jobs.accelerators_of(0)
     name = jobs.rows[0].id
@@ -116,7 +117,7 @@ def test_efficiency_is_that_of_its_accelerators() -> None:
 
 
 def test_energy_and_cost_add_up_while_it_is_watched() -> None:
-    floor = Floor(Prices({"h100": 2.5}))
+    floor = Floor(Pricing(None, {"h100": 2.5}))
     name = floor.jobs().rows[0].id
     power = []
     for _ in range(5):
@@ -128,7 +129,7 @@ def test_energy_and_cost_add_up_while_it_is_watched() -> None:
 
 
 def test_times_of_jobs_that_wait_run_and_are_over() -> None:
-    floor = Floor(Prices(usual=3.6))
+    floor = Floor(Pricing(3.6))
     waiting = job(1, state=JobState.PENDING, started=None, reason="Resources", accelerators_wanted=16)
     running = job(2, Allocation("dgx-01", 8))
     over = job(3, Allocation("dgx-02", 8), state=JobState.FAILED, ended=START - 1800.0)
@@ -141,6 +142,7 @@ def test_times_of_jobs_that_wait_run_and_are_over() -> None:
     assert value(jobs, "slurm:2", "time_left") == 7200.0 - (now - (START - 3600.0))
     assert value(jobs, "slurm:3", "elapsed") == 1800.0 and value(jobs, "slurm:3", "time_left") is None
     assert value(jobs, "slurm:3", "gpu_time") == 8 * 1800.0
+    assert value(jobs, "slurm:3", "cost") == pytest.approx(8 * 0.5 * 3.6)
 
 
 def test_a_job_on_silent_nodes_is_stale_not_idle() -> None:
@@ -161,7 +163,7 @@ def test_queries_ask_of_jobs_and_of_what_is_within_them() -> None:
     waiting = job(1, state=JobState.PENDING, account="research", accelerators_wanted=16)
     frame = floor.frame(answer(waiting))
     found = parse("job: phase == pending and account == research").mask(frame)
-    assert [frame.jobs.rows[row].id for row in np.flatnonzero(found)] == ["slurm:1"]
+    assert [frame.jobs.rows[row].id for row in np.flatnonzero(found).tolist()] == ["slurm:1"]
     hot = parse("job: max(temp) > 20 and count(util >= 0) >= 1").mask(frame)
     assert hot.any() and not hot[frame.jobs.index["slurm:1"]]
     assert parse("account == research").scope is Scope.JOB

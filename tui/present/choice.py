@@ -77,6 +77,15 @@ class Filter:
         nodes = self.passed(frame).nodes
         return self._mask if self.scope is Scope.LINK else nodes[frame.links.node]
 
+    def jobs(self, frame: Frame) -> Mask:
+        """By job: it passes itself, or one of its accelerators does."""
+        boards = self.passed(frame).accelerators
+        if self.scope is Scope.JOB:
+            return self._mask
+        found, owners = np.zeros(len(frame.jobs.rows), np.bool_), frame.jobs.of_rows(Scope.ACCELERATOR, frame)
+        found[owners[boards & (owners >= 0)]] = True
+        return found
+
     def _ask(self, frame: Frame) -> Passed:
         self._mask = self._watch.update(frame)
         passed = spread_over(frame, self.scope, self._mask)
@@ -118,11 +127,23 @@ def _words(node: tree.Tree) -> Iterator[str]:
 def spread_over(frame: Frame, scope: Scope, mask: Mask) -> Passed:
     """A mask of one scope as masks of both: a node passes with any accelerator or link of its own that does."""
     node_of = frame.accelerators.node
+    if scope is Scope.JOB:
+        return _with_jobs(frame, mask)
     if scope is Scope.NODE:
         return Passed(mask[node_of], mask)
     nodes = np.zeros(frame.nodes.count, np.bool_)
     nodes[frame.view(scope).node[mask]] = True
     return Passed(mask if scope is Scope.ACCELERATOR else nodes[node_of], nodes)
+
+
+def _with_jobs(frame: Frame, mask: Mask) -> Passed:
+    """The accelerators of these jobs, and the nodes that they are in."""
+    owners = frame.jobs.of_rows(Scope.ACCELERATOR, frame)
+    boards = np.zeros(frame.accelerators.count, np.bool_)
+    boards[owners >= 0] = mask[owners[owners >= 0]]
+    nodes = np.zeros(frame.nodes.count, np.bool_)
+    nodes[frame.accelerators.node[boards]] = True
+    return Passed(boards, nodes)
 
 
 def problem_of(text: str) -> QueryError | None:

@@ -79,7 +79,7 @@ class _Passing:
     links: NDArray[np.bool_]
     word: str
 
-    def lets(self, record: Record) -> bool:
+    def lets(self, record: Record) -> bool:  # noqa: PLR0911 - one scope, one return
         finding = record.finding
         if self.word:  # a bare word is looked for in what the table shows
             shown = f"{finding.subject} {subject_name(self.frame, finding.subject)} {finding.code} {finding.text}"
@@ -96,6 +96,9 @@ class _Passing:
                 return bool(self.nodes[row])
             case Scope.SERVICE:
                 return bool(self.nodes[self.frame.services.node[row]])
+            case Scope.JOB:
+                boards = self.frame.jobs.accelerators_of(row)
+                return bool(self.accelerators[boards].any())
 
 
 def _passing(frame: Frame, chosen: Filter) -> _Passing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,8 @@ from watchfloor.errors import ConfigError
 from watchfloor.model import SshOptions
 
 if TYPE_CHECKING:
+    from watchfloor.inventory import Inventory
+    from watchfloor.jobs.config import Work
     from watchfloor.model import NodeSpec
 
 Hosts = Annotated[
@@ -28,18 +31,43 @@ class Source:
     fleet: Annotated[Path | None, Parameter(help="A fleet.yaml: sites, racks, groups, host patterns.")] = None
     ssh_config: Annotated[Path | None, Parameter(help="Read this file instead of ~/.ssh/config.")] = None
 
+    slurm: Annotated[
+        str, Parameter(help="Ask the Slurm of this host, as ssh takes it, for jobs; local: of this machine.")
+    ] = ""
+
     def specs(self, hosts: tuple[str, ...]) -> list[NodeSpec]:
         """The nodes that the arguments name. Raises ConfigError."""
+        return self.floor(hosts)[0]
+
+    def floor(self, hosts: tuple[str, ...]) -> tuple[list[NodeSpec], Work]:
+        """The nodes that the arguments name, and who tells of their jobs. Raises ConfigError."""
         from watchfloor.inventory import from_arguments  # noqa: PLC0415 - YAML and host patterns, needed by no other start
 
         if self.ssh_config is not None and not self.ssh_config.is_file():
             raise ConfigError("no such file", "name an ssh_config, as for ssh -F", file=str(self.ssh_config))
-        specs = list(from_arguments(hosts, self.fleet, self.ssh_options()).specs)
+        inventory = from_arguments(hosts, self.fleet, self.ssh_options())
+        specs = list(inventory.specs)
         if self.ssh_config is not None:
             from watchfloor.wiring import check_ssh_config  # noqa: PLC0415 - joins all rooms
 
             check_ssh_config(specs)
-        return specs
+        return specs, self._work(inventory)
+
+    def _work(self, inventory: Inventory) -> Work:
+        """As the fleet file says, or --slurm; else the Slurm whose commands this machine has."""
+        from watchfloor.jobs.config import Work, host  # noqa: PLC0415
+        from watchfloor.jobs.model import JobSourceSpec  # noqa: PLC0415
+
+        sources, name = inventory.jobs, self.slurm
+        if not name and not sources and shutil.which("squeue"):
+            name = "local"
+        if name:
+            try:
+                via = host(name, {spec.name: spec for spec in inventory.specs}, self.ssh_options())
+            except ValueError as error:
+                raise ConfigError(str(error), "as in --slurm login1", file="--slurm") from error
+            sources = (*sources, JobSourceSpec("slurm", "slurm", via))
+        return Work(sources, inventory.prices)
 
     def ssh_options(self) -> SshOptions:
         return SshOptions(config_files=(str(self.ssh_config),) if self.ssh_config else ())

@@ -21,6 +21,6 @@ def terminal(
 
     refuse_misspelt(hosts, source)
     need_terminal("`watchfloor snapshot` prints the fleet without one")
-    specs = source.specs(hosts)
-    feed = wiring.LiveFeed(specs, findings_file=findings_file())
+    specs, work = source.floor(hosts)
+    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=work)
     return wiring.run_terminal(feed, read_only=read_only)

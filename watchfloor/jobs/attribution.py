@@ -116,14 +116,16 @@ def _parents(frame: Frame) -> frozenset[int]:
 
 def _by_cgroup(frame: Frame, row: int, name: str) -> Job:
     kind, _, number = name.partition(":")
+    command = frame.accelerators.text(row, "command")
     return Job(
         name,
         BY_CGROUP,
         _PREFIXES.get(kind, kind),
         number,
+        name=_program(command),
         user=frame.accelerators.text(row, "user"),
         state=JobState.RUNNING,
-        command=frame.accelerators.text(row, "command"),
+        command=command,
         allocations=(_one(frame, row),),
     )
 
@@ -150,6 +152,8 @@ def _by_hand(frame: Frame, row: int) -> Job:
 def _program(command: str) -> str:
     """`/usr/bin/python3 train.py --lr 1` -> `train.py`; `./serve --port 1` -> `serve`."""
     words = command.split()
+    if "-m" in words[1:3]:  # python3 -m vllm.entrypoints…
+        return words[words.index("-m") + 1] if words[-1] != "-m" else words[0]
     named = [word for word in words[:3] if not word.startswith("-")]
     names = [word.rpartition("/")[2] for word in named]
     if len(names) > 1 and names[0].startswith(("python", "bash", "sh", "mpirun", "torchrun")):

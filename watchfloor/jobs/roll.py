@@ -14,6 +14,7 @@ import numpy as np
 from watchfloor.columns import Floats, Picture
 from watchfloor.frame import Frame
 from watchfloor.jobs.attribution import Owners, allocated, owners_of, running
+from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.efficiency import Groups, figures
 from watchfloor.jobs.hosts import Hosts
 from watchfloor.jobs.meter import Key, Meter, Metered
@@ -41,23 +42,11 @@ class _Standing:
     price: Floats  # an accelerator hour, by job; NaN where none is known
 
 
-class Prices:
-    """What an hour of an accelerator costs, by its model: the first name that the model contains, else the usual."""
-
-    def __init__(self, by_model: Mapping[str, float] | None = None, usual: float | None = None) -> None:
-        self._by_model = {name.casefold(): price for name, price in (by_model or {}).items()}
-        self._usual = np.nan if usual is None else usual
-
-    def of(self, model: str) -> float:
-        words = model.casefold()
-        return next((price for name, price in self._by_model.items() if name in words), self._usual)
-
-
 class Roll:
-    def __init__(self, prices: Prices | None = None) -> None:
+    def __init__(self, prices: Pricing | None = None) -> None:
         self._answers: dict[str, SourceAnswer] = {}
         self._answered = 0
-        self._prices = prices or Prices()
+        self._prices = prices or Pricing()
         self._meter = Meter()
         self._sources: tuple[int, Told] = (-1, Told(()))
         self._standing: _Standing | None = None
@@ -81,11 +70,12 @@ class Roll:
         metered = self._meter.read(standing.keys, present, len(told.jobs))
         columns = {
             **standing.texts,
+            "state": Picture(np.zeros(len(told.jobs)), np.zeros(len(told.jobs), np.int8)),
+            "stragglers": column(np.full(len(told.jobs), np.nan)),
             **_times(told, frame.at),
             **_figures(now, told, groups),
             **_metered(metered),
             **_costs(told, groups, standing.price, frame.at),
-            **_health(frame, groups),
         }
         view = JobView(list(told.rows), told.texts, columns)
         return Jobs(told.jobs, view, standing.owners, sources, standing.scheduler)
@@ -138,14 +128,15 @@ class Roll:
         return scheduler, names
 
     def _price(self, frame: Frame, groups: Groups) -> Floats:
-        """By job: the mean price of its accelerators' hours."""
+        """By job: the mean price of its accelerators' hours; the usual one where none of them is known."""
         view = frame.accelerators
         codes = np.nan_to_num(view.last("model")[groups.rows], nan=0.0).astype(np.intp)
         texts: list[str] = list(view.texts)
         prices = np.full(len(texts), np.nan)
         for code in np.unique(codes).tolist():
             prices[code] = self._prices.of(texts[code])
-        return groups.mean(prices[codes])
+        told = groups.mean(prices[codes])
+        return np.where(np.isnan(told), self._prices.of(""), told)
 
 
 def _same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
@@ -201,17 +192,3 @@ def _costs(told: Told, groups: Groups, price: Floats, at: float) -> dict[str, Pi
     end = np.where(np.isnan(numbers["ended"]), at, numbers["ended"])
     time = np.where(told.waiting, np.nan, np.maximum(0.0, end - numbers["started"]) * held)
     return {"gpu_time": _not_yet(time, told), "cost": _not_yet(time / 3600 * price, told)}
-
-
-def _health(frame: Frame, groups: Groups) -> dict[str, Picture]:
-    """The worst of its accelerators; and those that the checks call stragglers."""
-    states = frame.accelerators.states[groups.rows].astype(np.float64)
-    worst = groups.highest(states)
-    slow = np.zeros(frame.accelerators.count, np.bool_)
-    for finding in frame.findings:
-        if finding.code == "straggler" and finding.subject.scope is Scope.ACCELERATOR:
-            row = frame.row(finding.subject)
-            if row is not None:
-                slow[row] = True
-    known = np.zeros(groups.jobs, np.int8)
-    return {"state": Picture(np.nan_to_num(worst), known), "stragglers": column(groups.count(slow[groups.rows]))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from watchfloor.view import View
 if TYPE_CHECKING:
     from watchfloor.frame import Frame
 
+STRAGGLER = "straggler"  # code of the finding
 _NO_OWNERS = np.empty(0, np.int32)
 
 
@@ -29,6 +31,11 @@ class JobView(View):
         roster, nothing = Roster(len(keys), keys, nowhere), Picture(nowhere, np.zeros(len(keys), np.int8))
         super().__init__(Scope.JOB, roster, [nothing] * len(CATALOGUE[Scope.JOB]), nothing, np.ones(1, np.bool_), texts)
         self._own.update(columns)
+
+    @cached_property
+    def states(self) -> NDArray[np.int8]:
+        """watchfloor.model.State of each row."""
+        return self._own["state"].values.astype(np.int8)
 
     def text(self, row: int, name: str) -> str:
         code = int(self._own[name].values[row])
@@ -87,6 +94,26 @@ class Jobs:
         if len(self.owners) >= count:
             return self.owners[:count]
         return np.concatenate([self.owners, np.full(count - len(self.owners), -1, np.int32)])
+
+    def judge(self, frame: Frame) -> None:
+        """Set the states: the worst of what a job runs on and of what was found of itself. For the frame's maker."""
+        count = len(self.rows)
+        states, slow = np.zeros(count, np.int8), np.zeros(frame.accelerators.count, np.bool_)
+        mine = self._padded(frame.accelerators.count)
+        held = mine >= 0
+        np.maximum.at(states, mine[held], frame.accelerators.states[held])
+        for finding in frame.findings:
+            row = frame.row(finding.subject)
+            if row is not None and finding.subject.scope is Scope.JOB:
+                states[row] = max(states[row], finding.state)
+            elif row is not None and finding.code == STRAGGLER:
+                slow[row] = True
+        boards = np.bincount(mine[held], minlength=count)
+        stragglers = np.bincount(mine[held & slow], minlength=count)
+        self.view.__dict__.pop("states", None)
+        self.view.own("state", states.astype(np.float64), np.zeros(count, np.int8))
+        none = np.where(boards > 0, np.int8(Missing.NO), np.int8(Missing.UNSUPPORTED))
+        self.view.own("stragglers", np.where(boards > 0, stragglers, np.nan), none)
 
     def accelerators_of(self, row: int) -> NDArray[np.intp]:
         """The accelerator rows of one job."""

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.model import NODE_SCOPES, NodeStatus, Phase, Scope
 
@@ -50,6 +51,8 @@ def select(frame: Frame, query: Query | None = None) -> Selection:
         scope = Scope.ACCELERATOR if frame.accelerators.count else Scope.NODE
         return Selection(frame, everything, scope)
     mask = query.mask(frame)
+    if query.scope is Scope.JOB:
+        raise QueryError("this is asked of jobs", "`watchfloor jobs --where` lists them", query=query.text, column=1)
     if query.scope is Scope.NODE:
         rows = {scope: mask[frame.view(scope).node] for scope in NODE_SCOPES}
     else:

@@ -1,0 +1,125 @@
+"""The jobs page: order, filter, the way to a job's accelerators, what the row under the cursor says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+from tests.support import frames
+from tests.support.feeds import still_app
+from tui.app import WatchfloorApp
+from tui.screens.fleet import FleetPage
+from tui.screens.jobs import JobsPage
+from tui.widgets.lines import Lines
+from watchfloor.frame import Frame
+from watchfloor.jobs.config import Pricing
+from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.roll import Roll
+from watchfloor.model import Scope, Subject
+
+OK = SourceStatus("alpha", "slurm", SourceState.OK, frames.START + 58.0, 0.1, 5.0)
+FAILED = replace(OK, state=SourceState.FAILED, text="the controller does not answer", advice="see slurmctld on ctl1")
+
+
+@cache
+def floor(status: SourceStatus = OK) -> Frame:
+    frame = frames.settled()
+    roll = Roll(Pricing(2.0))
+    roll.answer(SourceAnswer(status, jobs(frame.at)))
+    frame = replace(frame, jobs=roll.frame(frame))
+    return frame.with_findings(frame.findings)
+
+
+def jobs(now: float) -> tuple[Job, ...]:
+    def slurm(number: int, state: JobState, **said: object) -> Job:
+        return Job(f"slurm:{number}", "alpha", "slurm", str(number), state=state, user="mira", **said)  # type: ignore[arg-type]
+
+    first = Attempt(1, JobState.NODE_FAILED, "NODE_FAIL", now - 7000, now - 3700, ("dgx-04",), reason="dgx-04 failed")
+    second = Attempt(2, JobState.RUNNING, "RUNNING", now - 3600, None, ("dgx-01", "dgx-02"))
+    return (
+        slurm(4100, JobState.RUNNING, name="train-llm", queue="gpu", account="research", started=now - 3600,
+              submitted=now - 9000, time_limit_seconds=86400.0, attempt=2, attempts=(first, second),
+              allocations=(Allocation("dgx-01", 8), Allocation("dgx-02", 8)), command="python3 train.py"),
+        slurm(4201, JobState.PENDING, name="sweep", queue="gpu", submitted=now - 600, accelerators_wanted=64,
+              nodes_wanted=8, reason="Resources", array="4201", array_tasks="8-63%4"),
+        slurm(4090, JobState.FAILED, name="evaluate", queue="gpu", started=now - 900, ended=now - 300, exit_code=1,
+              allocations=(Allocation("l40-02", 4),), reason="NonZeroExitCode"),
+    )  # fmt: skip
+
+
+def page(app: WatchfloorApp) -> JobsPage:
+    found = app.pages["jobs"]
+    assert isinstance(found, JobsPage)
+    return found
+
+
+def shown(app: WatchfloorApp) -> list[str]:
+    model = page(app)._model
+    assert model is not None
+    return [model.identity(index).key for index in range(model.count)]
+
+
+def text_of(app: WatchfloorApp, selector: str) -> str:
+    lines = app.screen.query_one(selector, Lines)
+    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
+
+
+async def test_what_runs_comes_first_what_is_over_only_when_asked_for() -> None:
+    app = still_app(floor())
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("4")
+        assert shown(app)[-1] == "slurm:4201" and "slurm:4090" not in shown(app)
+        await pilot.press("o")
+        assert shown(app)[-1] == "slurm:4090"
+        assert "waiting for 64" in text_of(app, "#jobssummary")
+
+
+async def test_the_cursor_tells_attempts_and_nodes() -> None:
+    app = still_app(floor())
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("4")
+        assert page(app).table.select(Subject(Scope.JOB, "", "slurm:4100"))
+        await pilot.pause()
+        told = text_of(app, "#jobsdetail")
+        assert "attempt 1 node failed" in told and "dgx-04 failed" in told
+        assert "dgx-01×8" in told and "python3 train.py" in told
+
+
+async def test_enter_shows_the_accelerators_of_a_job() -> None:
+    app = still_app(floor())
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("4")
+        assert page(app).table.select(Subject(Scope.JOB, "", "slurm:4100"))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.page, FleetPage)
+        assert app.page.filter is not None and "slurm:4100" in app.page.filter.text
+
+
+async def test_a_filter_is_about_jobs() -> None:
+    app = still_app(floor())
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("4", "slash", *"phase == pending", "enter")
+        assert shown(app) == ["slurm:4201"]
+        await pilot.press("escape")
+        assert len(shown(app)) > 1
+        await pilot.press("slash", *"sweep", "enter")
+        assert shown(app) == ["slurm:4201"]
+
+
+async def test_a_scheduler_that_does_not_answer_is_said_with_the_age_of_what_it_told() -> None:
+    app = still_app(floor(FAILED))
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("4")
+        words = text_of(app, "#jobssummary")
+        assert "the controller does not answer (see slurmctld on ctl1); last answer" in words and "ago" in words
+        assert "slurm:4100" in shown(app)
+
+
+async def test_sorting_by_key_and_again() -> None:
+    app = still_app(floor())
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("4", "A")
+        assert page(app).order.column == "accelerators" and shown(app)[0] == "slurm:4201"
+        await pilot.press("A")
+        assert shown(app)[0] != "slurm:4201"

@@ -1,0 +1,240 @@
+"""The jobs page as rows and lines: a job a row, and below the table what is known of the one under the cursor. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from tui.present.choice import Mask, Sort
+from tui.present.fields import Field, columns_for
+from tui.present.format import Text, exact, meter, value
+from tui.present.line import Line
+from tui.present.order import arrange, keys_of
+from tui.present.rows import Column
+from tui.present.style import UNICODE, Glyphs, Token
+from watchfloor.frame import Cell, Frame
+from watchfloor.jobs.model import Attempt, Job, JobState, SourceState
+from watchfloor.metrics import CATALOGUE
+from watchfloor.model import Missing, Scope, Subject
+from watchfloor.snapshot.jobs import source_words
+from watchfloor.snapshot.words import duration
+
+JOB_FIELDS: Sequence[Field] = (
+    Field("state", "", 1, 0, "left", "S"),
+    Field("name", "JOB", 12, 0, "left", "N"),
+    Field("title", "NAME", 18, 3, "left"),
+    Field("user", "USER", 9, 0, "left", "W"),
+    Field("account", "ACCOUNT", 9, 12, "left"),
+    Field("queue", "QUEUE", 9, 7, "left", "Q"),
+    Field("phase", "PHASE", 9, 0, "left", "H"),
+    Field("nodes", "#N", 4, 2),
+    Field("accelerators", "ACCELS", 6, 0, letter="A"),
+    Field("attempt", "TRY", 3, 9),
+    Field("util", "UTIL%", 5, 0, letter="U"),
+    Field("util_min", "MIN%", 5, 4),
+    Field("spread", "SPREAD", 6, 11),
+    Field("tensor", "TENSOR%", 7, 10),
+    Field("mem", "MEM%", 5, 6, letter="E"),
+    Field("power", "POWER", 6, 5, letter="P"),
+    Field("idle", "IDLE", 4, 8, letter="I"),
+    Field("elapsed", "ELAPSED", 7, 1, letter="T"),
+    Field("time_left", "LEFT", 6, 13),
+    Field("waited", "WAITED", 6, 15),
+    Field("energy", "ENERGY", 7, 16),
+    Field("gpu_time", "GPUTIME", 7, 14),
+    Field("cost", "COST", 7, 17, letter="C"),
+    Field("note", "WHERE, OR WHY NOT", 26, 0, "left", flexible=True),
+)
+_METRICS = CATALOGUE[Scope.JOB]
+_RANKS = {
+    JobState.RUNNING: 0, JobState.STARTING: 1, JobState.ENDING: 2, JobState.SUSPENDED: 3, JobState.PENDING: 4,
+    JobState.HELD: 5, JobState.UNKNOWN: 6,
+}  # fmt: skip
+_BAD = (JobState.FAILED, JobState.NODE_FAILED, JobState.OUT_OF_MEMORY)
+_TOKENS = {
+    JobState.RUNNING: Token.OK,
+    JobState.STARTING: Token.OK,
+    JobState.PENDING: Token.DIM,
+    JobState.HELD: Token.WARNING,
+    JobState.SUSPENDED: Token.WARNING,
+    JobState.TIMED_OUT: Token.WARNING,
+    JobState.PREEMPTED: Token.WARNING,
+    **dict.fromkeys(_BAD, Token.CRITICAL),
+}
+_SELDOM = frozenset({"cost", "link_rx"})  # said only where there is something to say
+_ENDED_SECONDS = 3600.0  # how long the summary speaks of jobs that ended badly
+
+
+def job_columns(width: int) -> list[Column]:
+    return columns_for(JOB_FIELDS, width)
+
+
+class JobTable:
+    """Implements TableModel. Identities are Subjects of the scope job."""
+
+    def __init__(
+        self,
+        frame: Frame,
+        columns: Sequence[Column],
+        sort: Sort,
+        mask: Mask | None = None,
+        over: bool = False,
+        glyphs: Glyphs = UNICODE,
+    ) -> None:
+        self.columns = columns
+        self.sort = (sort.column, sort.descending)
+        self._frame, self._glyphs = frame, glyphs
+        jobs = frame.jobs
+        wanted = np.array([over or not job.state.is_over for job in jobs.rows], np.bool_)
+        rows = np.flatnonzero(wanted if mask is None else wanted & mask)
+        rows = rows[np.argsort(np.array([_rank(jobs.rows[row]) for row in rows.tolist()], np.int64), kind="stable")]
+        self._order = arrange(rows, self._keys(sort.column), sort.descending)
+        self._places = {int(row): place for place, row in enumerate(self._order)}
+
+    def _keys(self, name: str) -> np.ndarray | None:
+        if name == "state":
+            return self._frame.jobs.view.states.astype(np.float64)
+        if name == "phase":  # what runs, what waits, what is over
+            return np.array([_rank(job) for job in self._frame.jobs.rows], np.float64)
+        return keys_of(self._frame.jobs.view, name) if name in _METRICS else None
+
+    @property
+    def count(self) -> int:
+        return len(self._order)
+
+    def identity(self, index: int) -> Subject:
+        return Subject(Scope.JOB, "", self._frame.jobs.rows[int(self._order[index])].id)
+
+    def index_of(self, identity: Hashable) -> int | None:
+        row = self._frame.row(identity) if isinstance(identity, Subject) and identity.scope is Scope.JOB else None
+        return None if row is None else self._places.get(row)
+
+    def marked(self, index: int) -> bool:
+        return False
+
+    def cells(self, index: int) -> Sequence[Text]:
+        row = int(self._order[index])
+        return [self._cell(row, column) for column in self.columns]
+
+    def _cell(self, row: int, column: Column) -> Text:
+        job, view = self._frame.jobs.rows[row], self._frame.jobs.view
+        if column.name == "note":
+            return _note(job, view.text(row, "where"))
+        if column.name == "phase":
+            return job.state.value, _TOKENS.get(job.state, Token.TEXT)
+        if column.name == "state":
+            return value(Cell(float(view.states[row])), _METRICS["state"], column.width, self._glyphs)
+        cell = view.cell(row, column.name)
+        if cell.missing is not Missing.NO and job.state.is_over:
+            return "-", Token.DIM  # nothing is to be read of what is over
+        return value(cell, _METRICS[column.name], column.width, self._glyphs)
+
+
+def _rank(job: Job) -> int:
+    return _RANKS.get(job.state, 7)
+
+
+def _note(job: Job, where: str) -> Text:
+    """Where it runs; why it doesn't."""
+    if job.state.holds_nodes:
+        return where, Token.TEXT
+    why = job.reason or job.told_state.lower()
+    return (f"{why} · {where}" if where and why else why or where), _TOKENS.get(job.state, Token.DIM)
+
+
+def summary_lines(frame: Frame, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
+    """What runs, what waits, what ended badly; then a line on the sources, the troubled ones first."""
+    rows = frame.jobs.rows
+    running = sum(job.state.holds_nodes for job in rows)
+    waiting = [job for job in rows if job.state in (JobState.PENDING, JobState.HELD)]
+    wanted = sum(job.accelerators_wanted or 0 for job in waiting)
+    failed = sum(job.state in _BAD and frame.at - (job.ended or 0.0) < _ENDED_SECONDS for job in rows)
+    busy, total = int(np.count_nonzero(frame.jobs.owners >= 0)), frame.accelerators.count
+    line: Line = [
+        (f" {running}", Token.STRONG), (" running on ", Token.DIM), (f"{busy}", Token.STRONG),
+        (f" of {total} accelerators", Token.DIM), (f"   {len(waiting)}", Token.STRONG), (" waiting", Token.DIM),
+    ]  # fmt: skip
+    if wanted:
+        line = [*line, (" for ", Token.DIM), (f"{wanted}", Token.STRONG)]
+    if failed:
+        line = [*line, (f"   {failed} ended badly within the hour", Token.CRITICAL)]
+    return [line, _sources_line(frame)]
+
+
+def _sources_line(frame: Frame) -> Line:
+    sources = sorted(frame.jobs.sources, key=lambda source: source.state is SourceState.OK)
+    if not sources:
+        return [(" no scheduler is asked: jobs are those that processes tell of", Token.DIM)]
+    found: list[Text] = []
+    for source in sources:
+        token = Token.CRITICAL if source.state is SourceState.FAILED else Token.DIM
+        found.append((f"{'   ' if found else ' '}{source_words(source, frame.at)}", token))
+    return found
+
+
+def detail_lines(frame: Frame, identity: Hashable, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
+    """Four lines on one job: what it is, its attempts, what it does, and its nodes one by one."""
+    row = frame.row(identity) if isinstance(identity, Subject) and identity.scope is Scope.JOB else None
+    if row is None:
+        return [[], [], [], []]
+    job = frame.jobs.rows[row]
+    return [_what(job), _tries(job), _figures(frame, row), _nodes(frame, row, glyphs)]
+
+
+def _what(job: Job) -> Line:
+    words = [job.command or job.owner, job.image, job.working_directory, job.comment]
+    told = " · ".join(word for word in words if word) or "its command is not told"
+    return [(f" {job.number} ", Token.STRONG), (f"{job.name}  ", Token.TEXT), (told, Token.DIM)]
+
+
+def _tries(job: Job) -> Line:
+    """Its attempts, the newest last; what it waits for where it has none."""
+    if not job.attempts:
+        depends = f"depends on {job.dependency}" if job.dependency else f"attempt {job.attempt}"
+        return [(f" {depends}", Token.DIM)]
+    found: list[Text] = [(" ", Token.TEXT)]
+    for attempt in job.attempts[-3:]:
+        token = _TOKENS.get(attempt.state, Token.DIM)
+        found += [(f"attempt {attempt.number} ", Token.DIM), (_attempt_words(attempt), token), ("   ", Token.TEXT)]
+    return found
+
+
+def _attempt_words(attempt: Attempt) -> str:
+    lasted = ""
+    if attempt.started and attempt.ended:
+        lasted = f" after {duration(attempt.ended - attempt.started)}"
+    return f"{attempt.state.value}{lasted}{f': {attempt.reason}' if attempt.reason else ''}"
+
+
+def _figures(frame: Frame, row: int) -> Line:
+    found: list[Text] = [(" ", Token.TEXT)]
+    for name, label in (
+        ("util_mean", "mean util"), ("energy", "energy"), ("watched", "watched for"), ("cost", "cost"),
+        ("idle", "idle"), ("stragglers", "stragglers"), ("silent", "silent"), ("link_rx", "links in"),
+    ):  # fmt: skip
+        cell = frame.jobs.view.cell(row, name)
+        if cell.missing is Missing.NO or name not in _SELDOM:
+            words, token = exact(cell, _METRICS[name])
+            found += [(f"{label} ", Token.DIM), (words, token), ("   ", Token.TEXT)]
+    return found
+
+
+def _nodes(frame: Frame, row: int, glyphs: Glyphs) -> Line:
+    """Each of its nodes with the mean utilisation of the accelerators that are its own there."""
+    boards = frame.jobs.accelerators_of(row)
+    if not boards.size:
+        return [(" nothing of it is seen on the fleet's accelerators", Token.DIM)]
+    util, node = frame.accelerators.known("util")[boards], frame.accelerators.node[boards]
+    found: list[Text] = [(" ", Token.TEXT)]
+    for index in np.unique(node).tolist():
+        mine = util[node == index]
+        known = mine[~np.isnan(mine)]
+        seen = frame.jobs.scheduler.get(index)
+        words = f"{known.mean():.0f}% {meter(float(known.mean()) / 100, 6, glyphs)}" if known.size else "silent"
+        token = Token.TEXT if known.size else Token.STALE
+        found += [(f"{frame.specs[index].name}×{mine.size} ", Token.DIM), (words, token)]
+        if seen is not None and not seen.takes_work:
+            found.append((f" {seen.state}", Token.WARNING))
+        found.append(("   ", Token.TEXT))
+    return found

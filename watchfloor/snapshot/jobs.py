@@ -1,0 +1,117 @@
+"""The jobs of a frame as JSON-ready data and as a table: what the jobs page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.frame import Frame
+from watchfloor.jobs.model import Attempt, Job, SchedulerNode, SourceState, SourceStatus
+from watchfloor.metrics import CATALOGUE, Kind
+from watchfloor.model import MISSING_LABELS, Missing, Scope, State
+from watchfloor.snapshot.words import duration, shown
+
+FORMAT = "watchfloor.jobs/1"
+COLUMNS = (
+    "name", "title", "user", "account", "queue", "phase", "nodes", "accelerators", "attempt", "util", "util_min",
+    "mem", "power", "elapsed", "time_left", "where", "reason",
+)  # fmt: skip
+_GAP = "  "
+
+Json = dict[str, object]
+Mask = NDArray[np.bool_]
+
+
+class JobReport:
+    """The jobs that `mask` lets through (None: all); those that are over only with `over`."""
+
+    def __init__(self, frame: Frame, mask: Mask | None = None, over: bool = False) -> None:
+        jobs = frame.jobs
+        shown_rows = np.flatnonzero(mask) if mask is not None else np.arange(len(jobs.rows))
+        self._frame = frame
+        self._rows = [row for row in shown_rows.tolist() if over or not jobs.rows[row].state.is_over]
+
+    def document(self) -> Json:
+        """Times in seconds since the epoch; what isn't known is null, and under `missing` why."""
+        jobs = self._frame.jobs
+        return {
+            "format": FORMAT,
+            "at": self._frame.at,
+            "sources": [_source(source) for source in jobs.sources],
+            "jobs": [self._entry(row) for row in self._rows],
+            "nodes": [self._node(node, seen) for node, seen in sorted(jobs.scheduler.items())],
+        }
+
+    def _entry(self, row: int) -> Json:
+        frame, job = self._frame, self._frame.jobs.rows[row]
+        view = frame.jobs.view
+        numbers = [name for name, metric in CATALOGUE[Scope.JOB].items() if metric.kind is Kind.GAUGE]
+        cells = {name: view.cell(row, name) for name in numbers}
+        figures = {name: cell.value for name, cell in cells.items() if cell.missing is Missing.NO}
+        missing = {name: MISSING_LABELS[cell.missing] for name, cell in cells.items() if cell.missing is not Missing.NO}
+        boards = [frame.subject(Scope.ACCELERATOR, int(at)) for at in frame.jobs.accelerators_of(row)]
+        return {
+            **_told(job),
+            "health": State(int(view.states[row])).label,
+            "figures": figures,
+            "missing": missing,
+            "on": [{"node": subject.node, "accelerator": subject.key} for subject in boards],
+        }
+
+    def _node(self, node: int, seen: SchedulerNode) -> Json:
+        return {"node": self._frame.specs[node].name, "scheduler": asdict(seen)}
+
+    def text(self) -> str:
+        """An aligned table, then what is to be said of the sources."""
+        view, table = self._frame.jobs.view, CATALOGUE[Scope.JOB]
+        lines = [[table[name].title for name in COLUMNS]]
+        lines += [[shown(table[name], view.cell(row, name)) for name in COLUMNS] for row in self._rows]
+        body = _aligned(lines) if self._rows else ["no jobs"]
+        notes = [source_words(source, self._frame.at) for source in self._frame.jobs.sources]
+        return "\n".join([*body, *notes]) + "\n"
+
+
+def source_words(source: SourceStatus, at: float) -> str:
+    """`alpha (slurm): asked 2 s ago`, or what is wrong with it and how old its jobs are."""
+    name = source.name if source.name == source.kind else f"{source.name} ({source.kind})"
+    if source.state is SourceState.WAITING:
+        return f"{name}: no answer yet"
+    age = f"{duration(max(0.0, at - source.at))} ago" if source.at else "never"
+    if source.state is SourceState.OK:
+        return f"{name}: asked {age}"
+    advice = f" ({source.advice})" if source.advice else ""
+    return f"{name}: {source.text}{advice}; last answer {age}"
+
+
+def _told(job: Job) -> Json:
+    """All that its source tells."""
+    found = {name: value for name, value in asdict(job).items() if name not in ("attempts", "allocations")}
+    return {
+        **found,
+        "state": job.state.value,
+        "nodes": list(job.nodes),
+        "allocations": [asdict(allocation) for allocation in job.allocations],
+        "attempts": [_attempt(attempt) for attempt in job.attempts],
+    }
+
+
+def _attempt(attempt: Attempt) -> Json:
+    return {**asdict(attempt), "state": attempt.state.value}
+
+
+def _source(source: SourceStatus) -> Json:
+    return {**asdict(source), "state": source.state.value, "at": source.at or None}
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [_GAP.join(_cells(line, widths)).rstrip() for line in lines]
+
+
+def _cells(line: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
+    table = CATALOGUE[Scope.JOB]
+    for name, text, width in zip(COLUMNS, line, widths, strict=True):
+        yield text.ljust(width) if table[name].kind is Kind.TEXT else text.rjust(width)
