@@ -6,8 +6,6 @@ Must not do: anything of its own. What is here is construction, and the rhythm i
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import importlib
 import logging
 import os
@@ -32,6 +30,7 @@ from watchfloor.keeper import Keeper
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
 from watchfloor.places import state_folder
 from watchfloor.ports import Reading
+from watchfloor.sparing import sparing_collector
 
 if TYPE_CHECKING:
     from collectors.diagnose import Check
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NEVER = 1_000_000_000
 FEW_NODES = 500  # up to here frames come twice a second, beyond it once
 
 
@@ -218,7 +216,7 @@ class LiveFeed:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         collection = Collection(self._specs, self._period, self._findings_file, self._work)
         self._collection, self._findings = collection, collection.findings
-        await collection.run(_sparing_collector(on_frame), self._frames_a_second)
+        await collection.run(sparing_collector(on_frame, answered), self._frames_a_second)
 
     def reconnect(self, node: int) -> None:
         if self._loop is not None and self._collection is not None:
@@ -241,37 +239,6 @@ class LiveFeed:
                 self._loop.call_soon_threadsafe(self._task.cancel)
         if self._thread is not None:
             self._thread.join(timeout=5)
-
-
-def _sparing_collector(on_frame: Callable[[Frame], None]) -> Callable[[Frame], None]:
-    """`on_frame`, and Python's garbage collector kept from walking the whole fleet while it connects.
-
-    Every connection lives as long as the program, and there are thousands: full collections took 15 % of the time in
-    which 4,000 nodes connected, and stood still for half a second each. There is one when all have answered; what is
-    left is frozen, and from then on full collections walk what came later.
-    """
-    usual = gc.get_threshold()
-    gc.set_threshold(usual[0], usual[1], NEVER)
-    settled = False
-
-    def noting(frame: Frame) -> None:
-        nonlocal settled
-        if not settled and answered(frame):
-            settled = True
-            gc.collect()
-            gc.freeze()
-            gc.collect()  # a full one waits for a quarter of what the last one left: of nothing, not of the whole fleet
-            _give_memory_back()
-            gc.set_threshold(*usual)
-        on_frame(frame)
-
-    return noting
-
-
-def _give_memory_back() -> None:
-    """What start and handshakes needed for a moment goes back to the system, where the C library is glibc."""
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def answered(frame: Frame) -> bool:

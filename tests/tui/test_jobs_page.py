@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+
+import pytest
 
 from tests.support import frames
 from tests.support.feeds import still_app
@@ -45,6 +48,12 @@ def jobs(now: float) -> tuple[Job, ...]:
         slurm(4090, JobState.FAILED, name="evaluate", queue="gpu", started=now - 900, ended=now - 300, exit_code=1,
               allocations=(Allocation("l40-02", 4),), reason="NonZeroExitCode"),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("status", [OK, FAILED], ids=["jobs", "jobs-failed"])
+def test_picture(status: SourceStatus, size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(still_app(floor(status)), press=["4", "o", "down"], terminal_size=size)
 
 
 def page(app: WatchfloorApp) -> JobsPage:
