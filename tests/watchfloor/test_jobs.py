@@ -154,6 +154,7 @@ def test_a_job_on_silent_nodes_is_stale_not_idle() -> None:
     assert owner is not None
     cell = frame.jobs.view.cell(frame.jobs.index[owner.id], "util")
     assert cell.missing in (Missing.STALE, Missing.NO)
+    assert value(frame.jobs, owner.id, "energy") is None, "what nobody saw is not 0"
     silent = value(frame.jobs, owner.id, "silent")
     assert isinstance(silent, float) and silent > 0
 

@@ -123,6 +123,8 @@ class JobTable:
             return _note(job, view.text(row, "where"))
         if column.name == "phase":
             return job.state.value, _TOKENS.get(job.state, Token.TEXT)
+        if column.name == "state" and not job.state.holds_nodes:
+            return "", Token.DIM
         if column.name == "state":
             return value(Cell(float(view.states[row])), _METRICS["state"], column.width, self._glyphs)
         cell = view.cell(row, column.name)

@@ -31,7 +31,7 @@ class Metered:
 class Meter:
     def __init__(self) -> None:
         self._slots: dict[Key, int] = {}
-        self._sums = np.zeros((4, 64))  # joules, percent-seconds, seconds with a utilisation, seconds watched
+        self._sums = np.zeros((5, 64))  # joules, percent-seconds, seconds with utilisation, seconds watched, with power
         self._at: float | None = None
 
     def advance(self, at: float, keys: Sequence[Key], rows: NDArray[np.intp], power: Floats, util: Floats) -> None:
@@ -46,14 +46,15 @@ class Meter:
         self._sums[1, slots] += np.nan_to_num(util) * step
         self._sums[2, slots] += busy * step
         self._sums[3, slots] += step
+        self._sums[4, slots] += ~np.isnan(power) * step
 
     def read(self, keys: Sequence[Key], rows: NDArray[np.intp], jobs: int) -> Metered:
         slots = np.array([self._slots.get(keys[row], -1) for row in rows.tolist()], np.intp)
         found = np.full((3, jobs), np.nan)
         known = slots >= 0
-        joules, share, busy, watched = self._sums[:, slots[known]]
+        joules, share, busy, watched, powered = self._sums[:, slots[known]]
         with np.errstate(invalid="ignore", divide="ignore"):
-            found[:, rows[known]] = joules, share / busy, watched
+            found[:, rows[known]] = np.where(powered > 0, joules, np.nan), share / busy, watched
         return Metered(*found)
 
     def _slot(self, key: Key) -> int:

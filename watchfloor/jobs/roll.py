@@ -74,7 +74,7 @@ class Roll:
             "stragglers": column(np.full(len(told.jobs), np.nan)),
             **_times(told, frame.at),
             **_figures(now, told, groups),
-            **_metered(metered),
+            **_metered(metered, groups),
             **_costs(told, groups, standing.price, frame.at),
         }
         view = JobView(list(told.rows), told.texts, columns)
@@ -177,12 +177,11 @@ def _figures(now: Mapping[str, Floats], told: Told, groups: Groups) -> dict[str,
     return {name: Picture(now[name], np.where(np.isnan(now[name]), reasons, np.int8(Missing.NO))) for name in names}
 
 
-def _metered(metered: Metered) -> dict[str, Picture]:
-    return {
-        "energy": column(metered.energy),
-        "util_mean": column(metered.util_mean),
-        "watched": column(metered.watched),
-    }
+def _metered(metered: Metered, groups: Groups) -> dict[str, Picture]:
+    """Not yet, where there are accelerators to be watched."""
+    reasons = np.where(groups.counts > 0, np.int8(Missing.NOT_YET), np.int8(Missing.UNSUPPORTED))
+    values = {"energy": metered.energy, "util_mean": metered.util_mean, "watched": metered.watched}
+    return {name: Picture(of, np.where(np.isnan(of), reasons, np.int8(Missing.NO))) for name, of in values.items()}
 
 
 def _costs(told: Told, groups: Groups, price: Floats, at: float) -> dict[str, Picture]:
