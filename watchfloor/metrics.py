@@ -93,7 +93,9 @@ _ACCELERATOR = _table(
  fabric         | FABRIC  |       | text    |      | | scale-up domain that it has joined, as cluster/clique, slice or hive
  fabric_state   | FABSTATE |      | text    |      | | how far it has come in joining it
  user           | USER    |       | text    |      | linux:owner of the processes on it | who uses it
- job            | JOB     |       | text    |      | linux:cgroup of the processes on it | scheduler's job, where the cgroup tells
+ job            | JOB     |       | text    |      | linux:cgroup of the processes on it, else their SLURM_JOB_ID | scheduler's job, where the cgroup or the environment tells
+ rank           | RANK    |       | text    |      | linux:/proc/PID/environ | ranks of the processes on it, as their launcher numbers them: 3, 0-3
+ run            | RUN     |       | text    |      | linux:/proc/PID/environ | runs that they are recorded as: wandb:team/project/run, mlflow:run, torchelastic:run, ray:job
  command        | COMMAND |       | text    |      | linux:/proc/PID/cmdline | what runs on it
  index          | IDX     |       | gauge   |      | | index that the vendor's tool shows
  numa           | NUMA    |       | gauge   |      | linux:/sys/bus/pci/devices/*/numa_node | NUMA node of the host that it hangs on

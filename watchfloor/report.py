@@ -15,6 +15,7 @@ tick after `delay` seconds: each node's own phase), {"t":"ping","id":1}, {"t":"f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -158,8 +159,49 @@ class Process(msgspec.Struct, frozen=True):
     accelerator: str = ""  # key of the accelerator it holds, "" where none
     accelerator_memory_bytes: int = -1
     kind: str = ""  # "compute", "graphics", "mps"
-    job: str = ""  # "slurm:4242", "pod:<uid>", from the cgroup
+    job: str = ""  # "slurm:4242", "pod:<uid>", from the cgroup, else from SLURM_JOB_ID
     state: str = ""  # R, S, D, Z …
+
+
+_Ordinal = Annotated[int, msgspec.Meta(ge=-1, lt=2**40)]
+_Code = Annotated[int, msgspec.Meta(ge=0, le=7)]
+_Variables = Annotated[dict[_Key, _Text], msgspec.Meta(max_length=128)]
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """One row of the detail "workloads": what a process of the same report's "processes" belongs to. It never changes.
+
+    Numbers are -1 where nothing tells them. Ranks are those of the launcher nearest to the process: torchrun's RANK
+    before Open MPI's, JAX's, PMIx's, PMI's and Slurm's.
+    """
+
+    pid: int
+    start: int  # ticks since boot: with the pid, which process it is
+    environment: _Variables = {}  # the variables of collectors/probe/environment.py, as they are, and no others
+    missing: _Code = 0  # watchfloor.model.Missing: why the environment could not be read
+    words: _Text = ""  # the same, for people
+    rank: _Ordinal = -1
+    local_rank: _Ordinal = -1
+    world_size: _Ordinal = -1
+    restart: _Ordinal = -1  # how often torchrun has started its workers anew, within one attempt of the job
+    requeue: _Ordinal = -1  # how often Slurm has queued the job again
+    run_ids: _Variables = {}  # "wandb": "team/project/run", "mlflow", "torchelastic", "ray"
+    directory: _Text = ""  # its working directory, as the process sees it
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """One row of the detail "origins": what a process on an accelerator was started from, as of when it was first seen.
+
+    Of its working directory, the commit that is checked out there; files may differ from it.
+    """
+
+    pid: int
+    start: int  # as in Workload
+    image: _Text = ""  # of its container
+    commit: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{40}|[0-9a-f]{64})?$")] = ""
+    checkout: _Text = ""  # the folder that has it: the working directory, or one above
+    missing: _Code = 0  # why there is no commit, where there may be one
+    words: _Text = ""
 
 
 class Filesystem(msgspec.Struct, frozen=True):
@@ -186,7 +228,7 @@ class Software(msgspec.Struct, frozen=True, order=True):
     subject: str = ""  # accelerator or link key that it belongs to, "" for the node
     where: str = ""  # what was read: a path, "package metadata"; where there is no version, the words for why
     user: str = ""  # who runs what has it mapped, "" for what is merely installed
-    missing: Annotated[int, msgspec.Meta(ge=0, le=7)] = 0  # watchfloor.model.Missing: why there is no version
+    missing: _Code = 0  # watchfloor.model.Missing: why there is no version
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -201,6 +243,8 @@ class Cost(msgspec.Struct, frozen=True):
 
 DETAILS: dict[str, type] = {
     "processes": list[Process],
+    "workloads": list[Workload],
+    "origins": list[Origin],
     "filesystems": list[Filesystem],
     "disks": list[Disk],
     "stack": list[Software],
@@ -208,7 +252,10 @@ DETAILS: dict[str, type] = {
 }
 
 
-def decode_detail(name: str, raw: bytes) -> list[Process] | list[Filesystem] | list[Disk] | list[Software] | list[Cost]:
+Detail = Process | Workload | Origin | Filesystem | Disk | Software | Cost
+
+
+def decode_detail(name: str, raw: bytes) -> Sequence[Detail]:
     """A detail of a report. Raises StreamError (GARBAGE); KeyError where the name is unknown."""
     try:
         return msgspec.json.decode(raw, type=DETAILS[name])

@@ -35,11 +35,20 @@ def command_text(cmdline: str, name: str) -> str:
     words = cmdline[:_LOOKED_AT].rstrip("\0").split("\0")
     if words == [""]:
         return "[%s]" % name
+    line = _shown(words)
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def redacted(text: str) -> str:
+    """Any short text on one line, without what looks like a secret."""
+    return _shown(text[:_LOOKED_AT].split(" "))
+
+
+def _shown(words: "list[str]") -> str:
     line = " ".join(_redacted(words))
     for pattern, replacement in _WITHIN:
         line = pattern.sub(replacement, line)
-    line = "".join(char if char.isprintable() else " " for char in line)
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+    return "".join(char if char.isprintable() else " " for char in line)
 
 
 def _redacted(words: "list[str]") -> "list[str]":

@@ -6,16 +6,19 @@ happens as seldom as keeps it below SCAN_SHARE of one processor.
 
 from . import procfs
 from .cells import NOT_PERMITTED_CODE, Absent, Missing, Reading
+from .environment import rank_text
 
 SCAN_SHARE = 0.0001
 _SCAN_SECONDS = 30.0
 _SHOWN_HOLDERS, _SHOWN_CONSUMERS = 256, 10
+_LONGEST_TEXT = 1024  # characters of a cell
+_TEXTS = ("user", "job", "rank", "run", "command")
 _UNSEEN = Missing(NOT_PERMITTED_CODE, "its process is not visible from here (another pid namespace, or hidepid)")
 
 
 class Sampler:
     period, deadline = 5.0, 10.0
-    metrics = {"accelerator": ("user", "job", "command")}
+    metrics = {"accelerator": _TEXTS}
     owns = lasting = ()
     awaited, follows_holders = False, True
 
@@ -37,8 +40,15 @@ class Sampler:
         self._reader.forget_all_but(held.union(self._consumers))
         rows = _holder_rows(holders, seen)
         rows += [row for pid, row in self._consumers.items() if pid not in held]
-        accelerators = {key: texts(listed, seen) for key, listed in holders.items()}
-        return Reading({"accelerator": accelerators}, {"processes": rows})
+        works = {pid: self._reader.workload(pid) for pid, row in seen.items() if row is not None}
+        accelerators = {key: texts(listed, seen, works) for key, listed in holders.items()}
+        return Reading({"accelerator": accelerators}, {"processes": rows, "workloads": self._workloads(works)})
+
+    def _workloads(self, works: dict) -> list:
+        """Of the processes on accelerators, and of others where their environment tells something."""
+        others = [self._reader.workload(pid) for pid in self._consumers if pid not in works]
+        shown = [works[pid] for pid in sorted(works)[:_SHOWN_HOLDERS]]
+        return shown + [work for work in others if "environment" in work]
 
     def _scan(self) -> None:
         before = self._world.thread_cpu()
@@ -59,20 +69,34 @@ def _holder_rows(holders: dict, seen: dict) -> list:
     return rows[:_SHOWN_HOLDERS]
 
 
-def texts(listed, seen: dict) -> dict:
-    """Who uses an accelerator: users and jobs of its processes, and what the largest of them runs."""
+def texts(listed, seen: dict, works: dict) -> dict:
+    """Who uses an accelerator: users, jobs, ranks and runs of its processes, and what the largest of them runs."""
     if isinstance(listed, Missing):
-        return {"user": listed, "job": listed, "command": listed}
-    rows = [seen[pid] for pid, _, _ in sorted(listed, key=lambda holder: -holder[1])]
-    visible = [row for row in rows if row is not None]
-    if rows and not visible:
-        return {"user": _UNSEEN, "job": _UNSEEN, "command": _UNSEEN}
+        return dict.fromkeys(_TEXTS, listed)
+    pids = [pid for pid, _, _ in sorted(listed, key=lambda holder: -holder[1])]
+    visible = [seen[pid] for pid in pids if seen[pid] is not None]
+    if pids and not visible:
+        return dict.fromkeys(_TEXTS, _UNSEEN)
+    work = [works[row["pid"]] for row in visible]
+    silence = _silence(work)
     return {
         "user": _joined(row["user"] for row in visible),
         "job": _joined(row.get("job", "") for row in visible),
+        "rank": rank_text(row["rank"] for row in work if "rank" in row) or silence,
+        "run": _joined(run for row in work for run in _runs(row)) or silence,
         "command": visible[0]["command"] if visible else "",
     }
 
 
+def _silence(work: list) -> "str | Missing":
+    """What it means that no process tells a rank or a run: "" where it could have been told."""
+    refused = [row for row in work if row.get("missing") == NOT_PERMITTED_CODE]
+    return Missing(NOT_PERMITTED_CODE, refused[0]["words"]) if refused else ""
+
+
+def _runs(row: dict) -> "list[str]":
+    return ["%s:%s" % told for told in row.get("run_ids", {}).items()]
+
+
 def _joined(words) -> str:
-    return ",".join(dict.fromkeys(word for word in words if word))
+    return ",".join(dict.fromkeys(word for word in words if word))[:_LONGEST_TEXT]

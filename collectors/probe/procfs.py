@@ -1,6 +1,8 @@
 """Processes as /proc shows them: what each runs, for whom, in which cgroup, at what cost. Part of the sampler above."""
 
-from .commands import command_text
+from . import environment
+from .cells import NOT_PERMITTED_CODE, from_oserror
+from .commands import LONGEST, command_text
 from .jobs import cgroup_of, job_of
 
 _TICKS_PER_SECOND = 100.0  # USER_HZ: the same on every Linux that has a GPU driver
@@ -12,7 +14,7 @@ class Processes:
     def __init__(self, world) -> None:
         self._world = world
         self._page = world.page_size()
-        self._known = {}  # pid -> (start ticks, row of what doesn't change)
+        self._known = {}  # pid -> (start ticks, row of what doesn't change, its workload)
         self._spent = {}  # pid -> (start ticks, CPU ticks, at), of the last look at this pid
         self._scanned = {}  # as _spent, of the last scan
 
@@ -23,12 +25,16 @@ class Processes:
             return None
         known = self._known.get(pid)
         if known is None or known[0] != stat["start"]:
-            known = self._known[pid] = (stat["start"], self._identity(pid, stat))
+            known = self._known[pid] = (stat["start"], *self._identity(pid, stat))
         row = dict(known[1])
         row["memory_bytes"] = stat["pages"] * self._page
         row["cpu_percent"] = self._percent(self._spent, pid, stat, self._world.monotonic())
         row["state"] = stat["state"]
         return row
+
+    def workload(self, pid: int) -> dict:
+        """What a process that was described belongs to (watchfloor.report.Workload): the very same row each time."""
+        return self._known[pid][2]
 
     def forget_all_but(self, pids) -> None:
         for kept in (self._known, self._spent):
@@ -67,7 +73,7 @@ class Processes:
             return round(stat["spent"] / max(age, 1.0), 1)
         return round((stat["spent"] - before[1]) / max(at - before[2], 0.01), 1)
 
-    def _identity(self, pid: int, stat: dict) -> dict:
+    def _identity(self, pid: int, stat: dict) -> "tuple[dict, dict]":
         folder = "/proc/%d" % pid
         cgroup = cgroup_of(self._text(folder + "/cgroup"))
         row = {
@@ -76,7 +82,27 @@ class Processes:
             "command": command_text(self._text(folder + "/cmdline"), stat["name"]),
             "started_at": round(self._world.now() - self._uptime() + stat["start"] / _TICKS_PER_SECOND),
         }
-        row.update((name, text) for name, text in (("cgroup", cgroup), ("job", job_of(cgroup))) if text)
+        workload = self._workload(pid, stat["start"], row["user"])
+        job = job_of(cgroup) or environment.job(workload.get("environment", {}))
+        row.update((name, text) for name, text in (("cgroup", cgroup), ("job", job)) if text)
+        return row, workload
+
+    def _workload(self, pid: int, start: int, user: str) -> dict:
+        """Of /proc alone, which answers at once: what the working directory holds may lie on a server that hangs."""
+        folder = "/proc/%d" % pid
+        row = {"pid": pid, "start": start}  # type: dict
+        try:
+            variables = environment.allowed(self._world.read_start(folder + "/environ", environment.LOOKED_AT))
+        except OSError as error:
+            row.update(missing=from_oserror(error).code, words=_refusal(error, user))
+            variables = {}
+        if variables:
+            row["environment"] = variables
+            row.update(environment.told(variables))
+        try:
+            row["directory"] = command_text(self._world.readlink(folder + "/cwd"), "")[:LONGEST]
+        except OSError:
+            pass
         return row
 
     def _user(self, folder: str) -> str:
@@ -93,6 +119,13 @@ class Processes:
 
     def _uptime(self) -> float:
         return float(self._world.read("/proc/uptime", keep=True).split()[0])
+
+
+def _refusal(error: OSError, user: str) -> str:
+    words = "/proc/PID/environ: %s" % error.strerror
+    if from_oserror(error).code == NOT_PERMITTED_CODE:
+        words += "; it takes a probe that runs as root or as %s" % (user or "its user")
+    return words
 
 
 def parse_stat(text: str) -> dict:

@@ -5,25 +5,17 @@ Nothing is imported or run: versions are read off the names of mapped files and 
 privilege, and that is said. Of ranks that run the same program in the same place, one is looked at.
 """
 
-import json
 import re
 
 from . import software_names as names
-from .cells import NOT_PERMITTED_CODE, UNSUPPORTED_CODE
+from .cells import NOT_PERMITTED_CODE, UNSUPPORTED_CODE, Missing
+from .containers import container_of, image
 from .procfs import parse_stat
 from .software_node import row
 
 LOOKED_AT = 8  # processes at one time; the others wait for the next one
 _SOON_SECONDS, _SELDOM_SECONDS = 50.0, 3600.0
 _UNSEEN = "a process on an accelerator is not visible from here (another pid namespace, or hidepid)"
-_CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
-_CONFIGS = (
-    "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
-    "/run/containerd/io.containerd.runtime.v2.task/default/%s/config.json",
-    "/var/lib/docker/containers/%s/config.v2.json",
-    "/run/containers/storage/overlay-containers/%s/userdata/config.json",
-)
-_IMAGE_NOTES = ("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName", "nerdctl/image-name")
 # variables that name an image, or a vendor's release of one; no other variable is looked at
 _IMAGE_VARIABLES = {
     "APPTAINER_CONTAINER": "image",
@@ -92,7 +84,7 @@ class Processes:
     def _who(self, pid: int) -> "tuple[str, str, str]":
         """User, executable and container: what ranks of one job share."""
         folder = "/proc/%d" % pid
-        match = _CONTAINER.search(self._text(folder + "/cgroup"))
+        container = container_of(self._text(folder + "/cgroup"))
         try:
             user = self._world.user_of(self._world.owner(folder))
         except OSError:
@@ -101,7 +93,7 @@ class Processes:
             program = self._world.readlink(folder + "/exe")
         except OSError:
             program = self._text(folder + "/cmdline").partition("\0")[0]
-        return user, program, match.group(1) if match else ""
+        return user, program, container
 
     def _inside(self, pid: int, user: str, container: str) -> "list[dict]":
         folder = "/proc/%d" % pid
@@ -155,20 +147,10 @@ class Processes:
         ]
         if not container:
             return found
-        refused = ""
-        for path in _CONFIGS:
-            try:
-                image = image_of(self._world.read(path % container))
-            except OSError as error:
-                refused = refused or (error.strerror if error.errno in (1, 13) else "")
-                continue
-            if image:
-                return [*found, row("container", "image", image, path.replace("%s", "ID"), user)]
-        words = "the container's configuration: %s" % (
-            refused or "not found where containerd, docker and CRI-O keep it"
-        )
-        code = NOT_PERMITTED_CODE if refused else UNSUPPORTED_CODE
-        return [*found, row("container", "image", "", words, user, code)]
+        told, where = image(self._world, container)
+        if isinstance(told, Missing):
+            return [*found, row("container", "image", "", told.note, user, told.code)]
+        return [*found, row("container", "image", told, where, user)]
 
     def _names(self, path: str) -> "list[str]":
         try:
@@ -181,14 +163,3 @@ class Processes:
             return self._world.read(path)
         except OSError:
             return ""
-
-
-def image_of(config: str) -> str:
-    """The image of a container's config.json (OCI) or config.v2.json (Docker), "" where it names none."""
-    try:
-        told = json.loads(config)
-    except ValueError:
-        return ""
-    notes = told.get("annotations") or {}
-    docker = (told.get("Config") or {}).get("Image") or ""
-    return next((notes[key] for key in _IMAGE_NOTES if notes.get(key)), docker)

@@ -4,7 +4,9 @@ Samplers reach the node through a World and nothing else, so that the simulator 
 by subclassing. Every method raises OSError as the kernel does; nothing here interprets what it reads.
 """
 
+import errno
 import os
+import stat
 import time
 from types import ModuleType
 
@@ -44,6 +46,28 @@ class World:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
+
+    def read_start(self, path: str, most: int) -> bytes:
+        """At most so many bytes from the start: of files that others fill."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _read_start(descriptor, most)
+        finally:
+            os.close(descriptor)
+
+    def read_plain(self, path: str, most: int, uid: int) -> str:
+        """The start of a regular file in a place where anybody may have put anything, if the user `uid` may read it.
+
+        Raises OSError, also of a link, a pipe or a device, none of which is opened, and of what is not `uid`'s and not
+        everybody's: whoever may read more must not be led to tell it.
+        """
+        _check_plain(os.stat(path, follow_symlinks=False), path, uid)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            _check_plain(os.fstat(descriptor), path, uid)  # of what was opened: another file may stand there by now
+            return _read_start(descriptor, most).decode("utf-8", "replace")
         finally:
             os.close(descriptor)
 
@@ -211,6 +235,26 @@ def _read_once(path: str) -> bytes:
         return _read_all(descriptor, os.pread(descriptor, _READ_SIZE, 0))
     finally:
         os.close(descriptor)
+
+
+def _read_start(descriptor: int, most: int) -> bytes:
+    chunks, size = [], 0
+    while size < most:
+        chunk = os.pread(descriptor, min(_READ_SIZE, most - size), size)
+        if not chunk:
+            break
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks)
+
+
+def _check_plain(status: os.stat_result, path: str, uid: int) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    if status.st_uid != uid and not status.st_mode & stat.S_IROTH:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def _read_all(descriptor: int, start: bytes) -> bytes:

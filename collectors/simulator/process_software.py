@@ -1,4 +1,4 @@
-"""What the processes of a simulated node have mapped, and what lies beside it. Pure: of (machine, who, path)."""
+"""What simulated processes have mapped, were started with, and what lies beside it. Pure: of (machine, who, path)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import json
 import os
 
+from collectors.simulator import process_environment
 from collectors.simulator.machine import Machine
 from collectors.simulator.process_files import Processes, Who, missing
 from collectors.simulator.software import CLOSED_SHAPES, Environment, environment
@@ -28,9 +29,11 @@ class ProcessSoftware:
             return self._container(path)
         pid, name, _ = _parts(path)
         who = self._processes.running().get(pid)
-        if who is None or name != "maps":
+        if who is None or name not in ("maps", "environ", "root"):
             raise missing(path)
         self._permit(path)
+        if name != "maps":
+            return self._started_with(who, path)
         files = ("/usr/lib/systemd/systemd",) if isinstance(who, str) else (_PYTHON, *self._environment(who[0]).mapped)
         return "".join(
             f"7f{number:04x}000000-7f{number:04x}200000 r-xp 00000000 fd:01 {9000 + number}    {file}\n"
@@ -53,10 +56,26 @@ class ProcessSoftware:
         """What a process runs. Raises OSError."""
         pid, name, _ = _parts(path)
         who = self._processes.running().get(pid)
-        if name != "exe" or who is None:
+        if name not in ("exe", "cwd") or who is None:
             raise missing(path)
         self._permit(path)
+        if name == "cwd":
+            return "/" if isinstance(who, str) else process_environment.directory(who[0])
         return f"/usr/sbin/{who}" if isinstance(who, str) else _PYTHON
+
+    def _started_with(self, who: Who, path: str) -> str:
+        """The environment, and the one file of a checkout that takes: HEAD, where a commit is checked out."""
+        _, name, inside = _parts(path)
+        if name == "environ":
+            told = {} if isinstance(who, str) else process_environment.variables(self._machine, *who)
+            return "".join(f"{variable}={value}\0" for variable, value in told.items())
+        if isinstance(who, str) or not inside.startswith(process_environment.directory(who[0]) + "/.git"):
+            raise missing(path)
+        if inside.endswith("/.git"):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not inside.endswith("/.git/HEAD"):
+            raise missing(path)
+        return process_environment.commit(who[0]) + "\n"
 
     def _environment(self, job: Job) -> Environment:
         return environment(self._machine.plan.shape, self._machine.plan.name, job.kind.name)
@@ -79,7 +98,7 @@ def concerns(path: str) -> bool:
     if path.startswith(_CONTAINERS):
         return True
     pid, name, _ = _parts(path) if path.startswith("/proc/") else (0, "", "")
-    return pid > 0 and name in ("maps", "root", "exe")
+    return pid > 0 and name in ("maps", "root", "exe", "environ", "cwd")
 
 
 def _parts(path: str) -> tuple[int, str, str]:

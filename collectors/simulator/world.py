@@ -68,6 +68,12 @@ class SimulatedWorld(World):
     def first_page(self, path: str) -> str:
         return self.read(path)[:4096]
 
+    def read_start(self, path: str, most: int) -> bytes:
+        return self.read(path).encode()[:most]
+
+    def read_plain(self, path: str, most: int, uid: int) -> str:
+        return self.read(path)[:most]
+
     def listdir(self, path: str) -> list[str]:
         self._present()
         return self._files.listdir(path)

@@ -291,8 +291,8 @@ def test_holders_of_accelerators(proc: FileWorld) -> None:
     }
     reading = processes.Sampler(proc, board).sample()
     cells = reading.cells["accelerator"]
-    assert cells["A"] == {"user": "alice", "job": "slurm:4242", "command": "a) b --flag"}
-    assert cells["B"] == {"user": "", "job": "", "command": ""}
+    assert cells["A"] == {"user": "alice", "job": "slurm:4242", "rank": "", "run": "", "command": "a) b --flag"}
+    assert cells["B"] == {"user": "", "job": "", "rank": "", "run": "", "command": ""}
     assert cells["C"]["user"] is refused
     assert cells["D"]["command"].code == NOT_PERMITTED_CODE  # its process can't be seen from here
     first, second = reading.details["processes"][:2]

@@ -16,10 +16,11 @@ import pytest
 
 from collectors.probe import software_names as names
 from collectors.probe.cells import NOT_PERMITTED_CODE, Absent, Board
+from collectors.probe.containers import image_of
 from collectors.probe.software import Sampler
 from collectors.probe.software_holders import Holders
 from collectors.probe.software_node import parse_installed
-from collectors.probe.software_processes import Processes, image_of
+from collectors.probe.software_processes import Processes
 from collectors.probe.software_programs import parse_packages, upstream
 from collectors.probe.world import World
 from tests.support.golden import same_as_golden

@@ -92,12 +92,13 @@ class Mirror:
 
 
 class RunningProbe:
-    """A probe at work. Its lines are taken as they are waited for."""
+    """A probe at work. Its lines are taken as they are waited for; `raw` has them as they came."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.mirror = Mirror()
         self.lines: list[Line] = []
+        self.raw: list[bytes] = []
         self._arrived: queue.Queue[bytes | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -123,6 +124,7 @@ class RunningProbe:
     def next(self, patience: float = PATIENCE_SECONDS) -> Line:
         line = self._arrived.get(timeout=max(0.01, patience))
         assert line is not None, f"the probe ended: {self.lines[-1:]}"
+        self.raw.append(line)
         decoded = decode(line)
         assert not isinstance(decoded, Fault), decoded.text
         self.lines.append(decoded)

@@ -15,6 +15,7 @@ class FileWorld(World):
     def __init__(self, files: Mapping[str, str | OSError], hostname: str = "node1") -> None:
         super().__init__()
         self.files = dict(files)
+        self.links: dict[str, str] = {}
         self.at = 100.0
         self._hostname = hostname
 
@@ -32,6 +33,17 @@ class FileWorld(World):
 
     def first_page(self, path: str) -> str:
         return self.read(path)[:4096]
+
+    def read_start(self, path: str, most: int) -> bytes:
+        return self.read(path).encode()[:most]
+
+    def read_plain(self, path: str, most: int, uid: int) -> str:
+        return self.read(path)[:most]
+
+    def readlink(self, path: str) -> str:
+        if path not in self.links:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self.links[path]
 
     def listdir(self, path: str) -> list[str]:
         prefix = path.rstrip("/") + "/"

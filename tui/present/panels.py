@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 
-from tui.present.details import processes
-from tui.present.format import Text, age, exact, number
+from tui.present.details import processes, workloads
+from tui.present.format import SHORT_REASONS, Text, age, exact, number
 from tui.present.listing import Listing
 from tui.present.rows import Column
 from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
-from watchfloor.model import Scope
+from watchfloor.model import Missing, Scope
+from watchfloor.report import Workload
 from watchfloor.vendors import sources
 
 _PROCESS_COLUMNS = (
@@ -24,16 +25,20 @@ _PROCESS_COLUMNS = (
     Column("state", "S", 1),
     Column("age", "AGE", 5, "right"),
     Column("job", "JOB", 12),
+    Column("rank", "RANK", 4, "right"),
     Column("command", "COMMAND", 20, flexible=True),
+    Column("run", "RUN", 10, flexible=True),
 )
 
 
 def process_list(frame: Frame, node: int) -> Listing:
     names = _names(frame, node)
+    works = workloads(frame.detail[node].details)
     rows: list[tuple[Hashable, Sequence[Text]]] = []
     for process in processes(frame.detail[node].details):
         held, memory = _bytes(process.accelerator_memory_bytes), _bytes(process.memory_bytes)
         started = age(max(0.0, frame.at - process.started_at)) if process.started_at else "-"
+        work = works.get(process.pid)
         cells: list[Text] = [
             (str(process.pid), Token.TEXT),
             (process.user, Token.TEXT),
@@ -44,10 +49,24 @@ def process_list(frame: Frame, node: int) -> Listing:
             (process.state, Token.WARNING if process.state in ("D", "Z") else Token.DIM),
             (started, Token.TEXT),
             (process.job or "-", Token.TEXT if process.job else Token.DIM),
+            _rank(work),
             (process.command, Token.TEXT),
+            _runs(work),
         ]
         rows.append(((process.pid, process.accelerator), cells))
     return Listing(_PROCESS_COLUMNS, rows)
+
+
+def _rank(work: Workload | None) -> Text:
+    """The rank; where the environment could not be read, the short word for why."""
+    if work is None or (work.rank < 0 and not work.missing):
+        return "-", Token.DIM
+    return (str(work.rank), Token.TEXT) if work.rank >= 0 else (SHORT_REASONS[Missing(work.missing)], Token.DIM)
+
+
+def _runs(work: Workload | None) -> Text:
+    runs = work.run_ids if work else {}
+    return (", ".join(f"{tracker}:{run}" for tracker, run in runs.items()), Token.TEXT) if runs else ("-", Token.DIM)
 
 
 def _bytes(count: int) -> Text:

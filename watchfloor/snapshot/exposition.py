@@ -60,11 +60,11 @@ _BASE: dict[Unit, tuple[str, float]] = {
 # labels that a scrape would overwrite with its own
 _LABELS = {"job": "scheduler_job"}
 
-_CHANGING = {"user", "job", "phase", "problem"}
+_CHANGING = {"user", "job", "rank", "run", "phase", "problem"}
 _NEVER = {"command"}
 # texts of which "" says something: nobody, no job, no board above it, no part of a fabric. A label can't say that, so
 # of these every reason is told, and where there is neither label nor reason the text is ""
-OFTEN_EMPTY = frozenset({"user", "job", "partition_of", "profile", "fabric", "accelerator"})
+OFTEN_EMPTY = frozenset({"user", "job", "rank", "run", "partition_of", "profile", "fabric", "accelerator"})
 _IDENTITY = {"name"}
 
 RECENT_SECONDS = 3600.0
