@@ -169,8 +169,9 @@ _Variables = Annotated[dict[_Key, _Text], msgspec.Meta(max_length=128)]
 
 
 class Workload(msgspec.Struct, frozen=True):
-    """One row of the detail "workloads": what a process of the same report's "processes" belongs to. It never changes.
+    """One row of the detail "workloads": what a process of the same report's "processes" belongs to.
 
+    It was read when the process was first seen, and is told again only where a row of the detail is another one.
     Numbers are -1 where nothing tells them. Ranks are those of the launcher nearest to the process: torchrun's RANK
     before Open MPI's, JAX's, PMIx's, PMI's and Slurm's.
     """

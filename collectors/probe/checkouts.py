@@ -8,6 +8,7 @@ import posixpath
 import re
 
 from .cells import NOT_PERMITTED_CODE, UNSUPPORTED_CODE, Missing, from_oserror
+from .commands import redacted
 
 _SHORT, _PACKED = 4096, 1 << 20  # bytes
 _HIGHEST = 24  # folders above the working directory
@@ -34,7 +35,7 @@ class Place:
                     return folder, self._commit(git)
             except OSError as error:
                 if error.errno in (1, 13):
-                    return "", Missing(NOT_PERMITTED_CODE, "%s: %s" % (folder, error.strerror))
+                    return "", Missing(NOT_PERMITTED_CODE, "%s: %s" % (redacted(folder), error.strerror))
                 if error.errno not in (2, 20):  # ENOENT, ENOTDIR
                     return "", Missing(from_oserror(error).code, error.strerror or str(error))
         return "", _NONE

@@ -45,7 +45,7 @@ _RANKS = (
     ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS"),
 )
 _KEYS = ("rank", "local_rank", "world_size")
-_LONGEST_RANKS = 256  # characters
+_LONGEST_TEXT = 1024  # characters of a cell
 _NO_RUN = "none"  # torchrun's name for a run that was given none
 
 
@@ -136,4 +136,15 @@ def rank_text(ranks) -> str:
             spans[-1][1] = rank
         else:
             spans.append([rank, rank])
-    return ",".join(str(first) if first == last else "%d-%d" % (first, last) for first, last in spans)[:_LONGEST_RANKS]
+    return joined(str(first) if first == last else "%d-%d" % (first, last) for first, last in spans)
+
+
+def joined(words) -> str:
+    """Each once, with commas, as many as there is room for: none is cut into another one."""
+    told, room = [], _LONGEST_TEXT
+    for word in dict.fromkeys(word for word in words if word):
+        room -= len(word) + 1
+        if room < 0:
+            return ",".join([*told, "…"])
+        told.append(word)
+    return ",".join(told)

@@ -6,12 +6,11 @@ happens as seldom as keeps it below SCAN_SHARE of one processor.
 
 from . import procfs
 from .cells import NOT_PERMITTED_CODE, Absent, Missing, Reading
-from .environment import rank_text
+from .environment import joined, rank_text
 
 SCAN_SHARE = 0.0001
 _SCAN_SECONDS = 30.0
 _SHOWN_HOLDERS, _SHOWN_CONSUMERS = 256, 10
-_LONGEST_TEXT = 1024  # characters of a cell
 _TEXTS = ("user", "job", "rank", "run", "command")
 _UNSEEN = Missing(NOT_PERMITTED_CODE, "its process is not visible from here (another pid namespace, or hidepid)")
 
@@ -80,10 +79,10 @@ def texts(listed, seen: dict, works: dict) -> dict:
     work = [works[row["pid"]] for row in visible]
     silence = _silence(work)
     return {
-        "user": _joined(row["user"] for row in visible),
-        "job": _joined(row.get("job", "") for row in visible),
+        "user": joined(row["user"] for row in visible),
+        "job": joined(row.get("job", "") for row in visible),
         "rank": rank_text(row["rank"] for row in work if "rank" in row) or silence,
-        "run": _joined(run for row in work for run in _runs(row)) or silence,
+        "run": joined(run for row in work for run in _runs(row)) or silence,
         "command": visible[0]["command"] if visible else "",
     }
 
@@ -96,7 +95,3 @@ def _silence(work: list) -> "str | Missing":
 
 def _runs(row: dict) -> "list[str]":
     return ["%s:%s" % told for told in row.get("run_ids", {}).items()]
-
-
-def _joined(words) -> str:
-    return ",".join(dict.fromkeys(word for word in words if word))[:_LONGEST_TEXT]

@@ -14,7 +14,7 @@ class Processes:
     def __init__(self, world) -> None:
         self._world = world
         self._page = world.page_size()
-        self._known = {}  # pid -> (start ticks, row of what doesn't change, its workload)
+        self._known = {}  # pid -> (start ticks and name, row of what doesn't change, its workload)
         self._spent = {}  # pid -> (start ticks, CPU ticks, at), of the last look at this pid
         self._scanned = {}  # as _spent, of the last scan
 
@@ -23,9 +23,9 @@ class Processes:
         stat = self._stat(pid)
         if stat is None:
             return None
-        known = self._known.get(pid)
-        if known is None or known[0] != stat["start"]:
-            known = self._known[pid] = (stat["start"], *self._identity(pid, stat))
+        known, who = self._known.get(pid), (stat["start"], stat["name"])  # exec keeps the start and changes the name
+        if known is None or known[0] != who:
+            known = self._known[pid] = (who, *self._identity(pid, stat))
         row = dict(known[1])
         row["memory_bytes"] = stat["pages"] * self._page
         row["cpu_percent"] = self._percent(self._spent, pid, stat, self._world.monotonic())

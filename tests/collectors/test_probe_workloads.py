@@ -17,6 +17,7 @@ from collectors.probe import environment, processes
 from collectors.probe.cells import NOT_PERMITTED_CODE, UNSUPPORTED_CODE, Board, Missing
 from collectors.probe.checkouts import Place, above, packed
 from collectors.probe.origins import Sampler
+from collectors.probe.procfs import Processes
 from collectors.probe.world import World
 from tests.support.nvml import Scenario, build, uuid
 from tests.support.probe import RunningProbe, running_probe
@@ -174,6 +175,25 @@ def test_values_without_the_form_of_their_variable_are_left_out() -> None:
 def test_ranks_in_few_words() -> None:
     told = [environment.rank_text(ranks) for ranks in ([], [3], [2, 1, 0, 3], [8, 0, 1, 8])]
     assert told == ["", "3", "0-3", "0-1,8"]
+
+
+def test_no_number_is_cut_into_another_one() -> None:
+    told = environment.rank_text(range(0, 2000, 3))
+    assert len(told) <= 1026 and told.endswith(",…")
+    assert set(told.split(",")[:-1]) < {str(rank) for rank in range(0, 2000, 3)}
+
+
+def test_a_program_that_takes_anothers_place_is_looked_at_anew() -> None:
+    """exec keeps pid and start: the shell's environment is not that of what it then runs."""
+    stat = "7 (%s) S 1 1 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 1000 100000 10 0 0"
+    files = {"/proc/uptime": "5000.0 1.0", "/proc/7/stat": stat % "sh", "/proc/7/environ": "SLURM_JOB_ID=1\0"}
+    world = FileWorld({**files, "/proc/7/cgroup": "0::/init.scope"})
+    reader = Processes(world)
+    row = reader.describe(7)
+    assert row is not None and row["job"] == "slurm:1"
+    world.files.update({"/proc/7/stat": stat % "python", "/proc/7/environ": "SLURM_JOB_ID=1\0RANK=2\0"})
+    reader.describe(7)
+    assert reader.workload(7)["rank"] == 2
 
 
 def test_commits_loose_packed_detached_of_worktrees_and_of_sha256(repository: Path, tmp_path: Path) -> None:

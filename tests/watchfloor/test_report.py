@@ -100,3 +100,16 @@ def test_details_are_decoded_when_a_page_asks() -> None:
     assert decode_detail("processes", raw) == [Process(1, "root", "init")]
     with pytest.raises(StreamError):
         decode_detail("processes", b'[{"pid":"x"}]')
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("workloads", b'[{"pid":1,"start":5,"rank":-2}]'),
+        ("workloads", b'[{"pid":1,"start":5,"environment":{"RANK":"' + b"1" * 5000 + b'"}}]'),
+        ("origins", b'[{"pid":1,"start":5,"commit":"not a commit"}]'),
+    ],
+)
+def test_what_no_probe_would_tell_of_a_process_is_refused(name: str, row: bytes) -> None:
+    with pytest.raises(StreamError):
+        decode_detail(name, row)

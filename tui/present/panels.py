@@ -27,7 +27,7 @@ _PROCESS_COLUMNS = (
     Column("job", "JOB", 12),
     Column("rank", "RANK", 4, "right"),
     Column("command", "COMMAND", 20, flexible=True),
-    Column("run", "RUN", 10, flexible=True),
+    Column("run", "RUN", 14, flexible=True),
 )
 
 
@@ -65,8 +65,9 @@ def _rank(work: Workload | None) -> Text:
 
 
 def _runs(work: Workload | None) -> Text:
-    runs = work.run_ids if work else {}
-    return (", ".join(f"{tracker}:{run}" for tracker, run in runs.items()), Token.TEXT) if runs else ("-", Token.DIM)
+    """The run ids alone: the metric `run` has them with team and project."""
+    runs = [f"{tracker}:{run.rpartition('/')[2]}" for tracker, run in work.run_ids.items()] if work else []
+    return (" ".join(runs), Token.TEXT) if runs else ("-", Token.DIM)
 
 
 def _bytes(count: int) -> Text:
