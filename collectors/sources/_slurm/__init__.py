@@ -1,0 +1,1 @@
+"""Slurm: its commands, and the pure readers of what they print, one subject a file."""

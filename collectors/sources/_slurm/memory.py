@@ -1,0 +1,141 @@
+"""What is known of jobs beyond the newest answer: earlier attempts, and how those ended that left the queue. Pure.
+
+squeue tells of the present attempt alone, and of jobs that ended only for a while (MinJobAge). The rest is the
+accounting's; where there is none, what was seen is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from collectors.sources._slurm.accounts import Account
+from collectors.sources._slurm.commands import MOST_IDS
+from collectors.sources._slurm.record import present_attempt
+from watchfloor.jobs.model import Attempt, Job, JobState
+
+KEPT_SECONDS = 900.0  # a job that left the queue
+MOST_KEPT = 2000
+MOST_TRIES = 5  # at the accounting, which hears of an end some seconds later
+GONE = "it has left the queue; how it ended isn't known"
+AGAIN = "it was started again; how this attempt ended isn't known"
+
+
+class Memory:
+    """Keeps one answer. Jobs go by their `id`."""
+
+    def __init__(self) -> None:
+        self._present: dict[str, Job] = {}
+        self._gone: dict[str, tuple[Job, float]] = {}  # and when it was missed
+        self._accounts: dict[str, tuple[int, Account]] = {}  # of which attempt, and what the accounting has
+        self._tries: dict[str, int] = {}
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        return (*self._present.values(), *(job for job, _ in self._gone.values()))
+
+    def take(self, jobs: Iterable[Job], now: float) -> None:
+        """A new answer of the queue."""
+        before, self._present = self._present, {}
+        for job in jobs:
+            self._present[job.id] = self._with_attempts(job, before.get(job.id))
+            self._gone.pop(job.id, None)
+        for number, job in before.items():
+            if number not in self._present and not job.state.is_over:
+                self._gone[number] = (_lost(job), now)
+        self._forget(now)
+
+    def wanted(self) -> list[int]:
+        """Ids of jobs to ask the accounting about, a questionful at most: those restarted, those gone."""
+        restarted = [
+            job.id
+            for job in self._present.values()
+            if job.attempt > 1 and self._accounts.get(job.id, (0, None))[0] != job.attempt
+        ]
+        gone = [number for number, (job, _) in self._gone.items() if job.state is JobState.UNKNOWN]
+        return [
+            int(number.partition(":")[2]) for number in (*gone, *restarted) if self._tries.get(number, 0) < MOST_TRIES
+        ][:MOST_IDS]
+
+    def learn(self, asked: Iterable[int], found: Mapping[int, Account]) -> None:
+        """An answer of the accounting."""
+        for number in asked:
+            self._tries[f"slurm:{number}"] = self._tries.get(f"slurm:{number}", 0) + 1
+            account = found.get(number)
+            if account is not None and account.attempts:
+                self._learn(f"slurm:{number}", account)
+
+    def _learn(self, number: str, account: Account) -> None:
+        job = self._present.get(number)
+        if job is not None:
+            self._accounts[number] = (job.attempt, account)
+            self._tries.pop(number, None)
+            self._present[number] = self._with_attempts(job, job)
+        elif number in self._gone and account.attempts[-1].state.is_over:
+            job, since = self._gone[number]
+            self._gone[number] = (_as_accounted(job, account), since)
+
+    def _with_attempts(self, job: Job, before: Job | None) -> Job:
+        _, account = self._accounts.get(job.id, (0, None))
+        seen = before.attempts if before is not None else ()
+        attempts = _attempts(job, seen, account)
+        labels = {**job.labels, "steps": str(account.steps)} if account and account.steps else job.labels
+        return replace(job, attempts=attempts, labels=labels)
+
+    def _forget(self, now: float) -> None:
+        self._gone = {number: entry for number, entry in self._gone.items() if now - entry[1] < KEPT_SECONDS}
+        for number in list(self._gone)[: max(0, len(self._gone) - MOST_KEPT)]:
+            del self._gone[number]
+        known = self._present.keys() | self._gone.keys()
+        self._accounts = {number: entry for number, entry in self._accounts.items() if number in self._present}
+        self._tries = {number: tries for number, tries in self._tries.items() if number in known}
+
+
+def _lost(job: Job) -> Job:
+    attempts = tuple(
+        replace(attempt, state=JobState.UNKNOWN, reason=GONE) if attempt.number == job.attempt else attempt
+        for attempt in job.attempts
+    )
+    return replace(job, state=JobState.UNKNOWN, reason=GONE, attempts=attempts)
+
+
+def _attempts(job: Job, seen: tuple[Attempt, ...], account: Account | None) -> tuple[Attempt, ...]:
+    """All that are known. The accounting's word counts for earlier ones; what was seen, where it has none."""
+    present = present_attempt(job)
+    earlier = {
+        attempt.number: attempt if attempt.state.is_over else replace(attempt, state=JobState.UNKNOWN, reason=AGAIN)
+        for attempt in seen
+        if attempt.number < job.attempt
+    }
+    rows = list(account.attempts) if account is not None else []
+    if rows and _is_present(rows[-1], job):
+        rows.pop()
+    for number, row in zip(range(job.attempt - 1, 0, -1), reversed(rows), strict=False):
+        earlier[number] = replace(row, number=number)
+    return (*(earlier[number] for number in sorted(earlier)), present)
+
+
+def _is_present(row: Attempt, job: Job) -> bool:
+    if not row.state.is_over:
+        return True
+    return job.started is not None and row.started is not None and abs(row.started - job.started) <= 1
+
+
+def _as_accounted(job: Job, account: Account) -> Job:
+    """A job that left the queue, as the accounting has it."""
+    last = account.attempts[-1]
+    before = max(0, job.attempt - len(account.attempts))  # attempts that the accounting no longer has
+    attempts = tuple(replace(row, number=before + place) for place, row in enumerate(account.attempts, 1))
+    return replace(
+        job,
+        state=last.state,
+        told_state=last.told_state,
+        reason=last.reason,
+        started=last.started or job.started,
+        ended=last.ended,
+        exit_code=last.exit_code,
+        signal=last.signal,
+        attempt=attempts[-1].number,
+        attempts=attempts,
+        labels={**job.labels, "steps": str(account.steps)} if account.steps else job.labels,
+    )

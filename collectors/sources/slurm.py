@@ -1,0 +1,121 @@
+"""Jobs and nodes of a Slurm cluster, asked with its own commands on a node that has them.
+
+A round asks for the jobs; for the nodes every half minute; for the accounting once a minute, where jobs were restarted
+or left the queue. One question at a time; how long the round took says when the next one comes. A controller that is
+slow or dead is told as a failure with what was known before, and asked ever more seldom.
+
+Options: `path`, the folder of the commands where the shell doesn't find them; `conf`, the slurm.conf; `cluster`, the
+name of one that the commands reach besides their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from collectors.sources._slurm import rhythm
+from collectors.sources._slurm.cluster import Cluster
+from collectors.sources._slurm.memory import Memory
+from watchfloor.errors import WatchfloorError
+from watchfloor.jobs.model import JobSourceSpec, SchedulerNode, SourceAnswer, SourceState, SourceStatus
+from watchfloor.ports import Clock, Transport
+
+
+class Source:
+    """ports.JobSource. Raises ConfigError where its specification can't be followed."""
+
+    def __init__(
+        self, spec: JobSourceSpec, transport: Transport, clock: Clock, rng: random.Random | None = None
+    ) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._cluster = Cluster(spec, transport, clock)
+        self._memory = Memory()
+        self._nodes: tuple[SchedulerNode, ...] = ()
+        self._status = SourceStatus(spec.name, spec.kind)
+        self._failures = 0
+        self._nodes_due = 0.0  # monotonic
+        self._accounts_due = 0.0
+        self._troubles: dict[str, WatchfloorError] = {}  # of the lesser questions
+        self._awake = asyncio.Event()
+
+    async def run(self, tell: Callable[[SourceAnswer], None]) -> None:
+        while True:
+            tell(await self._round())
+            pause = rhythm.jittered(self._status.period_seconds, self._rng)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), pause)
+            self._awake.clear()
+
+    def wake(self) -> None:
+        self._failures = 0
+        self._nodes_due = 0.0
+        self._awake.set()
+
+    async def _round(self) -> SourceAnswer:
+        self._cluster.took_seconds = 0.0
+        try:
+            await self._look()
+        except WatchfloorError as error:
+            self._status = self._failed(error)
+        return SourceAnswer(self._status, self._memory.jobs, self._nodes)
+
+    async def _look(self) -> None:
+        self._memory.take(await self._cluster.jobs(), self._clock.now())
+        at = self._clock.now()
+        await self._lesser("nodes", self._look_at_nodes)
+        await self._lesser("accounting", self._look_at_accounts)
+        self._failures = 0
+        took = self._cluster.took_seconds
+        self._status = SourceStatus(
+            self._spec.name,
+            self._spec.kind,
+            SourceState.OK,
+            at=at,
+            took_seconds=took,
+            period_seconds=rhythm.period(took, self._spec.period_seconds),
+            version=self._cluster.version,
+            text="; ".join(f"{what}: {trouble.message}" for what, trouble in self._troubles.items()),
+            advice=next((trouble.advice for trouble in self._troubles.values() if trouble.advice), ""),
+        )
+
+    async def _lesser(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
+        """A question without whose answer the jobs are still told."""
+        try:
+            await look()
+        except WatchfloorError as error:
+            self._troubles[what] = error
+
+    async def _look_at_nodes(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._nodes_due:
+            return
+        self._nodes_due = now + rhythm.NODES_EVERY_SECONDS
+        self._nodes = tuple(await self._cluster.nodes())
+        self._troubles.pop("nodes", None)
+
+    async def _look_at_accounts(self) -> None:
+        now, wanted = self._clock.monotonic(), self._memory.wanted()
+        if now < self._accounts_due or not wanted:
+            return
+        self._accounts_due = now + rhythm.NO_ACCOUNTS_SECONDS  # until it has answered
+        self._memory.learn(wanted, await self._cluster.accounts(wanted))
+        self._accounts_due = now + rhythm.ACCOUNTS_EVERY_SECONDS
+        self._troubles.pop("accounting", None)
+
+    def _failed(self, error: WatchfloorError) -> SourceStatus:
+        """What was told before stays, with its age."""
+        self._failures += 1
+        took = self._cluster.took_seconds
+        return replace(
+            self._status,
+            state=SourceState.FAILED,
+            period_seconds=rhythm.after_failure(self._failures, took, self._spec.period_seconds),
+            version=self._cluster.version or self._status.version,
+            text=error.message,
+            advice=error.advice,
+        )
