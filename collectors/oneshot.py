@@ -69,7 +69,8 @@ async def run_once(
     channel: Channel = await transport.start(node, command, whole)
     began = clock.monotonic()
     try:
-        status = await asyncio.wait_for(whole.over, timeout_seconds)
+        async with asyncio.timeout(timeout_seconds):
+            status = await whole.over
     except TimeoutError:
         raise StreamError(Problem.HUNG, f"no answer within {timeout_seconds:g} s") from None
     finally:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.slurm import Slurm, running_slurm
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +18,10 @@ def _nothing_of_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyt
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     for name in ("SSH_AUTH_SOCK", "NO_COLOR", "WATCHFLOOR_THEME", "WATCHFLOOR_ASCII", "WATCHFLOOR_DEBUG"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """A real Slurm of four nodes with eight GPUs each, for the whole run; who uses it leaves it as it was."""
+    with running_slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster

@@ -47,13 +47,14 @@ class Source:
         while True:
             tell(await self._round())
             pause = rhythm.jittered(self._status.period_seconds, self._rng)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), pause)
+            with suppress(TimeoutError):  # not wait_for: of Python 3.11, it loses a cancellation that meets a wake
+                async with asyncio.timeout(pause):
+                    await self._awake.wait()
             self._awake.clear()
 
     def wake(self) -> None:
         self._failures = 0
-        self._nodes_due = 0.0
+        self._nodes_due = self._accounts_due = 0.0
         self._awake.set()
 
     async def _round(self) -> SourceAnswer:

@@ -72,6 +72,8 @@ def of_json(raw: bytes) -> dict[int, Account]:
 def _of_told(job: wire.AccountTold, state: wire.AccountState) -> Attempt:
     code, signal = wire.exit_code(job.exit_code, is_status=False)
     words = states.words(wire.listed(state.current))
+    if "FAILED" in words and not code and not signal:
+        code = None  # the JSON of 22.05 says 0 of every exit code
     time = job.time or wire.AccountTime()
     return _ended_or_not(
         words, wire.moment(time.start), wire.moment(time.end), wire.text(job.nodes), (code, signal),

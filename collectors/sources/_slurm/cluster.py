@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TypeVar
 
-from collectors.oneshot import run_once
+from collectors.oneshot import Output, run_once
 from collectors.sources._slurm import accounts, commands, jobs_json, jobs_text, nodes
 from collectors.sources._slurm.accounts import Account
-from collectors.sources._slurm.refused import NoAnswer, Refused, no_answer
+from collectors.sources._slurm.refused import NoAnswer, Refused, down, no_answer
 from watchfloor.errors import ConfigError, StreamError, WatchfloorError
 from watchfloor.jobs.model import Job, JobSourceSpec, SchedulerNode
 from watchfloor.model import Problem
@@ -49,10 +49,20 @@ class Cluster:
         self._transport = transport
         self._clock = clock
         self._form: Form | None = None
+        self._failing = False
         self.version = ""
         self.took_seconds = 0.0
 
     async def jobs(self) -> list[Job]:
+        """After a failure the controller is pinged first: one that is down holds up a question for minutes."""
+        if self._failing:
+            await self._ping()
+        self._failing = True
+        found = await self._jobs()
+        self._failing = False
+        return found
+
+    async def _jobs(self) -> list[Job]:
         if self._form is None:
             await self._choose()
         if self._form is not Form.TEXT:
@@ -61,6 +71,7 @@ class Cluster:
             except (Refused, NoAnswer, StreamError) as error:
                 if not _asked_otherwise(error):
                     raise
+                await self._ping()  # JSON of 22.05 says of a dead controller: "Unspecified error"
                 self._form = Form.TEXT
         try:
             return await self._ask(commands.JOBS_TEXT, lambda raw: jobs_text.jobs(_text(raw), self._spec.name))
@@ -92,6 +103,13 @@ class Cluster:
                 raise
         return await self._ask(commands.accounts(job_ids, json=True), accounts.of_json)
 
+    async def _ping(self) -> None:
+        """Raises NoAnswer where no controller is up: of several, one is enough."""
+        told = _text((await self._output(commands.PING)).out)
+        downs = [line.strip() for line in told.splitlines() if line.endswith(" is DOWN")]
+        if downs and " is UP" not in told:
+            raise down(downs[0])
+
     async def _choose(self) -> None:
         """By the version of the commands; asks the controller nothing."""
         told = _text(await self._run(commands.VERSION))
@@ -111,6 +129,12 @@ class Cluster:
 
     async def _run(self, question: str) -> bytes:
         """The standard output of a command that succeeded. Raises NoAnswer, ConnectError, StreamError."""
+        output = await self._output(question)
+        if output.status != 0:
+            raise no_answer(question.split(maxsplit=1)[0], output.status, output.errors, self._spec.timeout_seconds)
+        return output.out
+
+    async def _output(self, question: str) -> Output:
         seconds = self._spec.timeout_seconds
         line = commands.command_line(question, self._options, seconds)
         try:
@@ -122,9 +146,7 @@ class Cluster:
                 self.took_seconds += seconds
             raise
         self.took_seconds += output.seconds
-        if output.status != 0:
-            raise no_answer(question.split(maxsplit=1)[0], output.status, output.errors, seconds)
-        return output.out
+        return output
 
 
 def _asked_otherwise(error: WatchfloorError) -> bool:

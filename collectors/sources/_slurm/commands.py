@@ -20,6 +20,7 @@ _FOLDERS = "/opt/slurm/bin:/usr/local/slurm/bin:/cm/shared/apps/slurm/current/bi
 _ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason"
 
 VERSION = "squeue --version"
+PING = "scontrol ping"
 JOBS_JSON = "squeue --all --states=all --json"
 JOBS_TEXT = "scontrol --all --details --oneliner show job"
 NODES_JSON = "scontrol --all --json show node"

@@ -51,6 +51,7 @@ def _record(told: wire.JobTold) -> Record:
         node_count=wire.whole(told.node_count),
         tasks=wire.whole(told.tasks),
         wanted=wire.text(told.tres_req_str),
+        allocated=wire.text(told.tres_alloc_str),
         per_job=wire.text(told.tres_per_job),
         per_node=wire.text(told.tres_per_node),
         per_task=wire.text(told.tres_per_task),

@@ -55,6 +55,7 @@ def _record(record: str) -> Record:
         node_count=_int(count),
         tasks=_int(told.get("NumTasks")),
         wanted=told.get("ReqTRES") or told.get("TRES", ""),
+        allocated=told.get("AllocTRES", ""),
         per_job=told.get("TresPerJob", ""),
         per_node=told.get("TresPerNode", ""),
         per_task=told.get("TresPerTask", ""),

@@ -42,6 +42,7 @@ class Record:
     node_count: int | None = None
     tasks: int | None = None
     wanted: str = ""  # trackable resources: "cpu=8,gres/gpu=16"
+    allocated: str = ""  # the same, of what it has
     per_job: str = ""
     per_node: str = ""
     per_task: str = ""
@@ -64,7 +65,7 @@ def job_of(record: Record, source: str) -> Job:
     over = state.is_over
     wanted, kind = _wanted(record)
     started = record.started if begun else None
-    job = Job(
+    return Job(
         id=f"slurm:{record.job_id}",
         source=source,
         kind="slurm",
@@ -98,7 +99,6 @@ def job_of(record: Record, source: str) -> Job:
         image=values.told(record.image),
         labels=_labels(record, state),
     )
-    return job
 
 
 def present_attempt(job: Job) -> Attempt:
@@ -131,13 +131,14 @@ def _allocations(record: Record) -> tuple[Allocation, ...]:
 
 
 def _wanted(record: Record) -> tuple[int | None, str]:
-    """Accelerators that the job asks for, and their kind."""
+    """Accelerators that the job asks for, and their kind: the one that it got, where it asked for any."""
     asked = values.accelerators(record.wanted)
     shares = [
         (values.accelerators(text), times)
         for text, times in ((record.per_job, 1), (record.per_node, record.node_count), (record.per_task, record.tasks))
     ]
-    kind = next((share.kind for share in (asked, *(share for share, _ in shares)) if share and share.kind), "")
+    known = (asked, *(share for share, _ in shares), values.accelerators(record.allocated))
+    kind = next((share.kind for share in known if share and share.kind), "")
     if asked is not None:
         return asked.count, kind
     for share, times in shares:

@@ -57,7 +57,6 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "let `via` name a node whose Slurm is as new as the controller's",
     ),
 )
-_MISSING = re.compile(r"not found|No such file or directory|unknown command", re.IGNORECASE)
 _CLIENT = re.compile(r"^\s*(?:\w+: )?(?:error: |fatal: )?", re.MULTILINE)
 _TIMED_OUT, _KILLED, _NOT_FOUND = 124, 137, 127
 
@@ -65,9 +64,7 @@ _TIMED_OUT, _KILLED, _NOT_FOUND = 124, 137, 127
 def no_answer(program: str, status: int | None, errors: str, seconds: float) -> NoAnswer:
     """Why a command gave no answer, of its exit status and standard error; `seconds` is the time that it had."""
     said = _last_line(errors)
-    if status in (_TIMED_OUT, _KILLED):
-        return NoAnswer(f"{program} had no answer within {seconds:g} s", _CONTROLLER, final=True)
-    if status == _NOT_FOUND or (program in errors and _MISSING.search(errors) and "unrecognized" not in errors):
+    if status == _NOT_FOUND:
         return NoAnswer(
             f"{program} is not found there: {said or 'no such command'}",
             "name the folder of Slurm's commands with the option `path`, or let `via` name a login node",
@@ -76,7 +73,14 @@ def no_answer(program: str, status: int | None, errors: str, seconds: float) -> 
     for pattern, what, advice in _KNOWN:
         if re.search(pattern, errors):
             return NoAnswer(f"{what}: {said}", advice, final=True)
+    if status in (_TIMED_OUT, _KILLED):
+        return NoAnswer(f"{program} had no answer within {seconds:g} s", _CONTROLLER, final=True)
     return NoAnswer(f"{program} failed: {said or f'exit status {status}'}", "run it there by hand to see more")
+
+
+def down(said: str) -> NoAnswer:
+    """Of what `scontrol ping` says."""
+    return NoAnswer(f"the controller can't be reached: {said}", _CONTROLLER, final=True)
 
 
 def _last_line(errors: str) -> str:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from collectors.sources._slurm.record import number
-from collectors.sources._slurm.refused import Refused
+from collectors.sources._slurm.refused import NoAnswer, Refused
 
 _OPENING = 60  # characters of what is no JSON, in the message
 
@@ -200,13 +200,13 @@ T = TypeVar("T")
 
 
 def rows(raw: bytes, field: str, kind: type[T]) -> tuple[list[T], str]:
-    """The list `field` of an answer, and the version that it is of. Raises Refused."""
+    """The list `field` of an answer, and the version that it is of. Raises Refused; NoAnswer for an error in it."""
     if not raw.strip():
         raise Refused("the answer is empty")
     answer = _decoded(raw, Answer)
     found: msgspec.Raw = getattr(answer, field)
     for trouble in answer.errors or ():
-        raise Refused(f"Slurm says: {trouble.error or trouble.description or 'an error'}")
+        raise NoAnswer(f"Slurm says: {trouble.error or trouble.description or 'an error'}")
     if not bytes(found):
         raise Refused(f"there is no list of {field} in this JSON")
     return _decoded(found, list[kind]), answer.version
