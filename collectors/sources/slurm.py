@@ -23,6 +23,8 @@ from watchfloor.errors import WatchfloorError
 from watchfloor.jobs.model import JobSourceSpec, SchedulerNode, SourceAnswer, SourceState, SourceStatus
 from watchfloor.ports import Clock, Transport
 
+_MANY_JOBS = 500  # more are compared with what was known in a thread
+
 
 class Source:
     """ports.JobSource. Raises ConfigError where its specification can't be followed."""
@@ -66,8 +68,11 @@ class Source:
         return SourceAnswer(self._status, self._memory.jobs, self._nodes)
 
     async def _look(self) -> None:
-        self._memory.take(await self._cluster.jobs(), self._clock.now())
-        at = self._clock.now()
+        jobs, at = await self._cluster.jobs(), self._clock.now()
+        if len(jobs) < _MANY_JOBS:
+            self._memory.take(jobs, at)
+        else:
+            await asyncio.to_thread(self._memory.take, jobs, at)
         await self._lesser("nodes", self._look_at_nodes)
         await self._lesser("accounting", self._look_at_accounts)
         self._failures = 0
@@ -100,11 +105,12 @@ class Source:
         self._troubles.pop("nodes", None)
 
     async def _look_at_accounts(self) -> None:
-        now, wanted = self._clock.monotonic(), self._memory.wanted()
+        now = self._clock.monotonic()
+        wanted = self._memory.wanted(now)
         if now < self._accounts_due or not wanted:
             return
         self._accounts_due = now + rhythm.NO_ACCOUNTS_SECONDS  # until it has answered
-        self._memory.learn(wanted, await self._cluster.accounts(wanted))
+        self._memory.learn(wanted, await self._cluster.accounts(wanted), now)
         self._accounts_due = now + rhythm.ACCOUNTS_EVERY_SECONDS
         self._troubles.pop("accounting", None)
 

@@ -69,14 +69,13 @@ async def test_a_slurm_without_json_tells_the_same_jobs(lab: Slurm, watch: Watch
     failing = lab.submit("--gres=gpu:2", "--job-name=alike of two words", script="exit 3")
     lab.submit("--array=0-3%1", f"--gres=gpu:{KIND}:1", "--comment=a comment")
     lab.submit("--nodes=2", "--gres=gpu:4", "--cpus-per-task=2")
-    lab.submit(f"--dependency=afterok:{failing}", "--begin=now+1hour")
-    numbers = lab.run("squeue", "--noheader", "--format=%i").splitlines()
-    await _until(watch, failing, JobState.FAILED)
-    told = await watch.until(lambda answer: all(job(answer, number) for number in numbers) and _settled(answer))
+    stuck = lab.submit(f"--dependency=afterok:{failing}")
+    await watch.until(lambda answer: (one := job(answer, stuck)) and one.reason == "DependencyNeverSatisfied")
+    told = await watch.until(_settled)
     refuses = 'case "$*" in *--json*) echo "squeue: error: cannot find serializer plugin" >&2; exit 1;; esac'
     async with Watch(lab.spec(path=_stand_in(tmp_path / "bin", refuses))) as old:
         text = await old.until(lambda answer: answer.status.state is SourceState.OK)
-    assert {one.id for one in text.jobs} >= {f"slurm:{failing}"}
+    assert {one.id for one in text.jobs} == {one.id for one in told.jobs} and len(told.jobs) >= 5
     for one in text.jobs:
         other = job(told, one.number)
         assert other is not None and _comparable(one) == _comparable(other)
@@ -220,6 +219,23 @@ async def test_a_job_that_left_the_queue_unseen_is_told_as_the_accounting_has_it
         gone = await _until(watch, number, JobState.FAILED)
     assert (gone.exit_code, gone.attempts[-1].state, gone.labels["steps"]) == (7, JobState.FAILED, "1")
     assert gone.ended is not None and gone.started is not None
+
+
+async def test_without_accounting_jobs_are_told_all_the_same(lab: Slurm, tmp_path: Path) -> None:
+    folder = _stand_in(tmp_path / "bin", "true")
+    (tmp_path / "bin" / "sacct").write_text("#!/bin/sh\necho 'Slurm accounting storage is disabled' >&2\nexit 1\n")
+    (tmp_path / "bin" / "sacct").chmod(0o755)
+    async with Watch(lab.spec(path=folder)) as watch:
+        number = lab.submit("--gres=gpu:1")
+        first = await _until(watch, number, JobState.RUNNING)
+        lab.run("scontrol", "requeue", str(number))
+        answer = await watch.until(
+            lambda answer: "accounting" in answer.status.text and (one := job(answer, number)) and one.attempt == 2
+        )
+    assert answer.status.state is SourceState.OK and "slurmdbd" in answer.status.advice
+    told = job(answer, number)
+    assert told is not None and told.attempts[0].nodes == first.nodes
+    assert (told.attempts[0].state, told.attempt) == (JobState.UNKNOWN, 2)
 
 
 @pytest.mark.parametrize(

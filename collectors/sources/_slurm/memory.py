@@ -17,6 +17,7 @@ from watchfloor.jobs.model import Attempt, Job, JobState
 KEPT_SECONDS = 900.0  # a job that left the queue
 MOST_KEPT = 2000
 MOST_TRIES = 5  # at the accounting, which hears of an end some seconds later
+TRY_SECONDS = 2.0  # between two of them, at least
 GONE = "it has left the queue; how it ended isn't known"
 AGAIN = "it was started again; how this attempt ended isn't known"
 
@@ -27,8 +28,9 @@ class Memory:
     def __init__(self) -> None:
         self._present: dict[str, Job] = {}
         self._gone: dict[str, tuple[Job, float]] = {}  # and when it was missed
-        self._accounts: dict[str, tuple[int, Account]] = {}  # of which attempt, and what the accounting has
-        self._tries: dict[str, int] = {}
+        self._accounts: dict[str, Account] = {}
+        self._known: dict[str, int] = {}  # up to which attempt the accounting has told of a job
+        self._tries: dict[str, tuple[int, float]] = {}  # how many, and when the last one was
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -38,45 +40,48 @@ class Memory:
         """A new answer of the queue."""
         before, self._present = self._present, {}
         for job in jobs:
-            self._present[job.id] = self._with_attempts(job, before.get(job.id))
+            known = before.get(job.id)
+            made = self._with_attempts(job, known)
+            self._present[job.id] = made if known is None or known != made else known  # one object while it is one
             self._gone.pop(job.id, None)
         for number, job in before.items():
             if number not in self._present and not job.state.is_over:
                 self._gone[number] = (_lost(job), now)
         self._forget(now)
 
-    def wanted(self) -> list[int]:
+    def wanted(self, now: float) -> list[int]:
         """Ids of jobs to ask the accounting about, a questionful at most: those restarted, those gone."""
-        restarted = [
-            job.id
-            for job in self._present.values()
-            if job.attempt > 1 and self._accounts.get(job.id, (0, None))[0] != job.attempt
-        ]
+        restarted = [job.id for job in self._present.values() if job.attempt > self._known.get(job.id, 1)]
         gone = [number for number, (job, _) in self._gone.items() if job.state is JobState.UNKNOWN]
-        return [
-            int(number.partition(":")[2]) for number in (*gone, *restarted) if self._tries.get(number, 0) < MOST_TRIES
-        ][:MOST_IDS]
+        asked = [number for number in (*gone, *restarted) if self._may_try(number, now)]
+        return [int(number.partition(":")[2]) for number in asked[:MOST_IDS]]
 
-    def learn(self, asked: Iterable[int], found: Mapping[int, Account]) -> None:
+    def _may_try(self, number: str, now: float) -> bool:
+        count, at = self._tries.get(number, (0, now - TRY_SECONDS))
+        return count < MOST_TRIES and now - at >= TRY_SECONDS
+
+    def learn(self, asked: Iterable[int], found: Mapping[int, Account], now: float) -> None:
         """An answer of the accounting."""
-        for number in asked:
-            self._tries[f"slurm:{number}"] = self._tries.get(f"slurm:{number}", 0) + 1
-            account = found.get(number)
+        for number in (f"slurm:{one}" for one in asked):
+            self._tries[number] = (self._tries.get(number, (0, 0.0))[0] + 1, now)
+            account = found.get(int(number.partition(":")[2]))
             if account is not None and account.attempts:
-                self._learn(f"slurm:{number}", account)
+                self._learn(number, account)
 
     def _learn(self, number: str, account: Account) -> None:
         job = self._present.get(number)
         if job is not None:
-            self._accounts[number] = (job.attempt, account)
-            self._tries.pop(number, None)
+            self._accounts[number] = account
+            if sum(attempt.state.is_over for attempt in account.attempts) >= job.attempt - 1:
+                self._known[number] = job.attempt
+                self._tries.pop(number, None)
             self._present[number] = self._with_attempts(job, job)
         elif number in self._gone and account.attempts[-1].state.is_over:
-            job, since = self._gone[number]
-            self._gone[number] = (_as_accounted(job, account), since)
+            gone, since = self._gone[number]
+            self._gone[number] = (_as_accounted(gone, account), since)
 
     def _with_attempts(self, job: Job, before: Job | None) -> Job:
-        _, account = self._accounts.get(job.id, (0, None))
+        account = self._accounts.get(job.id)
         seen = before.attempts if before is not None else ()
         attempts = _attempts(job, seen, account)
         labels = {**job.labels, "steps": str(account.steps)} if account and account.steps else job.labels
@@ -87,8 +92,9 @@ class Memory:
         for number in list(self._gone)[: max(0, len(self._gone) - MOST_KEPT)]:
             del self._gone[number]
         known = self._present.keys() | self._gone.keys()
-        self._accounts = {number: entry for number, entry in self._accounts.items() if number in self._present}
-        self._tries = {number: tries for number, tries in self._tries.items() if number in known}
+        for kept in (self._accounts, self._known, self._tries):
+            for number in [number for number in kept if number not in known]:
+                del kept[number]
 
 
 def _lost(job: Job) -> Job:

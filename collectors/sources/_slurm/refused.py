@@ -30,6 +30,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "no such cluster, or it is away",
         "`sacctmgr show cluster` lists the names for the option `cluster`",
     ),
+    (
+        r"talking to the database|accounting storage|[Pp]ersist|slurmdbd",
+        "the accounting tells nothing",
+        "is slurmdbd up, where there is one? Without it, earlier attempts are known as far as they were seen",
+    ),
     (r"timed out", "the controller does not answer in time", _CONTROLLER),
     (
         r"Unable to contact slurm controller|Connection refused|connect failure|No route to host|Zero Bytes were",

@@ -81,6 +81,7 @@ def resources(text: str | None) -> list[Resource]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def accelerators(text: str | None) -> Resource | None:
     """All of a text's accelerators as one; None where it names none. Of `gpu=8,gpu:h100=8` each counts once."""
     found = resources(text)
