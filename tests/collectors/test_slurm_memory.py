@@ -79,6 +79,19 @@ def test_an_accounting_that_has_not_heard_of_the_restart_is_asked_again_but_not_
     assert memory.wanted(1.0) == [] and memory.wanted(2.0) == [7]
 
 
+def test_attempts_keep_their_numbers_while_the_accounting_lags() -> None:
+    second = Attempt(2, JobState.RUNNING, "RUNNING", 300.0, nodes=("b",))
+    memory = Memory()
+    memory.take([RUNNING], 0)
+    memory.take([AGAIN_RUNNING], 10)
+    memory.learn([7], {7: Account((ENDED, second))}, 10)
+    memory.take([replace(AGAIN_RUNNING, attempt=3, started=500.0, allocations=(Allocation("c"),))], 20)
+    memory.learn([7], {7: Account((ENDED, second))}, 20)
+    assert [(one.number, one.nodes, one.told_state) for one in _only(memory).attempts] == [
+        (1, ("a",), "REQUEUED"), (2, ("b",), "RUNNING"), (3, ("c",), "RUNNING"),
+    ]  # fmt: skip
+
+
 def test_a_job_that_left_the_queue_is_unknown_until_the_accounting_tells_and_kept_for_a_while() -> None:
     memory = Memory()
     memory.take([RUNNING], 0)

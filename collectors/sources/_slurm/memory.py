@@ -16,8 +16,8 @@ from watchfloor.jobs.model import Attempt, Job, JobState
 
 KEPT_SECONDS = 900.0  # a job that left the queue
 MOST_KEPT = 2000
-MOST_TRIES = 5  # at the accounting, which hears of an end some seconds later
-TRY_SECONDS = 2.0  # between two of them, at least
+MOST_TRIES = 6  # at the accounting, which hears of an end some seconds later
+TRY_SECONDS = 2.0  # between the first two of them at least, then twice as long each time
 GONE = "it has left the queue; how it ended isn't known"
 AGAIN = "it was started again; how this attempt ended isn't known"
 
@@ -57,8 +57,8 @@ class Memory:
         return [int(number.partition(":")[2]) for number in asked[:MOST_IDS]]
 
     def _may_try(self, number: str, now: float) -> bool:
-        count, at = self._tries.get(number, (0, now - TRY_SECONDS))
-        return count < MOST_TRIES and now - at >= TRY_SECONDS
+        count, at = self._tries.get(number, (0, now))
+        return count == 0 or (count < MOST_TRIES and now - at >= TRY_SECONDS * 2.0 ** (count - 1))
 
     def learn(self, asked: Iterable[int], found: Mapping[int, Account], now: float) -> None:
         """An answer of the accounting."""
@@ -71,17 +71,18 @@ class Memory:
     def _learn(self, number: str, account: Account) -> None:
         job = self._present.get(number)
         if job is not None:
+            if sum(attempt.state.is_over for attempt in account.attempts) < job.attempt - 1:
+                return  # it hasn't heard of the restart yet: what it has can't be numbered
             self._accounts[number] = account
-            if sum(attempt.state.is_over for attempt in account.attempts) >= job.attempt - 1:
-                self._known[number] = job.attempt
-                self._tries.pop(number, None)
+            self._known[number] = job.attempt
+            self._tries.pop(number, None)
             self._present[number] = self._with_attempts(job, job)
         elif number in self._gone and account.attempts[-1].state.is_over:
             gone, since = self._gone[number]
             self._gone[number] = (_as_accounted(gone, account), since)
 
     def _with_attempts(self, job: Job, before: Job | None) -> Job:
-        account = self._accounts.get(job.id)
+        account = self._accounts.get(job.id) if self._known.get(job.id) == job.attempt else None
         seen = before.attempts if before is not None else ()
         attempts = _attempts(job, seen, account)
         labels = {**job.labels, "steps": str(account.steps)} if account and account.steps else job.labels
