@@ -4,7 +4,7 @@ A round asks for the jobs; for the nodes every half minute; for the accounting o
 or left the queue. One question at a time; how long the round took says when the next one comes. A controller that is
 slow or dead is told as a failure with what was known before, and asked ever more seldom.
 
-Options: `path`, the folder of the commands where the shell doesn't find them; `conf`, the slurm.conf; `cluster`, the
+Options: `bin`, the folder of the commands where the shell doesn't find them; `conf`, the slurm.conf; `cluster`, the
 name of one that the commands reach besides their own.
 """
 

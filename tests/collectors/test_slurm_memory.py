@@ -189,7 +189,7 @@ def test_a_slow_controller_is_asked_seldom_and_one_question_at_a_time() -> None:
 
 
 def test_a_command_line_holds_only_what_was_checked() -> None:
-    options = commands.checked({"conf": "/etc/slurm-b/slurm.conf", "path": "/opt/b/bin", "cluster": "b-1"}, "lab")
+    options = commands.checked({"conf": "/etc/slurm-b/slurm.conf", "bin": "/opt/b/bin", "cluster": "b-1"}, "lab")
     assert commands.command_line(commands.JOBS_JSON, options, 20) == (
         'env PATH="/opt/b/bin:$PATH:/opt/slurm/bin:/usr/local/slurm/bin:/cm/shared/apps/slurm/current/bin" LC_ALL=C '
         "TZ=UTC0 SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 SLURM_CONF=/etc/slurm-b/slurm.conf SLURM_CLUSTERS=b-1 "
@@ -201,7 +201,7 @@ def test_a_command_line_holds_only_what_was_checked() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"path": "/bin; rm -rf x"}, {"path": "bin"}, {"path": "/a:/b"}, {"conf": "/a b"}, {"conf": "$(id)"},
+        {"bin": "/bin; rm -rf x"}, {"path": "bin"}, {"path": "/a:/b"}, {"conf": "/a b"}, {"conf": "$(id)"},
         {"cluster": "-M"}, {"cluster": "a,b"}, {"cluster": "a\n"}, {"user": "root"},
     ],
 )  # fmt: skip
@@ -221,8 +221,8 @@ def test_a_source_without_a_place_to_ask_is_refused() -> None:
 @pytest.mark.parametrize(
     ("status", "errors", "text", "advice"),
     [
-        (127, "sh: 1: squeue: not found", "not found there", "`path`"),
-        (127, "timeout: failed to run command 'squeue': No such file or directory", "not found there", "`path`"),
+        (127, "sh: 1: squeue: not found", "not found there", "`bin`"),
+        (127, "timeout: failed to run command 'squeue': No such file or directory", "not found there", "`bin`"),
         (1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", "can't be reached", "ping"),
         (1, "squeue: error: Socket timed out on send/recv operation", "does not answer in time", "ping"),
         (124, "", "no answer within 20 s", "ping"),

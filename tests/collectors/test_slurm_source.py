@@ -73,7 +73,7 @@ async def test_a_slurm_without_json_tells_the_same_jobs(lab: Slurm, watch: Watch
     await watch.until(lambda answer: (one := job(answer, stuck)) and one.reason == "DependencyNeverSatisfied")
     told = await watch.until(_settled)
     refuses = 'case "$*" in *--json*) echo "squeue: error: cannot find serializer plugin" >&2; exit 1;; esac'
-    async with Watch(lab.spec(path=_stand_in(tmp_path / "bin", refuses))) as old:
+    async with Watch(lab.spec(bin=_stand_in(tmp_path / "bin", refuses))) as old:
         text = await old.until(lambda answer: answer.status.state is SourceState.OK)
     assert {one.id for one in text.jobs} == {one.id for one in told.jobs} and len(told.jobs) >= 5
     for one in text.jobs:
@@ -210,7 +210,7 @@ async def test_a_controller_that_hangs_costs_no_more_than_the_timeout(lab: Slurm
 
 async def test_a_job_that_left_the_queue_unseen_is_told_as_the_accounting_has_it(lab: Slurm, tmp_path: Path) -> None:
     hides = f"""[ -e {tmp_path}/hidden ] && case "$*" in *--json*) echo '{{"jobs": []}}'; exit 0;; esac"""
-    async with Watch(lab.spec(path=_stand_in(tmp_path / "bin", hides))) as watch:
+    async with Watch(lab.spec(bin=_stand_in(tmp_path / "bin", hides))) as watch:
         number = lab.submit("--gres=gpu:1", script="srun true; exit 7")
         lab.run("scontrol", "hold", str(number))
         await watch.until(lambda answer: job(answer, number))
@@ -225,7 +225,7 @@ async def test_without_accounting_jobs_are_told_all_the_same(lab: Slurm, tmp_pat
     folder = _stand_in(tmp_path / "bin", "true")
     (tmp_path / "bin" / "sacct").write_text("#!/bin/sh\necho 'Slurm accounting storage is disabled' >&2\nexit 1\n")
     (tmp_path / "bin" / "sacct").chmod(0o755)
-    async with Watch(lab.spec(path=folder)) as watch:
+    async with Watch(lab.spec(bin=folder)) as watch:
         number = lab.submit("--gres=gpu:1")
         first = await _until(watch, number, JobState.RUNNING)
         lab.run("scontrol", "requeue", str(number))

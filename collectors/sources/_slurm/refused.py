@@ -28,7 +28,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"can't be reached now|invalid entry for --cluster|No cluster '",
         "no such cluster, or it is away",
-        "`sacctmgr show cluster` lists the names for the option `cluster`",
+        "`sacctmgr show cluster` lists the names for `cluster`",
     ),
     (
         r"talking to the database|accounting storage|[Pp]ersist|slurmdbd",
@@ -54,7 +54,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"configuration source|slurm\.conf|[Cc]ould not resolve|Unable to (resolve|establish)",
         "this machine belongs to no cluster",
-        "let `via` name a login node of the cluster, or say where its file is with the option `conf`",
+        "let `via` name a login node of the cluster, or say where its file is with `conf`",
     ),
     (
         r"[Ii]ncompatible versions|protocol version",
@@ -72,7 +72,7 @@ def no_answer(program: str, status: int | None, errors: str, seconds: float) -> 
     if status == _NOT_FOUND:
         return NoAnswer(
             f"{program} is not found there: {said or 'no such command'}",
-            "name the folder of Slurm's commands with the option `path`, or let `via` name a login node",
+            "name the folder of Slurm's commands with `bin`, or let `via` name a login node",
             final=True,
         )
     for pattern, what, advice in _KNOWN:
