@@ -53,7 +53,7 @@ picture: $(VENV)/.ready ## Renew README's picture from a running demo (about a m
 lock: $(VENV)/.ready-dev ## Renew the pinned requirements
 	@test -n "$(UV)" || $(INSTALL) uv
 	@$(LOCK) pyproject.toml requirements.in -o requirements.txt
-	@$(LOCK) -c requirements.txt pyproject.toml requirements.in requirements-dev.in -o requirements-dev.txt
+	@$(LOCK) --all-extras -c requirements.txt pyproject.toml requirements.in requirements-dev.in -o requirements-dev.txt
 
 wheel: $(VENV)/.ready-dev ## The wheel, in dist/
 	@$(BIN)/hatchling build -t wheel

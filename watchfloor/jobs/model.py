@@ -55,7 +55,10 @@ _OVER = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What a job holds on one node, by the name that the source has for the node."""
+    """What a job holds on one node, by the name that the source has for the node.
+
+    A job of several pods has one for each of its pods, so that a node may come twice.
+    """
 
     node: str
     count: int | None = None  # accelerators; None: the source doesn't tell
@@ -64,6 +67,7 @@ class Allocation:
     pod: str = ""  # uid of the pod that holds this, where it is one: processes name it
     cpus: int | None = None
     memory_bytes: int | None = None
+    pids: tuple[int, ...] = ()  # processes on the node, where the source names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,9 @@ class Job:
     """A scheduler's unit of work.
 
     `id` is unique in the fleet and is what the probe makes of a process's cgroup: "slurm:4242" (of an array task the
-    task's own job id), "pod:<uid>"; others are "ray:<submission id>", "run:<node>/<pid>@<start>" for processes that
-    no scheduler started. `number` is what people call it: "4242", "4200_7", "namespace/pod".
+    task's own job id), "pod:<uid>". Others are "kube:<uid>" of the owner of pods (its allocations name the pods),
+    "ray:<submission id>", "run:<node>/<pid>@<start>" for processes that no scheduler started. `number` is what people
+    call it: "4242", "4200_7", "namespace/name".
     """
 
     id: str
@@ -127,7 +132,8 @@ class Job:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        return tuple(allocation.node for allocation in self.allocations)
+        """Each once, in the order of the allocations."""
+        return tuple(dict.fromkeys(allocation.node for allocation in self.allocations))
 
 
 @dataclass(frozen=True, slots=True)
