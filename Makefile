@@ -16,10 +16,10 @@ TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus \
 BENCH_PACKAGES := $(TEST_PACKAGES) pdsh clustershell
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench golden picture lock wheel clean
+.PHONY: help setup demo run test test-kubernetes check bench golden picture lock wheel clean
 
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready ## A simulated fleet in the terminal (ARGS="--nodes 64 --scenario xid79")
 	@$(BIN)/watchfloor demo $(ARGS)
@@ -32,6 +32,11 @@ setup: $(VENV)/.ready-dev ## Everything for working on it; then .venv/bin/watchf
 test: $(VENV)/.ready-dev ## All tests (ARGS="tests/tui -k sort")
 	@tests/system-packages.sh $(TEST_PACKAGES)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-kubernetes: $(VENV)/.ready-dev ## Jobs of a real control plane: KUBECONFIG=… (only read), or one that is built here
+	@test -n "$(KUBECONFIG)" || tests/system-packages.sh etcd-server openssl
+	@test -n "$(KUBECONFIG)" || tests/support/kubernetes/build.sh $(KUBERNETES)
+	@WATCHFLOOR_TEST_KUBERNETES=$(KUBERNETES) $(BIN)/python -m pytest -q -rs tests/kubernetes $(ARGS)
 
 check: $(VENV)/.ready-dev ## Style, types, layers, conventions
 	@$(BIN)/ruff check .
