@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from collectors.sources._round import Round, ask
+from collectors.sources._thread import in_thread
 from collectors.sources._told import NodeTold, cells, tables
 from watchfloor.errors import ConnectError, StreamError
 from watchfloor.model import MetricsSource, NodeSpec, NodeStatus, Phase, Problem, Scope
@@ -26,7 +25,6 @@ _NODES_AT_ONCE = 5  # applied before other loops get their turn
 _WORDS_OF_FAILURES = 3
 
 _log = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -204,28 +202,3 @@ def without_port(value: str) -> str:
     """The host of `host:port`; an address of IPv6 without its brackets."""
     host, colon, port = value.rpartition(":")
     return host.strip("[]") if colon and port.isdecimal() and ("]" in host or ":" not in host) else value
-
-
-async def in_thread(function: Callable[[], _Result]) -> _Result:
-    """The result of a function that blocks, on a thread that the end of the program does not wait for."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_Result] = loop.create_future()
-
-    def settle(result: _Result | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # pyright: ignore[reportArgumentType] -- None only where that is the result
-
-    def run() -> None:
-        try:
-            result, error = function(), None
-        except Exception as raised:
-            result, error = None, raised
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=run, name="prometheus", daemon=True).start()
-    return await future

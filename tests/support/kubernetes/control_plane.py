@@ -60,7 +60,8 @@ class ControlPlane:
             ("kube-controller-manager", "controllers", [
                 f"--service-account-private-key-file={self.folder / 'sa.key'}", "--node-monitor-period=1s",
                 "--node-monitor-grace-period=6s", "--pod-eviction-timeout=2s",
-                "--use-service-account-credentials=true", f"--root-ca-file={self.folder / 'ca.crt'}", f"--secure-port={self._others}",
+                "--use-service-account-credentials=true", f"--root-ca-file={self.folder / 'ca.crt'}",
+                f"--secure-port={self._others}",
                 "--controllers=*,-nodeipam,-service,-route,-cloud-node-lifecycle"]),
             ("kube-scheduler", "scheduler", ["--secure-port=0"]),
         ):  # fmt: skip

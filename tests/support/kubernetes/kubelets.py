@@ -90,8 +90,9 @@ class Kubelets:
         elif pod["status"]["phase"] == "Pending":
             conditions = [{"type": kind, "status": "True", "lastTransitionTime": _now()}
                           for kind in ("Initialized", "Ready", "ContainersReady")]  # fmt: skip
+            containers = _containers(pod, {"running": {"startedAt": _now()}})
             self._patch_pod(pod, {"phase": "Running", "startTime": _now(), "conditions": conditions,
-                                  "containerStatuses": _containers(pod, {"running": {"startedAt": _now()}})})  # fmt: skip
+                                  "containerStatuses": containers})  # fmt: skip
 
     def _patch_pod(self, pod: dict[str, Any], status: dict[str, Any]) -> None:
         self.call("PATCH", f"{_path(pod)}/status", {"status": status}, _STRATEGIC)
