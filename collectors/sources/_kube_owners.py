@@ -78,7 +78,10 @@ def _same(meta: Meta, owner: Owner) -> Owner | None:
 
 
 def path_of(namespace: str, owner: Owner) -> str:
-    """Where an owner is read. The plural is that of English, which holds for all kinds that own pods so far."""
+    """Where an owner is read. The plural is that of English, which holds for all kinds that own pods so far.
+
+    Whoever may make pods writes what owns them: raises Absent for names that would lead elsewhere.
+    """
     kind = owner.kind.lower()
     if kind.endswith(("s", "x", "ch", "sh")):
         plural = f"{kind}es"
@@ -87,5 +90,7 @@ def path_of(namespace: str, owner: Owner) -> str:
     else:
         plural = f"{kind}s"
     group, slash, version = owner.api_version.rpartition("/")
-    root = f"/apis/{quote(group, safe='')}" if slash else "/api"
-    return "/".join((root, *(quote(part, safe="") for part in (version, "namespaces", namespace, plural, owner.name))))
+    parts = [*(("apis", group) if slash else ("api",)), version, "namespaces", namespace, plural, owner.name]
+    if {"", ".", ".."} & set(parts):
+        raise Absent(f"an owner by the name of {owner.api_version} {owner.name}")
+    return "".join(f"/{quote(part, safe='')}" for part in parts)

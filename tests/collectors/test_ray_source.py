@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import Any
 
@@ -87,10 +88,11 @@ class Dashboard:
                 let_in = not dashboard.token or self.headers.get("Authorization") == f"Bearer {dashboard.token}"
                 status = 401 if not let_in else 404 if page is None else dashboard.status
                 body = page if isinstance(page, bytes) else json.dumps(page).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with suppress(OSError):  # whoever asked may have gone
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
 
         return Handler
 
