@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.probe.commands import command_text
-from collectors.sources._ray_objects import Actor, RayJob, RayNode, Task
+from collectors.sources._ray_objects import Actor, PlacementGroup, RayJob, RayNode, Task
 from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SchedulerNode
 
 KIND = "ray"
@@ -30,6 +30,7 @@ class Told:
     jobs: Sequence[RayJob] = ()
     actors: Sequence[Actor] | None = None
     tasks: Sequence[Task] | None = None
+    groups: Sequence[PlacementGroup] | None = None
     nodes: Sequence[RayNode] | None = None
     hostnames: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
@@ -51,8 +52,8 @@ def nodes_of(told: Told) -> tuple[SchedulerNode, ...]:
     """The living, and the dead of this session. What is in use is known where actors and tasks are."""
     names = node_names(told)
     used: dict[str, float] = {}
-    knows = told.actors is not None and told.tasks is not None
-    for holder in _held(told) or ():
+    holders = _held(told)
+    for holder in holders or ():
         used[holder.node] = used.get(holder.node, 0.0) + holder.count
     return tuple(
         SchedulerNode(
@@ -61,7 +62,7 @@ def nodes_of(told: Told) -> tuple[SchedulerNode, ...]:
             takes_work=node.state == "ALIVE",
             reason=_line(node.state_message or ""),
             accelerators=int(_count(node.resources_total or {})),
-            accelerators_used=round(used.get(node.node_id, 0.0)) if knows else None,
+            accelerators_used=round(used.get(node.node_id, 0.0)) if holders is not None else None,
         )
         for node in told.nodes or ()
     )
@@ -77,18 +78,33 @@ class _Holder:
 
 
 def _held(told: Told) -> list[_Holder] | None:
-    """Living actors and running tasks; a task of an actor holds what its actor holds, and nothing more."""
-    if told.actors is None and told.tasks is None:
+    """Living actors, running tasks, placement groups; None where one of them isn't told, so that no sum is too low.
+
+    A task of an actor holds what its actor holds. What runs in a placement group asks for "GPU_group_…", which the
+    group holds already: it counts as nothing and names its process.
+    """
+    if told.actors is None or told.tasks is None or told.groups is None:
         return None
     holders = [
-        _Holder(actor.job_id, actor.node_id, actor.pid, _count(actor.required_resources), _cpus(actor))
-        for actor in told.actors or ()
+        _Holder(
+            actor.job_id, actor.node_id, actor.pid, _count(actor.required_resources), _cpus(actor.required_resources)
+        )
+        for actor in told.actors
         if actor.state == "ALIVE" and actor.node_id
     ]
     holders += [
-        _Holder(task.job_id, task.node_id, task.worker_pid, _count(task.required_resources), _cpus(task))
-        for task in told.tasks or ()
+        _Holder(
+            task.job_id, task.node_id, task.worker_pid, _count(task.required_resources), _cpus(task.required_resources)
+        )
+        for task in told.tasks
         if task.state == "RUNNING" and task.node_id and task.type == "NORMAL_TASK"
+    ]
+    holders += [
+        _Holder(group.creator_job_id, bundle.node_id, None, _count(bundle.unit_resources), _cpus(bundle.unit_resources))
+        for group in told.groups
+        if group.state == "CREATED"
+        for bundle in group.bundles or ()
+        if bundle.node_id
     ]
     return holders
 
@@ -175,8 +191,8 @@ def _count(resources: Mapping[str, float | str] | None) -> float:
     return sum(_number((resources or {}).get(name)) for name in _ACCELERATORS)
 
 
-def _cpus(holder: Actor | Task) -> float:
-    return _number((holder.required_resources or {}).get("CPU"))
+def _cpus(resources: Mapping[str, float] | None) -> float:
+    return _number((resources or {}).get("CPU"))
 
 
 def _number(value: float | str | None) -> float:

@@ -58,6 +58,20 @@ class Task(msgspec.Struct, frozen=True):
     required_resources: dict[str, float] | None = None
 
 
+class Bundle(msgspec.Struct, frozen=True):
+    node_id: str | None = None
+    unit_resources: dict[str, float] | None = None
+
+
+class PlacementGroup(msgspec.Struct, frozen=True):
+    """A reservation: its bundles hold what they name, whether or not anything runs in them."""
+
+    placement_group_id: str = ""
+    creator_job_id: str = ""
+    state: str = ""
+    bundles: list[Bundle] | None = None
+
+
 class RayNode(msgspec.Struct, frozen=True):
     node_id: str = ""
     node_ip: str = ""

@@ -1,7 +1,7 @@
 """Ray as a source of jobs: the dashboard's REST API, asked every few seconds.
 
-Jobs come from /api/jobs/; nodes, actors and tasks, which tell who holds accelerators where, from the state API, as far
-as this version of Ray has it. Must not do: submit, stop, or hold up anything else when the dashboard is slow.
+Jobs come from /api/jobs/; who holds accelerators where, from the state API (nodes, actors, tasks, placement groups), as
+far as this version of Ray has it. Must not do: submit, stop, or hold up anything else when the dashboard is slow.
 
 Options: `address` (http://head:8265), `token_file` or `token_env` (a bearer token), `ca_file`.
 """
@@ -104,6 +104,7 @@ class Dashboard:
             told.nodes = self._rows("nodes", objects.RayNode)
             told.actors = self._rows("actors", objects.Actor)
             told.tasks = self._rows("tasks", objects.Task)
+            told.groups = self._rows("placement_groups", objects.PlacementGroup)
         except ConnectError as error:  # an older Ray, or one without the state API: its jobs are known all the same
             told.missing = error.message
         with suppress(ConnectError):  # a page of the dashboard's own: without it nodes go by their addresses

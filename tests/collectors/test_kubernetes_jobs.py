@@ -42,7 +42,7 @@ def the_job(*things: dict[str, Any], above: dict[str, Any] | None = None) -> Job
     return jobs.job_of(group, "lab", None)
 
 
-def at(minute: int) -> dict[str, str]:
+def at(minute: int) -> dict[str, Any]:
     return {"creationTimestamp": f"2026-11-22T19:{minute:02d}:00Z"}
 
 

@@ -55,6 +55,14 @@ TASKS = [
 ]  # fmt: skip
 
 
+GROUPS = [
+    {"placement_group_id": "pg1", "creator_job_id": "02000000", "state": "CREATED",
+     "bundles": [{"node_id": HEAD, "unit_resources": {"GPU": 1.0, "CPU": 1.0}}] * 2},
+    {"placement_group_id": "pg2", "creator_job_id": "02000000", "state": "PENDING",
+     "bundles": [{"node_id": None, "unit_resources": {"GPU": 8.0}}]},
+]  # fmt: skip
+
+
 def state_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"result": True, "msg": "", "data": {"result": {"result": rows, "total": len(rows)}}}
 
@@ -68,6 +76,7 @@ class Dashboard:
             "/api/v0/nodes": state_of(NODES),
             "/api/v0/actors": state_of(ACTORS),
             "/api/v0/tasks": state_of(TASKS),
+            "/api/v0/placement_groups": state_of([]),
             "/nodes": {"result": True, "data": {"summary": summary}},
         }
         self.status = 200
@@ -134,8 +143,21 @@ async def test_jobs_and_what_they_hold(dashboard: Dashboard) -> None:
     assert "hunter2" not in repr(answers.told)
 
 
+async def test_what_a_placement_group_reserves_is_held_once_whatever_runs_in_it(dashboard: Dashboard) -> None:
+    within = {"CPU_group_0_pg1": 1.0, "GPU_group_0_pg1": 1.0, "GPU_group_pg1": 1.0, "bundle_group_0_pg1": 0.001}
+    actor = {"actor_id": "a1", "state": "ALIVE", "job_id": "02000000", "node_id": HEAD, "pid": 9720}
+    dashboard.pages["/api/v0/actors"] = state_of([{**actor, "required_resources": within}])
+    dashboard.pages["/api/v0/tasks"] = state_of([])
+    dashboard.pages["/api/v0/placement_groups"] = state_of(GROUPS)
+    async with running(source_of(dashboard)) as answers:
+        answer = await answers.until(is_ok)
+    train = next(job for job in answer.jobs if job.number == "train-1")
+    assert train.allocations == (Allocation("vm", 2, cpus=2, pids=(9720,)),)
+    assert answer.nodes[0].accelerators_used == 2
+
+
 async def test_an_older_ray_without_the_state_api_still_tells_its_jobs(dashboard: Dashboard) -> None:
-    for page in ("/api/v0/nodes", "/api/v0/actors", "/api/v0/tasks", "/nodes"):
+    for page in ("/api/v0/nodes", "/api/v0/actors", "/api/v0/tasks", "/api/v0/placement_groups", "/nodes"):
         del dashboard.pages[page]
     async with running(source_of(dashboard)) as answers:
         answer = await answers.until(is_ok)
@@ -210,6 +232,7 @@ def test_the_samples_are_read() -> None:
         msgspec.json.decode(read["api_jobs_running.json"], type=list[_ray_objects.RayJob]),
         [],
         msgspec.json.decode(read["ray_list_tasks_detail.json"], type=list[_ray_objects.Task]),
+        [],
         msgspec.json.decode(read["ray_list_nodes.json"], type=list[_ray_objects.RayNode]),
         msgspec.json.decode(read["nodes_summary.json"], type=_ray_objects.Summary).hostnames,
     )
