@@ -4,8 +4,8 @@ What is told is put together when something has changed, at most once a second; 
 version, so that one that is gone is noticed. Must not do: change anything in the cluster, or keep a secret.
 
 Options: `kubeconfig` and `context` (as kubectl has them; in a pod its service account), `namespace` ("" for all),
-`selector` (a label selector: all pods that it names, not only those that ask for accelerators), `user_label` (the
-label or annotation that says whose a pod is).
+`selector` (a label selector: pods that count without accelerators), `user_label` (the label or annotation that says
+whose a pod is).
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from watchfloor.model import Problem
 from watchfloor.ports import Clock, Transport
 
 KIND = jobs.KIND
-OPTIONS = ("kubeconfig", "context", "namespace", "selector", "user_label")
 _TOGETHER_SECONDS = 1.0  # changes that come within it are told as one
 _POLITE = 20  # the server is asked for its version so many times more seldom than an answer takes
 
@@ -58,7 +57,8 @@ class Source:
         self._asked_now = asyncio.Event()
         self._owners_wanted = asyncio.Event()
         rng = random.Random()
-        self._pods = Watched(self._api, self._pod_kind(), self._changed.set, clock, rng)
+        self._pods = Watched(self._api, self._pod_kind(""), self._changed.set, clock, rng)
+        self._selected = Watched(self._api, self._pod_kind(self._selector), self._changed.set, clock, rng)
         self._batch = Watched(self._api, self._batch_kind(), self._changed.set, clock, rng)
         self._nodes = Watched(self._api, _NODES, self._changed.set, clock, rng)
         self._events = Watched(self._api, self._event_kind(), self._changed.set, clock, rng)
@@ -98,7 +98,11 @@ class Source:
                 await asyncio.sleep(self._spec.period_seconds)
 
     def _all(self) -> tuple[Watched[Any, Any], ...]:
-        return self._pods, self._batch, self._nodes, self._events
+        selected = (self._selected,) if self._selector else ()
+        return self._pods, *selected, self._batch, self._nodes, self._events
+
+    def _all_pods(self) -> dict[str, pods.PodFacts]:
+        return {**self._selected.facts, **self._pods.facts} if self._selector else self._pods.facts
 
     # -- is the server there
 
@@ -146,7 +150,7 @@ class Source:
         batch = self._batch.facts
         return {
             owner.uid: (thing.namespace, owner)
-            for thing in (*self._pods.facts.values(), *batch.values())
+            for thing in (*self._all_pods().values(), *batch.values())
             if (owner := thing.owner) is not None and owner.uid not in batch and not self._owners.knows(owner)
         }
 
@@ -170,7 +174,13 @@ class Source:
 
     def _reservations(self) -> tuple[str, str]:
         """What is not told although the source is well: a right that is missing, an object that can't be read."""
-        for what, watched in (("nodes", self._nodes), ("batch Jobs", self._batch), ("events", self._events)):
+        optional = {
+            f"pods of {self._selector}": self._selected,
+            "nodes": self._nodes,
+            "batch Jobs": self._batch,
+            "events": self._events,
+        }
+        for what, watched in optional.items():
             if watched.trouble is not None:
                 return f"without {what}: {watched.trouble.message}", watched.trouble.advice
         refused = next((watched.refused for watched in self._all() if watched.refused), "")
@@ -182,7 +192,7 @@ class Source:
         for event in self._events.facts.values():
             if event.about not in newest or event.at > newest[event.about].at:
                 newest[event.about] = event
-        grouped = jobs.groups(self._pods.facts.values(), self._batch.facts, self._owners.above, self._owners.unread)
+        grouped = jobs.groups(self._all_pods().values(), self._batch.facts, self._owners.above, self._owners.unread)
         for uid, group in grouped.items():
             warning = _warning(group, newest)
             basis = (group.owner, group.made_by, warning, *group.pods, *group.batch)
@@ -197,21 +207,20 @@ class Source:
         for pod in self._pods.facts.values():
             if pod.node and not pod.state.is_over:
                 used[pod.node] = used.get(pod.node, 0) + (pod.work.count or 0)
-        sees_all = self._pods.listed and not self._namespace and not self._selector
-        for node in self._nodes.facts.values():
-            yield replace(node, accelerators_used=used.get(node.name, 0)) if sees_all else node
+        for node in self._nodes.facts.values():  # pods of other namespaces hold some, too
+            yield node if self._namespace else replace(node, accelerators_used=used.get(node.name, 0))
 
     # -- what is asked for
 
     def _path(self, api: str, plural: str) -> str:
         return f"/{api}/namespaces/{self._namespace}/{plural}" if self._namespace else f"/{api}/{plural}"
 
-    def _pod_kind(self) -> Kind[objects.Pod, pods.PodFacts]:
+    def _pod_kind(self, selector: str) -> Kind[objects.Pod, pods.PodFacts]:
         def reduce(pod: objects.Pod) -> tuple[str, pods.PodFacts] | None:
             facts = pods.pod_facts(pod, self._user_label)
-            return (facts.uid, facts) if self._selector or facts.holds_devices else None
+            return (facts.uid, facts) if selector or facts.holds_devices else None
 
-        asked = {"labelSelector": self._selector} if self._selector else {}
+        asked = {"labelSelector": selector} if selector else {}
         return Kind(self._path("api/v1", "pods"), objects.Pod, reduce, asked)
 
     def _batch_kind(self) -> Kind[objects.BatchJob, pods.BatchFacts]:

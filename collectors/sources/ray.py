@@ -27,7 +27,6 @@ from watchfloor.model import Problem
 from watchfloor.ports import Clock, Transport
 
 KIND = jobs.KIND
-OPTIONS = ("address", "token_file", "token_env", "ca_file")
 _LOCAL = "http://127.0.0.1:8265"
 _POLITE = 20  # it is asked so many times more seldom than its answers take
 _MOST = 10_000  # rows of the state API: its own limit

@@ -108,15 +108,16 @@ async def test_a_command_is_told_without_its_secrets(api: KubeApi, source: Calla
     assert "hunter2" not in repr(answers.told)
 
 
-async def test_a_selector_asks_the_server_and_takes_all_that_it_gives(
+async def test_a_selector_names_pods_that_count_without_accelerators(
     api: KubeApi, source: Callable[..., Source]
 ) -> None:
-    api.put("pods", made.pod("web", gpus=0))
+    api.put("pods", made.pod("web", gpus=0, labels={"app": "web"}))
+    api.put("pods", made.pod("train"))
+    api.put("pods", made.pod("other", gpus=0))
     async with running(source(selector="app=web", namespace="lab")) as answers:
-        await answers.jobs("lab/web")
-    assert ("/api/v1/namespaces/lab/pods", "app=web") in [
-        (path, asked.get("labelSelector")) for path, asked in api.asked
-    ]
+        await answers.jobs("lab/web", "lab/train")
+    selectors = {asked.get("labelSelector") for path, asked in api.asked if path == "/api/v1/namespaces/lab/pods"}
+    assert selectors == {None, "app=web"}
 
 
 async def test_a_list_comes_in_pages(api: KubeApi, source: Callable[..., Source]) -> None:

@@ -137,7 +137,9 @@ class KubeApi:
         self._send(to, 200, found[0]) if found else self._status(to, 404, f'{plural} "{name}" not found')
 
     def _list(self, to: QuietHandler, plural: str, query: dict[str, str]) -> None:
-        things = list(self.objects[plural].values())
+        label, _, value = query.get("labelSelector", "").partition("=")
+        things = [thing for thing in self.objects[plural].values()
+                  if not label or thing["metadata"].get("labels", {}).get(label) == value]  # fmt: skip
         begin, page = int(query.get("continue") or 0), min(self.page, int(query.get("limit") or 10**9))
         more = str(begin + page) if begin + page < len(things) else ""
         meta = {"resourceVersion": str(self.version), "continue": more}

@@ -20,11 +20,11 @@ from watchfloor.units import nearest
 # kind of source -> the keys that it knows besides kind, period and timeout
 KINDS: Mapping[str, tuple[str, ...]] = {
     "slurm": ("via", "bin"),
-    "kubernetes": ("kubeconfig", "context", "namespace", "selector"),
-    "ray": ("address", "token_env"),
+    "kubernetes": ("kubeconfig", "context", "namespace", "selector", "user_label"),
+    "ray": ("address", "token_file", "token_env", "ca_file"),
 }
 _COMMON = ("kind", "period", "timeout")
-_FILES = ("kubeconfig",)
+_FILES = ("kubeconfig", "token_file", "ca_file")
 PRICE_KEYS = ("accelerator_hour", "models")
 LOCAL = "local"
 
