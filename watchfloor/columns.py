@@ -154,12 +154,13 @@ def _grown(values: NDArray, blank: np.generic, capacity: int) -> NDArray:
 
 
 class Count(NamedTuple):
-    """A counter of one row that was told another value than before."""
+    """A counter of one row that was told another value than before, or for the first time after a reboot."""
 
     row: int
     name: str
     before: float
     now: float
+    booted: bool = False  # `before` is of an earlier boot
 
 
 class _Log:
@@ -199,6 +200,8 @@ class Columns:
         self.register = Register()
         self._names = list(CATALOGUE[scope])
         self._is_counter = [name in counters for name in self._names]
+        # by counter: rows of which nothing was told since their node was started anew
+        self._booted: dict[str, set[int]] = {name: set() for name in counters}
         self._counted = counted
         # a node is there before it is heard; all others are made of what their node says of them
         reason = Missing.NOT_YET if scope is Scope.NODE else Missing.UNSUPPORTED
@@ -234,6 +237,12 @@ class Columns:
     def _place(self, name: str) -> Places:
         return np.array([COLUMNS[self.scope][name]], np.int16)
 
+    def rebooted(self, rows: Collection[int]) -> None:
+        """The node of these rows was started anew: what its counters said before is of another boot."""
+        self.fold()
+        for booted in self._booted.values():
+            booted.update(rows)
+
     def any_above_zero(self, row: int, names: Collection[str]) -> bool:
         """Whether one of these metrics of a row is current and greater than 0, as of the last fold."""
         columns = (self._columns[COLUMNS[self.scope][name]] for name in names)
@@ -266,6 +275,8 @@ class Columns:
         self.fold()
         for column in (*self._columns, self._unlisted):
             column.blank(np.array(rows, np.int32))
+        for booted in self._booted.values():
+            booted.difference_update(rows)
 
     def _note(self, rows: Rows, columns: Places, values: Floats) -> None:
         for start in range(0, len(rows), _LOG_CELLS):  # hardly ever more than once
@@ -285,10 +296,18 @@ class Columns:
         for start, stop in pairwise(edges):
             at, part = int(places[start]), slice(start, stop)
             if self._is_counter[at]:
-                counts += _counts(self._names[at], self._columns[at].values, rows[part], values[part])
+                counts += self._moves(at, rows[part], values[part])
             self._columns[at].fold(rows[part], values[part])
         if counts:
             self._counted(self.scope, counts, self._at)
+
+    def _moves(self, at: int, rows: Rows, values: Floats) -> list[Count]:
+        """What a counter of these rows counted."""
+        booted = self._booted[self._names[at]]
+        moves = list(_counts(self._names[at], self._columns[at].values, rows, values, booted))
+        if booted:
+            booted.difference_update(rows[values < _GONE].tolist())
+        return moves
 
     def _make_room(self) -> None:
         """Rows may have been added since the last fold."""
@@ -337,15 +356,15 @@ class Columns:
                 column.recode(code)
 
 
-def _counts(name: str, last: NDArray, rows: Rows, values: Floats) -> Iterator[Count]:
+def _counts(name: str, last: NDArray, rows: Rows, values: Floats, booted: Collection[int]) -> Iterator[Count]:
     """The moves of a counter that had a value before; several of one row in their order."""
     before, told = last[rows], values < _GONE
     moved = np.flatnonzero((before != values) & (before == before) & told)
-    if len(np.unique(rows)) < len(rows):  # some row was told twice since the last fold
+    if booted or len(np.unique(rows)) < len(rows):  # some row was told twice since the last fold
         moved = np.flatnonzero(told)
     latest: dict[int, Any] = {}
     for row, was, now in zip(rows[moved].tolist(), before[moved].tolist(), values[moved].tolist(), strict=True):
-        earlier = latest.get(row, was)
-        if earlier == earlier and earlier != now:
-            yield Count(row, name, earlier, now)
+        earlier, first = latest.get(row, was), row in booted and row not in latest
+        if earlier == earlier and (earlier != now or first):
+            yield Count(row, name, earlier, now, first)
         latest[row] = now

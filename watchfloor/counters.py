@@ -1,7 +1,8 @@
 """When each error counter moved, so that `rate(counter, 1h)` can be asked of any of them; resets told from errors.
 
 Counters hardly ever move, so what is kept of them is a list of their changes. A counter that goes backwards was reset
-or has wrapped: after a reset its new value is its increase.
+or has wrapped: after a reset its new value is its increase. So it is after a reboot, also where it is larger than the
+old one by then; but adapters may outlive a warm reboot, and are known by a counter that stands where it stood.
 
 Written by the fleet's thread alone. Readers in another thread take copies under the lock.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
@@ -20,7 +21,7 @@ import numpy as np
 
 from watchfloor.columns import Count, Floats
 from watchfloor.metrics import CATALOGUE, Good, Kind
-from watchfloor.model import NODE_SCOPES, Scope
+from watchfloor.model import Scope
 
 # changes closer together than this are kept as one
 _CHANGE_SECONDS = 10.0
@@ -40,6 +41,8 @@ COUNTERS: Mapping[Scope, tuple[str, ...]] = {
 _LIFELONG = frozenset(
     ("ecc_corrected_total", "ecc_uncorrected_total", "ecc_sram", "rows_corrected", "rows_uncorrected", "pages_retired")
 )
+# a port that is brought up moves these by itself: as they stand after a reboot, they are no fault
+_OF_THE_START = frozenset(("carrier_changes", "resets"))
 
 
 class Cause(StrEnum):
@@ -94,14 +97,9 @@ class CounterLog:
         self._changes: dict[tuple[Scope, str], dict[int, _Changes]] = {}  # and by row
         self._tracked = 0
         self._resets: deque[Reset] = deque(maxlen=_RESETS_KEPT)
-        self._rebooted: dict[Scope, set[int]] = {scope: set() for scope in NODE_SCOPES}
         self._lock = Lock()
 
     # -- for the fleet
-
-    def rebooted(self, scope: Scope, rows: Iterable[int]) -> None:
-        """The node of these rows was started anew: the next move of their counters is from zero."""
-        self._rebooted[scope].update(rows)
 
     def forget(self, scope: Scope, rows: Collection[int]) -> None:
         """What was of these rows is nobody's: they get other owners."""
@@ -111,7 +109,6 @@ class CounterLog:
                     self._tracked -= of_metric.pop(row, None) is not None
             kept = (reset for reset in self._resets if reset.scope is not scope or reset.row not in rows)
             self._resets = deque(list(kept), maxlen=_RESETS_KEPT)
-        self._rebooted[scope].difference_update(rows)
 
     def note(
         self, scope: Scope, counts: Sequence[Count], at: float, stands: Callable[[int, Collection[str]], bool]
@@ -120,30 +117,36 @@ class CounterLog:
 
         `stands(row, names)`: whether one of these counters of the row is above zero.
         """
-        fallen: dict[int, list[Count]] = {count.row: [] for count in counts if count.now < count.before}
+        unusual: dict[int, list[Count]] = {
+            count.row: [] for count in counts if count.booted or count.now < count.before
+        }
         with self._lock:
             for count in counts:
-                if count.row in fallen:
-                    fallen[count.row].append(count)
+                if count.row in unusual:
+                    unusual[count.row].append(count)
                 else:
                     self._add(scope, count, at, count.now - count.before)
-            for row, moves in fallen.items():
-                self._note_fall(scope, row, moves, at, stands)
-            self._rebooted[scope].difference_update(count.row for count in counts)
+            for row, moves in unusual.items():
+                self._note_unusual(scope, row, moves, at, stands)
 
-    def _note_fall(
+    def _note_unusual(
         self, scope: Scope, row: int, moves: list[Count], at: float, stands: Callable[[int, Collection[str]], bool]
     ) -> None:
+        """One of them fell, or is of another boot."""
         fell = [move for move in moves if move.now < move.before]
-        cause = self._cause(scope, row, fell, stands)
-        self._resets.append(Reset(at, scope, row, cause, tuple(dict.fromkeys(move.name for move in fell))))
+        cause = self._cause(scope, row, fell, stands) if fell else None
+        if cause:
+            self._resets.append(Reset(at, scope, row, cause, tuple(dict.fromkeys(move.name for move in fell))))
+        outlived = not fell and any(_stood(move) for move in moves)
         for move in moves:
-            self._add(scope, move, at, _increase(move, cause))
+            by = _since_boot(move, outlived) if move.booted else _increase(move, cause)
+            if by:
+                self._add(scope, move, at, by)
 
     def _cause(
         self, scope: Scope, row: int, fallen: Sequence[Count], stands: Callable[[int, Collection[str]], bool]
     ) -> Cause:
-        if row in self._rebooted[scope]:
+        if any(move.booted for move in fallen):
             return Cause.REBOOT
         if len(fallen) == 1 and _top(fallen[0]):
             return Cause.WRAP
@@ -198,7 +201,21 @@ def _top(move: Count) -> float:
     return 0.0
 
 
-def _increase(move: Count, cause: Cause) -> float:
+def _stood(move: Count) -> bool:
+    """It is the same as before the reboot, and would be 0 if its device had been reset."""
+    tells = move.name not in _LIFELONG and move.name not in _OF_THE_START
+    return move.booted and move.now == move.before > 0 and tells
+
+
+def _since_boot(move: Count, outlived: bool) -> float:
+    """By how much the first value after a reboot is more. `outlived`: the device was not reset with its node."""
+    if move.name in _OF_THE_START:
+        return 0.0
+    counts_on = outlived or move.name in _LIFELONG
+    return move.now - move.before if counts_on and move.now >= move.before else move.now
+
+
+def _increase(move: Count, cause: Cause | None) -> float:
     if move.now >= move.before:
         return move.now - move.before
     return _top(move) - move.before + move.now if cause is Cause.WRAP else move.now

@@ -94,8 +94,8 @@ class Fleet:
         self._tables[node], self._generations[node] = {}, -1
         self._details[node] = NodeDetail(hello=hello)
         if self._boots[node] not in ("", hello.boot_id):
-            for scope, columns in self._columns.items():
-                self._counters.rebooted(scope, columns.register.rows_of(node))
+            for columns in self._columns.values():
+                columns.rebooted(columns.register.rows_of(node))
         self._boots[node] = hello.boot_id
         self._skew[node] = hello.at - received_at  # until it is measured
         self._put_node_text(node, "hostname", hello.node)

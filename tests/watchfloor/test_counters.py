@@ -85,6 +85,59 @@ def test_after_a_reboot_every_fall_is_one_of_the_reboot(made: Boards) -> None:
     assert cleared.cause is Cause.CLEARED
 
 
+def reboot(made: Boards) -> None:
+    """The node is another boot's from now on, and has told nothing yet."""
+    made.fleet.hello(0, Hello(1, "n0", "another boot", made.now, "digest"), made.now)
+    made.introduce(made.tables)
+
+
+def test_what_is_counted_after_a_reboot_counts_from_zero(made: Boards) -> None:
+    """More than before the reboot, and yet all of it is new."""
+    tell(made, crc_errors=3, replay_errors=9)
+    reboot(made)
+    tell(made, crc_errors=5, replay_errors=1)
+    assert (grown(made, "crc_errors"), grown(made, "replay_errors")) == (5, 1)
+    tell(made, crc_errors=6)
+    assert grown(made, "crc_errors") == 6
+
+
+def test_a_counter_that_is_told_late_after_a_reboot_counts_from_zero_too(made: Boards) -> None:
+    """Its sampler is slower than that of another counter, which has moved meanwhile."""
+    tell(made, crc_errors=3, replay_errors=9)
+    reboot(made)
+    tell(made, replay_errors=1)
+    tell(made, replay_errors=2)
+    tell(made, crc_errors=5)
+    assert grown(made, "crc_errors") == 5
+
+
+def test_the_alone_counter_of_a_port_counts_from_zero_after_a_reboot(made: Boards) -> None:
+    tell(made, crc_errors=3)
+    reboot(made)
+    tell(made, crc_errors=5)
+    assert grown(made, "crc_errors") == 5
+
+
+def test_counters_of_an_adapter_that_outlived_the_reboot_count_on(made: Boards) -> None:
+    """A warm reboot need not reset an adapter: where nothing fell and one stands where it stood, nothing was reset."""
+    tell(made, crc_errors=3, ib_symbol_error=40)
+    reboot(made)
+    tell(made, crc_errors=5, ib_symbol_error=40)
+    assert (grown(made, "crc_errors"), grown(made, "ib.symbol_error")) == (2, 0)
+    tell(made, ib_symbol_error=41)
+    assert grown(made, "ib.symbol_error") == 1
+
+
+def test_bringing_a_port_up_at_the_start_is_no_change_of_its_carrier() -> None:
+    made = Boards(tables={AT: (["l0", "l1"], ["name", "carrier_changes", "rx_errors"])})
+    tell(made, carrier_changes=2, rx_errors=8)
+    reboot(made)
+    tell(made, carrier_changes=4, rx_errors=0)
+    assert grown(made, "carrier_changes") == 0
+    tell(made, carrier_changes=6)
+    assert grown(made, "carrier_changes") == 2
+
+
 def test_a_conversation_of_the_same_boot_resets_nothing(made: Boards) -> None:
     tell(made, crc_errors=9, replay_errors=4)
     made.fleet.hello(0, Hello(1, "n0", "boot", made.now, "digest"), made.now)
@@ -100,6 +153,18 @@ def test_counters_for_life_say_nothing_of_a_drivers_start() -> None:
     made.say({"g0": {"ecc_corrected": 0}})
     (reset,) = made.frame().counters.resets()
     assert (reset.cause, reset.names) == (Cause.RESTART, ("ecc_corrected",))
+
+
+def test_counters_for_life_count_on_after_a_reboot() -> None:
+    names = ("ecc_corrected", "ecc_corrected_total", "rows_corrected")
+    made = Boards(tables={Scope.ACCELERATOR: (["g0"], names)})
+    made.say({"g0": {"ecc_corrected": 7, "ecc_corrected_total": 90, "rows_corrected": 1}})
+    made.frame()
+    reboot(made)
+    made.say({"g0": {"ecc_corrected": 8, "ecc_corrected_total": 98, "rows_corrected": 1}})
+    counters = made.frame().counters
+    found = [counters.grown(Scope.ACCELERATOR, name, 0.0) for name in names]
+    assert found == [{0: 8.0}, {0: 8.0}, {}]
 
 
 def test_moves_between_two_frames_are_all_counted(made: Boards) -> None:
