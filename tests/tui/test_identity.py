@@ -9,11 +9,11 @@ import pytest
 from tests.support import frames
 from tui.present.identity import brief_lines, identity_lines
 from tui.present.line import Line, width_of
-from tui.present.notes import node_note
+from tui.present.notes import accelerator_note, node_note, worst_findings
 from tui.present.style import UNICODE
 from tui.present.trends import plots
 from watchfloor.frame import Frame
-from watchfloor.model import Scope
+from watchfloor.model import Finding, Scope, State, Subject
 
 _LOST, _HUNG = "dgx-04", "dgx-07"
 
@@ -53,3 +53,21 @@ def test_a_chart_without_a_value_says_why(frame: Frame) -> None:
         node = frame.node_index[name]
         board = int(frame.rows_of(Scope.ACCELERATOR, node)[0])
         assert plots(frame, node, board, half_hour=False)[0].note.startswith(reason)
+
+
+def test_a_board_that_is_well_says_nothing_of_its_node(frame: Frame) -> None:
+    """Its row is green; what is the matter with the node is told on the rows of nodes."""
+    drift = Finding(Subject(Scope.NODE, "dgx-01"), "version-drift", State.WARNING, "dgx-01 differs from its group")
+    frame = frame.with_findings([*frame.findings, drift])
+    worst, node = worst_findings(frame), frame.node_index["dgx-01"]
+    well, hot = (int(frame.rows_of(Scope.ACCELERATOR, node)[at]) for at in (0, 5))
+    assert frame.accelerators.states[well] == State.OK
+    assert accelerator_note(frame, well, worst)[0] == ""
+    assert accelerator_note(frame, hot, worst)[0] == "slowed down by heat"
+    assert node_note(frame, node, worst)[0] == "differs from its group"
+
+
+@pytest.mark.parametrize(("name", "words"), [(_LOST, "last heard"), (_HUNG, "no answer from its nvidia sampler")])
+def test_a_board_of_which_nothing_is_known_says_why(frame: Frame, name: str, words: str) -> None:
+    board = int(frame.rows_of(Scope.ACCELERATOR, frame.node_index[name])[0])
+    assert words in accelerator_note(frame, board, worst_findings(frame))[0]

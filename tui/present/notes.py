@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tui.present.format import Text, age
 from tui.present.style import STATE_TOKENS, Token
 from watchfloor.frame import Frame
-from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, Subject
+from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, State, Subject
 
 
 def worst_findings(frame: Frame) -> Mapping[Subject, Finding]:
@@ -47,9 +47,11 @@ def node_note(frame: Frame, node: int, worst: Mapping[Subject, Finding]) -> Text
 
 
 def accelerator_note(frame: Frame, row: int, worst: Mapping[Subject, Finding]) -> Text:
-    """What is the matter with an accelerator: its own finding, else its node's."""
+    """What is the matter with an accelerator: its own finding; its node's only where nothing is known of it."""
     node = int(frame.accelerators.node[row])
     finding = worst.get(frame.subject(Scope.ACCELERATOR, row)) if frame.live[node] else None
+    if finding is None and frame.accelerators.states[row] == State.OK:
+        return "", Token.DIM
     if finding is None:
         return node_note(frame, node, worst)
     names = f"{frame.accelerators.text(row, 'name')} of {frame.specs[node].name}"
