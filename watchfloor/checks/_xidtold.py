@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 
+from watchfloor.checks._nvlink import Verdict, verdict
 from watchfloor.checks._tools import limit, shown_time, subject_of
 from watchfloor.events import Entry
 from watchfloor.frame import Frame
@@ -15,6 +16,7 @@ from watchfloor.model import Scope, Subject
 # what is told of every process, or beside a 48, when something else went wrong (NVIDIA's catalogue: "not solo: ignore")
 FOLLOWERS = frozenset({43, 45, 171, 172})
 RECOVERY = 154  # the driver asks for another recovery action than before
+_UNDONE_BY = {163: 162}  # power smoothing was lost; and is back again (NVSentinel, issue 1252)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,8 +29,14 @@ class Told:
     last: float
     count: int
     times: tuple[float, ...]  # when each burst of it began
-    entry: Entry  # the newest
+    entries: tuple[Entry, ...]  # newest first
     job: str  # what ran on the board when it came, "" where nobody told
+    verdict: Verdict | None  # what its registers say
+
+    @property
+    def entry(self) -> Entry:
+        """The newest."""
+        return self.entries[0]
 
     @property
     def action(self) -> int | None:
@@ -54,17 +62,26 @@ def of_node(frame: Frame, node: int, entries: Sequence[Entry], jobs: MutableMapp
         sorts[subject_of(frame, node, entry.device), entry.event.code].append(entry)
     found = [_told(frame, subject, code, every, jobs) for (subject, code), every in sorts.items()]
     healed = {one.subject: one.last for one in found if taken_back(one)}
-    return tuple(one for one in found if one.last > healed.get(one.subject, 0.0) or taken_back(one))
+    undone = {(one.subject, one.code): one.last for one in found if one.code in _UNDONE_BY.values()}
+    return tuple(
+        one
+        for one in found
+        if (one.last > healed.get(one.subject, 0.0) or taken_back(one))
+        and one.last > undone.get((one.subject, _UNDONE_BY.get(one.code, -1)), 0.0)
+        and one.code not in _UNDONE_BY.values()
+    )
 
 
 def _told(frame: Frame, subject: Subject, code: int, every: Sequence[Entry], jobs: MutableMapping[int, str]) -> Told:
     newest = every[0]
     first, last = min(entry.at for entry in every), max(entry.last for entry in every)
-    job = jobs.setdefault(newest.number, _job(frame, subject))
-    return Told(subject, code, first, last, sum(entry.count for entry in every), _times(every), newest, job)
+    job = jobs.setdefault(newest.number, _board(frame, subject, "job"))
+    said = verdict(code, _board(frame, subject, "model"), every)
+    count = sum(entry.count for entry in every)
+    return Told(subject, code, first, last, count, bursts_of(every), tuple(every), job, said)
 
 
-def _times(every: Sequence[Entry]) -> tuple[float, ...]:
+def bursts_of(every: Sequence[Entry]) -> tuple[float, ...]:
     """When each burst began: what comes within the window of the last is the same one."""
     found: list[float] = []
     before, window = float("-inf"), limit("xid-burst", "window", Unit.SECONDS)
@@ -75,9 +92,10 @@ def _times(every: Sequence[Entry]) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _job(frame: Frame, subject: Subject) -> str:
+def _board(frame: Frame, subject: Subject, name: str) -> str:
+    """A text of the board that it is about, "" where there is none."""
     row = frame.row(subject)
-    return frame.accelerators.text(row, "job") if row is not None and subject.scope is Scope.ACCELERATOR else ""
+    return frame.accelerators.text(row, name) if row is not None and subject.scope is Scope.ACCELERATOR else ""
 
 
 def taken_back(one: Told) -> bool:

@@ -7,22 +7,24 @@ none into one finding for the whole burst: they say nothing of the boards that t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.checks._nvlink import Verdict
 from watchfloor.checks._recent import Recent
 from watchfloor.checks._tools import MOST_FINDINGS, Evidence, Rows, called, limit, named, report, suspects
 from watchfloor.checks._xidtold import FOLLOWERS, RECOVERY, Told, bursts, follows, of_node, taken_back
+from watchfloor.checks._xidworkflows import seen_again
 from watchfloor.columns import Floats
 from watchfloor.events import EventLog
 from watchfloor.frame import Frame
 from watchfloor.metrics import RECOVERY_ACTIONS, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
-from watchfloor.xidlist import WORDS, Opinion, Weight, meaning, opinion, opinions, sources
+from watchfloor.xidlist import USUAL, WORDS, Opinion, Weight, meaning, opinion, opinions, sources
 
 _REMAPS = (63, 64)  # the board itself tells how its remaps stand
 _DAY = 86_400.0
@@ -64,15 +66,21 @@ _memory = _Memory()
 
 def _findings(frame: Frame, told: Mapping[int, Sequence[Told]]) -> list[Finding]:
     current = [one for every in told.values() for one in every if _holds(frame, one)]
-    roots = [one for one in current if one.code not in FOLLOWERS]
-    followers = [one for one in current if one.code in FOLLOWERS]
+    roots = [one for one in current if not _may_follow(frame, one)]
     folded: dict[Told, list[Told]] = defaultdict(list)
     alone: list[Told] = []
-    for one in followers:
+    for one in (one for one in current if _may_follow(frame, one)):
         root = follows(one, roots)
         (folded[root] if root else alone).append(one)
-    found = [*_of_roots(frame, roots, folded), *_of_bursts(frame, alone)]
+    solo = [one for one in alone if one.code not in FOLLOWERS]
+    bursts_alone = [one for one in alone if one.code in FOLLOWERS]
+    found = [*_of_roots(frame, [*roots, *solo], folded), *_of_bursts(frame, bursts_alone)]
     return sorted(found, key=lambda finding: -finding.state)
+
+
+def _may_follow(frame: Frame, one: Told) -> bool:
+    said = _verdict(frame, one)
+    return one.code in FOLLOWERS or (said is not None and said.solo)
 
 
 def _holds(frame: Frame, one: Told) -> bool:
@@ -92,8 +100,16 @@ def _holds(frame: Frame, one: Told) -> bool:
 
 
 def _weight(frame: Frame, one: Told) -> Weight:
+    said = _verdict(frame, one)
+    if said:
+        return said.weight
     severe = one.entry.event.severity == "critical"
     return opinion(one.code, _source(frame, one.entry.node)).weight(severe)
+
+
+def _verdict(frame: Frame, one: Told) -> Verdict | None:
+    """What its registers come to, where it is NVIDIA's word that counts."""
+    return one.verdict if _source(frame, one.entry.node) == USUAL else None
 
 
 def _source(frame: Frame, node: int) -> str:
@@ -103,7 +119,7 @@ def _source(frame: Frame, node: int) -> str:
 # -- roots
 
 
-def _of_roots(frame: Frame, roots: Iterable[Told], folded: Mapping[Told, Sequence[Told]]) -> Iterator[Finding]:
+def _of_roots(frame: Frame, roots: Sequence[Told], folded: Mapping[Told, Sequence[Told]]) -> Iterator[Finding]:
     """One finding a subject and weight: its newest XID is the text, all of them are evidence."""
     sorts: dict[tuple[Subject, Weight], list[Told]] = defaultdict(list)
     for one in roots:
@@ -112,19 +128,17 @@ def _of_roots(frame: Frame, roots: Iterable[Told], folded: Mapping[Told, Sequenc
         every.sort(key=lambda one: -one.last)
         state = State.CRITICAL if weight is Weight.FATAL else State.WARNING
         code = "xid-fatal" if weight is Weight.FATAL else "xid-application"
-        yield Finding(subject, code, state, _said(frame, every), _evidence(frame, every, folded))
+        yield Finding(subject, code, state, _said(frame, every, roots), _evidence(frame, every, folded))
         if weight is Weight.FATAL:
             yield from _repeated(frame, subject, every)
 
 
-def _said(frame: Frame, every: Sequence[Told]) -> str:
+def _said(frame: Frame, every: Sequence[Told], roots: Sequence[Told]) -> str:
     newest = every[0]
     others = sorted({one.code for one in every} - {newest.code})
     also = f" (also XID {', '.join(map(str, others))})" if others else ""
-    again = _again(newest)
-    return (
-        f"{called(frame, newest.subject)} had XID {newest.code}: {_what(newest)}{also}; {_advice(frame, newest)}{again}"
-    )
+    what, advice, pattern = _what(newest), _advice(frame, newest), seen_again(newest, roots)
+    return f"{called(frame, newest.subject)} had XID {newest.code}: {what}{also}; {advice}{pattern}"
 
 
 def _what(one: Told) -> str:
@@ -134,16 +148,11 @@ def _what(one: Told) -> str:
 
 
 def _advice(frame: Frame, one: Told) -> str:
+    registers = _verdict(frame, one)
+    if registers:
+        return f"{USUAL}: {registers.words}"
     said = opinion(one.code, _source(frame, one.entry.node))
     return f"{said.source or 'no source'}: {said.words}"
-
-
-def _again(one: Told) -> str:
-    """Where the same application error comes back on the same board, the board is to be looked at."""
-    times = len([at for at in one.times if at > one.last - _DAY])
-    if one.code not in (13, 31) or times < limit("xid-again", "times"):
-        return ""
-    return f"; {times} times within a day on the same board: run the vendor's diagnostics when it is idle"
 
 
 def _evidence(frame: Frame, every: Sequence[Told], folded: Mapping[Told, Sequence[Told]]) -> Evidence:
