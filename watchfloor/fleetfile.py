@@ -24,8 +24,8 @@ FLEET_KEYS = ("name", "ssh", "source", "checks", "jobs", "prices", "power_budget
 CHECK_KEYS = ("xid-source",)
 SITE_KEYS = ("ssh", "source", "power_budget", "labels", "racks", "nodes")
 RACK_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
-GROUP_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
-NODE_KEYS = ("host", "local", "ssh", "source", "power_budget", "labels")
+GROUP_KEYS = ("ssh", "source", "power_budget", "accelerators", "labels", "nodes")
+NODE_KEYS = ("host", "local", "ssh", "source", "power_budget", "accelerators", "labels")
 SSH_KEYS = (
     "user",
     "port",
@@ -87,7 +87,7 @@ class _Reader:
             section = item.section(SITE_KEYS)
             ssh = merged(self._everywhere.ssh, self._ssh(section))
             source = self._source(section, self._everywhere.source)
-            base = NodeSpec("", site=site, labels=_labels(section), ssh=ssh, source=source)
+            base = replace(self._everywhere, site=site, labels=_labels(section), ssh=ssh, source=source)
             before = len(self.specs)
             self._add(section, base)
             for rack, rack_item in _entries(section, "racks"):
@@ -99,9 +99,11 @@ class _Reader:
         section = item.section(RACK_KEYS) if item.is_mapping else Section(item, {"nodes": item})
         labels, ssh = {**base.labels, **_labels(section)}, merged(base.ssh, self._ssh(section))
         source = self._source(section, base.source)
-        names = self._add(section, replace(base, rack=rack, labels=labels, ssh=ssh, source=source))
+        place = _place(rack, base.site, [], section)
+        here = replace(base, rack=rack, labels=labels, ssh=ssh, source=source)
+        names = self._add(section, replace(here, rack_budget_watts=place.power_budget_watts))
         if rack:
-            self.found_racks.append(_place(rack, base.site, names, section))
+            self.found_racks.append(replace(place, nodes=tuple(names)))
 
     def _add(self, section: Section, base: NodeSpec) -> list[str]:
         names = section.get("nodes", _names) or []
@@ -129,7 +131,8 @@ class _Reader:
     def _join(self, old: NodeSpec, group: str, section: Section) -> None:
         labels, ssh = {**old.labels, **_labels(section)}, merged(old.ssh, self._ssh(section))
         source = self._source(section, old.source)
-        self.specs[old.name] = replace(old, group=old.group or group, labels=labels, ssh=ssh, source=source)
+        joined = replace(old, group=old.group or group, labels=labels, ssh=ssh, source=source)
+        self.specs[old.name] = replace(joined, accelerators=_accelerators(section, old))
 
     def jobs(self, item: Item) -> tuple[JobSourceSpec, ...]:
         return read_jobs(item, self.folder, self.specs, self._everywhere.ssh)
@@ -161,6 +164,7 @@ class _Reader:
             ssh=merged(old.ssh, self._ssh(section)),
             source=self._source(section, old.source),
             power_budget_watts=section.get("power_budget", _watts),
+            accelerators=_accelerators(section, old),
         )
 
     def _source(self, section: Section, outer: MetricsSource | None) -> MetricsSource | None:
@@ -233,6 +237,12 @@ def _host(item: Item) -> str:
     if len(found) != 1 or found[0].user or found[0].port:
         item.fail(f"{item.named} should be one host name", "user and port belong under ssh:")
     return found[0].host
+
+
+def _accelerators(section: Section, old: NodeSpec) -> int | None:
+    """How many a node ought to have, as the section says; as it was said before, where it says nothing."""
+    told = section.get("accelerators", whole(0, 1024))
+    return old.accelerators if told is None else told
 
 
 def _watts(item: Item) -> float:

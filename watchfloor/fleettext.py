@@ -19,7 +19,7 @@ def fleet_text(specs: Sequence[NodeSpec]) -> str:
     lines = ["sites:"]
     for site, of_site in _by(specs, "site"):
         lines += [f"  {_quoted(site)}:", "    racks:"]
-        lines += [f"      {_quoted(rack)}: {_quoted(_names(of_rack))}" for rack, of_rack in _by(of_site, "rack")]
+        lines += [f"      {_quoted(rack)}: {_quoted(_rack(of_rack))}" for rack, of_rack in _by(of_site, "rack")]
     groups = [(group, _names(members)) for group, members in _by(specs, "group") if group]
     if groups:
         lines += ["groups:", *(f"  {_quoted(group)}: {_quoted(names)}" for group, names in groups)]
@@ -51,6 +51,18 @@ def _names(specs: Iterable[NodeSpec]) -> list[str]:
     return [spec.name for spec in specs]
 
 
+def _rack(specs: Sequence[NodeSpec]) -> object:
+    """Its nodes; with its budget, where it has one."""
+    budget = specs[0].rack_budget_watts
+    if budget is None:
+        return _names(specs)
+    return {"power_budget": _watts(budget), "nodes": _names(specs)}
+
+
+def _watts(watts: float) -> str:
+    return f"{watts:.15g}W"
+
+
 def _particulars(spec: NodeSpec) -> dict[str, object]:
     said: dict[str, object] = {"host": spec.host} if spec.host not in ("", spec.name) else {}
     if spec.local:
@@ -58,7 +70,9 @@ def _particulars(spec: NodeSpec) -> dict[str, object]:
     if spec.labels:
         said["labels"] = dict(spec.labels)
     if spec.power_budget_watts is not None:
-        said["power_budget"] = f"{spec.power_budget_watts:.15g}W"
+        said["power_budget"] = _watts(spec.power_budget_watts)
+    if spec.accelerators is not None:
+        said["accelerators"] = spec.accelerators
     ssh = _ssh(spec.ssh)
     return {**said, "ssh": ssh} if ssh else said
 

@@ -87,8 +87,11 @@ def _part(fleet: Inventory, specs: tuple[NodeSpec, ...]) -> Inventory:
 
     whole = names >= {spec.name for spec in fleet.specs}
     budget = fleet.power_budget_watts if whole else None
-    places = (cut(fleet.sites), cut(fleet.racks), cut(fleet.groups))
-    return Inventory(specs, fleet.name, *places, budget, fleet.jobs, fleet.prices)
+    racks = cut(fleet.racks)
+    kept = {name: rack.power_budget_watts for rack in racks for name in rack.nodes}
+    members = tuple(replace(spec, rack_budget_watts=kept.get(spec.name)) for spec in specs)
+    places = (cut(fleet.sites), racks, cut(fleet.groups))
+    return Inventory(members, fleet.name, *places, budget, fleet.jobs, fleet.prices)
 
 
 def usual_fleet_file() -> Path | None:

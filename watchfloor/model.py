@@ -159,6 +159,8 @@ class NodeSpec:
     ssh: SshOptions = SshOptions()
     local: bool = False  # this machine: a child process instead of SSH
     power_budget_watts: float | None = None
+    rack_budget_watts: float | None = None  # of the whole rack that it stands in
+    accelerators: int | None = None  # how many it ought to have
     source: MetricsSource | None = None  # read from this server instead of by SSH
     xid_source: str = "nvidia"  # whose word counts for what an XID asks for: a source of checks/xids.tsv
 

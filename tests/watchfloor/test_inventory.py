@@ -153,6 +153,26 @@ def test_a_part_of_a_fleet_has_no_budget_of_the_whole(lab: Path) -> None:
     ]
 
 
+def test_nodes_know_the_budget_of_their_rack_and_how_many_accelerators_they_ought_to_have(lab: Path) -> None:
+    specs = {spec.name: spec for spec in from_arguments([], lab).specs}
+    assert [specs[name].rack_budget_watts for name in ("dgx-01", "dgx-17", "login-1")] == [120e3, None, None]
+    assert [specs[name].accelerators for name in ("dgx-12", "dgx-13")] == [None, 8]
+    (part,) = from_arguments(["dgx-01"], lab).specs
+    assert part.rack_budget_watts is None, "what a part of the rack draws says nothing of the rack"
+
+
+def test_what_a_node_has_goes_before_what_its_group_has(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(
+        "groups: {train: {nodes: 'n[1-2]', accelerators: 8}}\nnodes: {n2: {accelerators: 4}}"
+    )
+    assert [spec.accelerators for spec in from_arguments([]).specs] == [8, 4]
+
+
+def test_whose_word_counts_holds_for_nodes_of_sites_too(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("checks: {xid-source: gpud}\nsites: {oslo: {racks: {r1: n1}}}")
+    assert from_arguments([]).specs[0].xid_source == "gpud"
+
+
 def test_a_known_host_keeps_what_the_file_says_unless_the_argument_says_otherwise(lab: Path) -> None:
     spec = from_arguments(["root@dgx-07"], lab).specs[0]
     assert (spec.rack, spec.host, spec.ssh.user, spec.ssh.port) == ("r1", "10.0.0.7", "root", 2222)
