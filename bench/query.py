@@ -27,9 +27,20 @@ from watchfloor.query import Watch, parse
 from watchfloor.report import Cells, Hello, Report, Schema, Table
 
 BOARDS = 8
+MODEL = "NVIDIA H100 80GB HBM3"
 TEXTS = ["name", "model", "user", "job", "uuid"]
 NUMBERS = ["util", "mem_used", "mem_total", "temp", "power", "clock_sm", "throttle", "xid"]
-HEALTHY = ["temp_margin", "recovery", "rows_pending", "rows_failed", "ecc_uncorrected"]
+HEALTHY = {
+    "temp_margin": 25.0, "recovery": 0.0, "rows_pending": 0.0, "rows_failed": 0.0, "ecc_uncorrected": 0.0,
+    "power_limit": 700.0, "persistence": 1.0, "ecc_mode": 1.0, "clock_sm_app": 1980.0, "clock_mem_app": 2619.0,
+    "links_up": 18.0, "links_max": 18.0, "processes": 1.0, "orphan_mem": 0.0, "pages_pending": 0.0,
+    "sram_threshold": 0.0, "ecc_sram_corrected": 0.0,
+}  # fmt: skip
+NODE: dict[str, float | str] = {
+    "zombies": 2.0, "unkillable": 0.0, "pid_max": 4_194_304.0, "cpus": 224.0, "pci_accelerators": float(BOARDS),
+    "pci_addresses": " ".join(f"0000:{board:02x}:00.0" for board in range(BOARDS)),
+    **dict.fromkeys(("unit_fabricmanager", "unit_persistenced", "unit_dcgm", "unit_slurmd", "unit_munge"), "running"),
+}  # fmt: skip
 
 Row = dict[str, Any]
 
@@ -55,14 +66,28 @@ def fleet_of(nodes: int) -> Fleet:
     """Every node reports the same healthy boards: what is in the cells costs nothing, that they are there does."""
     now = time.time()
     fleet = Fleet([NodeSpec(f"n{at:05}", rack=f"r{at // 16}") for at in range(nodes)], lambda: now)
-    metrics = TEXTS + NUMBERS + HEALTHY
-    values = [97.0, 70e9, 80e9, 64.0, 640.0, 1980.0, 0.0, 0.0, 25.0, 0.0, 0.0, 0.0, 0.0]
+    metrics = [*TEXTS, *NUMBERS, *HEALTHY]
+    values = [97.0, 70e9, 80e9, 64.0, 640.0, 1980.0, 0.0, 0.0, *HEALTHY.values()]
     for node in range(nodes):
         fleet.status(node, NodeStatus(Phase.LIVE))
         fleet.hello(node, Hello(1, f"n{node:05}", "boot", now, "digest"), now)
-        fleet.schema(node, Schema(1, {"accelerator": Table([f"G{node}-{at}" for at in range(BOARDS)], metrics)}))
-        fleet.report(node, Report(1, 1, now, True, {"accelerator": _cells(node, metrics, values)}), now)
+        boards = Table([f"G{node}-{at}" for at in range(BOARDS)], metrics)
+        fleet.schema(node, Schema(1, {"accelerator": boards, "node": Table([""], list(NODE))}))
+        cells = {"accelerator": _cells(node, metrics, values), "node": _node_cells()}
+        fleet.report(node, Report(1, 1, now, True, cells), now)
     return fleet
+
+
+def _node_cells() -> Cells:
+    cells = Cells()
+    for at, value in enumerate(NODE.values()):
+        if isinstance(value, str):
+            cells.xp.append(at)
+            cells.x.append(value)
+        else:
+            cells.p.append(at)
+            cells.v.append(value)
+    return cells
 
 
 def _cells(node: int, metrics: Sequence[str], values: Sequence[float]) -> Cells:
@@ -71,7 +96,7 @@ def _cells(node: int, metrics: Sequence[str], values: Sequence[float]) -> Cells:
         start = board * len(metrics)
         cells.xp.extend(range(start, start + len(TEXTS)))
         cells.x.extend(
-            [f"gpu{board}", "H100", ("alice", "bob", "carol")[node % 3], f"slurm:{node // 4}", f"GPU-{node:05}-{board}"]
+            [f"gpu{board}", MODEL, ("alice", "bob", "carol")[node % 3], f"slurm:{node // 4}", f"GPU-{node:05}-{board}"]
         )
         cells.p.extend(range(start + len(TEXTS), start + len(metrics)))
         cells.v.extend(values)

@@ -38,9 +38,10 @@ COUNTERS: Mapping[Scope, tuple[str, ...]] = {
 }
 
 # over the life of the board: no driver's start sets these back
-_LIFELONG = frozenset(
-    ("ecc_corrected_total", "ecc_uncorrected_total", "ecc_sram", "rows_corrected", "rows_uncorrected", "pages_retired")
-)
+_LIFELONG = frozenset((
+    "ecc_corrected_total", "ecc_uncorrected_total", "ecc_sram", "ecc_sram_corrected", "rows_corrected",
+    "rows_uncorrected", "pages_retired",
+))  # fmt: skip
 # a port that is brought up moves these by itself: as they stand after a reboot, they are no fault
 _OF_THE_START = frozenset(("carrier_changes", "resets"))
 

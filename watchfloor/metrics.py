@@ -123,6 +123,8 @@ _ACCELERATOR = _table(
  clock_mem      | MEMCLK  | MHz   | gauge   | high | | memory clock
  clock_sm_max   | SMMAX   | MHz   | gauge   |      | | highest clock of the compute units
  clock_mem_max  | MCLKMAX | MHz   | gauge   |      | | highest memory clock
+ clock_sm_app   | SMAPP   | MHz   | gauge   |      | | clock of the compute units that programs are given (application clock)
+ clock_mem_app  | MEMAPP  | MHz   | gauge   |      | | memory clock that programs are given (application clock)
  throttle       | THROT   |       | bits    | low  | | why the clocks are held down
  throttled      | THROT%  | %     | gauge   | low  | | how far it holds itself back, of its full pace
  throttle_power_time | THRPWR | s  | counter | low  | | time in which the clocks were held down for want of power, since the driver was loaded
@@ -142,17 +144,21 @@ _ACCELERATOR = _table(
  ecc_corrected_total | ECCC∑ | count | counter | low | | over the life of the board
  ecc_uncorrected_total | ECCU∑ | count | counter | low | | over the life of the board
  ecc_sram       | ECCSRAM | count | counter | low  | | uncorrected errors of on-chip memory, over the life of the board
+ ecc_sram_corrected | SRAMC | count | counter | low | | corrected errors of on-chip memory, over the life of the board
+ sram_threshold | SRAMTHR |       | flag    | low  | | uncorrected errors of on-chip memory are more than the vendor allows: run its diagnostics
  rows_corrected | REMAPC  | count | counter | low  | | rows remapped for corrected errors
  rows_uncorrected | REMAPU | count | counter | low | | rows remapped for uncorrected errors
  rows_pending   | REMAPP  |       | flag    | low  | | a remap waits for a reset
  rows_failed    | REMAPF  |       | flag    | low  | | a remap failed: replace the board
  repair_pending | REPAIR  |       | flag    | low  | | a repair of a memory channel waits for a reset
  pages_retired  | PAGES   | count | counter | low  | | pages of memory retired (NVIDIA before Ampere, AMD)
+ pages_pending  | PAGESP  |       | flag    | low  | | a page of memory waits for a reset to be retired
  recovery       | RECOV   |       | gauge   | low  | | action the driver asks for: 0 none, 1 GPU reset, 2 node reboot, 3 drain P2P, 4 drain and reset
  xid            | XID     |       | gauge   | low  | | last XID since the probe started; 0 none so far
  persistence    | PERSIST |       | flag    |      | | persistence mode is on
  mig            | MIG     |       | flag    |      | | partitioned by MIG
  processes      | PROCS   | count | gauge   |      | | processes that hold it
+ orphan_mem     | ORPHAN  | B     | gauge   | low  | linux:/proc/PID/stat of the processes on it | its memory that processes hold whose parent is gone
  links_up       | LINKS   | count | gauge   | high | | scale-up links that are up: NVLink, XGMI, ICI, NeuronLink, Gaudi ports, Xe Links
  links_max      | LINKMAX | count | gauge   |      | | scale-up links that it has
 +link_rx        | LINKRX  | B/s   | gauge   |      | | bytes in over its scale-up links
@@ -177,6 +183,8 @@ _NODE = _table(
  skew           | SKEW    | s     | gauge   |      | console:measured with a ping | its clock minus the console's
  round_trip     | RTT     | s     | gauge   | low  | console:measured with a ping | time of a ping and its answer
  accelerators   | ACCELS  | count | gauge   |      | console:its accelerator rows | accelerators that it reports
+ pci_accelerators | PCI   | count | gauge   |      | linux:/sys/bus/pci/devices/*/uevent | accelerators that its PCI bus lists, told of or not
+ pci_addresses  | PCIADDR |       | text    |      | linux:/sys/bus/pci/devices | their addresses
  power_budget   | BUDGET  | W     | gauge   |      | console:inventory | power that it may draw
  hostname       | HOST    |       | text    |      | linux:gethostname | its own name
  boot_id        | BOOT    |       | text    |      | linux:/proc/sys/kernel/random/boot_id | changes with each boot
@@ -204,6 +212,16 @@ _NODE = _table(
 +net_rx         | NETRX   | B/s   | gauge   |      | linux:/proc/net/dev | bytes in over physical interfaces
 +net_tx         | NETTX   | B/s   | gauge   |      | linux:/proc/net/dev | bytes out over physical interfaces
  uptime         | UPTIME  | s     | gauge   |      | linux:/proc/uptime | since boot
+ zombies        | ZOMBIES | count | gauge   | low  | linux:/proc/PID/stat | processes that have ended and whose parent doesn't notice
+ unkillable     | STUCK   | count | gauge   | low  | linux:/proc/PID/status ShdPnd | processes that hang in the kernel although they were told to end
+ pid_max        | PIDMAX  | count | gauge   |      | linux:/proc/sys/kernel/pid_max | processes that it can have
+ unit_fabricmanager | FABMGR |    | text    |      | linux:cgroup, systemctl show | service nvidia-fabricmanager: running, stopped (and enabled), disabled, starting, restarting or failed, with systemd's reason
+ unit_imex      | IMEX    |       | text    |      | linux:cgroup, systemctl show | service nvidia-imex, likewise
+ unit_persistenced | PERSISTD |   | text    |      | linux:cgroup, systemctl show | service nvidia-persistenced, likewise
+ unit_dcgm      | DCGM    |       | text    |      | linux:cgroup, systemctl show | service nvidia-dcgm or dcgm, likewise
+ unit_slurmd    | SLURMD  |       | text    |      | linux:cgroup, systemctl show | service slurmd, likewise
+ unit_munge     | MUNGE   |       | text    |      | linux:cgroup, systemctl show | service munge, likewise
+ unit_kubelet   | KUBELET |       | text    |      | linux:cgroup, systemctl show | service kubelet, likewise
 """,
 )
 

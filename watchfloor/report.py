@@ -161,6 +161,8 @@ class Process(msgspec.Struct, frozen=True):
     kind: str = ""  # "compute", "graphics", "mps"
     job: str = ""  # "slurm:4242", "pod:<uid>", from the cgroup, else from SLURM_JOB_ID
     state: str = ""  # R, S, D, Z …
+    orphan: bool = False  # its parent is gone, and it is no service
+    hangs_in: str = ""  # told to end, and hangs in this function of the kernel, "?" where that isn't told
 
 
 _Ordinal = Annotated[int, msgspec.Meta(ge=-1, lt=2**40)]

@@ -7,14 +7,14 @@ before 580 gave them the numbers that newer ones use for something else, and the
 
 import ctypes
 
-from .cells import Missing, Reading
+from .cells import UNSUPPORTED, Missing, Reading
 from .nvidia_fabric import fabric
 from .nvml import answers, closed, field_values, gpus, lost, opened, plain
 
 # field ids of nvml.h
 POWER_POLICY, THERMAL_POLICY, RECOVERY_ACTION, _AVERAGE, _INSTANT = 74, 75, 230, 185, 186
 _MODULE = 1  # NVML_POWER_SCOPE_MODULE
-_UNCORRECTED, _AGGREGATE, _SRAM = 1, 1, 7  # nvmlMemoryErrorType_t, nvmlEccCounterType_t, nvmlMemoryLocation_t
+_KINDS, _AGGREGATE, _SRAM = (1, 0), 1, 7  # nvmlMemoryErrorType_t, nvmlEccCounterType_t, nvmlMemoryLocation_t
 _LIST_EVERY = 6  # samples
 
 
@@ -32,15 +32,20 @@ def _module_power(nvml, handle) -> tuple:
 
 
 def _on_chip_errors(nvml, handle) -> tuple:
-    """Since Ampere by parity and by code; before, and with older drivers, as one."""
+    """Uncorrected ones, since Ampere by parity and by code; corrected ones; whether they are too many.
+
+    With older drivers each kind is one counter, and none says whether they are too many.
+    """
     status = nvml.c_nvmlEccSramErrorStatus_v1_t()
     try:
         nvml.nvmlDeviceGetSramEccErrorStatus(handle, ctypes.byref(status))
     except nvml.NVMLError as error:
         if error.value not in (nvml.NVML_ERROR_FUNCTION_NOT_FOUND, nvml.NVML_ERROR_NOT_SUPPORTED):
             raise
-        return (nvml.nvmlDeviceGetMemoryErrorCounter(handle, _UNCORRECTED, _AGGREGATE, _SRAM),)
-    return (plain(status, "aggregateUncParity") + plain(status, "aggregateUncSecDed"),)
+        counted = [nvml.nvmlDeviceGetMemoryErrorCounter(handle, kind, _AGGREGATE, _SRAM) for kind in _KINDS]
+        return (*counted, UNSUPPORTED)
+    uncorrected = plain(status, "aggregateUncParity") + plain(status, "aggregateUncSecDed")
+    return uncorrected, plain(status, "aggregateCor"), int(plain(status, "bThresholdExceeded") > 0)
 
 
 def _repair(nvml, handle) -> tuple:
@@ -50,7 +55,7 @@ def _repair(nvml, handle) -> tuple:
 QUESTIONS = (
     (("throttle_power_time", "throttle_thermal_time"), _throttled),
     (("power_module",), _module_power),
-    (("ecc_sram",), _on_chip_errors),
+    (("ecc_sram", "ecc_sram_corrected", "sram_threshold"), _on_chip_errors),
     (("repair_pending",), _repair),
     (("fabric", "fabric_state"), fabric),
 )

@@ -127,11 +127,17 @@ def _rows(nvml, handle) -> tuple:
 
 
 def _pages(nvml, handle) -> tuple:
-    return (sum(len(nvml.nvmlDeviceGetRetiredPages_v2(handle, cause)) for cause in _RETIREMENT_CAUSES),)
+    retired = sum(len(nvml.nvmlDeviceGetRetiredPages_v2(handle, cause)) for cause in _RETIREMENT_CAUSES)
+    return retired, ask(nvml, "nvmlDeviceGetRetiredPagesPendingStatus", handle)
 
 
 def _persistence(nvml, handle) -> tuple:
     return (int(nvml.nvmlDeviceGetPersistenceMode(handle)),)
+
+
+def _application_clocks(nvml, handle) -> list:
+    kinds = (nvml.NVML_CLOCK_GRAPHICS, nvml.NVML_CLOCK_MEM)
+    return [nvml.nvmlDeviceGetApplicationsClock(handle, kind) for kind in kinds]
 
 
 def _mig(nvml, handle) -> tuple:
@@ -148,7 +154,7 @@ SLOW = (
     (("pcie_replays",), _replays),
     (("ecc_corrected", "ecc_uncorrected", "ecc_corrected_total", "ecc_uncorrected_total"), _ecc),
     (("rows_corrected", "rows_uncorrected", "rows_pending", "rows_failed"), _rows),
-    (("pages_retired",), _pages),
+    (("pages_retired", "pages_pending"), _pages),
 )
 
 # what somebody decides: it seldom changes
@@ -156,6 +162,7 @@ SETTINGS = (
     (("power_limit",), _power_limit),
     (("ecc_mode",), _ecc_mode),
     (("persistence",), _persistence),
+    (("clock_sm_app", "clock_mem_app"), _application_clocks),
     (("mig",), _mig),
 )
 

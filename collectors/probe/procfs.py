@@ -6,6 +6,19 @@ from .commands import LONGEST, command_text
 from .jobs import cgroup_of, job_of
 
 _TICKS_PER_SECOND = 100.0  # USER_HZ: the same on every Linux that has a GPU driver
+_INIT, _INITS = 1, ("systemd", "init")
+_ENDING = 1 << 8 | 1 << 14  # SIGKILL, SIGTERM
+
+
+class Scan:
+    """What all processes together show: pids of the largest, how many zombies, pids that sleep uninterruptibly."""
+
+    __slots__ = ("top", "waiting", "zombies")
+
+    def __init__(self, top: "list[int]", zombies: int, waiting: "list[int]") -> None:
+        self.top = top
+        self.zombies = zombies
+        self.waiting = waiting
 
 
 class Processes:
@@ -30,33 +43,54 @@ class Processes:
         row["memory_bytes"] = stat["pages"] * self._page
         row["cpu_percent"] = self._percent(self._spent, pid, stat, self._world.monotonic())
         row["state"] = stat["state"]
+        if stat["parent"] == _INIT and not row.get("cgroup", "").endswith(".service") and self._has_init():
+            row["orphan"] = True
         return row
 
     def workload(self, pid: int) -> dict:
         """What a process that was described belongs to (watchfloor.report.Workload): the very same row each time."""
         return self._known[pid][2]
 
+    def _has_init(self) -> bool:
+        """Whether the first process adopts what others leave; in a container it may be the program itself."""
+        return self._text("/proc/1/comm").strip() in _INITS
+
     def forget_all_but(self, pids) -> None:
         for kept in (self._known, self._spent):
             for pid in [pid for pid in kept if pid not in pids]:
                 del kept[pid]
 
-    def top(self, count: int) -> "list[int]":
-        """The pids of the largest users of processor time since the last call, and of memory."""
+    def scan(self, count: int) -> "Scan":
+        """All of /proc. Its `top` are the largest users of processor time since the last call, and of memory."""
         at, before, self._scanned = self._world.monotonic(), self._scanned, {}
-        busy, large = [], []
+        busy, large, zombies, waiting = [], [], 0, []
         for name in self._world.listdir("/proc"):
             stat = self._stat(int(name)) if name.isdigit() else None
             if stat is None:
                 continue
             pid = int(name)
+            if stat["state"] == "Z":
+                zombies += 1
+            elif stat["state"] == "D":
+                waiting.append(pid)
             last = before.get(pid)
             if last is not None and last[0] == stat["start"]:
                 busy.append((stat["spent"] - last[1], pid))
             large.append((stat["pages"], pid))
             self._scanned[pid] = (stat["start"], stat["spent"], at)
         chosen = sorted(busy, reverse=True)[:count] + sorted(large, reverse=True)[:count]
-        return list(dict.fromkeys(pid for amount, pid in chosen if amount))
+        return Scan(list(dict.fromkeys(pid for amount, pid in chosen if amount)), zombies, waiting)
+
+    def hangs_in(self, pid: int) -> str:
+        """Where in the kernel a process hangs that was told to end, "" for one that doesn't.
+
+        It sleeps uninterruptibly, with a SIGKILL or SIGTERM waiting for it. The kernel's function is told to root and
+        to its owner alone.
+        """
+        if not is_told_to_end(self._text("/proc/%d/status" % pid)):
+            return ""
+        function = self._text("/proc/%d/wchan" % pid).strip()
+        return function if function not in ("", "0") else "?"
 
     def _stat(self, pid: int) -> "dict | None":
         try:
@@ -129,13 +163,25 @@ def _refusal(error: OSError, user: str) -> str:
 
 
 def parse_stat(text: str) -> dict:
-    """/proc/PID/stat: name, state, CPU ticks spent, start in ticks since boot, resident pages. A name may hold ") "."""
+    """/proc/PID/stat: name, state, parent, CPU ticks spent, start in ticks since boot, resident pages.
+
+    A name may hold ") ".
+    """
     head, _, rest = text.rpartition(")")
     words = rest.split()
     return {
         "name": head.partition("(")[2],
         "state": words[0],
+        "parent": int(words[1]),
         "spent": int(words[11]) + int(words[12]),
         "start": int(words[19]),
         "pages": int(words[21]),
     }
+
+
+def is_told_to_end(status: str) -> bool:
+    """/proc/PID/status: in state D, and a SIGKILL or SIGTERM waits for it."""
+    facts = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    if not facts.get("State", "").strip().startswith("D"):
+        return False
+    return any(int(facts.get(name, "0"), 16) & _ENDING for name in ("ShdPnd", "SigPnd"))

@@ -10,6 +10,7 @@ _MOST_SAMPLES = 20_000  # of one page: a Triton of a thousand models tells fewer
 _ALL_SECONDS = 15.0  # for those of all servers
 _REMEMBERED_SECONDS = 600.0  # a server that is gone is told of for this long
 _TELLING = service_pages.METRICS
+_ENDED = Missing(LOST_CODE, "nothing listens there any more")
 _SILENT = Missing(UNSUPPORTED_CODE, "it answers, and its /metrics tells nothing of requests: are its metrics on?")
 
 
@@ -30,7 +31,7 @@ class Servers:
                 self._ask(at, place, began)
         for at, server in list(self._servers.items()):
             if at not in present:
-                server.is_gone("nothing listens there any more")
+                server.has_ended()
                 if began - server.seen > _REMEMBERED_SECONDS:
                     del self._servers[at]
         return {server.key: server.row for _, server in sorted(self._servers.items())}
@@ -48,7 +49,7 @@ class Servers:
                 return
             server = self._servers[at] = _Server(place, kind or place.kind)
         if page is None:
-            server.is_gone(why.note or "no answer in time", why)
+            server.is_silent(why)
         else:
             server.told(page, kind, self._world.monotonic())
 
@@ -102,7 +103,12 @@ class _Server:
         told = service_pages.row(page, self._kind, self._window, at)
         self.row = dict(self._identity, up=1, **told)
 
-    def is_gone(self, words: str, reason: "Missing | None" = None) -> None:
+    def is_silent(self, why: Missing) -> None:
+        """It is there, and gives no answer."""
         self._window.clear()
-        why = reason or Missing(LOST_CODE, words)
         self.row = dict(self._identity, up=0, **dict.fromkeys(_TELLING, why))
+
+    def has_ended(self) -> None:
+        """Whether it was ended or broke down, nobody can tell from here."""
+        self._window.clear()
+        self.row = dict(self._identity, **dict.fromkeys(("up", *_TELLING), _ENDED))

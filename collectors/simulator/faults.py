@@ -30,6 +30,11 @@ class Faults:
     port_errors: dict[int, float] = field(default_factory=dict)  # port -> symbol errors a second
     clock_caps: dict[int, float] = field(default_factory=dict)  # board -> share of its clock
     held: dict[int, Slot] = field(default_factory=dict)  # board -> whose process holds it without using it
+    application_clocks: dict[int, int] = field(default_factory=dict)  # board -> MHz that somebody has set
+    unpersistent: set[int] = field(default_factory=set)  # boards whose persistence mode is off
+    services: dict[str, str] = field(default_factory=dict)  # unit of systemd -> how it has failed, in systemd's word
+    orphaned: set[int] = field(default_factory=set)  # boards whose process has lost its parent
+    unkillable: set[int] = field(default_factory=set)  # boards whose process hangs in the kernel and doesn't end
     driver_hung: bool = False
     down: bool = False  # off the network
 

@@ -171,6 +171,13 @@ def nvmlDeviceGetMaxClockInfo(machine: Machine, index: int, kind: int) -> int:
     return board.clock_mem if kind == pynvml.NVML_CLOCK_MEM else board.clock_sm
 
 
+def nvmlDeviceGetApplicationsClock(machine: Machine, index: int, kind: int) -> int:
+    set_to = machine.faults.application_clocks.get(index)
+    if kind == pynvml.NVML_CLOCK_GRAPHICS and set_to is not None:
+        return set_to
+    return nvmlDeviceGetMaxClockInfo(machine, index, kind)
+
+
 def nvmlDeviceGetCurrentClocksEventReasons(machine: Machine, index: int) -> int:
     return state_of(machine, index).throttle
 
@@ -202,7 +209,7 @@ def nvmlDeviceGetFanSpeed(machine: Machine, index: int) -> int:
 
 
 def nvmlDeviceGetPersistenceMode(machine: Machine, index: int) -> int:
-    return int(board_of(machine).datacenter)
+    return int(board_of(machine).datacenter and index not in machine.faults.unpersistent)
 
 
 # -- fields

@@ -84,6 +84,10 @@ def nvmlDeviceGetRetiredPages_v2(machine: Machine, index: int, source: int) -> l
     raise pynvml.NVMLError(NOT_SUPPORTED)
 
 
+def nvmlDeviceGetRetiredPagesPendingStatus(machine: Machine, index: int) -> int:
+    raise pynvml.NVMLError(NOT_SUPPORTED)
+
+
 def nvmlDeviceGetRetiredPages(machine: Machine, index: int, source: int) -> list[Any]:
     raise pynvml.NVMLError(NOT_SUPPORTED)
 

@@ -18,6 +18,8 @@ _DAEMONS = (("systemd", 1, "/init.scope"), ("slurmd", 2214, "/system.slice/slurm
             ("nvidia-persistenced", 2302, "/system.slice/nvidia-persistenced.service"),
             ("sshd", 1877, "/system.slice/ssh.service"))  # fmt: skip
 _DAEMON_USER = 0
+_JOB_DAEMON = 2214
+_SIGKILL = 1 << 8
 
 Who = tuple[Job, int] | str  # (job, board), or the name of a daemon
 
@@ -115,9 +117,8 @@ def _stat(machine: Machine, pid: int, who: Who) -> str:
     age = machine.time - machine.booted_at - started
     share = 0.01 if isinstance(who, str) else 1.0 + 0.1 * noise(pid, 0)  # of its whole life: time spent never shrinks
     resident = _resident(who) // _PAGE
-    state = "D" if not isinstance(who, str) and machine.faults.driver_hung else "S"
     fields = ["0"] * 52
-    fields[0], fields[1], fields[2], fields[3] = str(pid), f"({_name(who)})", state, "1"
+    fields[:4] = str(pid), f"({_name(who)})", _state(machine, who), str(_parent(machine, who))
     fields[13], fields[14] = str(int(age * share * _HERTZ)), str(int(age * share * 5))
     fields[19], fields[21], fields[22], fields[23] = (
         "12",
@@ -128,6 +129,16 @@ def _stat(machine: Machine, pid: int, who: Who) -> str:
     return " ".join(fields) + "\n"
 
 
+def _state(machine: Machine, who: Who) -> str:
+    hangs = not isinstance(who, str) and (machine.faults.driver_hung or who[1] in machine.faults.unkillable)
+    return "D" if hangs else "S"
+
+
+def _parent(machine: Machine, who: Who) -> int:
+    """Daemons and orphans are the first process's, all others the job daemon's."""
+    return 1 if isinstance(who, str) or who[1] in machine.faults.orphaned else _JOB_DAEMON
+
+
 def _name(who: Who) -> str:
     return _command(who).split()[0].rpartition("/")[2][:15]
 
@@ -136,7 +147,10 @@ def _status(machine: Machine, pid: int, who: Who) -> str:
     uid = _uid(who)
     resident = _resident(who) // KIB
     uids = "\t".join([str(uid)] * 4)
-    return f"Name:\t{_name(who)}\nState:\tS (sleeping)\nPid:\t{pid}\nUid:\t{uids}\nVmRSS:\t{resident} kB\n"
+    told_to_end = not isinstance(who, str) and who[1] in machine.faults.unkillable
+    pending = f"SigPnd:\t{0:016x}\nShdPnd:\t{_SIGKILL * told_to_end:016x}\n"
+    state = f"State:\t{_state(machine, who)} (as it is)\n"
+    return f"Name:\t{_name(who)}\n{state}Pid:\t{pid}\nUid:\t{uids}\nVmRSS:\t{resident} kB\n{pending}"
 
 
 def _statm(machine: Machine, pid: int, who: Who) -> str:

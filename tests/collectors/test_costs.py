@@ -39,7 +39,9 @@ async def test_every_sampler_and_every_question_has_its_cost(tmp_path: Path, mon
     assert {"host", "nvidia"} <= set(samplers)
     assert 0 < samplers["host"].cpu < 0.5 and samplers["host"].period == 1.0
     calls = {row.call: row for row in rows if row.call and row.sampler == "nvidia"}
-    assert {"util, mem_util", "power_limit", "pages_retired", "processes", "list of devices"} <= set(calls)
+    assert {"util, mem_util", "power_limit", "pages_retired, pages_pending", "processes", "list of devices"} <= set(
+        calls
+    )
     assert (calls["temp"].period, calls["energy"].period, calls["mig"].period) == (1, 10, 30)
     assert all(row.seconds > 0 for row in calls.values())
     assert [row.call for row in rows].index("temp") > [row.sampler for row in rows].index("nvidia")

@@ -97,7 +97,8 @@ def test_blackwell(library: Path, scenario: Scenario) -> None:
 
 def test_ampere_with_an_older_driver(library: Path, scenario: Scenario) -> None:
     """No GPM, no fabric, no repair status; on-chip errors by the older call; NVLink of a version that misleads."""
-    one_board(scenario, name="NVIDIA A100-SXM4-80GB", architecture=7, gpm=NOT_SUPPORTED, ecc_at__1__1__7=4)
+    one_board(scenario, name="NVIDIA A100-SXM4-80GB", architecture=7, gpm=NOT_SUPPORTED)
+    scenario.set_all({"gpu.0.ecc_at.1.1.7": 4, "gpu.0.ecc_at.0.1.7": 9})
     scenario.remove("gpu.0.fabric", "gpu.0.sram_parity", "gpu.0.repair_channel", "gpu.0.field.230")
     scenario.remove("gpu.0.field.197", "gpu.0.field.198", "gpu.0.field.74", "gpu.0.field.75", "gpu.0.temp_margin")
     scenario.set_all({"gpu.0.pcie_tx": 2000, "gpu.0.pcie_rx": 3000, "gpu.0.pcie_gen": 1, "gpu.0.pcie_width": 8})

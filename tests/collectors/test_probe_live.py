@@ -87,6 +87,8 @@ def test_every_value_of_a_gpu_comes_through_in_the_catalogues_units(probe: Runni
         "user": "", "job": "", "command": "", "fan": UNSUPPORTED, "pages_retired": UNSUPPORTED, "profile": "",
         "fabric": "", "fabric_state": "completed", "throttle_power_time": 2, "throttle_thermal_time": 0,
         "ecc_sram": 2, "repair_pending": 0, "power_module": UNSUPPORTED, "numa": UNSUPPORTED,
+        "clock_sm_app": 1980, "clock_mem_app": 2619, "ecc_sram_corrected": 5, "sram_threshold": 0, "orphan_mem": 0,
+        "pages_pending": UNSUPPORTED,
         "sm_active": 88, "sm_occupancy": 41, "tensor_active": 62, "dram_active": 57,
     }  # fmt: skip
     assert {name: gpu[name] for name in expected} == expected
@@ -146,11 +148,12 @@ def test_older_boards_and_drivers(library: Path, scenario: Scenario) -> None:
     scenario.remove_below("gpu.0.nvlink.")
     scenario.remove_below("gpu.0.field.")
     scenario.set_all({"gpu.0.fans": 2, "gpu.0.fan.0": 38, "gpu.0.fan.1": 104, "gpu.0.pages.0": 3, "gpu.0.pages.1": 1})
+    scenario.set("gpu.0.pages_pending", 1)
     scenario.set_all({"gpu.0.pcie_tx": 2000, "gpu.0.pcie_rx": 3000, "system.pcie_window_ms": 5})
     with running_probe(scenario.environment(library)) as probe:
         answered(probe)
         gpu = probe.mirror.accelerator(uuid(0))
-    assert (gpu["fan"], gpu["pages_retired"]) == (104, 4)
+    assert (gpu["fan"], gpu["pages_retired"], gpu["pages_pending"]) == (104, 4, 1)
     assert (gpu["pcie_tx"], gpu["pcie_rx"]) == (2000 * 1024, 3000 * 1024)
     assert (gpu["links_up"], gpu["link_rx"]) == (UNSUPPORTED, UNSUPPORTED)
 

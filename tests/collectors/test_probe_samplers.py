@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from collectors.probe import diskstats, ethernet, filesystems, host, infiniband, processes, procfs
+from collectors.probe import diskstats, ethernet, filesystems, host, infiniband, processes
 from collectors.probe.cells import (
     FAILED_CODE,
     NOT_PERMITTED_CODE,
@@ -265,76 +265,6 @@ def test_local_file_systems_once_each() -> None:
     kinds = filesystems.stored_kinds("nodev\ttmpfs\n\text4\n\txfs\n\tiso9660\nnodev\tzfs\n")
     found = filesystems.local_mounts(MOUNTS, kinds)
     assert [mount for _, mount, _ in found] == ["/", "/mnt/with space", "/tank"]
-
-
-def stat_text(pid: int, name: str, ticks: int, pages: int, start: int = 1000) -> str:
-    return f"{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 1 0 {start} 100000 {pages} 0 0\n"
-
-
-def process(pid: int, name: str, ticks: int = 0, pages: int = 10, **files: str) -> dict[str, str | OSError]:
-    kept = {"stat": stat_text(pid, name, ticks, pages), "cmdline": f"{name}\0--flag\0", "cgroup": "0::/\n", **files}
-    return {f"/proc/{pid}/{file}": text for file, text in kept.items()}
-
-
-@pytest.fixture
-def proc() -> FileWorld:
-    world = FileWorld({"/proc/uptime": "5000.0 1.0", **process(7, "a) b", pages=50), **process(8, "other")})
-    world.files["/proc/7/cgroup"] = "0::/system.slice/slurmstepd.scope/job_4242/step_0/user/task_0\n"
-    return world
-
-
-def test_holders_of_accelerators(proc: FileWorld) -> None:
-    board = Board()
-    refused = Missing(NOT_PERMITTED_CODE, "Insufficient Permissions")
-    board.holders = {
-        "nvidia": {"A": [(7, 1 << 30, "compute"), (99, -1, "mps")], "B": [], "C": refused, "D": [(98, 1, "")]}
-    }
-    reading = processes.Sampler(proc, board).sample()
-    cells = reading.cells["accelerator"]
-    assert cells["A"] == {"user": "alice", "job": "slurm:4242", "rank": "", "run": "", "command": "a) b --flag"}
-    assert cells["B"] == {"user": "", "job": "", "rank": "", "run": "", "command": ""}
-    assert cells["C"]["user"] is refused
-    assert cells["D"]["command"].code == NOT_PERMITTED_CODE  # its process can't be seen from here
-    first, second = reading.details["processes"][:2]
-    assert (first["pid"], first["accelerator"], first["accelerator_memory_bytes"]) == (7, "A", 1 << 30)
-    assert (first["memory_bytes"], first["started_at"]) == (50 * 4096, round(proc.now() - 5000 + 10))
-    assert (second["pid"], second["kind"], second["user"]) == (99, "mps", "")
-
-
-def test_the_largest_consumers(proc: FileWorld) -> None:
-    reader = procfs.Processes(proc)
-    assert reader.top(1) == [7]  # by memory: nobody's time is known yet
-    proc.files["/proc/8/stat"] = stat_text(8, "other", 400, 10)
-    proc.at += 10
-    assert reader.top(1) == [8, 7]
-
-
-def test_processor_share_of_a_process(proc: FileWorld) -> None:
-    reader = procfs.Processes(proc)
-    reader.describe(8)
-    proc.files["/proc/8/stat"] = stat_text(8, "other", 150, 10)
-    proc.at += 3
-    row = reader.describe(8)
-    assert row is not None and row["cpu_percent"] == 50.0
-    proc.files["/proc/8/stat"] = stat_text(8, "newer", 1, 10, start=2000)  # the pid was given to another process
-    proc.files["/proc/8/cmdline"] = ""
-    row = reader.describe(8)
-    assert row is not None and row["command"] == "[newer]"
-    assert reader.describe(12345) is None
-
-
-def test_scanning_all_processes_is_rationed(proc: FileWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scan that cost 40 ms of CPU is not repeated before that is no more than its share."""
-    spent = iter([0.0, 0.040])
-    monkeypatch.setattr(proc, "thread_cpu", lambda: next(spent))
-    sampler = processes.Sampler(proc, Board())
-    proc.at += 5
-    sampler.sample()
-    proc.at += 0.040 / processes.SCAN_SHARE - 1
-    sampler.sample()
-    with pytest.raises(StopIteration):
-        proc.at += 2
-        sampler.sample()
 
 
 def test_samplers_read_only_what_the_world_shows() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from collectors.probe import service_pages
-from collectors.probe.cells import UNSUPPORTED, Absent, Board, Missing, Reading
+from collectors.probe.cells import LOST_CODE, UNSUPPORTED, Absent, Board, Missing, Reading
 from collectors.probe.exposition import parse
 from collectors.probe.service_ports import listeners, own_address, server_of
 from collectors.probe.services import Sampler
@@ -173,8 +173,8 @@ def test_a_server_that_is_gone_stays_for_a_while_and_says_so(serving: Callable[.
     node.listen(22)
     node.at += 10
     _, row = only(sampler.sample())
-    assert row["up"] == 0 and row["model"] == "mistralai/Mixtral-8x7B"
-    assert isinstance(row["running"], Missing) and "nothing listens" in row["running"].note
+    assert row["model"] == "mistralai/Mixtral-8x7B"
+    assert row["up"] == row["running"] == Missing(LOST_CODE, "nothing listens there any more")
     node.at += 700
     with pytest.raises(Absent):
         sampler.sample()

@@ -25,7 +25,10 @@ def struck(scenario: str, nodes: int = 32) -> tuple[Floor, Incident, Machine]:
 
 
 def test_all_scenarios_of_the_folder_are_known() -> None:
-    expected = "gaudiport hung ibflap idleheld mixed nodelost nvlink ringhang steady straggler thermal xid79"
+    expected = (
+        "gaudiport hung ibflap idleheld leftover mixed nodelost nvlink ringhang services settings steady straggler "
+        "thermal xid79"
+    )
     assert scenario_names() == expected.split()
 
 

@@ -10,7 +10,7 @@ from tests.support.boards import Boards, Values
 from watchfloor import checks
 from watchfloor.checks._rules import growths
 from watchfloor.metrics import CATALOGUE
-from watchfloor.model import Finding, NodeStatus, Phase, Scope, State
+from watchfloor.model import Finding, Missing, NodeStatus, Phase, Scope, State
 from watchfloor.report import Event, Report
 
 _BOARD = Scope.ACCELERATOR
@@ -43,6 +43,9 @@ def boards(count: int = 1, **values: float | str) -> Boards:
     [
         ({"ecc_corrected": 20_000_000}, {"ecc_corrected": 20_000_001}, "ecc-corrected", State.WARNING),
         ({"pages_retired": 10}, {"pages_retired": 11}, "pages-retired", State.WARNING),
+        ({"pages_pending": 0}, {"pages_pending": 1}, "pages-pending", State.WARNING),
+        ({"ecc_sram_corrected": 10_000}, {"ecc_sram_corrected": 10_001}, "ecc-sram-corrected", State.WARNING),
+        ({"sram_threshold": 0}, {"sram_threshold": 1}, "sram-threshold", State.CRITICAL),
         ({"repair_pending": 0}, {"repair_pending": 1}, "repair-pending", State.WARNING),
         ({"fabric_state": "completed"}, {"fabric_state": "in progress"}, "fabric-not-joined", State.WARNING),
         ({"fabric_state": "completed"}, {"fabric_state": "failed: Unknown Error"}, "fabric-not-joined", State.WARNING),
@@ -120,17 +123,16 @@ def test_power_beyond_the_limit_is_told_when_it_lasts() -> None:
     assert found(made) == [("power-over-limit", State.WARNING, "n0/g0")]
 
 
-def test_power_beyond_the_budget_of_a_node_and_of_a_rack() -> None:
+def test_power_beyond_the_budget_of_a_node() -> None:
     made = Boards(nodes=2, tables={_BOARD: (["g0", "g1"], ["name", "power"])})
     made.say({"g0": {"power": 700.0}, "g1": {"power": 700.0}})
     made.say({"g0": {"power": 700.0}}, node=1)
     assert found(made) == []
-    specs = [replace(spec, power_budget_watts=1000.0, rack="r1") for spec in made.fleet.specs]
-    for node, spec in enumerate(specs):
-        made.fleet._describe(node, spec)
+    for node, spec in enumerate(made.fleet.specs):
+        made.fleet._describe(node, replace(spec, power_budget_watts=1000.0))
         made.fleet.status(node, NodeStatus(Phase.LIVE))
-    assert found(made) == [("power-budget", State.WARNING, "n0"), ("rack-power-budget", State.WARNING, "n0")]
-    assert text(made, "rack-power-budget") == "the accelerators of rack r1 draw 2.1 kW, the budget is 2.0 kW"
+    assert found(made) == [("power-budget", State.WARNING, "n0")]
+    assert text(made, "power-budget") == "the accelerators of n0 draw 1.4 kW, the budget is 1.0 kW"
 
 
 def test_a_busy_board_that_gets_less_clock_for_its_power() -> None:
@@ -315,6 +317,19 @@ def services(**values: float | str) -> Boards:
 
 def test_a_service_that_does_not_answer() -> None:
     assert found(services(up=0, waiting=0)) == [("service-down", State.CRITICAL, "n0/s0")]
+
+
+def test_a_service_that_is_gone_for_longer_than_a_change_of_jobs_takes() -> None:
+    made = services(waiting=0)
+    gone = {"up": Missing.LOST, "waiting": Missing.LOST, "kv_cache": Missing.LOST}
+    made.say({"s0": gone}, scope=Scope.SERVICE)
+    assert found(made) == []
+    made.pass_time(110)
+    assert found(made) == []
+    made.pass_time(15)
+    assert found(made) == [("service-gone", State.WARNING, "n0/s0")]
+    made.say({"s0": {"up": 1, "waiting": 0, "kv_cache": 5}}, scope=Scope.SERVICE)
+    assert found(made) == []
 
 
 def test_a_service_whose_cache_is_full_while_requests_wait_for_five_minutes() -> None:

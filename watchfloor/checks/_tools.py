@@ -102,9 +102,10 @@ def suspects(view: View, code: str, names: Sequence[str], test: Callable[..., ND
     """The rows of which `test` is true, given the last known values of these metrics, where the first one is current.
 
     Asked anew only where one of the columns has changed: as long as nothing was told of it, a column is the same object
-    from one frame to the next, and there may be a million links. `code` is a name for the question.
+    from one frame to the next, and there may be a million links. `code` is a name for the question. Not for derived
+    metrics.
     """
-    columns = tuple(view.last(name) for name in names)
+    columns = tuple(view.told(name).last for name in names)
     before = _kept.get((view.scope, code))
     if before is None or len(before[0]) != len(columns) or any(map(is_not, before[0], columns)):
         with np.errstate(invalid="ignore"):
@@ -112,6 +113,19 @@ def suspects(view: View, code: str, names: Sequence[str], test: Callable[..., ND
         _kept[view.scope, code] = before
     rows = before[1]
     return rows[view.reasons(names[0])[rows] == Missing.NO] if rows.size else rows
+
+
+def models(frame: Frame) -> Mapping[str, int]:
+    """The models of accelerators that are here, and the code of each one's name."""
+    column = frame.accelerators.told("model").last
+    if not _models or _models[0][0] is not column:
+        codes: list[int] = np.unique(column[column > 0]).astype(np.intp).tolist()
+        named_so: Mapping[str, int] = {frame.accelerators.texts[code]: code for code in codes}
+        _models[:] = [(column, named_so)]
+    return _models[0][1]
+
+
+_models: list[tuple[Floats, Mapping[str, int]]] = []
 
 
 def text_is(view: View, name: str, rows: Rows, fits: Callable[[str], bool]) -> NDArray[np.bool_]:

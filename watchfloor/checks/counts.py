@@ -1,16 +1,17 @@
-"""How many accelerators a node tells of, held against the nodes of its group that have the same model. Boards count,
-partitions don't: one node may be partitioned and the next not.
+"""How many accelerators a node tells of: held against its PCI bus, against the fleet file, and against the nodes of its
+group that have the same model. Boards count, partitions don't: one node may be partitioned and the next not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import is_not
 
 import numpy as np
 from numpy.typing import NDArray
 
-from watchfloor.checks._tools import Rows, limit, named, report
+from watchfloor import pci
+from watchfloor.checks._tools import Rows, current, limit, named, report
 from watchfloor.columns import Floats
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
@@ -21,14 +22,39 @@ _AT = Scope.NODE
 
 def check(frame: Frame) -> Iterator[Finding]:
     usual = _Usual.of(frame)
-    has = usual.has
-    rows = np.flatnonzero((has < usual.count) & frame.live & _settled(frame))
-    if rows.size:
-        rows = rows[~_explained(frame)[rows]]  # one that is lost is told of by its own finding
+    yield from _other_than_said(frame, usual.has, usual.said)
+    yield from _fewer_than_usual(frame, usual)
+    yield from _untold(frame, usual.has)
+
+
+def _other_than_said(frame: Frame, has: Floats, ought: Floats) -> Iterator[Finding]:
     yield from report(
         frame,
         _AT,
-        rows,
+        _told_of_for_sure(frame, (has != ought) & (ought == ought)),
+        "accelerator-count",
+        State.CRITICAL,
+        lambda row: (
+            f"{named(frame, _AT, row)} tells of {has[row]:.0f} accelerators, the fleet file says {ought[row]:.0f}"
+        ),
+        ("accelerators", "pci_accelerators", "group", "uptime"),
+    )
+
+
+def _told_of_for_sure(frame: Frame, suspect: NDArray[np.bool_]) -> Rows:
+    """Nodes that have had time to tell everything; one that is lost is told of by its own finding."""
+    rows = np.flatnonzero(suspect & frame.live)
+    if rows.size:
+        rows = rows[_settled(frame)[rows]]
+    return rows[~_explained(frame)[rows]] if rows.size else rows
+
+
+def _fewer_than_usual(frame: Frame, usual: _Usual) -> Iterator[Finding]:
+    has = usual.has
+    yield from report(
+        frame,
+        _AT,
+        _told_of_for_sure(frame, (has < usual.count) & np.isnan(usual.said)),
         "accelerator-count",
         State.CRITICAL,
         lambda row: (
@@ -37,6 +63,48 @@ def check(frame: Frame) -> Iterator[Finding]:
         ),
         ("accelerators", "group", "uptime"),
     )
+
+
+def _untold(frame: Frame, has: Floats) -> Iterator[Finding]:
+    """Accelerators that the PCI bus lists and no driver tells of, by their addresses.
+
+    Where a driver has them all but one, that one is broken; where it has none, perhaps none is wanted there.
+    """
+    listed = frame.nodes.last("pci_accelerators")
+    rows = current(frame.nodes, "pci_accelerators", has < listed)
+    if rows.size:
+        rows = rows[_settled(frame)[rows]]
+    untold = {row: found for row in rows.tolist() if (found := _untold_addresses(frame, row))}
+    rows = np.array(sorted(untold), np.intp)
+    some = has[rows] > 0
+    for state, chosen in ((State.CRITICAL, rows[some]), (State.WARNING, rows[~some])):
+        yield from report(
+            frame,
+            _AT,
+            chosen,
+            "accelerator-untold",
+            state,
+            lambda row: (
+                f"the PCI bus of {named(frame, _AT, row)} lists {listed[row]:.0f} accelerators, "
+                f"{has[row]:.0f} are told of: its driver doesn't have {_named_few(untold[row])}"
+            ),
+            ("pci_accelerators", "accelerators"),
+            lambda row: (("untold", ", ".join(untold[row])),),
+        )
+
+
+def _untold_addresses(frame: Frame, node: int) -> list[str]:
+    """Those of no board that was ever told of, unless a sampler that would tell of them is ill."""
+    if any(status.state in ("hung", "failed") for status in frame.detail[node].samplers.values()):
+        return []
+    view = frame.accelerators
+    told = {pci.slot(view.text(row, "bus_id")) for row in frame.rows_of(Scope.ACCELERATOR, node).tolist()}
+    return [text for text in frame.nodes.text(node, "pci_addresses").split() if pci.slot(text) not in told]
+
+
+def _named_few(addresses: Sequence[str]) -> str:
+    more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
+    return f"{addresses[0]}{more}"
 
 
 def _settled(frame: Frame) -> NDArray[np.bool_]:
@@ -54,10 +122,12 @@ def _explained(frame: Frame) -> NDArray[np.bool_]:
 
 
 class _Usual:
-    """How many accelerators each node has, and most nodes of its group and model; NaN where nobody can say."""
+    """How many accelerators each node has, as the fleet file says, and most nodes of its group and model; NaN where
+    nobody can say."""
 
-    def __init__(self, groups: Floats, has: Floats, models: Floats) -> None:
+    def __init__(self, groups: Floats, has: Floats, models: Floats, said: Floats) -> None:
         self.has = has
+        self.said = said
         self.count: Floats = np.full(len(has), np.nan)
         for group in np.unique(groups[groups > 0]):  # code 0, the empty text, is no group
             members = np.flatnonzero(groups == group)
@@ -81,7 +151,8 @@ class _Usual:
         boards = frame.accelerators
         key = frame.nodes.last("group"), frame.nodes.last("accelerators"), boards.last("model"), boards.last(_PART)
         if not _kept or any(map(is_not, _kept[0][0], key)):
-            _kept[:] = [(key, _Usual(key[0], _boards(frame), _models(frame)))]
+            said = np.array([spec.accelerators for spec in frame.specs], np.float64)  # None is NaN
+            _kept[:] = [(key, _Usual(key[0], _boards(frame), _models(frame), said))]
         return _kept[0][1]
 
 

@@ -15,6 +15,8 @@ from watchfloor.model import Finding, Missing, Scope, State
 _AT = Scope.ACCELERATOR
 _JOINED = ("completed", "not supported")
 _JOINED_BUT = "completed, "  # what is not well follows
+_PAGES = "will retire pages of its memory at its next reset"
+_SRAM = "had more uncorrected errors of its on-chip memory than its vendor allows: run the vendor's diagnostics"
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -26,6 +28,9 @@ def check(frame: Frame) -> Iterator[Finding]:
     yield from _pages(frame)
     yield from _repair(frame)
     yield from _fabric(frame)
+    yield from _flag(frame, "pages-pending", "pages_pending", State.WARNING, _PAGES)
+    yield from _flag(frame, "sram-threshold", "sram_threshold", State.CRITICAL, _SRAM)
+    yield from _sram_corrected(frame)
     yield from _grown(frame, "ecc-sram", "ecc_sram", State.CRITICAL, "uncorrected errors of on-chip memory")
     yield from _grown(frame, "execution-errors", "exec_errors", State.WARNING, "executions that failed")
     yield from _grown(frame, "pcie-replays", "pcie_replays", State.WARNING, "PCIe packets sent again")
@@ -159,6 +164,36 @@ def _repair(frame: Frame) -> Iterator[Finding]:
         State.WARNING,
         lambda row: f"a memory channel of {named(frame, _AT, row)} will be repaired at its next reset",
         ("repair_pending", "ecc_uncorrected"),
+    )
+
+
+def _flag(frame: Frame, code: str, metric: str, state: State, words: str) -> Iterator[Finding]:
+    """What the board says itself, with a flag."""
+    yield from report(
+        frame,
+        _AT,
+        suspects(frame.accelerators, code, (metric,), lambda told: told > 0),
+        code,
+        state,
+        lambda row: f"{named(frame, _AT, row)} {words}",
+        (metric, "ecc_uncorrected", "ecc_sram"),
+    )
+
+
+def _sram_corrected(frame: Frame) -> Iterator[Finding]:
+    view, most = frame.accelerators, limit("ecc-sram-corrected", "above")
+    errors = view.last("ecc_sram_corrected")
+    yield from report(
+        frame,
+        _AT,
+        suspects(view, "ecc-sram-corrected", ("ecc_sram_corrected",), lambda errors: errors > most),
+        "ecc-sram-corrected",
+        State.WARNING,
+        lambda row: (
+            f"the on-chip memory of {named(frame, _AT, row)} had {errors[row]:,.0f} corrected errors; "
+            f"many is above {most:,.0f}"
+        ),
+        ("ecc_sram_corrected", "ecc_sram"),
     )
 
 

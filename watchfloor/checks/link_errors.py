@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -22,20 +22,26 @@ def check(frame: Frame) -> Iterator[Finding]:
     yield from _ici_health(frame)
 
 
-def _growing(frame: Frame, rule: Growth) -> Iterator[Finding]:
+def growing(frame: Frame, rule: Growth) -> Mapping[int, float]:
+    """The links whose counter grows faster than the rule allows, and by how much it grew."""
     view = frame.links
     grown = frame.counters.grown(_AT, rule.metric, frame.at - rule.seconds, rule.above)
     rows = np.array(sorted(row for row in grown if row < view.count), np.intp)
     if not rows.size:
-        return
+        return {}
     rows = rows[text_is(view, "kind", rows, lambda kind: not rule.kinds or kind in rule.kinds)]
     told = np.zeros(view.count, np.bool_)
     told[rows] = True
+    return {row: grown[row] for row in current(view, rule.metric, told).tolist()}
+
+
+def _growing(frame: Frame, rule: Growth) -> Iterator[Finding]:
+    grown = growing(frame, rule)
     what = CATALOGUE[_AT][rule.metric].help.partition(" (")[0]
     yield from report(
         frame,
         _AT,
-        current(view, rule.metric, told),
+        np.array(list(grown), np.intp),
         rule.code,
         rule.state,
         lambda row: f"{named(frame, _AT, row)} counted {grown[row]:,.0f} {what} within the last {rule.span}",

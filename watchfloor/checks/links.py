@@ -7,11 +7,12 @@ beside a working one, are at least suspect. Boards that are bridged over some of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.checks._lasting import Lasting
 from watchfloor.checks._tools import Rows, limit, named, report, suspects, text_is
 from watchfloor.frame import Frame, View
 from watchfloor.metrics import Unit
@@ -36,7 +37,7 @@ def check(frame: Frame) -> Iterator[Finding]:
     yield from _down(frame)
     yield from _slow(frame)
     yield from _pcie(frame)
-    yield from _flapping(frame)
+    yield from _comes_and_goes(frame)
 
 
 # -- down
@@ -46,6 +47,7 @@ def _down(frame: Frame) -> Iterator[Finding]:
     view = frame.links
     down = suspects(view, "down", ("up",), lambda up: up == 0)
     if not down.size:
+        _outage.since(frame, down)
         return
     rows = down[text_is(view, "kind", down, lambda kind: kind in _SCALE_UP)]
     if rows.size:
@@ -53,9 +55,7 @@ def _down(frame: Frame) -> Iterator[Finding]:
         yield from _told_down(frame, rows[for_sure], State.CRITICAL)
         yield from _told_down(frame, rows[suspect & ~for_sure], State.WARNING)
     rows = down[text_is(view, "kind", down, lambda kind: kind in _PORTS)]
-    rows = rows[~text_is(view, "phys", rows, lambda text: "disabled" in text.casefold())]
-    if rows.size:
-        yield from _ports_down(frame, rows)
+    yield from _ports_down(frame, rows[~text_is(view, "phys", rows, lambda text: "disabled" in text.casefold())])
 
 
 def _ports_down(frame: Frame, rows: Rows) -> Iterator[Finding]:
@@ -68,8 +68,13 @@ def _ports_down(frame: Frame, rows: Rows) -> Iterator[Finding]:
     of_row = zip(view.node[rows].tolist(), np.nan_to_num(kinds[rows]).astype(np.int64).tolist(), strict=True)
     works_beside = np.array([pair in beside for pair in of_row], np.bool_)
     went = (view.last("ib.link_downed")[rows] > 0) | _lost_carrier(frame, rows)
-    yield from _told_down(frame, rows[~ethernet & works_beside & went], State.CRITICAL)
-    yield from _told_down(frame, rows[(~ethernet & ~(works_beside & went)) | (ethernet & went)], State.WARNING)
+    lasts = np.isin(rows, _outage.for_long(frame, rows, limit("link-outage", "lasts", Unit.SECONDS)))
+    critical = ~ethernet & went & (works_beside | lasts)
+    yield from _told_down(frame, rows[critical], State.CRITICAL)
+    yield from _told_down(frame, rows[~critical & (~ethernet | went)], State.WARNING)
+
+
+_outage = Lasting()
 
 
 def _lost_carrier(frame: Frame, rows: Rows) -> NDArray[np.bool_]:
@@ -114,19 +119,24 @@ def _towards(view: View, row: int) -> str:
 # -- slower than it could be
 
 
-def _slow(frame: Frame) -> Iterator[Finding]:
-    """PCIe steps down when idle, and is judged under load."""
+def slow(frame: Frame) -> Rows:
+    """Links that are up below their best. PCIe steps down when idle, and is judged under load."""
     view, least = frame.links, limit("link-slow", "below", Unit.PERCENT) / 100
     rows = suspects(
         view, "link-slow", ("speed", "speed_max", "up"), lambda now, best, up: (now < least * best) & (up != 0)
     )
     if rows.size:
         rows = rows[text_is(view, "kind", rows, lambda kind: kind != "pcie") & (view.last("speed")[rows] > 0)]
+    return rows
+
+
+def _slow(frame: Frame) -> Iterator[Finding]:
+    view = frame.links
     speed, best = view.last("speed"), view.last("speed_max")
     yield from report(
         frame,
         _AT,
-        rows,
+        slow(frame),
         "link-slow",
         State.WARNING,
         lambda row: (
@@ -168,11 +178,33 @@ def _busy_for_long(frame: Frame, rows: Rows, least: float) -> NDArray[np.bool_]:
 # -- comes and goes
 
 
-def _flapping(frame: Frame) -> Iterator[Finding]:
+def _comes_and_goes(frame: Frame) -> Iterator[Finding]:
+    flaps = _flaps(frame)
+    yield from _flapping(frame, flaps)
+    seconds = limit("carrier-changes", "within", Unit.SECONDS)
+    changes = frame.counters.grown(_AT, "carrier_changes", frame.at - seconds, limit("carrier-changes", "above"))
+    rows = sorted(row for row in changes.keys() - flaps.keys() if row < frame.links.count)
+    yield from report(
+        frame,
+        _AT,
+        np.array(rows, np.intp),
+        "carrier-changes",
+        State.WARNING,
+        lambda row: f"the carrier of {named(frame, _AT, row)} changed {changes[row]:.0f} times within {seconds:.0f} s",
+        ("up", "carrier_changes", "peer"),
+    )
+
+
+def _flaps(frame: Frame) -> Mapping[int, float]:
+    """The links that went down as often as counts, and how often."""
     times, seconds = limit("link-flaps", "times"), limit("link-flaps", "within", Unit.SECONDS)
     since = frame.at - seconds
     flaps = {row: by / 2 for row, by in frame.counters.grown(_AT, "carrier_changes", since, 2 * times - 1).items()}
-    flaps |= frame.counters.grown(_AT, "ib.link_downed", since, times - 1)
+    return flaps | frame.counters.grown(_AT, "ib.link_downed", since, times - 1)
+
+
+def _flapping(frame: Frame, flaps: Mapping[int, float]) -> Iterator[Finding]:
+    seconds = limit("link-flaps", "within", Unit.SECONDS)
     rows = sorted(row for row in flaps if row < frame.links.count)
     yield from report(
         frame,

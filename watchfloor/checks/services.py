@@ -1,4 +1,4 @@
-"""Inference servers: those that do not answer, and those whose cache is full while requests wait."""
+"""Inference servers: those that do not answer or are gone, and those whose cache is full while requests wait."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from watchfloor.checks._lasting import Lasting
 from watchfloor.checks._tools import current, limit, named, report
-from watchfloor.events import EventLog
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
-from watchfloor.model import Finding, Scope, State
+from watchfloor.model import Finding, Missing, Scope, State
 
 _AT = Scope.SERVICE
 
@@ -18,6 +18,7 @@ _AT = Scope.SERVICE
 def check(frame: Frame) -> Iterator[Finding]:
     if frame.services.count:
         yield from _down(frame)
+        yield from _gone(frame)
         yield from _overloaded(frame)
 
 
@@ -34,29 +35,35 @@ def _down(frame: Frame) -> Iterator[Finding]:
     )
 
 
-class _Since:
-    """Since when each server is overloaded."""
+def _gone(frame: Frame) -> Iterator[Finding]:
+    """Nothing listens where one was. A server ends with its job, too, and the next one takes its place."""
+    view = frame.services
+    ended = (view.reasons("up") == Missing.LOST) & (view.reasons("endpoint") == Missing.NO)
+    seconds = limit("service-gone", "lasts", Unit.SECONDS)
+    since = _ended.since(frame, np.flatnonzero(ended & frame.live[view.node]))
+    yield from report(
+        frame,
+        _AT,
+        np.array([row for row, at in since.items() if frame.at - at >= seconds], np.intp),
+        "service-gone",
+        State.WARNING,
+        lambda row: (
+            f"{named(frame, _AT, row)} has ended: nothing listens at {view.text(row, 'endpoint') or 'its address'} "
+            f"for {(frame.at - since[row]) / 60:.0f} min"
+        ),
+        ("up", "kind", "model", "endpoint"),
+    )
 
-    def __init__(self) -> None:
-        self._log: EventLog | None = None  # knows one fleet from another
-        self._since: dict[int, float] = {}
 
-    def of(self, frame: Frame, rows: list[int]) -> dict[int, float]:
-        if frame.events is not self._log:
-            self._log, self._since = frame.events, {}
-        self._since = {row: self._since.get(row, frame.at) for row in rows}
-        return self._since
-
-
-_since = _Since()
+_ended = Lasting()
+_overload = Lasting()
 
 
 def _overloaded(frame: Frame) -> Iterator[Finding]:
     view = frame.services
     cache, waiting = view.known("kv_cache"), view.known("waiting")
     full = np.flatnonzero((cache > limit("service-overload", "kv_cache", Unit.PERCENT)) & (waiting > 0))
-    since = _since.of(frame, full.tolist())
-    seconds = limit("service-overload", "time", Unit.SECONDS)
+    since, seconds = _overload.since(frame, full), limit("service-overload", "time", Unit.SECONDS)
     yield from report(
         frame,
         _AT,

@@ -9,7 +9,7 @@ from collectors.simulator.faults import Floor, Incident, Scenario, scenarios
 # (scenario, when it first begins): something is odd from the start, and something new every few seconds
 _TIMES = (
     ("idleheld", 0), ("straggler", 0), ("thermal", 3), ("nvlink", 8), ("gaudiport", 10), ("xid79", 14), ("ibflap", 20),
-    ("hung", 32), ("nodelost", 48), ("ringhang", 26),
+    ("hung", 32), ("nodelost", 48), ("ringhang", 26), ("services", 16), ("leftover", 0), ("settings", 0),
 )  # fmt: skip
 
 

@@ -286,6 +286,7 @@ U32(nvmlDeviceGetMaxPcieLinkWidth, "pcie_width_max")
 U32(nvmlDeviceGetPcieReplayCounter, "pcie_replays")
 PAIR(nvmlDeviceGetEccMode, "ecc_mode", "ecc_mode")
 U32(nvmlDeviceGetPersistenceMode, "persistence")
+U32(nvmlDeviceGetRetiredPagesPendingStatus, "pages_pending")
 U32(nvmlDeviceGetDisplayActive, "display")
 U32(nvmlDeviceGetDisplayMode, "display")
 U32(nvmlDeviceGetComputeMode, "compute_mode")
@@ -316,6 +317,12 @@ int nvmlDeviceGetMaxClockInfo(device *d, u32 kind, u32 *out) {
     char name[32];
     if (kind > 3) return INVALID_ARGUMENT;
     snprintf(name, sizeof name, "%s_max", CLOCKS[kind]);
+    return as_u32(d, name, out);
+}
+int nvmlDeviceGetApplicationsClock(device *d, u32 kind, u32 *out) {
+    char name[32];
+    if (kind > 3) return INVALID_ARGUMENT;
+    snprintf(name, sizeof name, "%s_app", CLOCKS[kind]);
     return as_u32(d, name, out);
 }
 int nvmlDeviceGetPcieThroughput(device *d, u32 counter, u32 *out) {
@@ -354,6 +361,8 @@ int nvmlDeviceGetMemoryErrorCounter(device *d, u32 uncorrected, u32 aggregate, u
 typedef struct { u32 version; u64 parity, secded, corrected, parity_now, secded_now, corrected_now, parts[5]; u32 over; } sram;
 int nvmlDeviceGetSramEccErrorStatus(device *d, sram *out) {
     int result = as_u64(d, "sram_parity", &out->parity);
+    if (result == OK) result = as_u64(d, "sram_corrected", &out->corrected);
+    if (result == OK) result = as_u32(d, "sram_over", &out->over);
     return result == OK ? as_u64(d, "sram_secded", &out->secded) : result;
 }
 typedef struct { u32 version, channel, tpc; } repair;
