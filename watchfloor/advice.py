@@ -7,6 +7,7 @@ from collections.abc import Mapping
 _TABLE = """
 accelerator-lost | drain the node, then reset the GPU; if it stays away, power-cycle the node, check seating and cables
 accelerator-count | look for the missing board in lspci and in the kernel's log; reboot, then open a hardware ticket
+accelerator-untold | look for its address in the kernel's log; load its driver, or reset it; then open a ticket
 recovery-action | drain the node, then do exactly what the driver asks for
 row-remap-failed | take the board out of service and have it exchanged
 row-remap-pending | reset the GPU when it is idle; other work may go on until then
@@ -14,12 +15,21 @@ repair-pending | reset the GPU when it is idle
 ecc-uncorrected | drain the users of this board, then reset it; watch whether the errors come back
 ecc-corrected | watch it; have the memory diagnosed when the node is free
 ecc-sram | drain it and run the vendor's diagnostics; several within days are a case for exchange
+ecc-sram-corrected | watch it; have the board diagnosed when the node is free
+sram-threshold | drain it and run the vendor's field diagnostics: this is what an exchange is granted for
+pages-pending | reset the GPU when it is idle
 pages-retired | plan its exchange: memory that fails keeps failing
 fabric-not-joined | check the fabric manager (NVSwitch) or IMEX, and that no board is missing; then reset it
 fabric-ill | look at the NVLinks of this board and its fellows, and at the fabric manager's log; reset it when idle
 execution-errors | look into the application's log; the same device failing under other programs is a hardware case
 pcie-replays | reseat the board or its riser; check for a slower link
 pcie-downgrade | reseat the board; compare with its neighbours, and check the BIOS settings of the slot
+persistence-off | start nvidia-persistenced, or `nvidia-smi -pm 1`
+application-clock | find out who set it and why; `nvidia-smi -rac` takes it back
+application-clock-memory | find out who set it and why; `nvidia-smi -rac` takes it back
+nvlink-count | check the fabric manager and the NVSwitches; drain the node, reset its GPUs, then reboot
+nvlink-speed | drain the node and reset its GPUs; where it stays slow, check cables and service
+power-implausible | compare with its neighbours and the node's own meter; have its sensor and supply looked at
 throttled | find out which protection it is: heat is a matter of cooling, power brake of the supply
 throttle-time | check fans, airflow and the inlet temperature; several boards of a rack are a case for facilities
 hardware-slowdown | check cooling and power supply of the node; drain it if it goes on
@@ -40,6 +50,8 @@ xelink-down | drain the node and reset its cards; where it stays down, service
 ib-port-down | check cable, module and switch port; keep multi-node jobs away
 roce-port-down | check cable, module and switch port; keep multi-node jobs away
 ethernet-down | check cable, module and switch port
+carrier-changes | check cable, module and switch port, and whether somebody worked on it
+link-degradations | contact support: reseating has had its chance; keep multi-node jobs away
 link-flapping | replace cable or module; keep multi-node jobs away until it is steady for hours
 link-slow | reseat or replace cable or module; check what the switch negotiated
 link-ber | clean or replace the cable or module; check signal integrity
@@ -60,10 +72,16 @@ link-symbol-errors | watch it; where it grows, check the cable
 link-fec-errors | clean or replace the cable or module
 power-over-limit | read the limit back; restart the vendor's power daemon or the driver if it isn't obeyed
 power-budget | lower the power limits of its boards, lowest priority first
-rack-power-budget | lower the power limits in this rack, lowest priority first
+rack-power-budget | lower the power limits in this rack, lowest priority first; from the second step on, all of them
+rack-heat | call the people who cool the hall; cap the power of the rack meanwhile
 inefficient | compare its temperature and limit with its neighbours'; clean it, then have it diagnosed
 straggler | run a short test against its neighbours; exchange the node at the job's next checkpoint
 idle-held | ask its user; where nobody answers, end the process that holds it
+orphan-holder | ask its user, then end the process by its pid; where it doesn't end, drain the node and reboot it
+memory-unowned | drain the users of this board, then reset it
+unkillable | drain the node and reboot it; what hangs, and where, belongs into the ticket of its driver
+zombies | find their parent and restart it; reboot the node where numbers run out
+service-gone | ask whether it was meant to end; else look at its log, and start it
 service-down | look at its log and at the node; restart it
 service-overload | add a replica, or move requests away
 sampler-hung | look at the driver: a call that hangs (state D) ends with a reset or a reboot
@@ -98,9 +116,14 @@ event-panic | collect the crash dump; drain the node
 ADVICE: Mapping[str, str] = {
     code.strip(): text.strip() for code, _, text in (line.partition("|") for line in _TABLE.strip().splitlines())
 }
+_SERVICE = "`systemctl status` and its journal on the node say why; restart it, and see whether it stays up"
 _NODE = "run `watchfloor doctor` on the node: it says what works and what to do"
 
 
 def advice(code: str) -> str:
     """What to do about findings of this code, "" where there is nothing to add."""
-    return ADVICE.get(code, _NODE if code.startswith("node-") else "")
+    if code in ADVICE:
+        return ADVICE[code]
+    if code.endswith(("-failed", "-stopped")):
+        return _SERVICE
+    return _NODE if code.startswith("node-") else ""

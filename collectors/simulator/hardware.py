@@ -143,7 +143,7 @@ _SHAPES = (
           ib_ports=8, ethernet=(("eno1", 25), ("ens6f0np0", 100))),
     Shape("b200", B200, 8, "INTEL(R) XEON(R) PLATINUM 8570", 224, 2016 * GIB, "580.82.07", 13000, 4, 14_300,
           ib_ports=8, ethernet=(("eno1", 25), ("ens6f0np0", 100))),
-    Shape("gb200", GB200, 4, "ARM implementer 0x41 part 0xd4f", 144, 956 * GIB, "580.82.07", 13000, 18, 5_600,
+    Shape("gb200", GB200, 4, "ARM implementer 0x41 part 0xd4f", 144, 956 * GIB, "580.82.07", 13000, 18, 6_700,
           ib_ports=4, ethernet=(("enP5p9s0", 25),), machine="aarch64"),
     Shape("a100", A100, 8, "AMD EPYC 7742 64-Core Processor", 256, 1008 * GIB, "535.230.02", 12020, 4, 6_500,
           ib_ports=8, ib_speed=200, ethernet=(("eno1", 10), ("enp225s0f0", 100))),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from collectors.probe import neuron, tpu, tpu_sdk
-from collectors.probe.cells import NOT_YET_CODE, Board, joined
+from collectors.probe.cells import NOT_YET_CODE, UNSUPPORTED_CODE, Board, Missing, joined
+from collectors.probe.tpu_service import Service
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
 from collectors.simulator.tools import libtpu, neuron_monitor
@@ -46,6 +47,19 @@ def test_a_host_without_a_job_serves_no_metrics() -> None:
     assert {row["util"].code for row in rows} == {NOT_YET_CODE}
     rows, links, _ = sampled(tpu_sdk, machine)
     assert rows[0]["tensor_active"].code == NOT_YET_CODE and not links
+
+
+def test_the_service_goes_on_answering() -> None:
+    """A client may send 65,535 bytes; for more, the server says from time to time that it has taken them."""
+    machine = machine_of("tpu")
+    world = SimulatedWorld(machine, lambda: machine.time, 0.0)
+    service = Service(world, libtpu.PORT)
+    names = [f"tpu.runtime.a_metric_of_a_long_name_{at:03}.percent" for at in range(20)]
+    try:
+        answers = [service.ask(names)[names[0]] for _ in range(80)]
+    finally:
+        service.close()
+    assert {answer.code for answer in answers if isinstance(answer, Missing)} == {UNSUPPORTED_CODE}
 
 
 def test_every_metric_of_the_samplers_is_filled() -> None:

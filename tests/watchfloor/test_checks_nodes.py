@@ -185,7 +185,7 @@ def racks(*specs: NodeSpec, **values: float) -> Boards:
     made.fleet.specs = [replace(spec, name=f"n{at}") for at, spec in enumerate(specs)]
     for at in range(len(specs)):
         made.say({"g0": row, "g1": row}, at)
-    made.pass_time(12)
+    made.pass_time(62)
     return made
 
 
@@ -216,12 +216,17 @@ def test_racks_of_one_name_at_two_sites_are_two() -> None:
     assert found(racks(*specs, power=700)) == []
 
 
-def test_a_moment_of_much_power_is_no_trouble() -> None:
+def test_a_moment_of_much_power_is_no_trouble_and_ten_seconds_near_the_budget_are() -> None:
     spec = NodeSpec("", rack="r1", rack_budget_watts=2000)
     made = racks(spec, power=500)
     made.say({"g0": {"power": 1000}, "g1": {"power": 1000}})
     made.pass_time(1)
     assert found(made) == []
+    made.pass_time(10)
+    assert found(made) == [("rack-power-budget", State.CRITICAL, "n0")]
+    made.say({"g0": {"power": 820}, "g1": {"power": 820}})
+    made.pass_time(11)
+    assert found(made) == [], "the first step is not passed on the mean of a minute"
 
 
 def test_half_of_a_rack_that_runs_hot_is_not_a_fan() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.support.boards import Boards
 from watchfloor.advice import advice
 from watchfloor.checks import kernel_events, nodes
+from watchfloor.checks._rules import growths
 from watchfloor.checks._tools import evidence
 from watchfloor.findings import SETTLED_SECONDS, FindingLog
 from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, State, Subject
@@ -72,3 +75,27 @@ def test_evidence_carries_its_unit() -> None:
 @pytest.mark.parametrize("kind", sorted(set(kernel_events._TITLES) - kernel_events._ELSEWHERE))
 def test_there_is_advice_for_every_kind_of_event(kind: str) -> None:
     assert advice(f"event-{kind}")
+
+
+def codes_in_the_checks() -> set[str]:
+    """Every code that stands in a check as a whole word: those of rules and of services are made."""
+    folder = Path(nodes.__file__).parent
+    calls = [
+        node
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    places = {"report": 3, "Finding": 1}
+    named = [(call, getattr(call.func, "id", "")) for call in calls]
+    said = [call.args[places[name]] for call, name in named if name in places and len(call.args) > 3]
+    words = {str(word.value) for word in said if isinstance(word, ast.Constant)}
+    return words | {rule.code for rule in growths("link-errors")}
+
+
+def test_there_is_advice_for_every_code() -> None:
+    codes = codes_in_the_checks() | {
+        f"{service}-{how}" for service in ("imex", "dcgm") for how in ("failed", "stopped")
+    }
+    assert len(codes) > 60
+    assert sorted(code for code in codes if not advice(code)) == []

@@ -1,7 +1,7 @@
 """Racks: those that come close to their power budget, in two steps, and those in which several nodes run hot.
 
 The first step is when low-priority work is to be slowed, the second when all of it is: between them is time to act.
-What is measured is the draw of the accelerators, on the mean of ten seconds; the hosts' own comes on top of it.
+What is measured is the draw of the accelerators; the hosts' own comes on top of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from watchfloor.metrics import Unit
 from watchfloor.model import Finding, NodeSpec, Scope, State, Subject
 
 _BOARD = Scope.ACCELERATOR
-_SECONDS = 10.0
+_SOON_SECONDS, _LATER_SECONDS = 10.0, 60.0
+_SUSPECT = 0.8  # of the first step: work comes in waves, and what draws less than this now may have drawn more
 _LEAST_THERMAL, _THERMAL = 0x20, 0x20 | 0x40  # bits of `throttle`
 
 
@@ -74,34 +75,41 @@ def _close_to_budget(frame: Frame, racks: _Racks) -> Iterator[Finding]:
     by_node = np.bincount(boards.node, np.nan_to_num(boards.known("power")), frame.nodes.count).astype(np.float64)
     placed = racks.of_node >= 0
     drawn = np.bincount(racks.of_node[placed], by_node[placed], len(racks.names))
-    warning = limit("rack-power-budget", "warning", Unit.PERCENT) / 100
     with np.errstate(invalid="ignore"):
-        close = np.flatnonzero((drawn > warning * racks.budget) & (racks.budget > 0))
-    for rack in close.tolist():
-        watts, budget = _mean(frame, racks.members(rack)), float(racks.budget[rack])
-        if watts > warning * budget:
-            yield _power_finding(frame, racks, rack, by_node, watts)
+        suspect = np.flatnonzero((drawn > _SUSPECT * _step("warning") * racks.budget) & (racks.budget > 0))
+    for rack in suspect.tolist():
+        finding = _judged(frame, racks, rack, by_node)
+        if finding:
+            yield finding
 
 
-def _mean(frame: Frame, nodes: NDArray[np.intp]) -> float:
-    """Watts of all boards of these nodes, over the last seconds: what starts together peaks together."""
-    rows = np.concatenate([frame.rows_of(_BOARD, node) for node in nodes.tolist()])
-    watts = frame.history.window(_BOARD, "power", _SECONDS, rows.astype(np.intp))
-    return float(np.nansum(watts, axis=1).mean()) if len(watts) else 0.0
+def _step(key: str) -> float:
+    return limit("rack-power-budget", key, Unit.PERCENT) / 100
 
 
-def _power_finding(frame: Frame, racks: _Racks, rack: int, by_node: Floats, watts: float) -> Finding:
+def _judged(frame: Frame, racks: _Racks, rack: int, by_node: Floats) -> Finding | None:
+    """The first step waits for the mean of a minute, the second for that of ten seconds."""
     members, budget = racks.members(rack), float(racks.budget[rack])
-    beyond = watts > limit("rack-power-budget", "critical", Unit.PERCENT) / 100 * budget
-    state = State.CRITICAL if beyond else State.WARNING
-    advice = "slow everything down" if state is State.CRITICAL else "slow down what can wait"
+    watts = _mean(frame, members, _SOON_SECONDS)
+    state, advice = State.CRITICAL, "slow everything down"
+    if watts <= _step("critical") * budget:
+        watts, state, advice = _mean(frame, members, _LATER_SECONDS), State.WARNING, "slow down what can wait"
+    if watts <= _step("warning") * budget:
+        return None
     text = (
         f"the accelerators of rack {racks.names[rack]} draw {watts / 1000:,.1f} kW, {100 * watts / budget:.0f} % of "
         f"its budget of {budget / 1000:,.1f} kW: {advice}"
     )
     largest = int(members[by_node[members].argmax()])
     facts = (("nodes", str(len(members))), ("largest", f"{frame.specs[largest].name}, {by_node[largest]:,.0f} W"))
-    return Finding(Subject(Scope.NODE, frame.specs[largest].name), "rack-power-budget", state, text, facts)
+    return Finding(Subject(Scope.NODE, frame.specs[int(members[0])].name), "rack-power-budget", state, text, facts)
+
+
+def _mean(frame: Frame, nodes: NDArray[np.intp], seconds: float) -> float:
+    """Watts of all boards of these nodes: what starts together peaks together."""
+    rows = np.concatenate([frame.rows_of(_BOARD, node) for node in nodes.tolist()])
+    watts = frame.history.window(_BOARD, "power", seconds, rows.astype(np.intp))
+    return float(np.nansum(watts, axis=1).mean()) if len(watts) else 0.0
 
 
 # -- heat

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
@@ -22,7 +23,7 @@ PROGRAM = "python3"  # with libtpu among its packages
 PORT = 8431
 _INODE = 51_234
 _PREFACE, _HEAD = 24, 9  # bytes
-_DATA, _HEADERS, _SETTINGS, _PING = 0, 1, 4, 6
+_DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
 _END_STREAM, _END_HEADERS = 0x1, 0x4
 _HOSTS_A_SLICE = 4
 _MICROSECONDS = 1e6
@@ -72,7 +73,8 @@ def serve(present: Callable[[], Machine], connection: socket.socket) -> None:
         if kind in (_SETTINGS, _PING) and not flags & 1:
             connection.sendall(frame(kind, 1, 0, payload if kind == _PING else b""))
         elif kind == _DATA:
-            connection.sendall(_answer(present(), stream, payload[7 : 7 + payload[6]].decode()))
+            taken = frame(_WINDOW_UPDATE, 0, 0, struct.pack("!I", len(payload)))
+            connection.sendall(taken + _answer(present(), stream, payload[7 : 7 + payload[6]].decode()))
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
