@@ -89,6 +89,7 @@ sampler-failed | run `watchfloor doctor` on the node: it says why
 node-silent | check load and network of the node; the console keeps trying
 node-clock-skew | check chrony or ntpd on the node
 version-drift | bring the node to the version of its group
+version-other-than-said | bring the node to the version that the fleet file names, or change the file
 job-version-drift | start the job again from one image
 incompatible-versions | do what is said beside advice: one of the two has to be exchanged
 event-sxid | drain the nodes of this NVSwitch; check the fabric manager's log

@@ -24,8 +24,8 @@ FLEET_KEYS = ("name", "ssh", "source", "checks", "jobs", "prices", "power_budget
 CHECK_KEYS = ("xid-source",)
 SITE_KEYS = ("ssh", "source", "power_budget", "labels", "racks", "nodes")
 RACK_KEYS = ("ssh", "source", "power_budget", "labels", "nodes")
-GROUP_KEYS = ("ssh", "source", "power_budget", "accelerators", "labels", "nodes")
-NODE_KEYS = ("host", "local", "ssh", "source", "power_budget", "accelerators", "labels")
+GROUP_KEYS = ("ssh", "source", "power_budget", "accelerators", "versions", "labels", "nodes")
+NODE_KEYS = ("host", "local", "ssh", "source", "power_budget", "accelerators", "versions", "labels")
 SSH_KEYS = (
     "user",
     "port",
@@ -132,7 +132,8 @@ class _Reader:
         labels, ssh = {**old.labels, **_labels(section)}, merged(old.ssh, self._ssh(section))
         source = self._source(section, old.source)
         joined = replace(old, group=old.group or group, labels=labels, ssh=ssh, source=source)
-        self.specs[old.name] = replace(joined, accelerators=_accelerators(section, old))
+        ought = {"accelerators": _accelerators(section, old), "versions": {**old.versions, **_versions(section)}}
+        self.specs[old.name] = replace(joined, **ought)
 
     def jobs(self, item: Item) -> tuple[JobSourceSpec, ...]:
         return read_jobs(item, self.folder, self.specs, self._everywhere.ssh)
@@ -165,6 +166,7 @@ class _Reader:
             source=self._source(section, old.source),
             power_budget_watts=section.get("power_budget", _watts),
             accelerators=_accelerators(section, old),
+            versions={**old.versions, **_versions(section)},
         )
 
     def _source(self, section: Section, outer: MetricsSource | None) -> MetricsSource | None:
@@ -243,6 +245,11 @@ def _accelerators(section: Section, old: NodeSpec) -> int | None:
     """How many a node ought to have, as the section says; as it was said before, where it says nothing."""
     told = section.get("accelerators", whole(0, 1024))
     return old.accelerators if told is None else told
+
+
+def _versions(section: Section) -> Mapping[str, tuple[str, ...]]:
+    """Name of a piece of software -> the versions that are right."""
+    return {name: tuple(one.text() for one in item.items()) for name, item in _entries(section, "versions")}
 
 
 def _watts(item: Item) -> float:

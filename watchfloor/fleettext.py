@@ -73,6 +73,8 @@ def _particulars(spec: NodeSpec) -> dict[str, object]:
         said["power_budget"] = _watts(spec.power_budget_watts)
     if spec.accelerators is not None:
         said["accelerators"] = spec.accelerators
+    if spec.versions:
+        said["versions"] = {name: list(versions) for name, versions in spec.versions.items()}
     ssh = _ssh(spec.ssh)
     return {**said, "ssh": ssh} if ssh else said
 

@@ -161,6 +161,7 @@ class NodeSpec:
     power_budget_watts: float | None = None
     rack_budget_watts: float | None = None  # of the whole rack that it stands in
     accelerators: int | None = None  # how many it ought to have
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of its software, by name: those it may have
     source: MetricsSource | None = None  # read from this server instead of by SSH
     xid_source: str = "nvidia"  # whose word counts for what an XID asks for: a source of checks/xids.tsv
 

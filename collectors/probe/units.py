@@ -23,7 +23,7 @@ _CGROUP_1 = "/sys/fs/cgroup/systemd/system.slice/"
 _FOLDERS = ("/etc/systemd/system/", "/run/systemd/system/", "/usr/lib/systemd/system/", "/lib/systemd/system/")
 _ASKED = "--property=Id,ActiveState,SubState,Result,UnitFileState"
 _TIMEOUT_SECONDS = 8.0
-_SELDOM = 10  # samples between two questions about one that is not meant to run
+_SELDOM = 10  # samples between two questions about one that is not meant to run, or whose cgroup is elsewhere
 _ENABLED = ("enabled", "enabled-runtime")
 
 
@@ -37,12 +37,12 @@ class Sampler:
         if not world.exists(_BOOTED):
             raise Absent("no systemd")
         self._world = world
-        self._idle = {}  # unit -> what systemctl said of it when it was not meant to run
+        self._settled = {}  # unit -> what systemctl said, and will hardly say otherwise soon
         self._samples = 0
 
     def sample(self) -> Reading:
         if self._samples % _SELDOM == 0:
-            self._idle = {}
+            self._settled = {}
         self._samples += 1
         cells, asked = {}, {}
         for metric, names in UNITS.items():
@@ -60,7 +60,7 @@ class Sampler:
                 return name, RUNNING
         for name in names:
             if any(self._world.exists(folder + name + ".service") for folder in _FOLDERS):
-                return name, self._idle.get(name, STOPPED)
+                return name, self._settled.get(name, STOPPED)
         return "", UNSUPPORTED
 
     def _runs(self, name: str) -> bool:
@@ -81,8 +81,8 @@ class Sampler:
             return dict.fromkeys(asked.values(), Missing(FAILED_CODE, (error.strip() or "systemctl failed")))
         told = parse(out)
         for unit in asked:
-            if told.get(unit) == DISABLED:
-                self._idle[unit[: -len(".service")]] = DISABLED
+            if told.get(unit) in (DISABLED, RUNNING):  # one that runs has its cgroup elsewhere
+                self._settled[unit[: -len(".service")]] = told[unit]
         return {metric: told.get(unit, UNSUPPORTED) for unit, metric in asked.items()}
 
 

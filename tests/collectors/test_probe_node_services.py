@@ -80,6 +80,15 @@ def test_all_of_them_are_asked_for_at_once_and_one_that_is_not_meant_to_run_seld
     assert len(world.asked[-1]) == 5
 
 
+def test_what_runs_in_a_slice_of_its_own_is_asked_for_seldom() -> None:
+    world = Systemd("kubelet.service")
+    world.said = (0, block("kubelet.service", "active", "running"), "")
+    sampler = units.Sampler(world, None)
+    for _ in range(units._SELDOM + 1):
+        assert sampler.sample().cells["node"][""]["unit_kubelet"] == "running"
+    assert len(world.asked) == 2
+
+
 @pytest.mark.parametrize("said", [(1, "", "Failed to connect to bus"), OSError(2, "No such file or directory")])
 def test_a_systemctl_that_fails_is_a_reason(said: tuple[int, str, str] | OSError) -> None:
     world = Systemd("munge.service")

@@ -168,6 +168,16 @@ def test_what_a_node_has_goes_before_what_its_group_has(tmp_path: Path) -> None:
     assert [spec.accelerators for spec in from_arguments([]).specs] == [8, 4]
 
 
+def test_versions_of_a_group_and_of_a_node_add_up(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(
+        "groups: {train: {nodes: 'n[1-2]', versions: {nvidia: 570.124.06, kernel: ['6.8.0-45', '6.8.0-52']}}}\n"
+        "nodes: {n2: {versions: {nvidia: 580.82.07}}}"
+    )
+    first, second = (spec.versions for spec in from_arguments([]).specs)
+    assert first == {"nvidia": ("570.124.06",), "kernel": ("6.8.0-45", "6.8.0-52")}
+    assert second == {**first, "nvidia": ("580.82.07",)}
+
+
 def test_whose_word_counts_holds_for_nodes_of_sites_too(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text("checks: {xid-source: gpud}\nsites: {oslo: {racks: {r1: n1}}}")
     assert from_arguments([]).specs[0].xid_source == "gpud"

@@ -171,6 +171,16 @@ def test_a_node_that_missed_an_upgrade_is_told_once() -> None:
     assert "nccl 2.20.5" in told_of["job-version-drift", "dgx-05"].text
 
 
+def test_a_node_with_another_version_than_the_fleet_file_says_is_told_of_with_or_without_a_majority() -> None:
+    frame = settled()
+    said = {"nvidia": ("580.82.07",), "kernel": ("6.8.0-44-generic", "6.8.0-45-generic"), "nccl": ("9.9",)}
+    specs = [replace(spec, versions=said if spec.name in ("dgx-01", "login-01") else {}) for spec in frame.specs]
+    (finding,) = [one for one in found(replace(frame, specs=specs)) if one.code == "version-other-than-said"]
+    assert finding.subject.node == "dgx-01", "what isn't there is no other version"
+    assert finding.text == "dgx-01 has nvidia 570.124.06, the fleet file says 580.82.07"
+    assert finding.evidence == (("nvidia", "570.124.06; it ought to be 580.82.07"),), "nccl is what a user brings along"
+
+
 def test_without_a_majority_nobody_is_the_odd_one_out() -> None:
     frame = settled()
     half = {node: [Software("driver", "nvidia", "1" if node % 2 else "2")] for node in range(len(frame.specs))}

@@ -14,7 +14,8 @@ from watchfloor.checks._tools import MOST_FINDINGS, limit, thresholds
 from watchfloor.compatibility import Clash, fleet_clashes
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
-from watchfloor.model import Finding, Missing, Scope, State, Subject
+from watchfloor.model import Finding, Missing, NodeSpec, Scope, State, Subject
+from watchfloor.report import Software
 from watchfloor.stack import Grouping, Stacks, Thing, may_wait, things
 
 _SHOWN = 12  # pieces of evidence of one finding
@@ -70,6 +71,9 @@ def _of_nodes(frame: Frame, stacks: Stacks) -> Mapping[int, Sequence[Finding]]:
     found: dict[int, list[Finding]] = defaultdict(list)
     for node, differences in _odd(things(frame, stacks, Grouping.GROUP), "version-drift").items():
         found[node].append(_drift(frame, node, "version-drift", differences))
+    for node, spec in enumerate(frame.specs):
+        if spec.versions:
+            found[node].extend(_other_than_said(spec, stacks.rows[node]))
     for node, clash in fleet_clashes(frame, stacks):
         found[node].append(_incompatible(frame, node, clash))
     return found
@@ -119,6 +123,25 @@ def _drift(frame: Frame, node: int, code: str, odd: Sequence[_Odd]) -> Finding:
         (one.thing.name, f"{', '.join(one.versions)}; most have {one.thing.majority.version}") for one in odd[:_SHOWN]
     )
     return Finding(Subject(Scope.NODE, name), code, State.WARNING, text, evidence)
+
+
+def _other_than_said(spec: NodeSpec, rows: Sequence[Software]) -> Iterator[Finding]:
+    """What the node itself has in another version than the fleet file names. What users bring along is theirs."""
+    had: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if not row.user and not row.missing and row.name in spec.versions and row.version not in had[row.name]:
+            had[row.name].append(row.version)
+    wrong = {name: versions for name, versions in had.items() if not set(versions) <= set(spec.versions[name])}
+    if wrong:
+        facts = tuple((name, f"{', '.join(had)}; it ought to be {_said(spec, name)}") for name, had in wrong.items())
+        name, versions = next(iter(wrong.items()))
+        more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        text = f"{spec.name} has {name} {', '.join(versions)}, the fleet file says {_said(spec, name)}{more}"
+        yield Finding(Subject(Scope.NODE, spec.name), "version-other-than-said", State.WARNING, text, facts[:_SHOWN])
+
+
+def _said(spec: NodeSpec, name: str) -> str:
+    return " or ".join(spec.versions[name])
 
 
 def _incompatible(frame: Frame, node: int, clash: Clash) -> Finding:
