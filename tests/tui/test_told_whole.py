@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from tests.support.boards import Boards
 from tui.present.choice import Sort
 from tui.present.fields import columns_for as columns
@@ -12,13 +14,13 @@ from tui.present.folds import FoldTable, fold_fields
 from tui.present.identity import identity_lines
 from tui.present.link_detail import detail_lines
 from tui.present.links import LINK_FIELDS, LinkTable
-from tui.present.panels import everything_list
-from tui.present.style import UNICODE
+from tui.present.panels import everything_list, process_list
+from tui.present.style import UNICODE, Token
 from watchfloor.fabric import Surveyor
 from watchfloor.folds import Folder, Grouping, fold
 from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, State, Subject
 from watchfloor.record import Record, Records
-from watchfloor.report import SamplerStatus
+from watchfloor.report import Process, SamplerStatus
 
 
 def test_long_names_have_room_where_there_is_room() -> None:
@@ -91,3 +93,24 @@ def _folds(boards: Boards) -> FoldTable:
     survey = Surveyor().survey(boards.frame())
     folds = fold(survey, Folder().groups(survey, Grouping.NODE))
     return FoldTable(folds, columns(fold_fields(Grouping.NODE), 160), Sort("state", True))
+
+
+def test_processes_say_what_is_the_matter_with_them() -> None:
+    boards = Boards()
+    boards.pass_time(1)
+    listed = [
+        Process(2, "bob", "python b.py", accelerator="g0", orphan=True),
+        Process(1, "alice", "python a.py"),
+        Process(4, "bob", "tmux", orphan=True),
+        Process(3, "carol", "python c.py", state="D", hangs_in="nv_wait"),
+    ]
+    frame = boards.frame()
+    details = {"processes": msgspec.json.encode(listed)}
+    frame = replace(frame, detail=(replace(frame.detail[0], details=details),))
+    listing = process_list(frame, 0)
+    assert [listing.cells(at)[-1] for at in range(4)] == [
+        ("without a parent: python b.py", Token.WARNING),
+        ("python a.py", Token.TEXT),
+        ("tmux", Token.TEXT),
+        ("can't be killed, hangs in nv_wait: python c.py", Token.CRITICAL),
+    ]

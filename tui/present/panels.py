@@ -12,7 +12,7 @@ from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope
-from watchfloor.report import Workload
+from watchfloor.report import Process, Workload
 from watchfloor.vendors import sources
 
 _PROCESS_COLUMNS = (
@@ -50,7 +50,7 @@ def process_list(frame: Frame, node: int) -> Listing:
             (started, Token.TEXT),
             (process.job or "-", Token.TEXT if process.job else Token.DIM),
             _rank(work),
-            (process.command, Token.TEXT),
+            _command(process),
             _runs(work),
         ]
         rows.append(((process.pid, process.accelerator), cells))
@@ -68,6 +68,15 @@ def _runs(work: Workload | None) -> Text:
     """The run ids alone: the metric `run` has them with team and project."""
     runs = [f"{tracker}:{run.rpartition('/')[2]}" for tracker, run in work.run_ids.items()] if work else []
     return (" ".join(runs), Token.TEXT) if runs else ("-", Token.DIM)
+
+
+def _command(process: Process) -> Text:
+    """What it runs; first, what is the matter with it."""
+    if process.hangs_in:
+        return f"can't be killed, hangs in {process.hangs_in}: {process.command}", Token.CRITICAL
+    if process.orphan and process.accelerator:
+        return f"without a parent: {process.command}", Token.WARNING
+    return process.command, Token.TEXT
 
 
 def _bytes(count: int) -> Text:
