@@ -8,6 +8,7 @@ import pytest
 
 from collectors.probe import neuron, tpu, tpu_sdk
 from collectors.probe.cells import NOT_YET_CODE, UNSUPPORTED_CODE, Board, Missing, joined
+from collectors.probe.service_ports import LOOPBACK
 from collectors.probe.tpu_service import Service
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
@@ -53,10 +54,10 @@ def test_the_service_goes_on_answering() -> None:
     """A client may send 65,535 bytes; for more, the server says from time to time that it has taken them."""
     machine = machine_of("tpu")
     world = SimulatedWorld(machine, lambda: machine.time, 0.0)
-    service = Service(world, libtpu.PORT)
+    service = Service(world, LOOPBACK, libtpu.PORT)
     names = [f"tpu.runtime.a_metric_of_a_long_name_{at:03}.percent" for at in range(20)]
     try:
-        answers = [service.ask(names)[names[0]] for _ in range(80)]
+        answers = [service.ask(names, False, 3.0)[names[0]] for _ in range(80)]
     finally:
         service.close()
     assert {answer.code for answer in answers if isinstance(answer, Missing)} == {UNSUPPORTED_CODE}
