@@ -34,7 +34,14 @@ def test_holders_of_accelerators(proc: FileWorld) -> None:
     }
     reading = processes.Sampler(proc, board).sample()
     cells = reading.cells["accelerator"]
-    assert cells["A"] == {"user": "alice", "job": "slurm:4242", "rank": "", "run": "", "command": "a) b --flag", "orphan_mem": 0}
+    assert cells["A"] == {
+        "user": "alice",
+        "job": "slurm:4242",
+        "rank": "",
+        "run": "",
+        "command": "a) b --flag",
+        "orphan_mem": 0,
+    }
     assert cells["B"] == {"user": "", "job": "", "rank": "", "run": "", "command": "", "orphan_mem": 0}
     assert cells["C"]["user"] is refused
     assert cells["D"]["command"].code == NOT_PERMITTED_CODE  # its process can't be seen from here

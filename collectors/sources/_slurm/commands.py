@@ -48,7 +48,7 @@ def accounts(job_ids: Sequence[int], json: bool = False) -> str:
 
 def command_line(question: str, options: Mapping[str, str], timeout_seconds: float) -> str:
     """`question` as it is started on the node. `options` as `checked` gave them."""
-    folders = f"{options["bin"]}:$PATH" if "bin" in options else "$PATH"
+    folders = f"{options['bin']}:$PATH" if "bin" in options else "$PATH"
     settings = [f'PATH="{folders}:{_FOLDERS}"', "LC_ALL=C", "TZ=UTC0", "SLURM_TIME_FORMAT=%s", "SLURM_BITSTR_LEN=0"]
     settings += [f"SLURM_CONF={shlex.quote(options['conf'])}"] if "conf" in options else []
     settings += [f"SLURM_CLUSTERS={shlex.quote(options['cluster'])}"] if "cluster" in options else []
