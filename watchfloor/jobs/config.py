@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from watchfloor import hosts
@@ -19,7 +19,7 @@ from watchfloor.units import nearest
 
 # kind of source -> the keys that it knows besides kind, period and timeout
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "slurm": ("via", "bin"),
+    "slurm": ("via", "bin", "conf", "cluster"),
     "kubernetes": ("kubeconfig", "context", "namespace", "selector", "user_label"),
     "ray": ("address", "token_file", "token_env", "ca_file"),
 }
@@ -71,13 +71,12 @@ def _source(name: str, item: Item, folder: Path, nodes: Mapping[str, NodeSpec], 
     via = section.get("via", lambda of: _via(of, nodes, ssh))
     if kind == "slurm" and via is None:
         item.fail(f"{item.named} doesn't say where squeue runs", "via: a host as ssh takes it, or local")
-    return JobSourceSpec(
-        name,
-        kind,
-        via,
-        {key: _text(section, key, folder) for key in KINDS[kind] if key != "via" and key in section.entries},
-        section.get("period", _seconds(0.5)) or JobSourceSpec.period_seconds,
-        section.get("timeout", _seconds(0.1)) or JobSourceSpec.timeout_seconds,
+    options = {key: _text(section, key, folder) for key in KINDS[kind] if key != "via" and key in section.entries}
+    usual = JobSourceSpec(name, kind, via, options)
+    return replace(
+        usual,
+        period_seconds=section.get("period", _seconds(0.5)) or usual.period_seconds,
+        timeout_seconds=section.get("timeout", _seconds(0.1)) or usual.timeout_seconds,
     )
 
 
