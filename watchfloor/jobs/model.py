@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from watchfloor.model import NodeSpec
 
+PERIOD_SECONDS = 5.0  # between two questions to a source, where the fleet file doesn't say
+TIMEOUT_SECONDS = 20.0  # for one answer
+
 
 class JobState(StrEnum):
     """Where a job stands, in the words that all schedulers share; `Job.told_state` has the scheduler's own."""
@@ -189,5 +192,5 @@ class JobSourceSpec:
     kind: str  # the module of collectors/sources
     via: NodeSpec | None = None  # where its commands run; None where it is reached otherwise
     options: Mapping[str, str] = field(default_factory=dict)
-    period_seconds: float = 5.0  # at best: a slow source is asked more seldom
-    timeout_seconds: float = 20.0
+    period_seconds: float = PERIOD_SECONDS  # at best: a slow source is asked more seldom
+    timeout_seconds: float = TIMEOUT_SECONDS

@@ -46,7 +46,7 @@ _NUMBERS = {
     "limit": lambda job: job.time_limit_seconds,
     "priority": lambda job: job.priority,
     "attempt": lambda job: job.attempt,
-    "nodes": lambda job: len(job.allocations) or job.nodes_wanted,
+    "nodes": lambda job: len(job.nodes) or job.nodes_wanted,
     "accelerators": _accelerators,
 }
 

@@ -1,0 +1,38 @@
+"""`jobs:` of a fleet file: sources by kind, their own keys, and what is usual where it says nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from watchfloor import fleetfile
+from watchfloor.jobs.config import KINDS
+from watchfloor.jobs.model import PERIOD_SECONDS, TIMEOUT_SECONDS
+from watchfloor.schemas import schema_text
+
+FLEET = """
+jobs:
+  prod: {kind: kubernetes, kubeconfig: kube/prod, namespace: lab, user_label: team/user}
+  ray: {address: "http://head:8265", token_file: secret, period: 10s}
+nodes: n1
+"""
+
+
+def test_sources_of_jobs(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(FLEET)
+    jsonschema.validate(yaml.safe_load(FLEET), json.loads(schema_text("fleet")))
+    prod, ray = fleetfile.read(file).jobs
+    assert (prod.name, prod.kind, ray.kind) == ("prod", "kubernetes", "ray")
+    assert (prod.period_seconds, prod.timeout_seconds) == (PERIOD_SECONDS, TIMEOUT_SECONDS)
+    assert ray.period_seconds == 10.0
+    assert prod.options == {"kubeconfig": f"{tmp_path}/kube/prod", "namespace": "lab", "user_label": "team/user"}
+    assert ray.options["token_file"] == f"{tmp_path}/secret"
+
+
+def test_the_schema_has_the_keys_of_every_kind() -> None:
+    known = json.loads(schema_text("fleet"))["$defs"]["jobs"]["properties"]
+    assert {key for keys in KINDS.values() for key in keys} <= known.keys()
