@@ -1,0 +1,98 @@
+"""Texts without the secrets that ought not to be in them: tokens, keys, passwords, URLs with credentials. Pure.
+
+Anybody may write what is looked at here: time grows in proportion to its length, and what is in doubt is hidden. The
+same file stands in watchfloor and in the probe, which runs on Python 3.6 and can't import the other.
+"""
+
+import re
+
+HIDDEN = "***"
+
+# the end of a name tells: api_key, --hf-token and PGPASSWORD do, --tokenizer, --max-tokens and --hotkey don't
+_ENDS = (
+    "token|secret|password|passwd|passphrase|credentials?|cookie|signature|[-_]pat"
+    "|(?:api|access|account|secret|private|signing|encryption|auth)key"
+)
+_WORDS = "key|pwd|pass|sig|auth|creds"  # secret only where they are a word of the name
+_NAME_WITHIN = rf"(?:[\w.-]*(?:{_ENDS})|(?:[\w.-]*[-_.])?(?:{_WORDS}))"
+_NAME = r"(?<![\w.-])" + _NAME_WITHIN
+
+_FLAG = re.compile(rf"-{_NAME_WITHIN}\Z", re.IGNORECASE)
+_ASSIGNED = re.compile(rf"({_NAME}[=:])(?!\s).+", re.IGNORECASE | re.DOTALL)
+_ENTIRE_NAME = re.compile(rf"{_NAME}\Z", re.IGNORECASE)
+
+# what a text must hold (in lower case) for the patterns behind it to be worth a look -> what is found; its first group
+# may stay, and HIDDEN stands for the rest
+_OF_NAMES = ("token", "secret", "pass", "credential", "cookie", "signature", "pwd", "key", "_pat", "-pat")
+_OF_NAMES += ("sig", "auth", "creds")
+_FOUND = (
+    (("private key-----",), r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).+?(?=-----END|\Z)"),
+    # Authorization: Bearer …, also where only the scheme stands
+    (
+        ("authorization",),
+        r"(\bauthorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|digest|negotiate|token)\s+)?)[^\s\"']+",
+    ),
+    (("cookie",), r"(\b(?:set-)?cookie[ \t]*:[ \t]*)[^\s\"'][^\n\"']*"),
+    (("bearer", "basic"), r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}"),
+    # scheme://user:password@host, scheme://token@host
+    (("://",), r"(://[^/\s:@?#]*:)[^/\s]+(?=@)"),
+    (("://",), r"(://)[^/\s:@?#]{16,}(?=@)"),
+    # "name": "secret", name='secret', then name=secret and name: secret
+    (_OF_NAMES, rf"({_NAME}\\?[\"']?[ \t]*[=:][ \t]*\\?([\"']))(?:\\.|(?!\2)[^\\])+"),
+    (
+        _OF_NAMES,
+        rf"({_NAME}\\?[\"']?[ \t]*[=:][ \t]*)(?![\"'\\]|(?:bearer|basic|digest|negotiate|token)\s)[^&\s]+",
+    ),
+    # --name "secret", --name secret
+    (_OF_NAMES, rf"((?<![\w.-])-{_NAME_WITHIN}[ \t]+)(?:\"[^\"]*\"?|'[^']*'?|(?!-)\S+)"),
+    # what tools take by position: curl -u name:secret (the ids of docker run -u are none), sshpass -p, wandb login
+    (("-u",), r"((?<!\S)(?:-u|--user|--proxy-user)[\s=]+(?!\d+:\d+(?!\S))[^\s:]+:)(?!//)\S+"),
+    (("sshpass",), r"(\bsshpass\s+-p\s*)\S+"),
+    (("wandb",), r"(\bwandb\s+login\s+)[0-9a-f]{20,}"),
+    # what issuers make: Hugging Face, GitHub, GitLab, Slack, npm, Docker, NVIDIA, W&B, OpenAI and Anthropic,
+    # Google, AWS, and signed tokens (JWT)
+    (
+        ("hf_", "gh", "pat", "xox", "npm_", "nvapi-", "wandb_v", "sk-"),
+        r"((?<![^\W_])(?:hf_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|npm_|dckr_pat_|nvapi-|wandb_v\d_|sk-))"
+        r"[\w-]{12,}",
+    ),
+    (("aiza", "ya29."), r"((?<![^\W_])(?:AIza|ya29\.))[\w.-]{20,}"),
+    (("akia", "asia"), r"((?<![^\W_])(?:AKIA|ASIA))[0-9A-Z]{12,}"),
+    (("eyj",), r"((?<![^\W_])eyJ)[\w-]{8,}\.[\w.-]+"),
+)
+_TABLE = [(needles, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for needles, pattern in _FOUND]
+
+
+def redact(text: str) -> str:
+    """Any text: a command line, a comment, a message, the value of a variable. Once redacted it stays as it is."""
+    lower = text.lower()
+    for needles, pattern in _TABLE:
+        if _any_in(lower, needles):
+            text = pattern.sub(r"\1" + HIDDEN, text)
+    return text
+
+
+def redact_words(words) -> str:
+    """A command line, given as its words (a secret may hold blanks), as one text."""
+    words = list(words)
+    line = " ".join(words)
+    if not _any_in(line.lower(), _OF_NAMES):
+        return redact(line)
+    shown, hide = [], False
+    for word in words:
+        if hide and not word.startswith("-"):
+            shown.append(HIDDEN)
+            hide = False
+            continue
+        hide = _FLAG.match(word) is not None
+        shown.append(_ASSIGNED.sub(r"\1" + HIDDEN, word) if _ASSIGNED.match(word) else word)
+    return redact(" ".join(shown))
+
+
+def redact_value(name: str, value: str) -> str:
+    """The value of a variable, as far as it may be shown."""
+    return HIDDEN if value and _ENTIRE_NAME.match(name) else redact(value)
+
+
+def _any_in(text: str, needles) -> bool:
+    return any(needle in text for needle in needles)
