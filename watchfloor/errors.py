@@ -5,6 +5,7 @@
       QueryError             a query that can't be understood: column, nearest name
       ConnectError           a node that can't be reached; `problem` says in which way
         HostKeyError         its host key is unknown or has changed: never accepted unasked
+      StoreError             a file or database of ours that can't be read or written
       StreamError            a node was reached and then broke the contract of the stream
 
 Nothing here is raised for a value that could not be read: that is data (`watchfloor.model.Missing`).
@@ -52,6 +53,10 @@ class QueryError(WatchfloorError):
     def pointed(self) -> str:
         """The query with a caret under the column, then the message: three lines for a terminal."""
         return f"{self.query}\n{' ' * max(0, self.column - 1)}^\n{self}"
+
+
+class StoreError(WatchfloorError):
+    """What is kept can't be read or written: what is on record lasts as long as the program."""
 
 
 class ConnectError(WatchfloorError):

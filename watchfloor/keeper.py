@@ -12,9 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from watchfloor.errors import StoreError
 from watchfloor.findings import FindingLog
 from watchfloor.record import Acknowledgement, Record, RecordKey
-from watchfloor.records.findings import FindingStore, StoreError
+from watchfloor.records.findings import FindingStore
 
 _RETRY_SECONDS = 30.0  # after a save that failed
 

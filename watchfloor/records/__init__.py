@@ -1,1 +1,1 @@
-"""What is kept on disk: findings over time; later ledger, sessions and lineage."""
+"""What is kept on disk: findings over time and lineage; later ledger and sessions."""

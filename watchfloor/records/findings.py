@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from watchfloor.errors import WatchfloorError
+from watchfloor.errors import StoreError
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Acknowledgement, Record, RecordKey
 
@@ -31,10 +31,6 @@ _PUT = f"INSERT OR REPLACE INTO finding ({_COLUMNS}) VALUES ({', '.join('?' * 14
 _DROP = "DELETE FROM finding WHERE scope = ? AND node = ? AND key = ? AND code = ?"
 
 _Row = tuple[str | int | float, ...]
-
-
-class StoreError(WatchfloorError):
-    """The file can't be read or written: what is on record lasts as long as the program."""
 
 
 class FindingStore:

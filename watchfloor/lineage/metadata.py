@@ -1,0 +1,41 @@
+"""What a job's own words say of where it comes from: variables of its processes, labels, and the scheduler's comment.
+
+`dataset=…`, `checkpoint=…`, `image=…` and `commit=…` in a comment are such words; so are the variables by which
+experiment trackers know their runs. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from watchfloor.lineage.graph import Key, Kind
+
+Words = Mapping[str, str]
+
+_MOST_FOUND = 20  # of one kind of word in one comment
+_IN_COMMENT = re.compile(r"(?<![\w.-])(dataset|checkpoint|image|commit)\s*[=:]\s*([^\s,;]+)", re.IGNORECASE)
+
+# names under which a value is known, in lower case -> what it names, and what stands before its id
+_NAMES: Mapping[str, tuple[Kind, str]] = {
+    "mlflow_run_id": (Kind.TRACKED_RUN, "mlflow:"),
+    "wandb_run_id": (Kind.TRACKED_RUN, "wandb:"),
+    "dataset": (Kind.DATASET, ""),
+    "checkpoint": (Kind.CHECKPOINT, ""),
+    "image": (Kind.IMAGE, ""),
+    "commit": (Kind.COMMIT, ""),
+    "git_commit": (Kind.COMMIT, ""),
+}
+
+
+def from_comment(comment: str) -> Iterator[tuple[str, str]]:
+    """(name, value) of the words that a scheduler's comment says."""
+    for number, found in enumerate(_IN_COMMENT.finditer(comment)):
+        if number < _MOST_FOUND:
+            yield found[1].lower(), found[2]
+
+
+def named(name: str, value: str) -> Key | None:
+    """What a word names, None where it is a mere fact."""
+    kind, before = _NAMES.get(name.lower(), (None, ""))
+    return Key.of(kind, before + value) if kind is not None and value else None

@@ -1,0 +1,248 @@
+"""What is seen of jobs and findings, time after time, made into lineage: only what changed, until a store has it.
+
+Must not do: I/O. Deterministic: the same sights at the same times make the same lineage. Times are console time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from watchfloor.jobs.model import Attempt, Job, JobState
+from watchfloor.lineage.graph import Changes, Edge, EdgeKey, Entity, Key, Kind, Relation, facts, joined
+from watchfloor.lineage.jobwords import Names, Seen, attempt_key, attempts_of, of_job, of_subject, subject_key
+from watchfloor.lineage.metadata import Words
+from watchfloor.model import Finding, Scope, Subject
+from watchfloor.record import Record, RecordKey
+
+NOTED_SECONDS = 3600.0  # so often what goes on is told again, that a store knows it is not forgotten
+AFTER_SECONDS = 60.0  # what is found so soon after an attempt ended concerns it still: events and silence tell late
+_REMEMBERED_SECONDS = 900.0  # how long an attempt that is over is kept for findings that come late
+MOST_WAITING = 300_000  # entities and edges that no store has taken; the oldest go first
+
+Held = Mapping[str, Sequence[Subject]]  # job id -> the accelerators that it holds, as far as known
+
+
+@dataclass(slots=True)
+class _Span:
+    """An attempt on one node. `keys`: the accelerators that it held there; empty where nobody knows."""
+
+    start: float
+    end: float | None
+    keys: frozenset[str]
+
+    def concerns(self, subject: Subject, start: float, end: float | None) -> bool:
+        late = self.end is not None and start > self.end + AFTER_SECONDS
+        early = end is not None and end < self.start
+        elsewhere = subject.scope is Scope.ACCELERATOR and bool(self.keys) and subject.key not in self.keys
+        return not (late or early or elsewhere)
+
+
+@dataclass(slots=True)
+class _Noted:
+    """A finding as it was told last, and when its present (or last) occurrence began."""
+
+    record: Record
+    began: float
+    told: float
+
+    def says(self, record: Record) -> bool:
+        before, now = self.record, record
+        return (before.finding.state, before.holds, before.times) == (now.finding.state, now.holds, now.times)
+
+
+@dataclass(slots=True)
+class Watch:
+    """One writer. `due` is what a store is to be told; `lost` counts what was dropped because none took it."""
+
+    lost: int = 0
+    _jobs: dict[str, Seen] = field(default_factory=dict)
+    _spans: dict[str, dict[Key, _Span]] = field(default_factory=dict)  # node -> attempts that run or ran there lately
+    _findings: dict[RecordKey, _Noted] = field(default_factory=dict)
+    _entities: dict[Key, Entity] = field(default_factory=dict)
+    _edges: dict[EdgeKey, Edge] = field(default_factory=dict)
+
+    def update(
+        self,
+        at: float,
+        jobs: Sequence[Job],
+        held: Held | None = None,
+        records: Iterable[Record] = (),
+        words: Mapping[str, Words] | None = None,
+        names: Names | None = None,
+    ) -> None:
+        """Take one sight: all jobs that are told of, what each holds, findings over time, words of jobs' processes."""
+        names = names or Names()
+        moved = self._take_jobs(at, jobs, held or {}, words or {}, names)
+        for record in records:
+            self._take_finding(at, record, moved, names)
+        self._forget_findings(at)
+        self._bound()
+
+    # -- what a store takes
+
+    def due(self) -> Changes:
+        """In an order that is the same for everybody, so that two consoles don't wait for one another for ever."""
+        entities = (self._entities[key] for key in sorted(self._entities))
+        edges = (self._edges[key] for key in sorted(self._edges))
+        return Changes(tuple(entities), tuple(edges))
+
+    def saved(self, changes: Changes) -> None:
+        """A store has these now. What has changed meanwhile is still to be told."""
+        for entity in changes.entities:
+            if self._entities.get(entity.key) is entity:
+                del self._entities[entity.key]
+        for edge in changes.edges:
+            if self._edges.get(edge.key) is edge:
+                del self._edges[edge.key]
+
+    # -- jobs
+
+    def _take_jobs(
+        self, at: float, jobs: Sequence[Job], held: Held, words: Mapping[str, Words], names: Names
+    ) -> set[str]:
+        """The nodes on which an attempt began, ended or changed what it holds."""
+        moved: set[str] = set()
+        for job in jobs:
+            seen = self._jobs.get(job.id)
+            if seen is None or self._is_news(at, seen, job, held, words):
+                moved |= self._tell_job(at, self._sight(at, seen, job, held, words), names)
+        if len(self._jobs) > len(jobs):
+            told = {job.id for job in jobs}
+            for gone in [job_id for job_id in self._jobs if job_id not in told]:
+                moved |= self._job_gone(at, self._jobs.pop(gone), names)
+        self._forget_spans(at)
+        return moved
+
+    @staticmethod
+    def _is_news(at: float, seen: Seen, job: Job, held: Held, words: Mapping[str, Words]) -> bool:
+        if at - seen.told >= NOTED_SECONDS:
+            return True
+        if seen.job is not job and seen.job != job:
+            return True
+        holds, says = held.get(job.id), words.get(job.id)
+        held_before, said_before = seen.held.get(job.attempt, ()), seen.words.get(job.attempt)
+        moved = bool(holds) and holds is not held_before and tuple(holds) != tuple(held_before)
+        return moved or (bool(says) and says is not said_before and says != said_before)
+
+    def _sight(self, at: float, seen: Seen | None, job: Job, held: Held, words: Mapping[str, Words]) -> Seen:
+        """What is known of it now. What an attempt held and said stays known when nobody tells it any more."""
+        before = seen or Seen(job, at, at)
+        holds, says = held.get(job.id), words.get(job.id)
+        now = Seen(
+            job,
+            before.first,
+            at,
+            attempts_of(job, before.attempts, at),
+            {**before.held, job.attempt: holds} if holds else before.held,
+            {**before.words, job.attempt: says} if says else before.words,
+        )
+        self._jobs[job.id] = now
+        return now
+
+    def _tell_job(self, at: float, seen: Seen, names: Names) -> set[str]:
+        for told in of_job(seen, names):
+            self._put(told)
+        return {node for attempt in seen.attempts.values() for node in self._span(seen, attempt, at, names)}
+
+    def _job_gone(self, at: float, seen: Seen, names: Names) -> set[str]:
+        """Its source tells of it no longer: it is over, at the latest now; how it ended, nobody has said."""
+        if seen.job.state.is_over:
+            return set()
+        for number, attempt in seen.attempts.items():
+            if attempt.ended is None:
+                reason = attempt.reason or "its source tells of it no longer"
+                seen.attempts[number] = replace(attempt, state=JobState.UNKNOWN, ended=at, reason=reason)
+        moved = self._tell_job(at, seen, names)
+        key = Key.of(Kind.JOB, seen.job.id)
+        job = self._entities[key]
+        self._entities[key] = Entity(key, job.start, at, job.label, {**job.facts, "state": JobState.UNKNOWN.value})
+        return moved
+
+    # -- where attempts run
+
+    def _span(self, seen: Seen, attempt: Attempt, at: float, names: Names) -> Iterator[str]:
+        """The nodes on which this is news."""
+        start = seen.first if attempt.started is None else attempt.started
+        if attempt.ended is not None and at - attempt.ended > _REMEMBERED_SECONDS:
+            return
+        key = attempt_key(seen.job, attempt.number)
+        for told in attempt.nodes:
+            node = names.node(told)
+            spans = self._spans.setdefault(node, {})
+            holds = seen.held.get(attempt.number, ())
+            span = _Span(start, attempt.ended, frozenset(subject.key for subject in holds if subject.node == node))
+            if span != spans.get(key):
+                spans[key] = span
+                yield node
+
+    def _forget_spans(self, at: float) -> None:
+        for node, spans in list(self._spans.items()):
+            old = [key for key, span in spans.items() if span.end is not None and at - span.end > _REMEMBERED_SECONDS]
+            for key in old:
+                del spans[key]
+            if not spans:
+                del self._spans[node]
+
+    # -- findings
+
+    def _take_finding(self, at: float, record: Record, moved: set[str], names: Names) -> None:
+        noted = self._findings.get(record.key)
+        subjects = (record.finding.subject, *record.finding.others)
+        fresh = noted is None or not noted.says(record) or at - noted.told >= NOTED_SECONDS
+        if not fresh and not any(subject.node in moved for subject in subjects):
+            return
+        if noted is None and not record.holds and at - record.last > _REMEMBERED_SECONDS:
+            return  # it was over before anybody watched
+        now = self._findings[record.key] = _Noted(record, self._began(noted, record), at)
+        for subject in subjects:
+            self._tell_finding(now, subject, names)
+
+    @staticmethod
+    def _began(noted: _Noted | None, record: Record) -> float:
+        if noted is not None:
+            return noted.began if noted.record.times == record.times else record.last
+        return record.first if record.times == 1 else record.last
+
+    def _tell_finding(self, noted: _Noted, subject: Subject, names: Names) -> None:
+        record, finding = noted.record, noted.record.finding
+        end = None if record.holds else record.last
+        key = finding_key(finding, subject)
+        name = names.of(subject)
+        said = facts(code=finding.code, on=name, state=finding.state.label, text=finding.text)
+        for told in of_subject(subject, names, record.first):
+            self._put(told)
+        self._put(Entity(key, record.first, end, f"{finding.code} on {name}", {**said, "times": str(record.times)}))
+        self._put(Edge(subject_key(subject), key, Relation.FOUND_ON, noted.began, end))
+        for attempt, span in self._spans.get(subject.node, {}).items():
+            if span.concerns(subject, noted.began, end):
+                self._put(Edge(key, attempt, Relation.DURING, noted.began, end, said))
+
+    def _forget_findings(self, at: float) -> None:
+        """What is over is kept for as long as a late attempt may still be told of."""
+        old = [
+            key
+            for key, noted in self._findings.items()
+            if not noted.record.holds and at - noted.record.last > _REMEMBERED_SECONDS
+        ]
+        for key in old:
+            del self._findings[key]
+
+    # --
+
+    def _put(self, told: Entity | Edge) -> None:
+        if isinstance(told, Edge):
+            self._edges[told.key] = told
+            return
+        self._entities[told.key] = joined(self._entities.get(told.key), told)
+
+    def _bound(self) -> None:
+        for waiting in (self._entities, self._edges):
+            while len(waiting) > MOST_WAITING // 2:
+                del waiting[next(iter(waiting))]  # type: ignore[arg-type]
+                self.lost += 1
+
+
+def finding_key(finding: Finding, subject: Subject) -> Key:
+    """The same subject and code is the same finding; its occurrences are intervals of its edges."""
+    return Key.of(Kind.FINDING, f"{finding.code}@{subject}")

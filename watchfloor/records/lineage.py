@@ -1,0 +1,220 @@
+"""Lineage on disk: one SQLite file (WAL) beside the findings, or a PostgreSQL database that several operators share.
+
+Everything is an upsert under a key that is the same in every console, so that what two of them saw is there once. What
+is known later counts; a beginning is the earliest that anybody saw. A kill at any moment loses at most what came since
+the last save.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from watchfloor.errors import StoreError
+from watchfloor.lineage.graph import Changes, Edge, Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.reach import Asked, reach
+from watchfloor.records.databases import Database, Row, Statement, Value, database
+
+VERSION = 1
+KEPT_DAYS = 90.0
+KEPT_ROWS = 2_000_000  # of edges, and as many of entities
+_BATCH = 200  # keys in one question
+_ENDLESS = 1e18  # seconds: later than any time
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS lineage_version (version INTEGER NOT NULL PRIMARY KEY)",
+    """CREATE TABLE IF NOT EXISTS lineage_entity (
+        kind TEXT NOT NULL, id TEXT NOT NULL, label TEXT NOT NULL,
+        began DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, seen DOUBLE PRECISION NOT NULL, facts TEXT NOT NULL,
+        PRIMARY KEY (kind, id))""",
+    """CREATE TABLE IF NOT EXISTS lineage_edge (
+        cause_kind TEXT NOT NULL, cause_id TEXT NOT NULL, effect_kind TEXT NOT NULL, effect_id TEXT NOT NULL,
+        relation TEXT NOT NULL,
+        began DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, seen DOUBLE PRECISION NOT NULL, facts TEXT NOT NULL,
+        PRIMARY KEY (cause_kind, cause_id, effect_kind, effect_id, relation))""",
+    "CREATE INDEX IF NOT EXISTS lineage_edge_effect ON lineage_edge (effect_kind, effect_id)",
+    "CREATE INDEX IF NOT EXISTS lineage_entity_label ON lineage_entity (label)",
+    "CREATE INDEX IF NOT EXISTS lineage_entity_last ON lineage_entity (COALESCE(ended, seen))",
+    "CREATE INDEX IF NOT EXISTS lineage_edge_last ON lineage_edge (COALESCE(ended, seen))",
+    f"INSERT INTO lineage_version (version) VALUES ({VERSION}) ON CONFLICT DO NOTHING",
+)
+_ENTITY = "kind, id, label, began, ended, seen, facts"
+_EDGE = "cause_kind, cause_id, effect_kind, effect_id, relation, began, ended, seen, facts"
+
+
+class LineageStore:
+    """Not thread-safe: one thread at a time. Raises StoreError from every method but `close`."""
+
+    def __init__(self, place: str) -> None:
+        """`place`: a file, or postgresql://…; it is opened when it is used first. Raises ConfigError."""
+        self._base: Database = database(place, _TABLES)
+        self._checked = False
+        self._put_entity = _upsert("lineage_entity", _ENTITY, "kind, id", self._base.merged, label=True)
+        self._put_edge = _upsert("lineage_edge", _EDGE, _EDGE.partition(", began")[0], self._base.merged, label=False)
+        self._mention = _mention()
+
+    # -- writing
+
+    def save(self, changes: Changes, at: float) -> None:
+        """Write these as known at `at`, all or nothing."""
+        self._check()
+        told = [_entity_row(entity, at) for entity in changes.entities if not entity.mentioned]
+        mentioned = [_entity_row(entity, at) for entity in changes.entities if entity.mentioned]
+        edges = [_edge_row(edge, at) for edge in changes.edges]
+        writes: list[Statement] = [(self._put_entity, told), (self._mention, mentioned), (self._put_edge, edges)]
+        self._base.write([write for write in writes if write[1]])
+
+    def prune(self, now: float, days: float = KEPT_DAYS, rows: int = KEPT_ROWS) -> int:
+        """Forget what was over, or seen last, so many days ago, and the oldest above so many rows; how many went."""
+        self._check()
+        gone = self._forget("lineage_edge", now - days * 86_400) + self._forget("lineage_entity", now - days * 86_400)
+        for table in ("lineage_edge", "lineage_entity"):
+            oldest_kept = self._base.read(
+                f"SELECT COALESCE(ended, seen) FROM {table} ORDER BY COALESCE(ended, seen) DESC LIMIT 1 OFFSET ?",
+                (rows,),
+            )
+            if oldest_kept:
+                gone += self._base.write([(f"DELETE FROM {table} WHERE COALESCE(ended, seen) <= ?", [oldest_kept[0]])])
+        return gone + self._forget_loose_edges() if gone else 0
+
+    def _forget(self, table: str, before: float) -> int:
+        return self._base.write([(f"DELETE FROM {table} WHERE COALESCE(ended, seen) < ?", [(before,)])])
+
+    def _forget_loose_edges(self) -> int:
+        """Edges of which one end is gone."""
+        ends = (
+            f"NOT EXISTS (SELECT 1 FROM lineage_entity WHERE kind = {end}_kind AND id = {end}_id)"
+            for end in ("cause", "effect")
+        )
+        return self._base.write([(f"DELETE FROM lineage_edge WHERE {' OR '.join(ends)}", [()])])
+
+    # -- asking
+
+    def find(self, word: str, kinds: Sequence[Kind], most: int = 10) -> list[Entity]:
+        """Entities of these kinds whose id or label is `word`, the one that was seen last first."""
+        self._check()
+        of_kinds = ", ".join("?" * len(kinds))
+        sql = (
+            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind IN ({of_kinds}) AND (id = ? OR label = ?) "
+            "ORDER BY COALESCE(ended, seen) DESC, id LIMIT ?"
+        )
+        word = _clean(word)
+        return [_entity(row) for row in self._base.read(sql, (*(kind.value for kind in kinds), word, word, most))]
+
+    def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
+        """What entities of these kinds are called, those seen last first."""
+        self._check()
+        of_kinds = ", ".join("?" * len(kinds))
+        sql = (
+            f"SELECT label, id FROM lineage_entity WHERE kind IN ({of_kinds}) "
+            "ORDER BY COALESCE(ended, seen) DESC LIMIT ?"
+        )
+        rows = self._base.read(sql, (*(kind.value for kind in kinds), most))
+        return [name for label, key in rows for name in ((label, key) if label else (key,))]
+
+    def around(self, asked: Asked) -> Graph:
+        """What concerns one thing: the causes and effects that `reach` goes to."""
+        self._check()
+        edges, cut = reach(asked, lambda keys: self._edges_of(keys, asked))
+        keys = sorted({asked.root, *(end for edge in edges for end in (edge.cause, edge.effect))})
+        return Graph(self._entities(keys), edges, cut)
+
+    def _edges_of(self, keys: Sequence[Key], asked: Asked) -> Iterator[Edge]:
+        since = -_ENDLESS if asked.since is None else asked.since
+        until = _ENDLESS if asked.until is None else asked.until
+        for batch in _batches(keys):
+            pairs, values = _pairs(batch)
+            for end in ("cause", "effect"):
+                sql = (
+                    f"SELECT {_EDGE} FROM lineage_edge WHERE ({end}_kind, {end}_id) IN (VALUES {pairs}) "
+                    "AND began <= ? AND (ended IS NULL OR ended >= ?) ORDER BY began DESC LIMIT ?"
+                )
+                yield from map(_edge, self._base.read(sql, (*values, until, since, asked.most + 1)))
+
+    def _entities(self, keys: Sequence[Key]) -> Iterator[Entity]:
+        for batch in _batches(keys):
+            pairs, values = _pairs(batch)
+            sql = f"SELECT {_ENTITY} FROM lineage_entity WHERE (kind, id) IN (VALUES {pairs})"
+            yield from map(_entity, self._base.read(sql, values))
+
+    # --
+
+    def _check(self) -> None:
+        if self._checked:
+            return
+        (version,) = self._base.read("SELECT MAX(version) FROM lineage_version")[0]
+        if version > VERSION:
+            raise StoreError("what is kept of lineage is of a newer watchfloor", "use that one, or another file")
+        self._checked = True
+
+    def close(self) -> None:
+        self._base.close()
+
+
+def _upsert(table: str, columns: str, key: str, merged: str, label: bool) -> str:
+    """What is known later counts, and adds to the facts; the earliest beginning counts."""
+    newer = f"excluded.seen >= {table}.seen"
+    of_label = (
+        f"label = CASE WHEN excluded.label <> '' AND ({newer} OR {table}.label = '') THEN excluded.label "
+        f"ELSE {table}.label END,"
+    )
+    return f"""INSERT INTO {table} ({columns}) VALUES ({_marks(columns)}) ON CONFLICT ({key}) DO UPDATE SET
+        began = CASE WHEN excluded.began < {table}.began THEN excluded.began ELSE {table}.began END,
+        ended = CASE WHEN {newer} THEN excluded.ended ELSE {table}.ended END,
+        {of_label if label else ""}
+        facts = CASE WHEN {newer} THEN {merged.format(f"{table}.facts", "excluded.facts")}
+                     ELSE {merged.format("excluded.facts", f"{table}.facts")} END,
+        seen = CASE WHEN {newer} THEN excluded.seen ELSE {table}.seen END"""
+
+
+def _mention() -> str:
+    table = "lineage_entity"
+    return f"""INSERT INTO {table} ({_ENTITY}) VALUES ({_marks(_ENTITY)}) ON CONFLICT (kind, id) DO UPDATE SET
+        began = CASE WHEN excluded.began < {table}.began THEN excluded.began ELSE {table}.began END,
+        label = CASE WHEN {table}.label = '' THEN excluded.label ELSE {table}.label END,
+        seen = CASE WHEN excluded.seen > {table}.seen THEN excluded.seen ELSE {table}.seen END"""
+
+
+def _marks(columns: str) -> str:
+    return ", ".join("?" for _ in columns.split(", "))
+
+
+def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    return (keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH))
+
+
+def _pairs(keys: Sequence[Key]) -> tuple[str, list[Value]]:
+    return ", ".join("(?, ?)" for _ in keys), [part for key in keys for part in _key(key)]
+
+
+def _clean(text: str) -> str:
+    """What every database takes: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _key(key: Key) -> tuple[str, str]:
+    return key.kind.value, _clean(key.id)
+
+
+def _json(facts: Iterable[tuple[str, str]]) -> str:
+    return json.dumps({_clean(name): _clean(value) for name, value in facts}, ensure_ascii=False)
+
+
+def _entity_row(entity: Entity, at: float) -> tuple[Value, ...]:
+    return (*_key(entity.key), _clean(entity.label), entity.start, entity.end, at, _json(entity.facts.items()))
+
+
+def _edge_row(edge: Edge, at: float) -> tuple[Value, ...]:
+    ends = (*_key(edge.cause), *_key(edge.effect))
+    return (*ends, edge.relation.value, edge.start, edge.end, at, _json(edge.facts.items()))
+
+
+def _entity(row: Row) -> Entity:
+    kind, key, label, began, ended, seen, facts = row
+    return Entity(Key(Kind(kind), key), began, ended, label, json.loads(facts), seen=seen)
+
+
+def _edge(row: Row) -> Edge:
+    cause_kind, cause, effect_kind, effect, relation, began, ended, _, facts = row
+    ends = Key(Kind(cause_kind), cause), Key(Kind(effect_kind), effect)
+    return Edge(*ends, Relation(relation), began, ended, json.loads(facts))
