@@ -27,7 +27,7 @@ _LEADING = frozenset(
     }
 )
 _PARTS = frozenset({Kind.ACCELERATOR, Kind.LINK, Kind.SERVICE})
-_WHOLE_JOBS = frozenset({Kind.JOB, Kind.ATTEMPT, Kind.USER})  # from these a job is told with all its attempts
+WHOLE_JOBS = frozenset({Kind.JOB, Kind.ATTEMPT, Kind.USER})  # from these a job is told with all its attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,15 @@ def _keeps(root: Key, here: Key, edge: Edge) -> bool:
         return True
     if here.kind is Kind.FINDING and edge.relation is Relation.DURING:
         return False  # what else it has hit is another story
-    if here.kind is Kind.JOB and root.kind not in _WHOLE_JOBS:
+    if here.kind is Kind.JOB and root.kind not in WHOLE_JOBS:
         return edge.relation is Relation.SUBMITTED
     return True
 
 
 def _leads_on(root: Key, other: Key, edge: Edge) -> bool:
     if edge.relation is Relation.WAITED_FOR:
+        return False
+    if edge.relation is Relation.REQUEUED_AS and root.kind not in WHOLE_JOBS:
         return False
     if other.kind in _PARTS:
         return root.kind is Kind.NODE and edge.cause == root

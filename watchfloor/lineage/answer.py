@@ -1,0 +1,78 @@
+"""What happened, and why, in one sentence. Pure.
+
+A reason is what was found on what an attempt held, shortly before its end: it says what and when, never "because".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from watchfloor.lineage.graph import Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.times import Times
+from watchfloor.lineage.words import Words
+
+_MOST_ATTEMPTS = 3
+_MOST_REASONS = 2
+
+
+def answer(graph: Graph, root: Key, times: Times) -> str:
+    """The sentence for `root`, which must be in the graph."""
+    words = Words(graph, times)
+    entity = graph.entities[root]
+    if root.kind is Kind.JOB:
+        return _of_job(words, entity, times)
+    if root.kind is Kind.USER:
+        return _of_user(graph, entity)
+    return _of_place(graph, words, entity)
+
+
+def _of_job(words: Words, job: Entity, times: Times) -> str:
+    attempts = words.attempts(job.key)
+    if not attempts:
+        reason = job.facts.get("reason", "")
+        state = job.facts.get("state", "") or "not told of any more than by its name"
+        return f"{state} since {times.at(job.start)}{': ' + reason if reason not in ('', 'None') else ''}"
+    left_out = len(attempts) - _MOST_ATTEMPTS
+    said = [_of_attempt(words, attempt, times) for attempt in attempts[-_MOST_ATTEMPTS:]]
+    if left_out > 0:
+        said.insert(0, f"{left_out} earlier attempt{'s' if left_out > 1 else ''}")
+    return "; ".join(said)
+
+
+def _of_attempt(words: Words, attempt: Entity, times: Times) -> str:
+    if attempt.end is None:
+        return words.attempt(attempt)
+    number = attempt.facts.get("number", "?")
+    state, told = attempt.facts.get("state", ""), attempt.facts.get("told state", "")
+    if state in ("done", "cancelled", "preempted"):
+        return f"attempt {number} was {state} at {times.at(attempt.end)}"
+    how = f"ended with {told or state}" if state != "unknown" else "ended, nobody saw how,"
+    reasons = words.reasons(attempt)
+    found = ", ".join(words.reason(edge) for edge in reasons[:_MOST_REASONS])
+    more = f", and {len(reasons) - _MOST_REASONS} more findings" if len(reasons) > _MOST_REASONS else ""
+    reason = attempt.facts.get("reason", "")
+    told_why = reason if reason not in ("", "None", told) else "no finding on what it held tells why"
+    return f"attempt {number} {how} at {times.at(attempt.end)}: {found + more if found else told_why}"
+
+
+def _of_user(graph: Graph, user: Entity) -> str:
+    jobs = [graph.entities[edge.effect] for edge in graph.effects(user.key, Relation.SUBMITTED)]
+    states = Counter(job.facts.get("state", "unknown") for job in jobs)
+    said = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    return f"{len(jobs)} job{'s' if len(jobs) != 1 else ''} of {user.name}{': ' + said if said else ''}"
+
+
+def _of_place(graph: Graph, words: Words, place: Entity) -> str:
+    beside = {edge.cause for edge in graph.causes(place.key)} | {edge.effect for edge in graph.effects(place.key)}
+    attempts = [attempt for attempt in graph.of_kind(Kind.ATTEMPT) if attempt.key in beside | {place.key}]
+    runs = [attempt for attempt in attempts if attempt.end is None and not words.is_forgotten(attempt)]
+    jobs = {job.key for attempt in attempts if (job := words.job_of(attempt.key)) is not None}
+    parts = [place.key, *(edge.effect for edge in graph.effects(place.key, Relation.HAS))]
+    found = {edge.effect for part in parts for edge in graph.effects(part, Relation.FOUND_ON)}
+    hold = sum(graph.entities[key].end is None for key in found)
+    said = (
+        f"{len(attempts)} attempt{'s' if len(attempts) != 1 else ''} of {len(jobs)} job{'s' if len(jobs) != 1 else ''}"
+    )
+    now = f", {len(runs)} of them now" if runs else ""
+    holding = f" ({hold} hold{'s' if hold == 1 else ''})" if hold else ""
+    return f"{said}{now}; {len(found)} finding{'s' if len(found) != 1 else ''}{holding}"

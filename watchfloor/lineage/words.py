@@ -1,0 +1,117 @@
+"""One thing of lineage in words: an attempt, where it ran and how it ended, a finding and when it held. Pure."""
+
+from __future__ import annotations
+
+from watchfloor.hosts import folded
+from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.times import Times
+from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
+
+_LONGEST_NODES = 60  # characters
+_BEFORE_SECONDS = 900.0  # what began so long before an attempt's end, or later, may be why it ended
+_FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out", "unknown"})
+_GRAVE = ("critical", "warning")
+
+
+class Words:
+    """How the things of one graph are told at one time."""
+
+    def __init__(self, graph: Graph, times: Times) -> None:
+        self._graph = graph
+        self._times = times
+
+    # -- jobs
+
+    def job(self, entity: Entity) -> str:
+        """`job slurm:4242 train-llm (alice)`."""
+        name, user = entity.facts.get("name", ""), entity.facts.get("user", "")
+        known = entity.label if entity.label not in ("", entity.key.id.partition(":")[2]) else ""
+        return " ".join(part for part in (f"job {entity.key.id}", known, name, f"({user})" if user else "") if part)
+
+    def attempts(self, job: Key) -> list[Entity]:
+        """A job's attempts that the graph has, the first first."""
+        found = [self._graph.entities[edge.effect] for edge in self._graph.effects(job, Relation.TRIED_AS)]
+        return sorted(found, key=lambda attempt: (attempt.start, attempt.key.id))
+
+    def job_of(self, attempt: Key) -> Entity | None:
+        found = (self._graph.entities[edge.cause] for edge in self._graph.causes(attempt, Relation.TRIED_AS))
+        return next(found, None)
+
+    def attempt(self, entity: Entity) -> str:
+        """`attempt 1 ran 10:02–11:40 on n[2-3] (2 accelerators): node failed (NODE_FAIL)`."""
+        where = self.place(entity.key)
+        number, on = entity.facts.get("number", "?"), f" on {where}" if where else ""
+        if entity.end is not None:
+            return f"attempt {number} ran {self._times.between(entity.start, entity.end)}{on}: {self.ending(entity)}"
+        if self.is_forgotten(entity):
+            seen = self._times.at(entity.seen or entity.start)
+            return (
+                f"attempt {number} ran from {self._times.at(entity.start)}{on}; last seen {seen}, its end is not known"
+            )
+        state = entity.facts.get("state", "")
+        runs = "runs" if state in ("running", "") else f"is {state}"
+        return f"attempt {number} {runs}{on} since {self._times.at(entity.start)}"
+
+    def ending(self, attempt: Entity) -> str:
+        """`node failed (NODE_FAIL), exit code 1`."""
+        said = attempt.facts
+        state = said.get("state", "") if said.get("state") != "unknown" else "how it ended is not known"
+        told = said.get("told state", "")
+        own = f" ({told})" if told and told.replace("_", " ").lower() != state else ""
+        codes = [f"{name} {said[name]}" for name in ("exit code", "signal") if said.get(name, "0") != "0"]
+        reason = said.get("reason", "")
+        return ", ".join(
+            part for part in (f"{state}{own}", *codes, reason if reason not in ("None", told) else "") if part
+        )
+
+    def place(self, attempt: Key) -> str:
+        """The nodes that an attempt ran on, folded, and how many accelerators where that is known."""
+        ends = [edge.effect for edge in self._graph.effects(attempt, Relation.RAN_ON)]
+        nodes = sorted(end.id for end in ends if end.kind is Kind.NODE)
+        boards = sum(end.kind is Kind.ACCELERATOR for end in ends)
+        text = folded(nodes)
+        shown = text if len(text) <= _LONGEST_NODES else f"{len(nodes)} nodes"
+        return shown + (f" ({boards} accelerator{'s' if boards > 1 else ''})" if boards else "")
+
+    def is_forgotten(self, entity: Entity) -> bool:
+        """Nobody saw it end, and nobody has told of it for long."""
+        return entity.end is None and entity.seen is not None and self._times.now - entity.seen > 2 * NOTED_SECONDS
+
+    # -- findings
+
+    def finding(self, edge: Edge) -> str:
+        """`xid-fatal on n2/gpu3 11:39–11:52: gpu3 of n2 had …`; the edge is to an attempt, or from its subject."""
+        finding = self._graph.entities[edge.cause if edge.relation is Relation.DURING else edge.effect]
+        said = {**finding.facts, **edge.facts}
+        if edge.end is None:
+            when = f"since {self._times.at(edge.start)}"
+        elif edge.end - edge.start < 1:
+            when = f"at {self._times.at(edge.start)}"
+        else:
+            when = self._times.between(edge.start, edge.end)
+        text = said.get("text", "")
+        return f"{finding.name} {when}{': ' if text else ''}{text}"
+
+    def reasons(self, attempt: Entity) -> list[Edge]:
+        """The findings that may be why a failed attempt ended: grave ones that came shortly before, the worst first."""
+        if attempt.end is None or attempt.facts.get("state", "") not in _FAILURES:
+            return []
+        end = attempt.end
+        near = [
+            edge
+            for edge in self._graph.causes(attempt.key, Relation.DURING)
+            if end - _BEFORE_SECONDS <= edge.start <= end + AFTER_SECONDS and edge.facts.get("state") in _GRAVE
+        ]
+        return sorted(near, key=lambda edge: (_GRAVE.index(edge.facts["state"]), abs(end - edge.start), edge.cause))
+
+    def reason(self, edge: Edge) -> str:
+        """`gpu3 of n2 had XID 79 … at 11:39`."""
+        text = edge.facts.get("text") or self._graph.entities[edge.cause].name
+        return f"{text} ({self._times.at(edge.start)})"
+
+    def thing(self, entity: Entity) -> str:
+        """`image nvcr.io/…`, `mlflow 0123…`."""
+        if entity.key.kind is Kind.TRACKED_RUN:
+            tracker, _, run = entity.key.id.partition(":")
+            return f"{tracker} run {entity.label or run}"
+        return f"{entity.key.kind.value} {entity.name}"
