@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from watchfloor import __version__
 from watchfloor.commands.output import described, problem, show_error
 from watchfloor.commands.terminal import terminal
-from watchfloor.errors import ConfigError, QueryError, WatchfloorError
+from watchfloor.errors import ConfigError, QueryError, StoreError, WatchfloorError
 from watchfloor.exits import Exit
 
 # name -> (where it is, what it does): also what docs and tests are held to
@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "stack": ("watchfloor.commands.stack:stack", "The software of every layer, and where nodes have drifted apart."),
     "jobs": ("watchfloor.commands.jobs:jobs", "Who runs where, how well, and what waits."),
     "findings": ("watchfloor.commands.findings:findings", "What is wrong, the worst first, and since when."),
+    "lineage": ("watchfloor.commands.lineage:lineage", "What happened to a job, on a node, to a user's jobs, and why."),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),
@@ -87,6 +88,8 @@ def _meant(tokens: Sequence[str]) -> str:
 def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
     """The exit code and the fields of an error: the user's own mistakes apart from ours."""
     if isinstance(error, WatchfloorError):
+        if isinstance(error, StoreError):
+            return Exit.NOT_KEPT, described(error)
         usage = isinstance(error, ConfigError | QueryError)
         return Exit.USAGE if usage else Exit.INTERNAL, described(error)
     return Exit.INTERNAL, described(error)

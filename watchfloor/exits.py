@@ -13,6 +13,7 @@ class Exit(IntEnum):
     PARTLY_FAILED = 3
     NOTHING_READ = 4
     INTERNAL = 5
+    NOT_KEPT = 6
     INTERRUPTED = 130
 
     @property
@@ -26,6 +27,7 @@ MEANINGS = {
     Exit.PARTLY_FAILED: "some nodes could not be read; the output holds the others",
     Exit.NOTHING_READ: "not one node could be read",
     Exit.INTERNAL: "an error of watchfloor's own: please report it with the text shown",
+    Exit.NOT_KEPT: "a file or database of watchfloor's own could not be read or written",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 

@@ -7,17 +7,13 @@ collectors' loop. Must not do: anything that changes a machine; there is no othe
 from __future__ import annotations
 
 import gzip
-import logging
-import socket
-import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
+from watchfloor.httpserver import listening
 from watchfloor.snapshot.exposition import exposition
 from watchfloor.snapshot.selection import select
 
@@ -26,8 +22,6 @@ _PLAIN = "text/plain; charset=utf-8"
 _OLDEST_SECONDS = 30.0  # a frame older than this means that the collectors stand still
 _MOST_CONNECTIONS = 256
 _IDLE_SECONDS = 65.0  # how long a connection that asks nothing is kept: more than the usual minute between scrapes
-
-_log = logging.getLogger(__name__)
 
 
 class Newest:
@@ -63,44 +57,7 @@ class Newest:
 
 def serve(newest: Newest, host: str, port: int) -> ThreadingHTTPServer:
     """A server that listens and is yet to be run (`serve_forever`). Raises ConfigError where it can't listen."""
-    kind = _Server6 if ":" in host else _Server
-    try:
-        return kind((host, port), _handler(newest))
-    except OSError as error:
-        raise ConfigError(
-            f"can't listen on {host}:{port}: {error.strerror}", "another address or port", file="--listen"
-        ) from error
-
-
-class _Server(ThreadingHTTPServer):
-    """A thread a connection, and so many at once: one more is closed at once, and may come again."""
-
-    daemon_threads = True
-
-    def __init__(self, *args: Any) -> None:
-        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
-        super().__init__(*args)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or stopped reading, is nothing to tell."""
-        if not isinstance(sys.exception(), OSError):
-            _log.exception("answering %s failed", client_address[0])
-
-
-class _Server6(_Server):
-    address_family = socket.AF_INET6
+    return listening(host, port, _handler(newest), _MOST_CONNECTIONS)
 
 
 def _handler(newest: Newest) -> type[BaseHTTPRequestHandler]:

@@ -13,6 +13,11 @@ def state_folder(env: Mapping[str, str]) -> Path:
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".local/state") / "watchfloor"
 
 
+def lineage_place() -> str:
+    """Where lineage is kept: WATCHFLOOR_LINEAGE (a file, or postgresql://…), else a file beside the findings."""
+    return os.environ.get("WATCHFLOOR_LINEAGE", "") or str(state_folder(os.environ) / "lineage.db")
+
+
 def findings_file() -> Path:
     """Where findings over time are kept for this user."""
     return state_folder(os.environ) / "findings.db"

@@ -14,9 +14,9 @@ from watchfloor.commands.arguments import Hosts, Source
 from watchfloor.errors import ConfigError, WatchfloorError
 from watchfloor.exits import Exit
 from watchfloor.exporter import Newest, serve
+from watchfloor.httpserver import address_of, shown_address
 
 _LOOK_SECONDS = 1.0  # how often it is asked whether the collectors still live
-_LARGEST_PORT = 65535
 
 
 def export(
@@ -28,14 +28,14 @@ def export(
     """Collect the fleet and serve it at http://ADDRESS:PORT/metrics until Ctrl-C. Read-only, without authentication."""
     if not prometheus:
         raise ConfigError("in which format?", "watchfloor export --prometheus", file="export")
-    host, port = _address(listen)
+    host, port = address_of(listen)
     specs = source.specs(hosts)
     newest = Newest(time.time)
     with serve(newest, host, port) as server:
         feed = wiring.LiveFeed(specs)
         feed.start(newest.take)
         threading.Thread(target=server.serve_forever, name="exporter", daemon=True).start()
-        output.write(f"http://{host if ':' not in host else f'[{host}]'}:{server.server_address[1]}/metrics")
+        output.write(f"http://{shown_address(host, server)}/metrics")
         output.remark(f"{len(specs)} node{'s' if len(specs) != 1 else ''}; until Ctrl-C")
         try:
             _until_trouble(feed)
@@ -50,11 +50,3 @@ def _until_trouble(feed: wiring.LiveFeed) -> None:
     while not feed.trouble():
         time.sleep(_LOOK_SECONDS)
     raise WatchfloorError(f"the collectors ended by themselves: {feed.trouble()}", "start it again, and report this")
-
-
-def _address(text: str) -> tuple[str, int]:
-    """`127.0.0.1:9409`, `[::1]:9409`. Raises ConfigError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > _LARGEST_PORT:
-        raise ConfigError(f"{text!r} is no address", "as in 127.0.0.1:9409", file="--listen")
-    return host.strip("[]"), int(port)

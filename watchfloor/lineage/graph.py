@@ -95,7 +95,7 @@ class Entity:
     """`label` is what people call it: "4242", "n2/gpu3"; "" where that is its id.
 
     One that is only mentioned says that it was there at `start`, and takes nothing back that is known of it. `seen` is
-    when a store was told of it last, None where no store tells it.
+    the time as of which it is known: of a store's last save, of an event; None: now.
     """
 
     key: Key
@@ -122,7 +122,7 @@ def joined(before: Entity | None, told: Entity) -> Entity:
     known, other = (before, told) if told.mentioned else (told, before)
     label = known.label or other.label
     start = min(before.start, told.start)
-    return Entity(known.key, start, known.end, label, {**before.facts, **told.facts}, known.mentioned)
+    return Entity(known.key, start, known.end, label, {**before.facts, **told.facts}, known.mentioned, told.seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,7 @@ class Edge:
     start: float
     end: float | None = None
     facts: Facts = field(default_factory=dict)
+    seen: float | None = None
 
     @property
     def key(self) -> EdgeKey:

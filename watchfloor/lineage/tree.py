@@ -20,6 +20,9 @@ _ONWARD = (
     Relation.CARRIED_OUT_AS,
     Relation.ACTED_ON,
 )
+# of runs and datasets, read from the cause and from the effect
+_FORWARD = {Relation.USED: "used by", Relation.MADE: "made", Relation.STARTED: "started"}
+_BACKWARD = {Relation.USED: "used", Relation.MADE: "made by", Relation.STARTED: "started by"}
 _DEEPEST = 8  # steps from a finding to what was done about it, and what that acted on
 
 
@@ -137,10 +140,21 @@ class _Grower:
             text = self._words.attempt(attempt)
             grown.append(self._attempt(attempt, f"{self._words.job(job)}, {text}" if job else text))
             during |= {edge.cause for edge in self._graph.causes(attempt.key, Relation.DURING)}
+        grown += self._runs_beside(root.key)
         for edge in self._graph.edges:
             if edge.relation is Relation.FOUND_ON and edge.effect not in during:
                 grown.append(self._finding(edge, edge.effect))
         return Branch(root.key, root.start, self._words.thing(root), _by_time(grown))
+
+    def _runs_beside(self, root: Key) -> Iterator[Branch]:
+        """The runs of other programs that used or made it; of such a run, all that it has to do with."""
+        for edge in (*self._graph.causes(root), *self._graph.effects(root)):
+            other = edge.cause if edge.effect == root else edge.effect
+            if Kind.TRACKED_RUN not in (root.kind, other.kind) or edge.relation not in _FORWARD:
+                continue
+            thing = self._words.thing(self._graph.entities[other])
+            said = _FORWARD[edge.relation] if edge.cause == root else _BACKWARD[edge.relation]
+            yield Branch(other, edge.start, f"{said} {thing} at {self._times.at(edge.start)}")
 
     def _is_beside(self, attempt: Key) -> bool:
         """Not an attempt that is only told as the one before or after."""

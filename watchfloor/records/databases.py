@@ -139,17 +139,17 @@ class Postgres:
     def _connected(self) -> Any:
         if self._base is not None and not self._base.closed:
             return self._base
-        settings = f"-c statement_timeout={_ANSWER_SECONDS}s -c idle_in_transaction_session_timeout=60s"
         base = self._library.connect(
             self._address,
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
             application_name="watchfloor",
-            options=settings,
             tcp_user_timeout=_ANSWER_SECONDS * 1000,
+            prepare_threshold=None,  # a pooler between may give each transaction another session
         )
         try:
             with base.transaction():
+                base.execute(f"SET statement_timeout = '{_ANSWER_SECONDS}s'")
                 base.execute("SELECT pg_advisory_xact_lock(%s)", (_PREPARING,))
                 for sql in self._tables:
                     base.execute(sql)

@@ -56,7 +56,7 @@ class LineageStore:
     # -- writing
 
     def save(self, changes: Changes, at: float) -> None:
-        """Write these as known at `at`, all or nothing."""
+        """Write these, all or nothing, as known at `at` unless they say of when they are."""
         self._check()
         told = [_entity_row(entity, at) for entity in changes.entities if not entity.mentioned]
         mentioned = [_entity_row(entity, at) for entity in changes.entities if entity.mentioned]
@@ -201,12 +201,14 @@ def _json(facts: Iterable[tuple[str, str]]) -> str:
 
 
 def _entity_row(entity: Entity, at: float) -> tuple[Value, ...]:
-    return (*_key(entity.key), _clean(entity.label), entity.start, entity.end, at, _json(entity.facts.items()))
+    seen = at if entity.seen is None else entity.seen
+    return (*_key(entity.key), _clean(entity.label), entity.start, entity.end, seen, _json(entity.facts.items()))
 
 
 def _edge_row(edge: Edge, at: float) -> tuple[Value, ...]:
     ends = (*_key(edge.cause), *_key(edge.effect))
-    return (*ends, edge.relation.value, edge.start, edge.end, at, _json(edge.facts.items()))
+    seen = at if edge.seen is None else edge.seen
+    return (*ends, edge.relation.value, edge.start, edge.end, seen, _json(edge.facts.items()))
 
 
 def _entity(row: Row) -> Entity:
@@ -215,6 +217,6 @@ def _entity(row: Row) -> Entity:
 
 
 def _edge(row: Row) -> Edge:
-    cause_kind, cause, effect_kind, effect, relation, began, ended, _, facts = row
+    cause_kind, cause, effect_kind, effect, relation, began, ended, seen, facts = row
     ends = Key(Kind(cause_kind), cause), Key(Kind(effect_kind), effect)
-    return Edge(*ends, Relation(relation), began, ended, json.loads(facts))
+    return Edge(*ends, Relation(relation), began, ended, json.loads(facts), seen)

@@ -1,0 +1,272 @@
+"""`watchfloor lineage`, what keeps it while a console runs, and what takes events by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import lineages
+from tests.support.lineages import FIRST, TEN, job
+from tests.support.parts import ROOT
+from watchfloor import cli, lineagekeeper
+from watchfloor.errors import StoreError
+from watchfloor.exits import Exit
+from watchfloor.lineage.graph import Changes, Key, Kind, mention
+from watchfloor.lineage.reach import Asked
+from watchfloor.lineagekeeper import LineageKeeper
+from watchfloor.lineagereceiver import PATH, serve
+from watchfloor.places import lineage_place
+from watchfloor.records.lineage import LineageStore
+
+EVENT: dict[str, Any] = {
+    "eventType": "START",
+    "eventTime": "2026-11-28T10:00:00Z",
+    "producer": "https://example.org",
+    "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+    "run": {"runId": "01906a2c-0000-7000-8000-000000000001"},
+    "job": {"namespace": "spark", "name": "tokenise"},
+    "inputs": [{"namespace": "s3://data", "name": "raw"}],
+}
+RUN = Key(Kind.TRACKED_RUN, "openlineage:01906a2c-0000-7000-8000-000000000001")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty store, which the command takes by itself."""
+    monkeypatch.setenv("WATCHFLOOR_LINEAGE", str(tmp_path / "kept" / "lineage.db"))
+    return lineage_place()
+
+
+@pytest.fixture
+def story(place: str) -> str:
+    store = LineageStore(place)
+    store.save(lineages.watched().due(), time.time())
+    store.close()
+    return place
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.run(["lineage", *words])
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+# -- the command
+
+
+@pytest.mark.parametrize("word", ["4242", "slurm:4242", "job:4242", "job:slurm:4242"])
+def test_a_job_is_told_by_any_of_its_names(story: str, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    code, out, _ = run(capsys, word)
+    assert code == Exit.OK
+    assert out.startswith("attempt 1 ended with NODE_FAIL") and "├ attempt 1 ran" in out
+
+
+@pytest.mark.parametrize("word", ["n2", "alice", "n2/gpu3", "s3://data/tokens-v3", "run:wandb:abc123"])
+def test_others_are_told_too(story: str, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    code, out, _ = run(capsys, word, "--since", "3650d")
+    assert code == Exit.OK and out
+
+
+def test_json_holds_answer_tree_and_graph(story: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "4242", "--json")
+    told = json.loads(out)
+    assert code == Exit.OK and told["format"] == "watchfloor.lineage/1"
+    assert told["root"] == {"kind": "job", "id": "slurm:4242"} and told["answer"].startswith("attempt 1")
+    assert {"requeued as", "ran on", "during", "found on"} <= {edge["relation"] for edge in told["edges"]}
+    assert told["tree"]["children"] and told["cut"] is False
+
+
+def test_events_go_out_and_come_in_again(story: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _, out, _ = run(capsys, "4242", "--openlineage")
+    file, other = tmp_path / "events.jsonl", str(tmp_path / "other.db")
+    file.write_text(out)
+    assert run(capsys, "--import", str(file), "--store", other)[0] == Exit.OK
+    assert run(capsys, "--import", str(file), "--store", other)[0] == Exit.OK
+    code, again, _ = run(capsys, "4242", "--store", other)
+    assert code == Exit.OK and "attempt 1 ran" in again and "used dataset s3://data/tokens-v3" in again
+
+
+def test_dot_is_a_graph(story: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "4242", "--dot")
+    assert code == Exit.OK and out.startswith("digraph lineage {")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("4243",), "did you mean '4242'"),
+        (("user:4242",), "nothing is on record of 'user:4242'"),
+        ((), "the lineage of what"),
+        (("4242", "--dot", "--json"), "more than one form"),
+        (("4242", "--since", "yesterday"), "yesterday"),
+        (("--import", "/nowhere/x"), "No such file"),
+        (("--listen", "nowhere"), "no address"),
+    ],
+)
+def test_what_cannot_be_told_says_why(
+    story: str, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    code, out, err = run(capsys, *words)
+    assert code == Exit.USAGE and said in out + err
+
+
+def test_a_wrong_line_is_named_and_nothing_is_taken(
+    place: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps(EVENT) + "\n{}\n")
+    code, out, _ = run(capsys, "--import", str(file), "--json")
+    error = json.loads(out)["error"]
+    assert code == Exit.USAGE and (error["file"], error["line"]) == (str(file), 2)
+    assert run(capsys, "tokenise")[0] == Exit.USAGE
+
+
+def test_a_store_that_cannot_be_used_has_its_own_code(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no database, and longer than the header of one" * 10)
+    code, out, _ = run(capsys, "4242", "--json", "--store", str(tmp_path / "file"))
+    assert code == Exit.NOT_KEPT
+    assert "lineage is not kept in" in json.loads(out)["error"]["message"]
+
+
+def test_another_meaning_of_the_word_is_told(story: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = LineageStore(story)
+    store.save(Changes((mention(Key(Kind.USER, "n2"), 1.0),)), time.time())
+    store.close()
+    _, out, err = run(capsys, "n2", "--since", "3650d")
+    assert "node n2" in out and "KIND:n2" in err
+
+
+# -- the keeper
+
+
+async def test_what_is_watched_is_kept(place: str) -> None:
+    keeper = LineageKeeper(place)
+    keeper.watch.update(TEN, [job(FIRST)])
+    keeper.save()
+    await keeper.close()
+    assert keeper.trouble == "" and not keeper.watch.due()
+    store = LineageStore(place)
+    assert store.find("4242", [Kind.JOB])
+    store.close()
+
+
+async def test_a_locked_store_is_told_and_tried_again(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lineagekeeper, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("watchfloor.records.databases._WAIT_SECONDS", 0.1)
+    keeper = LineageKeeper(place)
+    keeper.watch.update(TEN, [job(FIRST)])
+    await _saved(keeper)
+    other = sqlite3.connect(place)
+    other.execute("BEGIN IMMEDIATE")
+    keeper.watch.update(TEN + 1, [lineages.job(lineages.FIRST_OVER)])
+    await _saved(keeper)
+    assert "locked" in keeper.trouble and keeper.watch.due()
+    other.rollback()
+    other.close()
+    await _saved(keeper)
+    assert keeper.trouble == "" and not keeper.watch.due()
+    await keeper.close()
+
+
+async def _saved(keeper: LineageKeeper) -> None:
+    keeper.save()
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not asyncio.current_task()))
+
+
+async def test_without_a_store_it_lasts_as_long_as_the_program() -> None:
+    keeper = LineageKeeper(None)
+    keeper.watch.update(TEN, [job(FIRST)])
+    keeper.save()
+    await keeper.close()
+    assert keeper.watch.due()
+
+
+# -- the receiver
+
+
+class Receiver:
+    def __init__(self, place: str) -> None:
+        self.store = LineageStore(place)
+        self.broken = False
+        self.http = serve(self._take, "127.0.0.1", 0)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def _take(self, told: Changes) -> None:
+        if self.broken:
+            raise StoreError("the disk is full", "make room")
+        self.store.save(told, time.time())
+
+    def post(self, body: bytes, path: str = PATH, **headers: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http.server_address[1], timeout=10)
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def receiver(place: str) -> Iterator[Receiver]:
+    made = Receiver(place)
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+    made.store.close()
+
+
+def test_an_event_by_http_is_kept(receiver: Receiver) -> None:
+    assert receiver.post(json.dumps(EVENT).encode()) == (201, "")
+    over = {**EVENT, "eventType": "COMPLETE", "eventTime": "2026-11-28T11:00:00Z"}
+    assert receiver.post(json.dumps([over, EVENT]).encode())[0] == 201
+    kept = receiver.store.around(Asked(RUN)).entities[RUN]
+    assert kept.end is not None and kept.end - kept.start == 3600.0 and kept.facts["state"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "headers", "status"),
+    [
+        (b"{}", PATH, {}, 400),
+        (b"[", PATH, {}, 400),
+        (b"{}", "/elsewhere", {}, 404),
+        (b"{}", PATH, {"Content-Type": "text/plain"}, 415),  # what a page of the web could make a browser send
+        (b"{}", PATH, {"Content-Length": "99999999999999999999"}, 413),
+        (b"{}", PATH, {"Content-Length": "-1"}, 411),
+    ],
+)
+def test_what_is_no_event_is_refused(
+    receiver: Receiver, body: bytes, path: str, headers: dict[str, str], status: int
+) -> None:
+    told, why = receiver.post(body, path, **headers)
+    assert told == status and json.loads(why)["error"]
+
+
+def test_a_store_in_trouble_is_told_to_who_sends(receiver: Receiver) -> None:
+    receiver.broken = True
+    status, why = receiver.post(json.dumps(EVENT).encode())
+    assert status == 503 and "the disk is full" in why
+
+
+def test_the_command_listens_until_it_is_told_to_end(place: str) -> None:
+    command = [sys.executable, "-m", "watchfloor", "lineage", "--listen", "127.0.0.1:0", "--store", place]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        host, _, path = address.removeprefix("http://").partition("/")
+        connection = http.client.HTTPConnection(host, timeout=10)
+        connection.request("POST", f"/{path}", json.dumps(EVENT), {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 201
+        connection.close()
+        process.send_signal(2)
+        assert process.wait(20) == Exit.INTERRUPTED

@@ -1,0 +1,151 @@
+"""`watchfloor lineage`: what happened to a job, on a node or to somebody's jobs, and what led to what."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from watchfloor.commands import output
+from watchfloor.errors import ConfigError
+from watchfloor.exits import Exit
+from watchfloor.httpserver import address_of, shown_address
+from watchfloor.lineage.dot import dot as as_dot
+from watchfloor.lineage.graph import Key, Kind
+from watchfloor.lineage.openlineage import events
+from watchfloor.lineage.openlineage_read import LineError, read_lines
+from watchfloor.lineage.reach import Asked
+from watchfloor.lineage.times import Times
+from watchfloor.lineagereceiver import PATH, serve
+from watchfloor.metrics import Unit
+from watchfloor.places import lineage_place
+from watchfloor.records.lineage import LineageStore
+from watchfloor.snapshot.lineage import LineageReport
+from watchfloor.units import nearest, quantity
+
+# what a word may name, in this order where several do; a prefix as in "user:n2" chooses
+_KINDS = {
+    "job": Kind.JOB,
+    "node": Kind.NODE,
+    "user": Kind.USER,
+    "accelerator": Kind.ACCELERATOR,
+    "link": Kind.LINK,
+    "dataset": Kind.DATASET,
+    "checkpoint": Kind.CHECKPOINT,
+    "image": Kind.IMAGE,
+    "commit": Kind.COMMIT,
+    "run": Kind.TRACKED_RUN,
+}
+_GUESSED_FROM = 2_000  # names: a misspelt one is looked for among these
+
+
+def lineage(
+    of: Annotated[str, Parameter(help="A job (4242, slurm:4242), node, user, accelerator, dataset …")] = "",
+    /,
+    *,
+    since: Annotated[str, Parameter(help="How far back, such as 7d or 12h. A job: all of it.")] = "",
+    json: Annotated[bool, Parameter(help="As JSON.")] = False,
+    openlineage: Annotated[bool, Parameter(help="As OpenLineage run events, one a line.")] = False,
+    dot: Annotated[bool, Parameter(help="As a graph for Graphviz.")] = False,
+    read: Annotated[Path | None, Parameter(name="--import", help="Take OpenLineage events from a file first.")] = None,
+    listen: Annotated[str, Parameter(help="Take OpenLineage events by HTTP at ADDRESS:PORT until Ctrl-C.")] = "",
+    store: Annotated[str, Parameter(help="A file, or postgresql://…, instead of WATCHFLOOR_LINEAGE's.")] = "",
+) -> int:
+    """What led to what, from what is kept: nothing is contacted, and nothing but the store is written."""
+    if json + openlineage + dot > 1:
+        raise ConfigError("more than one form at once", "one of --json, --openlineage and --dot", file="lineage")
+    if not (of or read or listen):
+        raise ConfigError("the lineage of what?", "watchfloor lineage JOB, NODE or USER", file="lineage")
+    kept = LineageStore(store or lineage_place())
+    try:
+        if read is not None:
+            _import(kept, read, as_json=json and not of)
+        if listen:
+            return _receive(kept, listen)
+        if of:
+            _show(kept, of, since, json, openlineage, dot)
+    finally:
+        kept.close()
+    return Exit.OK
+
+
+def _show(kept: LineageStore, of: str, since: str, json: bool, openlineage: bool, dot: bool) -> None:
+    times = Times(time.time(), datetime.now().astimezone().tzinfo or Times(0.0).zone)
+    root = _meant(kept, of)
+    back = _seconds(since) if since else (None if root.kind is Kind.JOB else 7 * 86_400.0)
+    graph = kept.around(Asked(root, None if back is None else times.now - back))
+    if graph.cut:
+        output.remark("more than can be told at once: a shorter --since tells all of it")
+    if openlineage:
+        output.write("".join(dumps(event, ensure_ascii=False) + "\n" for event in events(graph, times)))
+    elif dot:
+        output.write(as_dot(graph, times))
+    else:
+        _report(LineageReport(graph, root, times), json)
+
+
+def _report(report: LineageReport, as_json: bool) -> None:
+    if as_json:
+        output.write_json(report.document())
+    else:
+        output.write(report.text())
+
+
+def _meant(kept: LineageStore, word: str) -> Key:
+    """What a word names. Raises ConfigError where nothing of that name is on record."""
+    before, colon, rest = word.partition(":")
+    if colon and before in _KINDS:
+        found = kept.find(rest, [_KINDS[before]])
+        kinds: Sequence[Kind] = [_KINDS[before]]
+    else:
+        kinds = list(_KINDS.values())
+        found = kept.find(word, kinds) or kept.find(f"slurm:{word}", [Kind.JOB])
+    if not found:
+        guess = nearest(rest if len(kinds) == 1 else word, kept.names(kinds, _GUESSED_FROM))
+        advice = f"did you mean {guess!r}?" if guess else "it is on record once a console has seen it"
+        raise ConfigError(f"nothing is on record of {word!r}", advice, file="lineage")
+    first = min(found, key=lambda entity: kinds.index(entity.key.kind))
+    others = sorted({entity.key.kind.value for entity in found if entity.key.kind is not first.key.kind})
+    if others:
+        output.remark(f"{word} is a {first.key.kind.value} here; as {' or '.join(others)} it is KIND:{word}")
+    return first.key
+
+
+def _seconds(text: str) -> float:
+    try:
+        return quantity(text, Unit.SECONDS)
+    except ValueError as error:
+        raise ConfigError(str(error), "such as 12h or 7d", file="--since") from error
+
+
+# -- what others tell
+
+
+def _import(kept: LineageStore, path: Path, as_json: bool) -> None:
+    try:
+        with path.open("rb") as lines:
+            told = read_lines(lines)
+    except OSError as error:
+        raise ConfigError(error.strerror or str(error), "a file with an event a line", file=str(path)) from error
+    except LineError as error:
+        raise ConfigError(error.why, "nothing was taken from it", file=str(path), line=error.line) from error
+    kept.save(told, time.time())
+    counts = {"entities": len(told.entities), "edges": len(told.edges)}
+    if as_json:
+        output.write_json({"format": "watchfloor.lineage-import/1", **counts})
+    else:
+        output.remark(f"{path}: {counts['entities']} entities and {counts['edges']} edges")
+
+
+def _receive(kept: LineageStore, listen: str) -> int:
+    host, port = address_of(listen)
+    with serve(lambda told: kept.save(told, time.time()), host, port) as server:
+        output.write(f"http://{shown_address(host, server)}{PATH}")
+        output.remark("OpenLineage events are kept as they come; until Ctrl-C")
+        server.serve_forever()
+    return Exit.OK
