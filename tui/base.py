@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.timer import Timer
@@ -106,6 +106,9 @@ class Page(Screen[None]):
         """Draw this frame."""
         raise NotImplementedError
 
+    def show_selected(self) -> None:
+        """Put the cursor on what was selected meanwhile on another page."""
+
     def own_commands(self) -> Sequence[Command]:
         """The commands that this page understands; they are offered on every page."""
         return ()
@@ -135,9 +138,15 @@ class Page(Screen[None]):
         self._is_drawable = True
         self.draw_bars()
 
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
+    def on_screen_resume(self) -> None:
         if self.desk.frame is not None:
             self.receive(self.desk.frame)
+            self.show_selected()
+
+    def on_resize(self) -> None:
+        """Draw for the new room once the widgets have theirs."""
+        if self.desk.frame is not None:
+            self.call_after_refresh(self.receive, self.desk.frame)
 
     def receive(self, frame: Frame) -> None:
         if self._is_drawable:

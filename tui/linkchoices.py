@@ -7,12 +7,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 import numpy as np
-from textual import on
 from textual.binding import Binding, BindingType
 
 from tui.base import Desk, hint_line
 from tui.commands import Command, one_of
-from tui.filtered import FilteredPage
 from tui.present.choice import Filter, Rows, Sort
 from tui.present.fields import Field
 from tui.present.folds import fold_fields
@@ -20,7 +18,8 @@ from tui.present.line import Line
 from tui.present.links import LINK_FIELDS
 from tui.present.rails import Layer, layers
 from tui.present.style import Token
-from tui.widgets.table import VirtualTable
+from tui.sorted import SortedPage, letters
+from tui.tabled import TablePage
 from watchfloor.columns import Mask
 from watchfloor.fabric import Survey, Surveyor
 from watchfloor.folds import Grouping
@@ -38,15 +37,7 @@ class Look(StrEnum):
     NODE = "node"
 
 
-def _letters() -> list[BindingType]:
-    fields = {field.letter: field for field in (*fold_fields(Grouping.NODE), *LINK_FIELDS) if field.letter}
-    return [
-        Binding(letter, f"sort_letter('{letter}')", f"sort by {fields[letter].title or 'state'}")
-        for letter in sorted(fields)
-    ]
-
-
-class LinkChoices(FilteredPage):
+class LinkChoices(TablePage, SortedPage):
     """The page without its drawing: a subclass draws by what is chosen here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,8 +50,7 @@ class LinkChoices(FilteredPage):
         Binding("n", "step(1)", "next node"),
         Binding("p", "step(-1)", "previous node"),
         Binding("w", "window", "charts over a minute or half an hour"),
-        Binding("r", "reverse", "reverse the order"),
-        *_letters(),
+        *letters((*fold_fields(Grouping.NODE), *LINK_FIELDS)),
     ]
 
     def __init__(self, desk: Desk) -> None:
@@ -69,11 +59,6 @@ class LinkChoices(FilteredPage):
         self.folded, self.only_odd, self.half_hour = True, False, False
         self.sort = _WORST
         self.surveyor = Surveyor()
-
-    @property
-    def table(self) -> VirtualTable:
-        """The table of links."""
-        raise NotImplementedError
 
     def show_look(self) -> None:
         """Show the widgets of this look."""
@@ -156,26 +141,12 @@ class LinkChoices(FilteredPage):
         self.half_hour = not self.half_hour
         self.redraw()
 
-    def action_sort_letter(self, letter: str) -> None:
-        field = next((field for field in self.fields() if field.letter == letter), None)
-        if field is None:
-            self.say(f"no column of these rows has the letter {letter}", Token.WARNING)
-        else:
-            self.sort_by(field.name)
+    @property
+    def order(self) -> Sort:
+        return self.sort
 
-    @on(VirtualTable.HeaderClicked, "#linktable")
-    def _sort_by_click(self, event: VirtualTable.HeaderClicked) -> None:
-        self.sort_by(event.column)
-
-    def sort_by(self, column: str) -> None:
-        """Numbers largest first, words from A; the other way round where it is sorted by it already."""
-        first = next((field.align == "right" for field in self.fields() if field.name == column), True)
-        descending = not self.sort.descending if self.sort.column == column else first or column == "state"
-        self.sort = Sort(column, descending)
-        self.redraw()
-
-    def action_reverse(self) -> None:
-        self.sort = Sort(self.sort.column, not self.sort.descending)
+    def take_order(self, order: Sort) -> None:
+        self.sort = order
         self.redraw()
 
     def go_back(self) -> bool:

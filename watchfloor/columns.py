@@ -26,6 +26,7 @@ from watchfloor.roster import Register, Rows
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
 Mask = NDArray[np.bool_]
+RowNumbers = NDArray[np.intp]
 Places = NDArray[np.int16]  # columns by their number in the catalogue
 
 _LOG_CELLS = 32_000  # then the log is folded, however young: 0.4 MB, and 2 ms of work
@@ -60,6 +61,7 @@ class Picture:
     def __init__(self, values: Floats | Rows, missing: Codes) -> None:
         self.values = values  # last told; a text as its code; NaN or -1 where there never was one
         self.missing = missing  # watchfloor.model.Missing
+        self._overlaid: tuple[RowNumbers, RowNumbers, Picture] | None = None
 
     @cached_property
     def last(self) -> Floats:
@@ -74,10 +76,23 @@ class Picture:
         return np.where(self.missing == Missing.NO, self.last, np.nan) if self.missing.any() else self.last
 
     @cached_property
-    def codes(self) -> NDArray[np.intp]:
+    def codes(self) -> RowNumbers:
         """Of a text: its current codes, -1 where missing. As numpy indexes with them; others it converts each time."""
         codes = self.values.astype(np.intp, copy=False)
         return np.where(self.missing == Missing.NO, codes, -1) if self.missing.any() else codes
+
+    def overlaid(self, silent: RowNumbers, gone: RowNumbers) -> Picture:
+        """This column where these rows are not current any more; the same object while it is asked of the same rows.
+
+        A value of a silent row is stale, the reason of one that was missing already stays; what is gone is lost.
+        """
+        before = self._overlaid
+        if before is None or not (np.array_equal(before[0], silent) and np.array_equal(before[1], gone)):
+            missing = self.missing.copy()
+            missing[silent[missing[silent] == Missing.NO]] = Missing.STALE
+            missing[gone] = Missing.LOST
+            before = self._overlaid = silent, gone, Picture(self.values, missing)
+        return before[2]
 
 
 class _Column:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.blocks import by_blocks
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
 
@@ -21,7 +22,7 @@ _Codes = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Derived:
-    """`reckon` makes the values of the parts' values, in the order of `parts`."""
+    """`reckon` makes the values, of the parts' values, in the order of `parts`."""
 
     parts: tuple[str, ...]
     reckon: Callable[..., _Floats]
@@ -29,16 +30,23 @@ class Derived:
     def alone(self, values: list[_Floats]) -> _Floats:
         """The values, NaN where there are none."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = self.reckon(*values)
-        return np.where(np.isfinite(found), found, np.nan)
+            return by_blocks(self._finite, np.float64, *values)
 
     def of(self, values: list[_Floats], reasons: list[_Codes]) -> tuple[_Floats, _Codes]:
         """The values (NaN where there are none) and why they are missing."""
         found = self.alone(values)
-        why = np.where(np.isnan(found), np.int8(Missing.UNSUPPORTED), np.int8(Missing.NO))
-        for reason in reversed(reasons):
-            why = np.where(reason == Missing.NO, why, reason)
-        return found, why
+        return found, by_blocks(_why, np.int8, found, *reasons)
+
+    def _finite(self, *values: _Floats) -> _Floats:
+        found = self.reckon(*values)
+        return np.where(np.isfinite(found), found, np.nan)
+
+
+def _why(found: _Floats, *reasons: _Codes) -> _Codes:
+    why = np.where(np.isnan(found), np.int8(Missing.UNSUPPORTED), np.int8(Missing.NO))
+    for reason in reversed(reasons):
+        why = np.where(reason == Missing.NO, why, reason)
+    return why
 
 
 def _share(used: _Floats, total: _Floats) -> _Floats:

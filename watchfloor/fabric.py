@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.blocks import by_blocks
 from watchfloor.columns import Floats, Mask
 from watchfloor.counters import COUNTERS
 from watchfloor.derived import DERIVED
@@ -66,6 +67,10 @@ class Kinds:
     def even(self) -> Mask:
         """Links that ought to carry as much in one direction as in the other."""
         return self.among(SCALE_UP | SCALE_OUT)
+
+    @cached_property
+    def pcie(self) -> Mask:
+        return self.among({"pcie"})
 
     def among(self, wanted: Collection[str]) -> Mask:
         return np.array([name in wanted for name in self.names], np.bool_)[self.of_row]
@@ -120,8 +125,13 @@ class Surveyor:
         self._kinds: tuple[object, Kinds] | None = None
         self._sisters: tuple[object, object, Rows, Rows] | None = None
         self._owners: tuple[object, object, object, Rows] | None = None
+        self._below: tuple[list[Floats], Mask] | None = None
         self._errors: tuple[float, Floats] = (-_ERRORS_EVERY, np.empty(0))
         self._newest: Survey | None = None
+
+    def knows(self, frame: Frame) -> bool:
+        """Its survey is made already."""
+        return self._newest is not None and self._newest.frame is frame
 
     def survey(self, frame: Frame) -> Survey:
         if self._newest is None or self._newest.frame is not frame:
@@ -134,9 +144,7 @@ class Surveyor:
         usage = DERIVED[Scope.LINK]["usage"].alone([rx, tx, speed])
         with np.errstate(invalid="ignore"):
             down, unused = _down(frame, up == 0)
-            one_way = np.minimum(rx, tx) < UNEVEN_SHARE * np.maximum(rx, tx)
-            one_way &= usage >= UNEVEN_FROM
-            one_way &= kinds.even
+            one_way = by_blocks(_one_way, np.bool_, rx, tx, usage, kinds.even)
             sisters, slow = self._behind_sisters(frame, kinds, usage), self._slow(frame, kinds)
         errors = self._errors_of(frame)
         return Survey(frame, kinds, rx, tx, usage, up == 1, down, unused, slow, one_way, sisters, errors)
@@ -153,14 +161,10 @@ class Surveyor:
         if not rows.size:
             return {}
         own = usage[rows]
-        known = own == own
-        stops = np.append(starts[1:], len(rows))
-        if known.all():
-            count, total, lowest = stops - starts, np.add.reduceat(own, starts), np.minimum.reduceat(own, starts)
-        else:
-            count = np.add.reduceat(known.astype(np.int32), starts)
-            total = np.add.reduceat(np.where(known, own, 0.0), starts)
-            lowest = np.minimum.reduceat(np.where(known, own, np.inf), starts)
+        known, stops = own == own, np.append(starts[1:], len(rows))
+        count = np.add.reduceat(known.view(np.int8), starts, dtype=np.intp)
+        total = np.add.reduceat(own if known.all() else np.where(known, own, 0.0), starts)
+        lowest = np.fmin.reduceat(own, starts)
         suspect = (count > LEAST_SISTERS) & (lowest * count < UNEVEN_SHARE * total)  # most groups are even
         found: dict[int, float] = {}
         for group in np.flatnonzero(suspect).tolist():
@@ -186,14 +190,19 @@ class Surveyor:
         return kept[2], kept[3]
 
     def _slow(self, frame: Frame, kinds: Kinds) -> Mask:
-        links = frame.links
-        speed, width = (links.known(name) < FULL_SPEED * links.last(f"{name}_max") for name in ("speed", "width"))
-        slow = speed | width
-        resting = np.flatnonzero(slow & kinds.among({"pcie"}))
+        slow = self._below_best(frame.links).copy()
+        resting = np.flatnonzero(slow & kinds.pcie)
         if resting.size:
             util = np.append(np.nan_to_num(frame.accelerators.known("util")), LOADED_UTIL)
             slow[resting] = util[self._owner_rows(frame, kinds)[resting]] >= LOADED_UTIL
         return slow
+
+    def _below_best(self, links: View) -> Mask:
+        pairs = [links.known("speed"), links.last("speed_max"), links.known("width"), links.last("width_max")]
+        kept = self._below
+        if kept is None or any(old is not new for old, new in zip(kept[0], pairs, strict=True)):
+            kept = self._below = pairs, by_blocks(_is_below, np.bool_, *pairs)
+        return kept[1]
 
     def _owner_rows(self, frame: Frame, kinds: Kinds) -> Rows:
         """By link: the row of the accelerator that a PCIe link belongs to; -1 for any other."""
@@ -203,7 +212,7 @@ class Surveyor:
             found = np.full(frame.links.count, -1, np.intp)
             nodes, texts, node_of = boards.node.tolist(), frame.links.texts, frame.links.node
             row_of = {(node, boards.keys[row]): row for row, node in enumerate(nodes)}
-            for row in np.flatnonzero(kinds.among({"pcie"}) & (codes > 0)).tolist():
+            for row in np.flatnonzero(kinds.pcie & (codes > 0)).tolist():
                 found[row] = row_of.get((int(node_of[row]), texts[int(codes[row])]), -1)
             kept = self._owners = kinds, codes, boards.roster, found
         return kept[3]
@@ -232,6 +241,15 @@ def _kinds(codes: NDArray[np.int32], texts: Sequence[str]) -> Kinds:
     place = np.zeros(int(present.max(initial=-1)) + 2, np.int8)
     place[[named[name] + 1 for name in names]] = np.arange(len(names))
     return Kinds(tuple(names), place[codes + 1])
+
+
+def _is_below(speed: Floats, best_speed: Floats, width: Floats, best_width: Floats) -> Mask:
+    return (speed < FULL_SPEED * best_speed) | (width < FULL_SPEED * best_width)
+
+
+def _one_way(rx: Floats, tx: Floats, usage: Floats, even: Mask) -> Mask:
+    """One direction carries much less than the other."""
+    return (np.minimum(rx, tx) < UNEVEN_SHARE * np.maximum(rx, tx)) & (usage >= UNEVEN_FROM) & even
 
 
 def _down(frame: Frame, silent: Mask) -> tuple[Mask, Mask]:

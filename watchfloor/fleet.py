@@ -39,6 +39,7 @@ class Fleet:
 
     def __init__(self, specs: Sequence[NodeSpec], now: Callable[[], float], period_seconds: float = 1.0) -> None:
         self.specs = list(specs)
+        self._node_index = {spec.name: index for index, spec in enumerate(self.specs)}
         self._now = now
         usual = STALE_AFTER_PERIODS * period_seconds
         by_node = [spec.source.stale_after_seconds if spec.source else usual for spec in self.specs]
@@ -220,6 +221,7 @@ class Fleet:
             number=self._frames,
             at=self._now(),
             specs=self.specs,
+            node_index=self._node_index,
             statuses=tuple(self._statuses),
             live=live,
             detail=tuple(self._details),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from watchfloor.columns import Floats, Mask
 from watchfloor.fabric import SCALE_OUT, SCALE_UP, UNEVEN_FROM, UNEVEN_SHARE, Kinds, Oddity, Rows, Survey, codes_of
 from watchfloor.frame import Frame
-from watchfloor.model import Scope, State
+from watchfloor.model import State
 
 Counts = NDArray[np.intp]
 
@@ -55,6 +56,29 @@ class Groups:
     def kind_name(self, group: int) -> str:
         return self.kinds.names[self.kind[group]]
 
+    def find(self, frame: Frame, kind: str, place: str) -> int | None:
+        """The group of these names, None where there is none."""
+        if kind not in self.kinds.names:
+            return None
+        of_kind = np.flatnonzero(self.kind == self.kinds.names.index(kind))
+        if self.grouping is Grouping.NODE:
+            of_kind = of_kind[self.place[of_kind] == frame.node_index.get(place, -1)]
+        return next((group for group in of_kind.tolist() if self.place_name(frame, group) == place), None)
+
+    def rows(self, group: int) -> Rows:
+        """The links of a group."""
+        order, starts = self.runs
+        stop = int(starts[group + 1]) if group + 1 < len(starts) else len(self.of_row)
+        return np.arange(starts[group], stop) if order is None else order[starts[group] : stop]
+
+    @cached_property
+    def runs(self) -> tuple[Rows | None, Rows]:
+        """Rows group after group (None where they stand so as they are), and where each group starts among them."""
+        in_order = bool((self.of_row[1:] >= self.of_row[:-1]).all())
+        order = None if in_order else np.argsort(self.of_row, kind="stable")
+        of_group = self.of_row if order is None else self.of_row[order]
+        return order, np.flatnonzero(np.diff(of_group, prepend=-1))
+
 
 @dataclass(frozen=True, eq=False)
 class Folds:
@@ -77,7 +101,7 @@ class Folds:
     rank: NDArray[np.int8]
     worst: Rows  # the link to look at first, -1 where all are well
 
-    @property
+    @cached_property
     def oddity(self) -> NDArray[np.int8]:
         found = np.where((self.uneven > 0) | self.behind_peers, np.int8(Oddity.UNEVEN), np.int8(Oddity.NONE))
         found[self.slow > 0] = Oddity.SLOW
@@ -86,11 +110,7 @@ class Folds:
 
     def first(self, group: int) -> int:
         """A link of the group: what none of its links tells is missing for this one's reason."""
-        groups, frame = self.groups, self.survey.frame
-        if groups.grouping is not Grouping.NODE:
-            return int(np.argmax(groups.of_row == group))
-        rows = frame.rows_of(Scope.LINK, int(groups.place[group]))
-        return int(rows[np.argmax(groups.of_row[rows] == group)])
+        return int(self.groups.rows(group)[0])
 
 
 class Folder:
@@ -131,53 +151,80 @@ def _places(frame: Frame, grouping: Grouping) -> NDArray[np.int32]:
     return np.where(codes > 0, codes, np.int32(-1))
 
 
+class _Runs:
+    """Arrays by row as one number a group. What stands together is summed ten times faster than what is picked out."""
+
+    def __init__(self, groups: Groups, passed: Mask | None) -> None:
+        self._order, self._starts = groups.runs
+        self._passed: Mask | None = None
+        self.sizes: Counts = np.diff(self._starts, append=len(groups.of_row))
+        if passed is not None:
+            self._passed = self._arranged(passed)
+            self.sizes = self._counted(self._passed)
+
+    def number(self, mask: Mask) -> Counts:
+        arranged = self._arranged(mask)
+        return self._counted(arranged if self._passed is None else arranged & self._passed)
+
+    def sums(self, values: Floats) -> tuple[Floats, Counts]:
+        """The sum of the values that are known, and how many these are."""
+        known = self._known(values)
+        found = np.add.reduceat(known, self._starts)
+        if not np.isnan(found).any():
+            return found, self.sizes
+        told = known == known
+        return np.add.reduceat(np.where(told, known, 0.0), self._starts), self._counted(told)
+
+    def total(self, values: Floats) -> Floats:
+        """The sum of the values that are known, NaN where none is."""
+        found, known = self.sums(values)
+        return np.where(known == 0, np.nan, found)
+
+    def most(self, values: Floats) -> Floats:
+        return np.fmax.reduceat(self._known(values), self._starts)
+
+    def worst(self, states: NDArray[np.int8]) -> NDArray[np.int8]:
+        arranged = self._arranged(states)
+        if self._passed is not None:
+            arranged = arranged * self._passed
+        return np.maximum.reduceat(arranged, self._starts)
+
+    def _arranged(self, by_row: NDArray) -> NDArray:
+        return by_row if self._order is None else by_row.take(self._order)
+
+    def _known(self, values: Floats) -> Floats:
+        arranged = self._arranged(values)
+        return arranged if self._passed is None else np.where(self._passed, arranged, np.nan)
+
+    def _counted(self, arranged: Mask) -> Counts:
+        return np.add.reduceat(arranged.view(np.int8), self._starts, dtype=np.intp)
+
+
 def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
     """`passed` leaves links out; a group without any link has 0 of them."""
-    kept: Rows | slice = slice(None) if passed is None else np.flatnonzero(passed)
-    group, count = groups.of_row[kept], groups.count
-
-    def number(mask: Mask) -> Counts:
-        return np.bincount(group[mask[kept]], minlength=count)
-
-    def total(values: Floats) -> Floats:
-        summed, known = _sums(group, values[kept], count)
-        return np.where(known == 0, np.nan, summed)
-
-    sizes = np.bincount(group, minlength=count)
-    states, told = np.full(count, State.OK, np.int8), survey.frame.links.states[kept]
-    ill = np.flatnonzero(told > State.OK)
-    np.maximum.at(states, group[ill], told[ill])
-    busiest = np.full(count, np.nan)
-    np.fmax.at(busiest, group, survey.usage[kept])
-    behind_peers = _behind_peers(survey, groups, kept)
-    worst, rank = _worst(survey, groups, kept)
+    runs = _Runs(groups, passed)
+    states = runs.worst(survey.frame.links.states)
+    behind_peers = _behind_peers(survey, groups, runs)
+    worst, rank = _worst(survey, groups, passed)
     uneven = Oddity.UNEVEN * (behind_peers & (rank % 10 == Oddity.NONE))
     return Folds(
         survey,
         groups,
-        links=sizes,
-        up=number(survey.up),
-        down=number(survey.down),
-        unused=number(survey.unused),
-        slow=number(survey.slow),
-        uneven=number(survey.uneven),
-        rx=total(survey.rx),
-        tx=total(survey.tx),
-        usage=busiest,
-        errors=np.bincount(group, weights=survey.errors[kept], minlength=count).astype(np.float64),
+        links=runs.sizes,
+        up=runs.number(survey.up),
+        down=runs.number(survey.down),
+        unused=runs.number(survey.unused),
+        slow=runs.number(survey.slow),
+        uneven=runs.number(survey.uneven),
+        rx=runs.total(survey.rx),
+        tx=runs.total(survey.tx),
+        usage=runs.most(survey.usage),
+        errors=runs.sums(survey.errors)[0],
         behind_peers=behind_peers,
         states=states,
         rank=(rank + uneven).astype(np.int8),
         worst=worst,
     )
-
-
-def _sums(group: Counts, values: Floats, count: int) -> tuple[Floats, Counts]:
-    """By group: the sum of its values that are known, and how many these are."""
-    known = values == values
-    if not known.all():
-        group, values = group[known], values[known]
-    return np.bincount(group, values, count).astype(np.float64), np.bincount(group, minlength=count)
 
 
 def by_kind(folds: Folds) -> Folds:
@@ -209,12 +256,12 @@ def by_kind(folds: Folds) -> Folds:
     )  # fmt: skip
 
 
-def _worst(survey: Survey, groups: Groups, kept: Rows | slice) -> tuple[Rows, NDArray[np.int8]]:
+def _worst(survey: Survey, groups: Groups, passed: Mask | None) -> tuple[Rows, NDArray[np.int8]]:
     """By group: its link of the highest rank, -1 where none is odd, and that rank."""
     rank = survey.rank
-    odd = np.flatnonzero(rank > 0)
-    if not isinstance(kept, slice):
-        odd = odd[np.isin(odd, kept, assume_unique=True)]
+    odd = np.flatnonzero(rank)
+    if passed is not None:
+        odd = odd[passed[odd]]
     odd = odd[np.argsort(rank[odd], kind="stable")]
     worst, ranks = np.full(groups.count, -1, np.intp), np.zeros(groups.count, np.int8)
     worst[groups.of_row[odd]] = odd  # of several the last, which ranks highest, stays
@@ -222,14 +269,14 @@ def _worst(survey: Survey, groups: Groups, kept: Rows | slice) -> tuple[Rows, ND
     return worst, ranks
 
 
-def _behind_peers(survey: Survey, groups: Groups, kept: Rows | slice) -> Mask:
+def _behind_peers(survey: Survey, groups: Groups, runs: _Runs) -> Mask:
     """By group: whether a node's links of this kind carry much less than those of the other nodes of its job."""
     if groups.grouping is not Grouping.NODE:
         return np.zeros(groups.count, np.bool_)
     job = _jobs(survey.frame)[groups.place]
     if not np.any(job >= 0):
         return np.zeros(groups.count, np.bool_)
-    sums, known = _sums(groups.of_row[kept], survey.usage[kept], groups.count)
+    sums, known = runs.sums(survey.usage)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums / known
         speaks = np.array([name in SCALE_UP | SCALE_OUT for name in groups.kinds.names], np.bool_)[groups.kind]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -44,6 +43,7 @@ class Frame:
     number: int
     at: float
     specs: Sequence[NodeSpec]
+    node_index: Mapping[str, int]  # by name
     statuses: Sequence[NodeStatus]
     live: NDArray[np.bool_]  # by node: its values are current
     detail: Sequence[NodeDetail]
@@ -75,10 +75,6 @@ class Frame:
     def rows_of(self, scope: Scope, node: int) -> NDArray[np.intp]:
         """Rows of one node in a scope, in the order in which its probe names them."""
         return self.view(scope).roster.rows_of(node)
-
-    @cached_property
-    def node_index(self) -> Mapping[str, int]:
-        return {spec.name: index for index, spec in enumerate(self.specs)}
 
     def subject(self, scope: Scope, row: int) -> Subject:
         view = self.view(scope)

@@ -33,6 +33,11 @@ class Roster:
         order = np.argsort(self.node, kind="stable")
         return self.node[order], order
 
+    @property
+    def by_node(self) -> NDArray[np.intp]:
+        """Every row, node after node, in the order in which their probes name them."""
+        return self._by_node[1]
+
     def rows_of(self, node: int) -> NDArray[np.intp]:
         """Rows of one node, in the order in which its probe names them."""
         nodes, order = self._by_node

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.columns import Codes, Floats, Mask, Picture
-from watchfloor.derived import CONSOLE_OWNED, DERIVED
+from watchfloor.derived import CONSOLE_OWNED, DERIVED, Derived
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope, State
 from watchfloor.roster import Roster
 
 _REASONS = tuple(Missing)  # in the order of their numbers
+_FEW_NODES = 200  # the rows of so many are faster put together than looked for among all
+_NO_ROWS = np.empty(0, np.intp)
 _TEXTS = {
     scope: frozenset(name for name, metric in table.items() if metric.kind is Kind.TEXT)
     for scope, table in CATALOGUE.items()
@@ -74,6 +76,14 @@ class View:
         """By row: watchfloor.model.Missing as a number."""
         return self._column(name).missing
 
+    def part(self, name: str, rows: NDArray[np.intp]) -> Picture:
+        """These rows of a column; what is derived is reckoned for them alone. Raises KeyError."""
+        derived = DERIVED[self.scope].get(name)
+        if derived and name not in self._own:
+            return _reckoned(derived, [self.part(part, rows) for part in derived.parts])
+        column = self._column(name)
+        return Picture(column.values[rows], column.missing[rows])
+
     def told(self, name: str) -> Picture:
         """A column as the nodes told it, silent ones too; the very same object as long as nothing is told of it.
 
@@ -99,10 +109,10 @@ class View:
         """watchfloor.model.State of each row."""
         if self._worst is None:
             return np.full(self.count, State.UNKNOWN, np.int8)
-        heard = self._live[self.node]
+        states = np.full(self.count, State.OK, np.int8)
+        states[self._silent] = State.UNKNOWN
         if self.scope is Scope.ACCELERATOR:  # behind a hung driver nothing is known of a board, though its node is well
-            heard &= self.reasons("util") != Missing.TIMED_OUT
-        states = np.where(heard, np.int8(State.OK), np.int8(State.UNKNOWN))
+            states[self.reasons("util") == Missing.TIMED_OUT] = State.UNKNOWN
         return np.maximum(states, self._worst)
 
     # -- for the maker of the frame, before anybody reads
@@ -128,26 +138,23 @@ class View:
     def _made(self, name: str) -> Picture:
         derived = DERIVED[self.scope].get(name)
         if derived:
-            parts = [self._column(part) for part in derived.parts]
-            return Picture(*derived.of([part.last for part in parts], [part.missing for part in parts]))
+            return _reckoned(derived, [self._column(part) for part in derived.parts])
         if name == "state" and self._worst is not None:
             return Picture(self.states.astype(np.float64), np.zeros(self.count, np.int8))
         return self._overlaid(name, self._shared[name])
 
     def _overlaid(self, name: str, shared: Picture) -> Picture:
-        """A value that was current becomes stale in silence; the reason of one that was missing already stays."""
-        owned = name in CONSOLE_OWNED[self.scope]
-        if not self._gone.size and (owned or not self._silent.size):
-            return shared
-        missing = shared.missing.copy()
-        if not owned:
-            missing[self._silent[missing[self._silent] == Missing.NO]] = Missing.STALE
-        missing[self._gone] = Missing.LOST
-        return Picture(shared.values, missing)
+        silent = self._silent if name not in CONSOLE_OWNED[self.scope] else _NO_ROWS
+        return shared.overlaid(silent, self._gone) if silent.size or self._gone.size else shared
 
     @cached_property
     def _silent(self) -> NDArray[np.intp]:
-        return np.flatnonzero(~self._live[self.node]) if not self._live.all() else np.empty(0, np.intp)
+        silent = np.flatnonzero(~self._live)
+        if not silent.size:
+            return _NO_ROWS
+        if silent.size > _FEW_NODES:
+            return np.flatnonzero(~self._live[self.node])
+        return np.concatenate([self.roster.rows_of(node) for node in silent.tolist()])
 
     @cached_property
     def _gone(self) -> NDArray[np.intp]:
@@ -171,3 +178,7 @@ class View:
             return value, Missing.LOST
         stale = missing is Missing.NO and not self._live[self.node[row]] and name not in CONSOLE_OWNED[self.scope]
         return value, Missing.STALE if stale else missing
+
+
+def _reckoned(derived: Derived, parts: Sequence[Picture]) -> Picture:
+    return Picture(*derived.of([part.last for part in parts], [part.missing for part in parts]))

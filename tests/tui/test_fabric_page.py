@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -75,8 +76,8 @@ async def test_the_worst_comes_first() -> None:
         assert kinds[:2] == [("ib-2", "infiniband"), ("ib-2", "pcie")]
         assert set(kinds[2:]) == {("ib-3", "infiniband"), ("ib-3", "nvlink"), ("mesh-1", "roce")}
         await pilot.pause()
-        assert "mlx5_5/1 of ib-2" in text_of(app, "#linkdetail")
-        assert "1 down" in text_of(app, "#fabricsummary")
+        assert "mlx5_5/1 of ib-2" in text_of(app, "#detail")
+        assert "1 down" in text_of(app, "#summary")
 
 
 async def test_only_what_stands_out_then_everything() -> None:
@@ -100,6 +101,41 @@ async def test_a_filter_is_asked_of_links() -> None:
         assert f"2 of {settled().links.count}" in text_of(app, "#status")
         await pilot.press("slash", *["backspace"] * 5, *"util>90", "enter")  # of accelerators: the links of their nodes
         assert {str(identity).partition("/")[0] for identity in shown(app)} == set(fabrics.NAMES) - {"gone-1"}
+
+
+async def test_a_large_fleet_is_drawn_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.screens.fabric._AT_ONCE", 0)
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        newer, newest = replace(settled(), number=98), replace(settled(), number=99)
+        for frame in (newer, newest):  # the second takes the place of the first
+            app.desk.take(frame)
+            page(app).receive(frame)
+        assert drawn(app) not in (newer, newest)
+        while drawn(app) is not newest:
+            assert drawn(app) is not newer
+            await pilot.pause()
+
+
+async def test_a_key_draws_a_large_fleet_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.screens.fabric._AT_ONCE", 0)
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3")
+        frame = replace(settled(), number=99)
+        app.desk.take(frame)
+        page(app).receive(frame)
+        page(app).action_odd()
+        assert drawn(app) is frame
+        assert len(shown(app)) < len(fabrics.NAMES) * 2
+
+
+def drawn(app: WatchfloorApp) -> Frame | None:
+    """The frame that the table shows."""
+    model = page(app).table._model
+    assert model is None or isinstance(model, LinkTable | FoldTable)
+    return model._frame if model is not None else None
 
 
 async def test_into_a_node_and_back() -> None:

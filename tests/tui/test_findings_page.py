@@ -77,13 +77,13 @@ async def test_everything_known_of_a_finding_is_told() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "home")
         await pilot.pause()
-        told = text_of(app, "#findingdetail")
+        told = text_of(app, "#detail")
         for words in ("reboot the node", "healthagent", "drain the node", "first seen", "events", "xid 79"):
             assert words in told
         await pilot.press("o", "end")
         await pilot.pause()
-        assert "over since" in text_of(app, "#findingdetail")
-        assert "came 4 times" in text_of(app, "#findingdetail")
+        assert "over since" in text_of(app, "#detail")
+        assert "came 4 times" in text_of(app, "#detail")
 
 
 async def test_a_short_page_says_how_much_more_there_is() -> None:
@@ -91,10 +91,10 @@ async def test_a_short_page_says_how_much_more_there_is() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("6", "home")
         await pilot.pause()
-        assert "more lines: d" in text_of(app, "#findingdetail")
+        assert "more lines: d" in text_of(app, "#detail")
         await pilot.press("d")
         await pilot.pause()
-        assert "gcm" in text_of(app, "#findingdetail")
+        assert "gcm" in text_of(app, "#detail")
 
 
 async def test_enter_opens_the_node_at_the_accelerator() -> None:
@@ -160,7 +160,7 @@ async def test_why_nothing_is_kept_is_said() -> None:
     app = still_app(told)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6")
-        assert "not kept in /x" in text_of(app, "#findingsummary")
+        assert "not kept in /x" in text_of(app, "#summary")
 
 
 async def test_before_any_frame_and_without_findings() -> None:

@@ -80,7 +80,7 @@ async def test_what_runs_comes_first_what_is_over_only_when_asked_for() -> None:
         assert shown(app)[-1] == "slurm:4201" and "slurm:4090" not in shown(app)
         await pilot.press("o")
         assert shown(app)[-1] == "slurm:4090"
-        assert "waiting for 64" in text_of(app, "#jobssummary")
+        assert "waiting for 64" in text_of(app, "#summary")
 
 
 async def test_the_cursor_tells_attempts_and_nodes() -> None:
@@ -89,7 +89,7 @@ async def test_the_cursor_tells_attempts_and_nodes() -> None:
         await pilot.press("4")
         assert page(app).table.select(Subject(Scope.JOB, "", "slurm:4100"))
         await pilot.pause()
-        told = text_of(app, "#jobsdetail")
+        told = text_of(app, "#detail")
         assert "attempt 1 node failed" in told and "dgx-04 failed" in told
         assert "dgx-01×8" in told and "python3 train.py" in told
 
@@ -120,7 +120,7 @@ async def test_a_scheduler_that_does_not_answer_is_said_with_the_age_of_what_it_
     app = still_app(floor(FAILED))
     async with app.run_test(size=(160, 40)) as pilot:
         await pilot.press("4")
-        words = text_of(app, "#jobssummary")
+        words = text_of(app, "#summary")
         assert "the controller does not answer (see slurmctld on ctl1); last answer" in words and "ago" in words
         assert "slurm:4100" in shown(app)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import frames
-from tui.present.order import arrange, keys_of, natural_key
+from tui.present.order import Sorted, arrange, keys_of, natural_key
 
 
 def test_digits_compare_as_numbers() -> None:
@@ -27,6 +29,27 @@ def test_unknown_is_last_and_equal_ones_keep_their_order(values: list[float], de
     known = [index for index in order if keys[index] == keys[index]]
     assert order[len(known) :] == [index for index in range(len(values)) if keys[index] != keys[index]]
     assert known == sorted(known, key=lambda index: (-keys[index] if descending else keys[index], index))
+
+
+_KEYS = st.one_of(st.just(float("nan")), st.floats(allow_nan=False), st.floats(79, 81), st.integers(-3, 3).map(float))
+
+
+@given(st.lists(_KEYS, min_size=1, max_size=40), st.booleans(), st.randoms(use_true_random=False))
+def test_sorted_as_far_as_somebody_looks(values: list[float], descending: bool, random: Random) -> None:
+    keys, rows = np.array(values, np.float64), np.arange(len(values))[::-1]
+    wanted = arrange(rows, keys, descending).tolist()
+    found, asked = Sorted(rows, keys, descending), list(range(len(values)))
+    random.shuffle(asked)
+    for index in asked:
+        assert found.index_of(wanted[index]) == index
+        assert found.row(index) == wanted[index]
+    assert found.index_of(len(values)) is None
+
+
+def test_rows_without_keys_stay_as_they_are() -> None:
+    found = Sorted(np.array([3, 1, 2]), None, True)
+    assert [found.row(index) for index in range(len(found))] == [3, 1, 2]
+    assert found.index_of(2) == 2
 
 
 def test_texts_are_ranked_and_empty_ones_unknown() -> None:

@@ -75,11 +75,11 @@ async def test_the_row_under_the_cursor_is_told_in_full() -> None:
         await pilot.press("5")
         put_cursor(app, "nvidia-fabricmanager", "570.124.06")
         await pilot.pause()
-        told = text_of(app, "#stackdetail")
+        told = text_of(app, "#detail")
         assert "dgx-06 has nvidia-fabricmanager 570.124.06 and nvidia 570.86.15" in told
         await pilot.press("home")
         await pilot.pause()
-        assert text_of(app, "#stackdetail").strip() == ""
+        assert text_of(app, "#detail").strip() == ""
 
 
 async def test_only_what_differs() -> None:
@@ -121,7 +121,7 @@ async def test_a_filter_leaves_out_nodes() -> None:
         await pilot.press("5", "slash", *"rack==r3", "enter")
         await pilot.pause()
         assert {row.thing.group for row in versions(app) if row.thing} == {"serve"}
-        assert "no things differ" in text_of(app, "#stacksummary")
+        assert "no things differ" in text_of(app, "#summary")
 
 
 async def test_too_many_nodes_for_a_filter_are_said_to_be() -> None:

@@ -167,6 +167,30 @@ def test_a_filter_leaves_links_out_of_their_folds() -> None:
     assert np.isnan(found.usage[group_of(found, "ib-1", "nvlink")])
 
 
+@pytest.mark.parametrize("grouping", list(Grouping))
+@pytest.mark.parametrize("filtered", [False, True])
+def test_folds_are_the_sums_of_their_links(grouping: Grouping, filtered: bool) -> None:
+    links, groups = settled().links, Folder().groups(survey(), grouping)
+    mask = links.node % 2 == 0 if filtered else np.ones(links.count, np.bool_)
+    found = fold(survey(), groups, mask if filtered else None)
+    for group in range(groups.count):
+        rows = [row for row in groups.rows(group).tolist() if mask[row]]
+        assert [row for row in range(links.count) if groups.of_row[row] == group and mask[row]] == rows
+        assert (found.links[group], found.up[group]) == (len(rows), sum(survey().up[rows]))
+        known = [rate for rate in survey().rx[rows].tolist() if rate == rate]
+        assert found.rx[group] == pytest.approx(sum(known)) if known else np.isnan(found.rx[group])
+        assert found.states[group] == max([0, *links.states[rows].tolist()])
+        place, kind = groups.place_name(settled(), group), groups.kind_name(group)
+        assert groups.find(settled(), kind, place) == group
+
+
+def test_a_group_that_is_not_there() -> None:
+    groups = Folder().groups(survey(), Grouping.NODE)
+    assert groups.find(settled(), "nvlink", "nobody") is None
+    assert groups.find(settled(), "token ring", "ib-1") is None
+    assert groups.find(settled(), "xgmi", "ib-1") is None
+
+
 def test_groups_are_kept_while_nothing_is_added() -> None:
     folder = Folder()
     assert folder.groups(survey(), Grouping.NODE) is folder.groups(survey(), Grouping.NODE)

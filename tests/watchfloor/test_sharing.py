@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.boards import Boards
+from watchfloor.blocks import by_blocks
 from watchfloor.columns import Columns
 from watchfloor.frame import Cell, Frame
 from watchfloor.metrics import CATALOGUE
@@ -55,11 +56,42 @@ def test_silence_is_no_change_of_a_column() -> None:
     assert second.known("temp")[2] == 60.0
 
 
+def test_the_same_silence_over_the_same_column_is_the_very_same() -> None:
+    made = Boards(nodes=3)
+    for node in range(3):
+        made.say({"g0": {"temp": 60.0, "util": 5.0}}, node)
+    made.fleet.status(0, NodeStatus(Phase.BACKOFF, Problem.CLOSED))
+    first = made.frame().accelerators
+    made.say({"g0": {"util": 7.0}}, 1)
+    second = made.frame().accelerators
+    assert second.known("temp") is first.known("temp")
+    assert (first.known("util")[2], second.known("util")[2]) == (5.0, 7.0)
+    made.fleet.status(2, NodeStatus(Phase.BACKOFF, Problem.CLOSED))
+    assert np.isnan(made.frame().accelerators.known("temp")[[0, 4]]).all()
+
+
+def test_rows_of_a_column_alone() -> None:
+    made = Boards(tables=LINKS)
+    made.say({"l0": {"rx": 5.0, "tx": 2.0, "speed": 10.0}, "l1": {"rx": 1.0, "tx": 2.0}}, scope=Scope.LINK)
+    links, rows = made.frame().links, np.array([1, 0])
+    for name in ("rx", "usage"):
+        part = links.part(name, rows)
+        assert part.known.tolist() == pytest.approx(links.known(name)[rows].tolist(), nan_ok=True)
+        assert part.missing.tolist() == links.reasons(name)[rows].tolist()
+
+
 def test_nobody_can_write_into_a_frame() -> None:
     made = Boards()
     made.say({"g0": {"util": 5.0}, "g1": {"util": 6.0}})
     with pytest.raises(ValueError, match="read-only"):
         made.frame().accelerators.known("util")[0] = 1.0
+
+
+def test_long_columns_are_reckoned_by_blocks() -> None:
+    values = np.arange(100_000.0)
+    found = by_blocks(lambda one, other: one < other, np.bool_, values, values[::-1])
+    assert found.dtype == np.bool_
+    assert np.array_equal(found, values < values[::-1])
 
 
 def test_a_column_of_which_nobody_tells_anything_takes_no_memory() -> None:

@@ -105,12 +105,12 @@ class FoldTable:
         groups = self._groups
         return FoldKey(groups.grouping, groups.place_name(self._frame, group), groups.kind_name(group))
 
-    @cached_property
-    def _places(self) -> Mapping[FoldKey, int]:
-        return {self.identity(index): index for index in range(self.count)}
-
     def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity) if isinstance(identity, FoldKey) else None
+        if not isinstance(identity, FoldKey) or identity.grouping is not self._groups.grouping:
+            return None
+        group = self._groups.find(self._frame, identity.kind, identity.place)
+        found = np.flatnonzero(self._order == group) if group is not None else np.empty(0)
+        return int(found[0]) if found.size else None
 
     def marked(self, index: int) -> bool:
         return False
@@ -124,26 +124,15 @@ class FoldTable:
         return worst_findings(self._frame)
 
     def _cell(self, group: int, column: Column) -> Text:
-        own = self._own.get(column.name)
-        if own is not None:
-            return own(group)
-        return self._rate(group, column)
-
-    @cached_property
-    def _own(self) -> Mapping[str, Callable[[int], Text]]:
-        return {
-            "state": self._state,
-            "node": self._place,
-            "kind": lambda group: (self._groups.kind_name(group) or "?", Token.TEXT),
-            "up": self._up,
-            "errors": self._errors,
-            "odd": self._odd,
-            "note": self._note,
-        }
+        own = _OWN.get(column.name)
+        return own(self, group) if own is not None else self._rate(group, column)
 
     def _state(self, group: int) -> Text:
         state = State(int(self._folds.states[group]))
         return self._glyphs.states[state], STATE_TOKENS[state]
+
+    def _kind(self, group: int) -> Text:
+        return self._groups.kind_name(group) or "?", Token.TEXT
 
     def _errors(self, group: int) -> Text:
         errors = float(self._folds.errors[group])
@@ -186,7 +175,7 @@ class FoldTable:
         """What all its links carried when they were heard last, and why that is not current."""
         links = self._frame.links
         cell = links.cell(self._folds.first(group), name)
-        last = links.last(name)[self._groups.of_row == group]
+        last = links.part(name, self._groups.rows(group)).last
         last = last[last == last]
         whole = np.max if name == "usage" else np.sum
         return replace(cell, value=float(whole(last))) if last.size and cell.value is not None else cell
@@ -214,3 +203,15 @@ class FoldTable:
             words = finding.text.replace(f"{name} of {node}", owner) if alone else finding.text
             return words if name in words else f"{owner}: {words}", STATE_TOKENS[finding.state]
         return f"{owner}: {oddity_note(survey, row)}", odd_token(Oddity(int(survey.oddity[row])))
+
+
+# not of a table: one that held its own methods would be its own owner, and outlive its frame until a collection
+_OWN: Mapping[str, Callable[[FoldTable, int], Text]] = {
+    "state": FoldTable._state,
+    "node": FoldTable._place,
+    "kind": FoldTable._kind,
+    "up": FoldTable._up,
+    "errors": FoldTable._errors,
+    "odd": FoldTable._odd,
+    "note": FoldTable._note,
+}

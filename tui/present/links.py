@@ -11,7 +11,7 @@ from tui.present.choice import Sort
 from tui.present.fields import Field
 from tui.present.format import Text, number, quantity, value
 from tui.present.notes import node_note, without_subject, worst_findings
-from tui.present.order import Order, arrange, keys_of
+from tui.present.order import Order, Sorted, keys_of
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.columns import Floats, Mask
@@ -136,22 +136,22 @@ class LinkTable:
         self.columns = columns
         self.sort = (sort.column, sort.descending)
         self._survey, self._frame, self._glyphs = survey, survey.frame, glyphs
-        self._order = arrange(self._rows(passed, within), self._keys(sort.column), sort.descending)
+        self._order = Sorted(self._rows(passed, within), self._keys(sort.column), sort.descending)
 
     def _rows(self, passed: Mask | None, within: int | None) -> Order:
         if within is not None:
             rows = self._frame.rows_of(Scope.LINK, within)
             return rows if passed is None else rows[passed[rows]]
-        rows = np.arange(self._frame.links.count) if passed is None else np.flatnonzero(passed)
-        return rows[np.argsort(self._frame.links.node[rows], kind="stable")]
+        rows = self._frame.links.roster.by_node
+        return rows if passed is None else rows[passed[rows]]
 
     def _keys(self, name: str) -> Floats | None:
         links = self._frame.links
         match name:
             case "state":
                 return self._survey.rank.astype(np.float64)
-            case "errors":
-                return self._survey.errors
+            case "rx" | "tx" | "usage" | "errors":
+                return getattr(self._survey, name)
             case "node":
                 return keys_of(self._frame.nodes, "name")[links.node]
         return keys_of(links, name) if name in _METRICS else None
@@ -162,7 +162,7 @@ class LinkTable:
 
     def row(self, index: int) -> int:
         """The row of the frame."""
-        return int(self._order[index])
+        return self._order.row(index)
 
     def identity(self, index: int) -> Subject:
         return self._frame.subject(Scope.LINK, self.row(index))
@@ -171,8 +171,7 @@ class LinkTable:
         if not isinstance(identity, Subject) or identity.scope is not Scope.LINK:
             return None
         row = self._frame.row(identity)
-        found = np.flatnonzero(self._order == row) if row is not None else np.empty(0)
-        return int(found[0]) if found.size else None
+        return self._order.index_of(row) if row is not None else None
 
     def marked(self, index: int) -> bool:
         return False
@@ -186,26 +185,12 @@ class LinkTable:
         return worst_findings(self._frame)
 
     def _cell(self, row: int, column: Column) -> Text:
-        own = self._own.get(column.name)
+        own = _OWN.get(column.name)
         if own is not None:
-            return own(row)
+            return own(self, row)
         if column.name in ("width", "gen"):
             return _of_best(self._frame, row, column)
         return value(self._frame.links.cell(row, column.name), _METRICS[column.name], column.width, self._glyphs)
-
-    @cached_property
-    def _own(self) -> Mapping[str, Callable[[int], Text]]:
-        """The columns that are no metric as it is."""
-        frame, survey = self._frame, self._survey
-        return {
-            "state": self._state,
-            "node": self._node,
-            "name": lambda row: (frame.links.text(row, "name") or frame.links.keys[row], Token.TEXT),
-            "up": lambda row: standing(survey, row),
-            "errors": self._errors,
-            "accelerator": lambda row: (owner_name(frame, row) or "-", Token.TEXT),
-            "note": self._note,
-        }
 
     def _state(self, row: int) -> Text:
         state = State(int(self._frame.links.states[row]))
@@ -214,6 +199,15 @@ class LinkTable:
     def _node(self, row: int) -> Text:
         node = int(self._frame.links.node[row])
         return self._frame.specs[node].name, Token.TEXT if self._frame.live[node] else Token.STALE
+
+    def _name(self, row: int) -> Text:
+        return self._frame.links.text(row, "name") or self._frame.links.keys[row], Token.TEXT
+
+    def _standing(self, row: int) -> Text:
+        return standing(self._survey, row)
+
+    def _owner(self, row: int) -> Text:
+        return owner_name(self._frame, row) or "-", Token.TEXT
 
     def _errors(self, row: int) -> Text:
         counted = counts_errors(self._frame, row)
@@ -232,6 +226,18 @@ class LinkTable:
         if both and not odd:
             return both, Token.DIM
         return odd, odd_token(Oddity(int(self._survey.oddity[row])))
+
+
+# not of a table: one that held its own methods would be its own owner, and outlive its frame until a collection
+_OWN: Mapping[str, Callable[[LinkTable, int], Text]] = {
+    "state": LinkTable._state,
+    "node": LinkTable._node,
+    "name": LinkTable._name,
+    "up": LinkTable._standing,
+    "errors": LinkTable._errors,
+    "accelerator": LinkTable._owner,
+    "note": LinkTable._note,
+}
 
 
 def owner_name(frame: Frame, row: int) -> str:

@@ -59,3 +59,57 @@ def arrange(rows: Order, keys: Floats | None, descending: bool) -> Order:
         return rows
     picked = keys[rows]
     return rows[np.argsort(-picked if descending else picked, kind="stable")]
+
+
+class Sorted:
+    """Rows by keys as `arrange` puts them, but sorted only as far as somebody looks: hundreds of thousands of links are
+    sorted anew with every frame, and a screen shows fifty of them.
+
+    They are put into rough order by the upper half of each key's bits, which numpy does fast; a run of rows that are
+    alike so far is sorted when one of them is asked for.
+    """
+
+    def __init__(self, rows: Order, keys: Floats | None, descending: bool) -> None:
+        self._keys, self._descending = keys, descending
+        self._order, self._rough = rows, np.empty(0, np.uint16)
+        self._sorted: set[int] = set()  # starts of runs
+        if keys is not None:
+            rough = _upper_bits(keys[rows], descending)
+            places = np.argsort(rough, kind="stable")  # of 16 bits: numpy sorts these by radix
+            self._order, self._rough = rows[places], rough[places]
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def row(self, index: int) -> int:
+        self._sort_run(index)
+        return int(self._order[index])
+
+    def index_of(self, row: int) -> int | None:
+        found = np.flatnonzero(self._order == row)
+        if not found.size:
+            return None
+        self._sort_run(int(found[0]))
+        return int(np.flatnonzero(self._order == row)[0])
+
+    def _sort_run(self, index: int) -> None:
+        if self._keys is None:
+            return
+        start = int(np.searchsorted(self._rough, self._rough[index], "left"))
+        if start in self._sorted:
+            return
+        self._sorted.add(start)
+        run = slice(start, int(np.searchsorted(self._rough, self._rough[index], "right")))
+        self._order[run] = arrange(self._order[run], self._keys, self._descending)
+
+
+def _upper_bits(keys: Floats, descending: bool) -> NDArray[np.uint16]:
+    """16 bits of each key that order as the keys do, NaN last: sign, exponent and seven digits of a short float."""
+    with np.errstate(over="ignore"):
+        bits = (keys + 0.0).astype(np.float32).view(np.uint32) >> 16  # adding 0 takes the sign from -0
+    negative = bits >= 0x8000
+    upper = np.where(negative, 0xFFFF - bits, bits + 0x8000).astype(np.uint16)
+    if descending:
+        upper = 0xFFFF - upper
+    upper[np.isnan(keys)] = 0xFFFF
+    return upper

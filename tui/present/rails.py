@@ -103,7 +103,7 @@ class RailMap:
         self._survey, self._spots = survey, places
         self.groups: Sequence[Group] = places.groups
         links, rows = survey.frame.links, places.rows
-        reasons = links.reasons("usage")[rows]
+        reasons = links.part("usage", rows).missing
         old = (reasons == Missing.STALE) | (reasons == Missing.TIMED_OUT)
         self.levels: Levels = levels_of(survey.usage[rows], old, self.scale)
         states = links.states[rows]

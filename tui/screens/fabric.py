@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.geometry import Size
 
 from tui.base import Desk
 from tui.linkchoices import LinkChoices, Look
 from tui.messages import Drill
-from tui.present.choice import Sort
 from tui.present.fabric_trends import plots
 from tui.present.fields import columns_for
 from tui.present.folds import FoldKey, FoldTable
@@ -22,6 +23,7 @@ from tui.present.rails import RailMap, Spots, layers, spots
 from tui.present.style import Token
 from tui.present.topology import legend, matrix
 from tui.widgets.chart import Chart
+from tui.widgets.drawn import give_height
 from tui.widgets.heatmap import HeatMap
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
@@ -35,8 +37,7 @@ from watchfloor.topology import Topology
 _MAP_SHARE, _MATRIX_SHARE = 0.35, 0.4  # of the page's height, at most
 _CHART_LINES = 8
 _SHORT, _TALL = 30, 36  # lines: below, no details; from there on, charts
-_WORST = Sort("state")
-_OF_NODE = frozenset({"node"})
+_AT_ONCE = 50_000  # links: up to so many a frame is drawn in one go, within a few milliseconds
 
 
 class FabricPage(LinkChoices):
@@ -55,28 +56,24 @@ class FabricPage(LinkChoices):
         self._folder = Folder()
         self._spots: Spots | None = None
         self._folds: Folds | None = None
+        self._measured: tuple[Spots, Size] | None = None
+        self._turns: Iterator[None] = iter(())
 
     def compose_body(self) -> ComposeResult:
         look = self.desk.palette
-        yield Lines(look, id="fabricsummary")
+        yield Lines(look, id="summary")
         yield HeatMap(palette=look, id="railmap")
         yield VirtualTable(palette=look, id="matrix")
         yield Lines(look, id="matrixlegend")
         with Container(id="fabriccharts"):
             yield Chart(palette=look, id="fabricchart0")
             yield Chart(palette=look, id="fabricchart1")
-        yield VirtualTable(palette=look, empty="no link is known", id="linktable")
-        yield Lines(look, id="linkdetail")
+        yield VirtualTable(palette=look, id="table")
+        yield Lines(look, id="detail")
         yield from self.compose_filter()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.show_look()
-        self.table.focus()
-
-    @property
-    def table(self) -> VirtualTable:
-        return self.query_one("#linktable", VirtualTable)
 
     @property
     def map(self) -> HeatMap:
@@ -85,25 +82,46 @@ class FabricPage(LinkChoices):
     # -- drawing
 
     def show(self, frame: Frame) -> None:
+        """A new frame of a large fleet is drawn in turns, and keys that come meanwhile are answered between these."""
+        self._turns = turns = self._drawing(frame)
+        if frame.links.count <= _AT_ONCE or self.surveyor.knows(frame):
+            deque(turns, maxlen=0)
+        else:
+            self._take_turn(turns)
+
+    def _take_turn(self, turns: Iterator[None]) -> None:
+        """A newer frame, or a key that has changed what is to be seen, takes the place of one that is half drawn."""
+        if turns is self._turns and next(turns, self) is not self:
+            self.call_later(self._take_turn, turns)
+
+    def _drawing(self, frame: Frame) -> Iterator[None]:
         survey = self.surveyor.survey(frame)
+        yield
         passed = self.passed_links(survey)
         self.table.empty = "no link is known" if passed is None else "nothing of this passes"
         if self.look is Look.NODE:
             self._show_node(survey, passed)
         else:
+            yield
+            self._show_folds(survey, passed)
+            yield
+            self._show_map(survey, passed)
+            yield
             self._show_fleet(survey, passed)
-        self._show_detail(survey)
+        self.show_detail(frame)
 
-    def _show_fleet(self, survey: Survey, passed: Mask | None) -> None:
+    def _show_folds(self, survey: Survey, passed: Mask | None) -> None:
         glyphs = self.desk.palette.glyphs
         grouping = self.grouping if self.folded else Grouping.KIND
         self._folds = folds = fold(survey, self._folder.groups(survey, grouping), passed)
         kinds = by_kind(folds)
         shown = _worst_first(kinds, np.flatnonzero(kinds.links))
-        self.query_one("#fabricsummary", Lines).show(lambda width: [summary_line(kinds, shown, width, glyphs)])
-        self._show_map(survey, passed)
+        self.summary.show(lambda width: [summary_line(kinds, shown, width, glyphs)])
+
+    def _show_fleet(self, survey: Survey, passed: Mask | None) -> None:
+        glyphs, folds = self.desk.palette.glyphs, self._folds
         columns = columns_for(self.fields(), self.size.width - 1, self._longest_place(survey))
-        if self.folded:
+        if self.folded and folds is not None:
             self.table.show(FoldTable(folds, columns, self.sort, glyphs))
         else:
             self.table.show(LinkTable(survey, columns, self.sort, passed, glyphs=glyphs))
@@ -116,15 +134,20 @@ class FabricPage(LinkChoices):
         layer = self.drawn_layer if self.drawn_layer in offered else offered[0]
         self._spots = spots(survey, layer, self._spots)
         self.map.show(RailMap(survey, self._spots, passed))
-        lines = self.map.lines_wanted(max(3, int(self.size.height * _MAP_SHARE)), self.size.width - 2)
-        _give_height(self.map, lines)
+        measured = (self._spots, self.size)
+        if measured != self._measured:
+            self._measured = measured
+            give_height(self.map, self.map.lines_wanted(self._lines_at_most(_MAP_SHARE, 3), self.size.width - 2))
+
+    def _lines_at_most(self, share: float, least: int) -> int:
+        return max(least, int(self.size.height * share))
 
     def _show_node(self, survey: Survey, passed: Mask | None) -> None:
         frame, glyphs = survey.frame, self.desk.palette.glyphs
         node = self.node_of(frame)
         folds = fold(survey, self._folder.groups(survey, Grouping.NODE))
         groups = _worst_first(folds, np.flatnonzero(folds.groups.place == node))
-        self.query_one("#fabricsummary", Lines).show(
+        self.summary.show(
             lambda width: [
                 [(f" {frame.specs[node].name}", Token.STRONG)],
                 summary_line(folds, groups, width, glyphs),
@@ -141,15 +164,15 @@ class FabricPage(LinkChoices):
         table, topology = self.query_one("#matrix", VirtualTable), Topology(survey.frame, node)
         table.display = bool(topology.boards)
         self.query_one("#matrixlegend").display = table.display
-        _give_height(table, min(len(topology.boards) + 1, max(4, int(self.size.height * _MATRIX_SHARE))))
+        give_height(table, min(len(topology.boards) + 1, self._lines_at_most(_MATRIX_SHARE, 4)))
         table.show(matrix(survey, topology, self.size.width))
         self.query_one("#matrixlegend", Lines).show(lambda width: [legend(topology)])
 
-    def _show_detail(self, survey: Survey) -> None:
-        row = self.row_of(survey.frame)
-        lines = self.query_one("#linkdetail", Lines)
-        lines.display = self.size.height >= _SHORT
-        lines.show(lambda width: detail_lines(survey, row, width))
+    def show_detail(self, frame: Frame) -> None:
+        survey = self.surveyor.survey(frame)
+        row = self.row_of(frame)
+        self.detail.display = self.size.height >= _SHORT
+        self.detail.show(lambda width: detail_lines(survey, row, width))
 
     def _longest_place(self, survey: Survey) -> int:
         frame = survey.frame
@@ -170,10 +193,8 @@ class FabricPage(LinkChoices):
         charts.display = not fleet and self.size.height >= _TALL
         charts.styles.height = _CHART_LINES
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         self.show_look()
-        if self.desk.frame is not None:
-            self.call_after_refresh(self.receive, self.desk.frame)
 
     # -- where it stands
 
@@ -185,31 +206,16 @@ class FabricPage(LinkChoices):
         folds = self._folds
         if not isinstance(cursor, FoldKey) or folds is None or folds.survey.frame is not frame:
             return None
-        group = self._group(folds, cursor)
+        group = folds.groups.find(frame, cursor.kind, cursor.place)
         return int(folds.worst[group]) if group is not None and folds.worst[group] >= 0 else None
 
-    def _group(self, folds: Folds, key: FoldKey) -> int | None:
-        groups, frame = folds.groups, folds.survey.frame
-        found = (
-            group
-            for group in range(groups.count)
-            if groups.kind_name(group) == key.kind and groups.place_name(frame, group) == key.place
-        )
-        return next(found, None)
-
-    @on(VirtualTable.Highlighted, "#linktable")
-    def _follow(self, event: VirtualTable.Highlighted) -> None:
-        self._aim(event.identity)
-        if self.desk.frame is not None and self.is_current:
-            self._show_detail(self.surveyor.survey(self.desk.frame))
-            if self.look is Look.NODE:
-                self.redraw()
-
-    def _aim(self, identity: Hashable) -> None:
+    def aim_at(self, identity: Hashable) -> None:
         if isinstance(identity, Subject):
             self.desk.selected = identity
         elif isinstance(identity, FoldKey) and identity.grouping is Grouping.NODE:
             self.desk.selected = Subject(Scope.NODE, identity.place)
+        if self.look is Look.NODE:
+            self.redraw()
 
     @on(HeatMap.Highlighted, "#railmap")
     def _follow_map(self, event: HeatMap.Highlighted) -> None:
@@ -217,15 +223,16 @@ class FabricPage(LinkChoices):
             self.desk.selected = event.identity
             self.table.select(event.identity)
 
-    @on(VirtualTable.Chosen, "#linktable")
     @on(HeatMap.Chosen, "#railmap")
-    def _open(self, event: VirtualTable.Chosen | HeatMap.Chosen) -> None:
+    def _open_map(self, event: HeatMap.Chosen) -> None:
+        self.open_row(event.identity)
+
+    def open_row(self, identity: Hashable) -> None:
         """A fold or link of a node: the node's links. Of a rack, switch or kind: its nodes."""
-        identity = event.identity
         if isinstance(identity, FoldKey) and identity.grouping is not Grouping.NODE:
             self._look_into(identity)
             return
-        self._aim(identity)
+        self.aim_at(identity)
         if self.look is Look.NODE and isinstance(identity, Subject):
             self.post_message(Drill(Subject(Scope.NODE, identity.node)))
         else:
@@ -245,9 +252,3 @@ class FabricPage(LinkChoices):
 
 def _worst_first(folds: Folds, groups: Rows) -> Sequence[int]:
     return groups[np.argsort(-folds.rank[groups].astype(np.int16), kind="stable")].tolist()
-
-
-def _give_height(widget: HeatMap | VirtualTable, lines: int) -> None:
-    """A height that is set anew costs a layout of the page."""
-    if widget.styles.height is None or widget.styles.height.value != lines:
-        widget.styles.height = lines

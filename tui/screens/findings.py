@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
-from textual import events, on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.base import Desk, hint_line
 from tui.commands import Command
-from tui.filtered import FilteredPage
 from tui.messages import Acknowledge, Clear, Drill
 from tui.present.choice import Filter, Rows
 from tui.present.findings import (
@@ -25,8 +22,8 @@ from tui.present.findings import (
 )
 from tui.present.line import Line
 from tui.present.style import Token
-from tui.widgets.lines import Lines
-from tui.widgets.table import VirtualTable
+from tui.tabled import TablePage
+from tui.widgets.drawn import give_height
 from watchfloor.errors import ConfigError, QueryError
 from watchfloor.frame import Frame
 from watchfloor.record import Record
@@ -34,7 +31,7 @@ from watchfloor.record import Record
 _LEAST, _MOST = 7, 22  # lines of the detail
 
 
-class FindingsPage(FilteredPage):
+class FindingsPage(TablePage):
     slug = "findings"
     key = "6"
     heading = "findings"
@@ -61,20 +58,6 @@ class FindingsPage(FilteredPage):
         if desk.options.read_only:
             self.withheld = frozenset({"acknowledge", "unacknowledge", "clear", "ask"})
 
-    def compose_body(self) -> ComposeResult:
-        yield Lines(self.desk.palette, id="findingsummary")
-        yield VirtualTable(palette=self.desk.palette, id="findingtable")
-        yield Lines(self.desk.palette, id="findingdetail")
-        yield from self.compose_filter()
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.table.focus()
-
-    @property
-    def table(self) -> VirtualTable:
-        return self.query_one("#findingtable", VirtualTable)
-
     def rows_shown(self, frame: Frame) -> Rows:
         return Rows.ACCELERATORS
 
@@ -94,34 +77,29 @@ class FindingsPage(FilteredPage):
 
     def show(self, frame: Frame) -> None:
         rows, glyphs = rows_of(frame, self.over, self.filter), self.desk.palette.glyphs
-        self.query_one("#findingsummary", Lines).show(lambda width: [summary_line(frame, rows, self.over, glyphs)])
+        self.summary.show(lambda width: [summary_line(frame, rows, self.over, glyphs)])
         self._model = FindingTable(frame, rows, columns_for(self.size.width - 1, longest_subject(frame, rows)), glyphs)
         self.table.empty = "nothing passes the filter" if self.filter else "nothing is wrong"
         self.table.show(self._model)
-        self._show_detail(frame)
+        self.show_detail(frame)
 
-    def _show_detail(self, frame: Frame) -> None:
+    def show_detail(self, frame: Frame) -> None:
         record, height = self.record, self.size.height
         most = height * 2 // 3 if self.tall else max(_LEAST, min(_MOST, height // 3))
-        detail = self.query_one("#findingdetail", Lines)
-        if detail.styles.height is None or detail.styles.height.value != most:
-            detail.styles.height = most
-        detail.show(lambda width: detail_lines(frame, record, width, most))
+        give_height(self.detail, most)
+        self.detail.show(lambda width: detail_lines(frame, record, width, most))
 
     @property
     def record(self) -> Record | None:
         """What the cursor is on."""
         return self._model.record(self.table.cursor) if self._model is not None else None
 
-    @on(VirtualTable.Highlighted, "#findingtable")
-    def _follow(self, event: VirtualTable.Highlighted) -> None:
-        record, frame = self.record, self.desk.frame
-        if frame is not None and record is not None and self.is_current:
+    def aim_at(self, identity: Hashable) -> None:
+        record = self.record
+        if record is not None:
             self.desk.selected = record.finding.subject
-            self._show_detail(frame)
 
-    @on(VirtualTable.Chosen, "#findingtable")
-    def _open_subject(self, event: VirtualTable.Chosen) -> None:
+    def open_row(self, identity: Hashable) -> None:
         frame, record = self.desk.frame, self.record
         if frame is None or record is None:
             return
@@ -129,10 +107,6 @@ class FindingsPage(FilteredPage):
             self.post_message(Drill(record.finding.subject))
         else:
             self.say("it is about no node of this fleet", Token.DIM)
-
-    def on_resize(self, event: events.Resize) -> None:
-        if self.desk.frame is not None:
-            self.call_after_refresh(self.receive, self.desk.frame)
 
     def facts(self) -> Sequence[Line]:
         frame = self.desk.frame

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 
 from tui.base import Desk, hint_line
 from tui.commands import Command, one_of
-from tui.filtered import FilteredPage
 from tui.messages import Drill
 from tui.present.accelerators import AcceleratorTable
 from tui.present.choice import Choice, Rows, Sort
@@ -22,6 +21,8 @@ from tui.present.fleetmap import DRAWABLE, FleetMap, Places, next_metric, places
 from tui.present.line import Line
 from tui.present.nodes import NodeTable
 from tui.present.style import Token
+from tui.sorted import SortedPage, letters
+from tui.widgets.drawn import give_height
 from tui.widgets.heatmap import HeatMap
 from tui.widgets.table import VirtualTable
 from watchfloor.errors import QueryError
@@ -33,17 +34,11 @@ _WIDE = 100  # columns from which the status bar has room for whole sentences be
 _FIELDS = {Rows.ACCELERATORS: ACCELERATOR_FIELDS, Rows.NODES: NODE_FIELDS}
 
 
-def _letters() -> list[BindingType]:
-    letters = sorted({field.letter for fields in _FIELDS.values() for field in fields if field.letter})
-    titles = {field.letter: field.title or field.name for field in (*NODE_FIELDS, *ACCELERATOR_FIELDS)}
-    return [Binding(letter, f"sort_letter('{letter}')", f"sort by {titles[letter]}") for letter in letters]
-
-
 def _kinds_of_rows() -> Sequence[str]:
     return list(Rows)
 
 
-class FleetPage(FilteredPage):
+class FleetPage(SortedPage):
     slug = "fleet"
     key = "1"
     heading = "fleet"
@@ -56,9 +51,8 @@ class FleetPage(FilteredPage):
         Binding("m", "metric", "next metric of the map"),
         Binding("M", "ask('metric ')", "pick the metric of the map", priority=True),
         Binding("s", "ask('sort ')", "pick the column to sort by", priority=True),
-        Binding("r", "reverse", "reverse the order"),
         Binding("u", "unmark", "remove all marks"),
-        *_letters(),
+        *letters((*ACCELERATOR_FIELDS, *NODE_FIELDS)),
     ]
 
     def __init__(self, desk: Desk) -> None:
@@ -74,7 +68,6 @@ class FleetPage(FilteredPage):
         yield from self.compose_filter()
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#map").display = False
         self.table.focus()
 
@@ -108,8 +101,7 @@ class FleetPage(FilteredPage):
             return
         self._measured = measured
         lines = self.map.lines_wanted(max(3, int(self.size.height * _MAP_SHARE)), self.size.width - 2)
-        if self.map.styles.height is None or self.map.styles.height.value != lines:
-            self.map.styles.height = lines
+        give_height(self.map, lines)
 
     def _show_table(self, frame: Frame) -> None:
         rows = self.rows_shown(frame)
@@ -125,10 +117,6 @@ class FleetPage(FilteredPage):
     def rows_shown(self, frame: Frame) -> Rows:
         """A fleet without accelerators has only nodes to show."""
         return self.choice.rows if frame.accelerators.count else Rows.NODES
-
-    def on_resize(self, event: events.Resize) -> None:
-        if self.desk.frame is not None:
-            self.call_after_refresh(self.receive, self.desk.frame)
 
     def choose(self, choice: Choice) -> None:
         """Take a new choice and draw it at once."""
@@ -155,9 +143,8 @@ class FleetPage(FilteredPage):
 
     # -- moving and marking
 
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
+    def show_selected(self) -> None:
         selected = self.desk.selected
-        super().on_screen_resume(event)
         if selected is not None:
             self.table.select(selected)
             self.map.select(selected)
@@ -190,31 +177,16 @@ class FleetPage(FilteredPage):
 
     # -- sorting
 
-    @on(VirtualTable.HeaderClicked, "#table")
-    def _sort_by_click(self, event: VirtualTable.HeaderClicked) -> None:
-        self.sort_by(event.column)
-
-    def action_sort_letter(self, letter: str) -> None:
-        field = next((field for field in self._fields() if field.letter == letter), None)
-        if field is None:
-            self.say(f"no column of these rows has the letter {letter}", Token.WARNING)
-        else:
-            self.sort_by(field.name)
-
-    def _fields(self) -> Sequence[Field]:
+    def fields(self) -> Sequence[Field]:
         rows = self.rows_shown(self.desk.frame) if self.desk.frame else self.choice.rows
         return _FIELDS[rows]
 
-    def sort_by(self, column: str) -> None:
-        """By this column, numbers largest first, words from A; the other way round where it is sorted by it already."""
-        old = self.choice.sort
-        first = next((field.align == "right" for field in self._fields() if field.name == column), True)
-        descending = not old.descending if old.column == column else first or column == "state"
-        self.choose(replace(self.choice, sort=Sort(column, descending)))
+    @property
+    def order(self) -> Sort:
+        return self.choice.sort
 
-    def action_reverse(self) -> None:
-        sort = self.choice.sort
-        self.choose(replace(self.choice, sort=Sort(sort.column, not sort.descending)))
+    def take_order(self, order: Sort) -> None:
+        self.choose(replace(self.choice, sort=order))
 
     # -- rows and metric
 
@@ -266,7 +238,7 @@ class FleetPage(FilteredPage):
         return act_here
 
     def _sortable(self) -> Sequence[str]:
-        return [field.name for field in self._fields() if field.name != "note"]
+        return [field.name for field in self.fields() if field.name != "note"]
 
     def _command_filter(self, text: str) -> None:
         """Raises QueryError, with the column within the whole command."""

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 import numpy as np
-from textual import events, on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.base import Desk, hint_line
 from tui.commands import Command, one_of
-from tui.filtered import FilteredPage
 from tui.present.choice import Filter, Rows, Sort
+from tui.present.fields import Field
 from tui.present.jobs import JOB_FIELDS, JobTable, detail_lines, job_columns, summary_lines
 from tui.present.line import Line
 from tui.present.style import Token
-from tui.widgets.lines import Lines
-from tui.widgets.table import VirtualTable
+from tui.sorted import SortedPage, letters
+from tui.tabled import TablePage
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
 
 _MOST_NODES = 40  # of a job, in the filter that shows its accelerators
 
 
-def _letters() -> list[BindingType]:
-    fields = {field.letter: field.title or field.name for field in JOB_FIELDS if field.letter}
-    return [Binding(letter, f"sort_letter('{letter}')", f"sort by {title}") for letter, title in sorted(fields.items())]
-
-
-class JobsPage(FilteredPage):
+class JobsPage(TablePage, SortedPage):
     slug = "jobs"
     key = "4"
     heading = "jobs"
@@ -42,29 +35,14 @@ class JobsPage(FilteredPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "over", "jobs that are over, too, or not"),
         Binding("s", "ask('sortjobs ')", "pick the column to sort by", priority=True),
-        Binding("r", "reverse", "reverse the order"),
-        *_letters(),
+        *letters(JOB_FIELDS),
     ]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.order = Sort("phase", False)
+        self._order = Sort("phase", False)
         self.over = False
         self._model: JobTable | None = None
-
-    def compose_body(self) -> ComposeResult:
-        yield Lines(self.desk.palette, id="jobssummary")
-        yield VirtualTable(palette=self.desk.palette, id="jobstable")
-        yield Lines(self.desk.palette, id="jobsdetail")
-        yield from self.compose_filter()
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.table.focus()
-
-    @property
-    def table(self) -> VirtualTable:
-        return self.query_one("#jobstable", VirtualTable)
 
     # -- the filter is about jobs
 
@@ -82,26 +60,17 @@ class JobsPage(FilteredPage):
 
     def show(self, frame: Frame) -> None:
         glyphs = self.desk.palette.glyphs
-        self.query_one("#jobssummary", Lines).show(lambda _: summary_lines(frame, glyphs))
+        self.summary.show(lambda _: summary_lines(frame, glyphs))
         mask = self.filter.jobs(frame) if self.filter else None
         columns = job_columns(self.size.width - 1)
         self._model = JobTable(frame, columns, self.order, mask, self.over, glyphs)
         self.table.empty = "no job passes the filter" if self.filter else "no jobs"
         self.table.show(self._model)
-        self._show_detail(frame)
+        self.show_detail(frame)
 
-    def _show_detail(self, frame: Frame) -> None:
+    def show_detail(self, frame: Frame) -> None:
         lines = detail_lines(frame, self.table.cursor, self.desk.palette.glyphs)
-        self.query_one("#jobsdetail", Lines).show(lambda _: lines)
-
-    @on(VirtualTable.Highlighted, "#jobstable")
-    def _follow(self, event: VirtualTable.Highlighted) -> None:
-        if self.desk.frame is not None:
-            self._show_detail(self.desk.frame)
-
-    def on_resize(self, event: events.Resize) -> None:
-        if self.desk.frame is not None:
-            self.call_after_refresh(self.receive, self.desk.frame)
+        self.detail.show(lambda _: lines)
 
     def facts(self) -> Sequence[Line]:
         frame = self.desk.frame
@@ -124,30 +93,21 @@ class JobsPage(FilteredPage):
         self.over = not self.over
         self.redraw()
 
-    def action_reverse(self) -> None:
-        self.order = Sort(self.order.column, not self.order.descending)
+    def fields(self) -> Sequence[Field]:
+        return JOB_FIELDS
+
+    @property
+    def order(self) -> Sort:
+        return self._order
+
+    def take_order(self, order: Sort) -> None:
+        self._order = order
         self.redraw()
 
-    def action_sort_letter(self, letter: str) -> None:
-        self.sort_by(next(field.name for field in JOB_FIELDS if field.letter == letter))
-
-    def sort_by(self, column: str) -> None:
-        """Numbers largest first, words from A; the other way round where it is sorted by it already."""
-        first = next((field.align == "right" for field in JOB_FIELDS if field.name == column), True)
-        again = self.order.column == column
-        self.order = Sort(column, not self.order.descending if again else first or column == "state")
-        self.redraw()
-
-    @on(VirtualTable.HeaderClicked, "#jobstable")
-    def _sort_by_click(self, event: VirtualTable.HeaderClicked) -> None:
-        if event.column != "note":
-            self.sort_by(event.column)
-
-    @on(VirtualTable.Chosen, "#jobstable")
-    def _open_accelerators(self, event: VirtualTable.Chosen) -> None:
+    def open_row(self, identity: Hashable) -> None:
         """The fleet page with the accelerators of this job."""
         frame = self.desk.frame
-        row = frame.row(event.identity) if frame is not None and isinstance(event.identity, Subject) else None
+        row = frame.row(identity) if frame is not None and isinstance(identity, Subject) else None
         if frame is None or row is None:
             return
         boards = frame.jobs.accelerators_of(row)

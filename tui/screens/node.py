@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
@@ -25,6 +25,7 @@ from tui.present.services import service_list
 from tui.present.style import Token
 from tui.present.trends import plots
 from tui.widgets.chart import Chart
+from tui.widgets.drawn import give_height
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
 from watchfloor.fabric import Surveyor
@@ -80,7 +81,6 @@ class NodePage(Page):
             yield VirtualTable(palette=look, id="everything")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._arrange()
         self.boards.focus()
 
@@ -146,8 +146,7 @@ class NodePage(Page):
         count = len(frame.rows_of(Scope.ACCELERATOR, node))
         boards.display = count > 0
         height = min(count + 1, max(3, int(self.size.height * (0.3 if self._is_short else 0.4))))
-        if boards.styles.height is None or boards.styles.height.value != height:
-            boards.styles.height = height
+        give_height(boards, height)
         columns = columns_for(_FIELDS, self.size.width - 1)
         boards.show(AcceleratorTable(frame, columns, _IN_ORDER, within=node, glyphs=self.desk.palette.glyphs))
         row = self.board_of(frame, node)
@@ -234,10 +233,8 @@ class NodePage(Page):
         for number in (4, 5):
             self.query_one(f"#chart{number}").display = self.size.width >= 100 or bool(above)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         self._arrange()
-        if self.desk.frame is not None:
-            self.call_after_refresh(self.receive, self.desk.frame)
 
     def action_panel(self, name: str) -> None:
         inside = self.focused is not None and self.focused is not self.boards

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
-from textual import events, on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.base import Desk, hint_line
 from tui.commands import Command, one_of
-from tui.filtered import FilteredPage
 from tui.present.choice import Rows
 from tui.present.line import Line
 from tui.present.stack import (
@@ -25,15 +22,14 @@ from tui.present.stack import (
     summary_line,
 )
 from tui.present.style import Token
-from tui.widgets.lines import Lines
-from tui.widgets.table import VirtualTable
+from tui.tabled import TablePage
 from watchfloor.compatibility import fleet_clashes
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.stack import Grouping, Stacks, Thing, may_wait, things, untold
 
 
-class StackPage(FilteredPage):
+class StackPage(TablePage):
     slug = "stack"
     key = "5"
     heading = "stack"
@@ -60,20 +56,6 @@ class StackPage(FilteredPage):
         self._trouble = Trouble.of(())
         self._model: StackTable | None = None
 
-    def compose_body(self) -> ComposeResult:
-        yield Lines(self.desk.palette, id="stacksummary")
-        yield VirtualTable(palette=self.desk.palette, id="stacktable")
-        yield Lines(self.desk.palette, id="stackdetail")
-        yield from self.compose_filter()
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.table.focus()
-
-    @property
-    def table(self) -> VirtualTable:
-        return self.query_one("#stacktable", VirtualTable)
-
     def rows_shown(self, frame: Frame) -> Rows:
         return Rows.NODES
 
@@ -84,23 +66,17 @@ class StackPage(FilteredPage):
             return
         glyphs, silent = self.desk.palette.glyphs, untold(self._stacks)
         found, trouble = self._things, self._trouble
-        summary = self.query_one("#stacksummary", Lines)
-        summary.show(lambda width: [summary_line(frame, found, trouble, silent, width, glyphs)])
+        self.summary.show(lambda width: [summary_line(frame, found, trouble, silent, width, glyphs)])
         rows = rows_of(found, trouble, self.only_different)
         self._model = StackTable(frame, rows, trouble, columns_for(self.size.width - 1), glyphs)
         self.table.empty = "nothing differs" if found else "no node has told its software yet"
         self.table.show(self._model)
-        self._show_detail(frame)
+        self.show_detail(frame)
 
-    def _show_detail(self, frame: Frame) -> None:
+    def show_detail(self, frame: Frame) -> None:
         row = self._model.row(self.table.cursor) if self._model is not None else None
         trouble = self._trouble
-        self.query_one("#stackdetail", Lines).show(lambda width: detail_lines(frame, row, trouble, width))
-
-    @on(VirtualTable.Highlighted, "#stacktable")
-    def _follow(self, event: VirtualTable.Highlighted) -> None:
-        if self.desk.frame is not None:
-            self._show_detail(self.desk.frame)
+        self.detail.show(lambda width: detail_lines(frame, row, trouble, width))
 
     def _work_out(self, frame: Frame) -> bool:
         """Whether there is anything to draw anew: software changes rarely, and frames come twice a second."""
@@ -119,10 +95,6 @@ class StackPage(FilteredPage):
             (node, clash) for node, clash in fleet_clashes(frame, self._stacks) if mask is None or mask[node]
         )
         return True
-
-    def on_resize(self, event: events.Resize) -> None:
-        if self.desk.frame is not None:
-            self.call_after_refresh(self.receive, self.desk.frame)
 
     def facts(self) -> Sequence[Line]:
         frame = self.desk.frame
@@ -158,10 +130,9 @@ class StackPage(FilteredPage):
         self.redraw()
         return different
 
-    @on(VirtualTable.Chosen, "#stacktable")
-    def _open_nodes(self, event: VirtualTable.Chosen) -> None:
+    def open_row(self, identity: Hashable) -> None:
         """The fleet page with the nodes of this version."""
-        row = self._model.row(event.identity) if self._model is not None else None
+        row = self._model.row(identity) if self._model is not None else None
         frame = self.desk.frame
         if row is not None and row.version is not None and frame is not None:
             self._filter_fleet(query_of(frame, row.version.nodes), row)

@@ -66,3 +66,9 @@ class Said(Message):
     @property
     def control(self) -> Widget:
         return self.sender_widget
+
+
+def give_height(widget: Widget, lines: int) -> None:
+    """A height that is set anew costs a layout of the page, even where it is the same."""
+    if widget.styles.height is None or widget.styles.height.value != lines:
+        widget.styles.height = lines
