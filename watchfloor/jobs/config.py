@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watchfloor import hosts
 from watchfloor.config import Item, Section
-from watchfloor.jobs.model import PERIOD_SECONDS, TIMEOUT_SECONDS, JobSourceSpec
+from watchfloor.jobs.model import JobSourceSpec
 from watchfloor.metrics import Unit
 from watchfloor.model import NodeSpec, SshOptions
 from watchfloor.units import nearest
