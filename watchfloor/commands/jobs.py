@@ -16,6 +16,7 @@ from watchfloor.exits import Exit, of_fleet
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import SourceState
 from watchfloor.model import Scope
+from watchfloor.places import lineage_place
 from watchfloor.snapshot.jobs import JobReport
 from watchfloor.snapshot.selection import failed_nodes
 
@@ -37,7 +38,7 @@ def jobs(
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
     condition = query.parse(where, Scope.JOB) if where else None
     specs, work = source.floor(hosts)
-    frame = asyncio.run(wiring.collect(specs, timeout, _complete, work=work))
+    frame = asyncio.run(wiring.collect(specs, timeout, _complete, work=work, lineage=lineage_place()))
     report = JobReport(frame, condition.mask(frame) if condition else None, over=all)
     if json:
         output.write_json(report.document())

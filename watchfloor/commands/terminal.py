@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
 from watchfloor.commands.output import need_terminal
-from watchfloor.places import findings_file
+from watchfloor.places import findings_file, lineage_place
 
 
 def terminal(
@@ -22,5 +22,5 @@ def terminal(
     refuse_misspelt(hosts, source)
     need_terminal("`watchfloor snapshot` prints the fleet without one")
     specs, work = source.floor(hosts)
-    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=work)
+    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=work, lineage=lineage_place())
     return wiring.run_terminal(feed, read_only=read_only)
