@@ -52,7 +52,7 @@ _FOUND = (
     # what issuers make: Hugging Face, GitHub, GitLab, Slack, npm, Docker, NVIDIA, W&B, OpenAI and Anthropic,
     # Google, AWS, and signed tokens (JWT)
     (
-        ("hf_", "gh", "pat", "xox", "npm_", "nvapi-", "wandb_v", "sk-"),
+        ("hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "glpat-", "xox", "npm_", "nvapi-", "wandb_v", "sk-"),
         r"((?<![^\W_])(?:hf_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|npm_|dckr_pat_|nvapi-|wandb_v\d_|sk-))"
         r"[\w-]{12,}",
     ),
@@ -62,9 +62,13 @@ _FOUND = (
 )
 _TABLE = [(needles, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for needles, pattern in _FOUND]
 
+_ANY = re.compile("|".join(re.escape(needle) for needles, _ in _FOUND for needle in needles), re.IGNORECASE)
+
 
 def redact(text: str) -> str:
     """Any text: a command line, a comment, a message, the value of a variable. Once redacted it stays as it is."""
+    if _ANY.search(text) is None:
+        return text  # most texts are short and hold no word of any pattern
     lower = text.lower()
     for needles, pattern in _TABLE:
         if _any_in(lower, needles):

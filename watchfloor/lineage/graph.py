@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from watchfloor.redact import redact
@@ -187,7 +188,12 @@ def facts(**told: object) -> dict[str, str]:
 def tidied(told: Mapping[str, str]) -> dict[str, str]:
     """Facts within bounds and without secrets."""
     kept = list(told.items())[:MOST_FACTS]
-    return {name[:LONGEST_ID]: clipped(redact(value[: 4 * LONGEST_FACT])) for name, value in kept}
+    return {name[:LONGEST_ID]: _safe(value[: 4 * LONGEST_FACT]) for name, value in kept}
+
+
+@lru_cache(maxsize=4096)  # thousands of jobs say the same few things
+def _safe(text: str) -> str:
+    return clipped(redact(text))
 
 
 def clipped(text: str) -> str:

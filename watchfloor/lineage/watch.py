@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from watchfloor.jobs.model import Attempt, Job, JobState
 from watchfloor.lineage.graph import Changes, Edge, EdgeKey, Entity, Key, Kind, Relation, facts, joined
@@ -18,6 +19,7 @@ from watchfloor.record import Record, RecordKey
 NOTED_SECONDS = 3600.0  # so often what goes on is told again, that a store knows it is not forgotten
 AFTER_SECONDS = 60.0  # what is found so soon after an attempt ended concerns it still: events and silence tell late
 _REMEMBERED_SECONDS = 900.0  # how long an attempt that is over is kept for findings that come late
+MOST_NEWS = 200  # jobs that one sight takes; the further ones wait for the next, so that none takes long
 MOST_WAITING = 300_000  # entities and edges that no store has taken; the oldest go first
 
 Held = Mapping[str, Sequence[Subject]]  # job id -> the accelerators that it holds, as far as known
@@ -103,16 +105,22 @@ class Watch:
     ) -> set[str]:
         """The nodes on which an attempt began, ended or changed what it holds."""
         moved: set[str] = set()
-        for job in jobs:
-            seen = self._jobs.get(job.id)
-            if seen is None or self._is_news(at, seen, job, held, words):
-                moved |= self._tell_job(at, self._sight(at, seen, job, held, words), names)
-        if len(self._jobs) > len(jobs):
+        for job, seen in islice(self._news(at, jobs, held, words), MOST_NEWS):
+            moved |= self._tell_job(at, self._sight(at, seen, job, held, words), names)
+        if self._jobs:
             told = {job.id for job in jobs}
             for gone in [job_id for job_id in self._jobs if job_id not in told]:
                 moved |= self._job_gone(at, self._jobs.pop(gone), names)
         self._forget_spans(at)
         return moved
+
+    def _news(
+        self, at: float, jobs: Sequence[Job], held: Held, words: Mapping[str, Words]
+    ) -> Iterator[tuple[Job, Seen | None]]:
+        for job in jobs:
+            seen = self._jobs.get(job.id)
+            if seen is None or self._is_news(at, seen, job, held, words):
+                yield job, seen
 
     @staticmethod
     def _is_news(at: float, seen: Seen, job: Job, held: Held, words: Mapping[str, Words]) -> bool:
