@@ -108,7 +108,7 @@ def test_processes_say_what_is_the_matter_with_them() -> None:
     details = {"processes": msgspec.json.encode(listed)}
     frame = replace(frame, detail=(replace(frame.detail[0], details=details),))
     listing = process_list(frame, 0)
-    assert [listing.cells(at)[-1] for at in range(4)] == [
+    assert [listing.cells(at)[-2] for at in range(4)] == [
         ("without a parent: python b.py", Token.WARNING),
         ("python a.py", Token.TEXT),
         ("tmux", Token.TEXT),
