@@ -1,100 +1,63 @@
-"""Lineage between what is seen and where it is kept: sights taken now and then, written off the caller's loop.
+"""Lineage between memory and its store: written at most once a second, off the caller's loop.
 
-A save that fails (the file is locked, the database away) is tried again after a while; nothing is lost meanwhile, up to
-what `watchfloor.lineage.watch` lets wait.
+A store that can't be written (the file is locked, the disk full, the database away) is told, and tried again after a
+while; what was seen meanwhile waits in memory, within bounds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Mapping
-
-import numpy as np
-from numpy.typing import NDArray
+from contextlib import suppress
 
 from watchfloor.errors import StoreError
-from watchfloor.frame import Frame
 from watchfloor.lineage.watch import Watch
-from watchfloor.model import Scope, Subject
-from watchfloor.records.lineage import LineageStore
+from watchfloor.records.lineage import KEPT_DAYS, KEPT_ROWS, LineageStore
 
-_SIGHT_SECONDS = 2.0
-_SAVE_SECONDS = 5.0
 _RETRY_SECONDS = 30.0  # after a save that failed
-_PRUNE_SECONDS = 3600.0
-_TRACKERS = {"wandb": "wandb_run_id", "mlflow": "mlflow_run_id"}
-
-_log = logging.getLogger(__name__)
+_PRUNE_SECONDS = 3600.0  # between two looks for what is too old
 
 
 class LineageKeeper:
-    """`place`: a file or postgresql://…; None keeps nothing. Raises ConfigError for a place that can't be one."""
+    """What is watched, and its store: a file or postgresql://…; None: it lasts as long as the program."""
 
-    def __init__(self, place: str | None) -> None:
-        self._store = LineageStore(place) if place else None
-        self._watch = Watch()
+    def __init__(self, place: str | None, days: float = KEPT_DAYS, rows: int = KEPT_ROWS) -> None:
+        """Raises ConfigError where PostgreSQL is asked for and its library lacks."""
+        self.watch = Watch()
+        self.trouble = ""  # why nothing is kept, "" while it is
+        self._store = LineageStore(place) if place is not None else None
+        self._days, self._rows = days, rows
         self._saving: asyncio.Task[None] | None = None
-        self._seen_at = self._saved_at = self._pruned_at = 0.0  # monotonic seconds
-        self._held: tuple[NDArray[np.int32] | None, Mapping[str, list[Subject]]] = (None, {})
-        self.trouble = ""
+        self._retry_at = 0.0  # monotonic time in seconds, as the next
+        self._prune_at = 0.0
 
-    def see(self, frame: Frame) -> None:
-        """Take a sight where one is due, and begin to write what has changed, unless a writing goes on."""
-        now = time.monotonic()
-        if self._store is None or now - self._seen_at < _SIGHT_SECONDS:
+    def save(self) -> None:
+        """Begin to write what has changed, unless the last writing still goes on. Called once a second."""
+        if self._store is None or time.monotonic() < self._retry_at:
             return
-        self._seen_at = now
-        held = self._held_in(frame)
-        self._watch.update(frame.at, frame.jobs.rows, held, frame.records.by_key.values(), _words(frame, held))
-        idle = self._saving is None or self._saving.done()
-        if idle and now - self._saved_at >= _SAVE_SECONDS:
-            self._saved_at = now
-            self._saving = asyncio.create_task(self._save(self._store, frame.at))
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(self._save(self._store))
 
-    def _held_in(self, frame: Frame) -> Mapping[str, list[Subject]]:
-        """Job id -> its accelerators; made anew when they have changed."""
-        owners = frame.jobs.owners
-        if self._held[0] is not owners:
-            held: dict[str, list[Subject]] = {}
-            for row in np.flatnonzero(owners >= 0).tolist():
-                job = frame.jobs.rows[int(owners[row])].id
-                held.setdefault(job, []).append(frame.subject(Scope.ACCELERATOR, row))
-            self._held = owners, held
-        return self._held[1]
-
-    async def _save(self, store: LineageStore, at: float) -> None:
-        changes = self._watch.due()
+    async def _save(self, store: LineageStore) -> None:
+        changes = self.watch.due()
         try:
-            if changes.entities or changes.edges:
-                await asyncio.to_thread(store.save, changes, at)
-                self._watch.saved(changes)
-            if time.monotonic() - self._pruned_at > _PRUNE_SECONDS:
-                self._pruned_at = time.monotonic()
-                await asyncio.to_thread(store.prune, at)
-            self.trouble = ""
+            if changes:
+                await asyncio.to_thread(store.save, changes, time.time())
+                self.watch.saved(changes)
+            if time.monotonic() >= self._prune_at:
+                await asyncio.to_thread(store.prune, time.time(), self._days, self._rows)
+                self._prune_at = time.monotonic() + _PRUNE_SECONDS
         except StoreError as error:
-            self._saved_at = time.monotonic() + _RETRY_SECONDS - _SAVE_SECONDS
-            if self.trouble != error.message:
-                self.trouble = error.message
-                _log.warning("%s", error)
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self.trouble = error.message
+        else:
+            self.trouble = ""
 
-    async def close(self, at: float) -> None:
+    async def close(self) -> None:
         """Write what is left."""
         if self._saving is not None:
-            await asyncio.wait([self._saving])
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([self._saving])
         if self._store is not None:
-            await self._save(self._store, at)
-            await asyncio.to_thread(self._store.close)
-
-
-def _words(frame: Frame, held: Mapping[str, list[Subject]]) -> Mapping[str, Mapping[str, str]]:
-    """By job: the runs of experiment trackers that its processes name."""
-    view, found = frame.accelerators, {}
-    for row in np.flatnonzero(view.last("run") > 0).tolist():
-        job = frame.jobs.job_of(row)
-        if job is not None and job.id in held and job.id not in found:
-            runs = (run.partition(":") for run in view.text(row, "run").split(","))
-            found[job.id] = {_TRACKERS[name]: run for name, _, run in runs if name in _TRACKERS}
-    return found
+            await self._save(self._store)
+            self._store.close()

@@ -27,6 +27,7 @@ from watchfloor.jobs.config import NO_WORK, Work
 from watchfloor.jobs.model import JobSourceSpec, SourceAnswer, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.keeper import Keeper
+from watchfloor.lineage.sights import Sights
 from watchfloor.lineagekeeper import LineageKeeper
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
 from watchfloor.places import state_folder
@@ -91,7 +92,6 @@ class Collection:
         period_seconds: float = 1.0,
         findings_file: Path | None = None,
         work: Work = NO_WORK,
-        lineage: str | None = None,
     ) -> None:
         from collectors.supervisor import Supervisor  # noqa: PLC0415
 
@@ -105,7 +105,8 @@ class Collection:
         self._specs = specs
         self._sources = self._metrics_servers()
         self._roll = Roll(work.pricing)
-        self._lineage = LineageKeeper(lineage)
+        self._lineage = LineageKeeper(work.lineage)
+        self._sights = Sights(self._lineage.watch) if work.lineage else None
         self._schedulers = [self._scheduler(spec) for spec in work.sources]
 
     def _scheduler(self, spec: JobSourceSpec) -> JobSource:
@@ -154,7 +155,7 @@ class Collection:
             with suppress(asyncio.CancelledError):
                 await supervising
             await self.findings.close()
-            await self._lineage.close(self._clock.now())
+            await self._lineage.close()
             await self._transports.close()
 
     async def _supervise(self) -> None:
@@ -173,7 +174,9 @@ class Collection:
                 self.findings.save()
                 await asyncio.sleep(0)
             frame = await self.frame()
-            self._lineage.see(frame)
+            if self._sights is not None:
+                self._sights.take(frame)
+                self._lineage.save()
             on_frame(frame)
             beats = max(beats + 1, int((self._clock.monotonic() - start) * frames_a_second))
             due = start + beats / frames_a_second - self._clock.monotonic()
@@ -192,11 +195,9 @@ class LiveFeed:
         period_seconds: float = 1.0,
         findings_file: Path | None = None,
         work: Work = NO_WORK,
-        lineage: str | None = None,
     ) -> None:
         self._specs = specs
         self._work = work
-        self._lineage = lineage
         self._period = period_seconds
         self._findings_file = findings_file
         self._findings: Keeper | None = None
@@ -222,7 +223,7 @@ class LiveFeed:
 
     async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        collection = Collection(self._specs, self._period, self._findings_file, self._work, self._lineage)
+        collection = Collection(self._specs, self._period, self._findings_file, self._work)
         self._collection, self._findings = collection, collection.findings
         await collection.run(sparing_collector(on_frame, answered), self._frames_a_second)
 
@@ -263,10 +264,9 @@ async def collect(
     complete: Callable[[Frame], bool] = answered,
     findings_file: Path | None = None,
     work: Work = NO_WORK,
-    lineage: str | None = None,
 ) -> Frame:
     """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings."""
-    collection = Collection(specs, findings_file=findings_file, work=work, lineage=lineage)
+    collection = Collection(specs, findings_file=findings_file, work=work)
     latest: list[Frame] = []
     enough = asyncio.Event()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -38,7 +39,7 @@ def jobs(
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
     condition = query.parse(where, Scope.JOB) if where else None
     specs, work = source.floor(hosts)
-    frame = asyncio.run(wiring.collect(specs, timeout, _complete, work=work, lineage=lineage_place()))
+    frame = asyncio.run(wiring.collect(specs, timeout, _complete, work=replace(work, lineage=lineage_place())))
     report = JobReport(frame, condition.mask(frame) if condition else None, over=all)
     if json:
         output.write_json(report.document())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -22,5 +23,5 @@ def terminal(
     refuse_misspelt(hosts, source)
     need_terminal("`watchfloor snapshot` prints the fleet without one")
     specs, work = source.floor(hosts)
-    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=work, lineage=lineage_place())
+    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=replace(work, lineage=lineage_place()))
     return wiring.run_terminal(feed, read_only=read_only)

@@ -45,10 +45,11 @@ class Pricing:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Who tells of jobs, and what they cost."""
+    """Who tells of jobs, what they cost, and where their lineage is kept (a file or postgresql://…, None: nowhere)."""
 
     sources: tuple[JobSourceSpec, ...] = ()
     pricing: Pricing = field(default_factory=Pricing)
+    lineage: str | None = None
 
 
 NO_WORK = Work()
