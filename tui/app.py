@@ -6,8 +6,9 @@ Must not do: collect, decide, draw a cell.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -243,6 +244,15 @@ class WatchfloorApp(App[int]):
 
 def run(feed: Feed, options: AppOptions | None = None) -> int:
     """Open the terminal until the operator leaves it; 0, or Textual's own code where the app broke."""
+    _forget_exported_size(os.environ)
     app = WatchfloorApp(feed, options)
     app.run()
     return app.return_code or 0
+
+
+def _forget_exported_size(environment: MutableMapping[str, str]) -> None:
+    """An exported size (by `resize`, or readline in a parent) would hold a terminal for good that knows its own."""
+    with suppress(OSError):
+        if all(os.get_terminal_size()):
+            environment.pop("COLUMNS", None)
+            environment.pop("LINES", None)

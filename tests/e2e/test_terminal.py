@@ -136,12 +136,28 @@ def test_control_c_quits_cleanly(terminal: Terminal) -> None:
     terminal.wait(lambda _: terminal.cursor_visible())
 
 
-def test_a_small_terminal_grows(terminal: Terminal) -> None:
+def shrink_and_grow(terminal: Terminal) -> None:
     start(terminal)
     terminal.resize(80, 24)
-    terminal.wait(lambda screen: len(screen.splitlines()) <= 24 and "NOTE" in screen)
+    terminal.wait(lambda screen: "LIVE" in screen and len(screen.splitlines()) <= 24)  # at the right, where 80 end
     terminal.resize(180, 50)
     terminal.wait("MODEL")
+
+
+def test_a_small_terminal_grows(terminal: Terminal) -> None:
+    shrink_and_grow(terminal)
+
+
+@pytest.fixture
+def exported_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `resize` leaves it in a shell, and a program with readline in its children."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+
+
+@pytest.mark.usefixtures("exported_size")
+def test_a_terminal_grows_past_an_exported_size(terminal: Terminal) -> None:
+    shrink_and_grow(terminal)
 
 
 @pytest.mark.parametrize("terminal", [DEMO], indirect=True)
