@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -270,32 +268,3 @@ async def test_a_wrong_setting_says_what_to_do(lab: Slurm, options: dict[str, st
     assert answer.status.state is SourceState.FAILED and answer.status.at == 0
     assert text in answer.status.text, answer.status
     assert advice in answer.status.advice
-
-
-async def test_a_requeued_job_has_both_its_attempts_in_its_lineage(lab: Slurm, watch: Watch, tmp_path: Path) -> None:
-    """By the commands alone: what `watchfloor jobs` saw twice is what `watchfloor lineage` tells."""
-    fleet = tmp_path / "fleet.yaml"
-    fleet.write_text(f"jobs:\n  lab: {{kind: slurm, via: local, conf: {lab.conf}}}\nnodes: {{here: {{local: true}}}}\n")
-    number = lab.submit("--gres=gpu:2", "--requeue", "--job-name=pretrain")
-    await _until(watch, number, JobState.RUNNING)
-    await asyncio.to_thread(_command, tmp_path, "jobs", "--fleet", str(fleet), "--json")
-    lab.run("scontrol", "requeue", str(number))
-    await _until(watch, number, JobState.PENDING)
-    lab.run("scontrol", "update", f"jobid={number}", "StartTime=now")
-    await _until(watch, number, JobState.RUNNING)
-    await watch.until(lambda answer: (found := job(answer, number)) and found.attempts[0].told_state == "REQUEUED")
-    await asyncio.to_thread(_command, tmp_path, "jobs", "--fleet", str(fleet), "--json")
-    told = await asyncio.to_thread(_command, tmp_path, "lineage", str(number))
-    assert "attempt 1" in told and "attempt 2" in told and "requeued" in told
-    events = await asyncio.to_thread(_command, tmp_path, "lineage", str(number), "--openlineage")
-    assert len({json.loads(line)["run"]["runId"] for line in events.splitlines()}) >= 2
-
-
-def _command(folder: Path, *words: str) -> str:
-    environment = {**os.environ, "WATCHFLOOR_LINEAGE": str(folder / "lineage.db")}
-    done = subprocess.run(
-        [sys.executable, "-m", "watchfloor", *words],
-        cwd=parts.ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
