@@ -1,12 +1,14 @@
-"""What the tests of the collectors share: a lab of real OpenSSH servers."""
+"""What the tests of the collectors share: a lab of real OpenSSH servers, and what its nodes may say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from collectors import stream
 from tests.support import sshd
 
 
@@ -19,3 +21,9 @@ def lab(tmp_path: Path) -> Iterator[sshd.Lab]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def strict_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes may say less than a machine that is busy can carry: there a flood would stay within the usual bounds."""
+    monkeypatch.setattr(stream, "Budget", partial(stream.Budget, burst=2**20, rate=2**17))

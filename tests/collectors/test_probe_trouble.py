@@ -47,6 +47,7 @@ def test_what_listens_in_place_of_the_runtime_of_a_tpu_is_trouble_and_nobody_is_
     assert sampler.sample().trouble == ""
     with socket.create_server(("127.0.0.1", 0)) as server:
         host.port = server.getsockname()[1]
+        host.at += 5  # when it looks for runtimes anew
         answering = threading.Thread(target=_answer, args=(server,))
         answering.start()
         assert "speaks no HTTP/2" in sampler.sample().trouble

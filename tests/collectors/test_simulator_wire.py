@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from collectors.simulator.wire import start_wire_fleet
 from collectors.simulator.wire_lines import (
@@ -107,6 +108,7 @@ async def test_all_tick_in_the_same_instant_when_asked_to() -> None:
 FAULTS = {1: "garbage", 2: "flood", 3: "close", 4: "silent", 5: "hang"}
 
 
+@pytest.mark.usefixtures("strict_budget")
 async def test_faulty_nodes_are_seen_as_what_they_are_and_their_neighbours_are_fine() -> None:
     fleet = await start_wire_fleet(7, faults=FAULTS)
     seen: dict[int, set[Problem | Phase]] = {node: set() for node in FAULTS}

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from collectors.supervisor import Supervisor
 from collectors.transports.ssh import SshTransport, WallClock
@@ -67,6 +68,7 @@ def _configure(lab: Lab, *hosts: Host) -> list[NodeSpec]:
     return [lab.spec(host.name) for host in hosts]
 
 
+@pytest.mark.usefixtures("strict_budget")
 async def test_every_misbehaviour_is_named_and_good_nodes_go_on(lab: Lab) -> None:
     hosts = [
         lab.host("good"),
