@@ -106,6 +106,14 @@ def test_what_it_used_and_where_it_is_logged() -> None:
     assert graph.entities[ATTEMPT_1].facts["SLURM_JOB_ID"] == "4242"
 
 
+def test_a_run_is_named_once_by_its_fullest_name() -> None:
+    watch = Watch()
+    words = {"WANDB_RUN_ID": "abc123", "wandb": "team/llm/abc123", "torchelastic": "run-7"}
+    watch.update(TEN, [job(FIRST)], words={"slurm:4242": words})
+    logged = {edge.effect.id for edge in graph_of(watch).effects(ATTEMPT_1, Relation.LOGGED_AS)}
+    assert logged == {"wandb:team/llm/abc123", "torchelastic:run-7"}
+
+
 def test_no_secret_reaches_it() -> None:
     changes = lineages.watched().due()
     text = repr(changes)

@@ -184,9 +184,9 @@ def of_subject(subject: Subject, names: Names, start: float) -> Iterator[Entity 
 
 def _of_words(seen: Seen, attempt: Attempt, key: Key, start: float) -> Iterator[Entity | Edge]:
     """What it was made of and where it is logged; what merely describes it are its facts."""
-    job, mere = seen.job, {}
-    for name, value in (*from_comment(job.comment), ("image", job.image), *seen.words.get(attempt.number, {}).items()):
-        used = named(name, redact(value))
+    job, mere, words = seen.job, {}, seen.words.get(attempt.number, {})
+    for name, value in (*from_comment(job.comment), ("image", job.image), *words.items()):
+        used = named(name, redact(value), words)
         if used is None:
             if value:
                 mere[name] = redact_value(name, value)

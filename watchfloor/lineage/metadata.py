@@ -18,6 +18,7 @@ _IN_COMMENT = re.compile(r"(?<![\w.-])(dataset|checkpoint|image|commit)\s*[=:]\s
 
 # names under which a value is known, in lower case -> what it names, and what stands before its id
 _NAMES: Mapping[str, tuple[Kind, str]] = {
+    **{tracker: (Kind.TRACKED_RUN, f"{tracker}:") for tracker in ("mlflow", "wandb", "torchelastic", "ray")},
     "mlflow_run_id": (Kind.TRACKED_RUN, "mlflow:"),
     "wandb_run_id": (Kind.TRACKED_RUN, "wandb:"),
     "dataset": (Kind.DATASET, ""),
@@ -35,7 +36,10 @@ def from_comment(comment: str) -> Iterator[tuple[str, str]]:
             yield found[1].lower(), found[2]
 
 
-def named(name: str, value: str) -> Key | None:
-    """What a word names, None where it is a mere fact."""
-    kind, before = _NAMES.get(name.lower(), (None, ""))
+def named(name: str, value: str, beside: Words) -> Key | None:
+    """What a word names, None where it is a mere fact: a run's variable is one where `beside` names the run in full."""
+    known = name.lower()
+    if known.removesuffix("_run_id") != known and known.removesuffix("_run_id") in beside:
+        return None
+    kind, before = _NAMES.get(known, (None, ""))
     return Key.of(kind, before + value) if kind is not None and value else None
