@@ -55,6 +55,8 @@ def test_a_finding_concerns_the_attempt_that_held_its_subject_then() -> None:
         (Subject(Scope.ACCELERATOR, "n2", "GPU-2-7"), 50, None, False),  # another job's, or idle
         (Subject(Scope.LINK, "n3", "mlx5_0"), 50, None, True),
         (Subject(Scope.NODE, "n9"), 50, None, False),
+        (Subject(Scope.JOB, "", "slurm:4242"), 50, None, True),
+        (Subject(Scope.JOB, "", "slurm:4243"), 50, None, False),
         (Subject(Scope.NODE, "n2"), 100.5, None, True),  # told half a minute after the end
         (Subject(Scope.NODE, "n2"), 104, None, False),
         (Subject(Scope.NODE, "n2"), -60, 1, False),  # over before it began

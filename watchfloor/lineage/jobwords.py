@@ -50,6 +50,8 @@ class Seen:
 
 
 def subject_key(subject: Subject) -> Key:
+    if subject.scope is Scope.JOB:
+        return Key.of(Kind.JOB, subject.key)
     kind = _KINDS.get(subject.scope, Kind.NODE)
     return Key.of(kind, str(subject) if kind is not Kind.NODE else subject.node)
 
@@ -174,8 +176,11 @@ def _attempt_facts(attempt: Attempt) -> dict[str, str]:
 
 
 def of_subject(subject: Subject, names: Names, start: float) -> Iterator[Entity | Edge]:
-    """A node, or a part of one with its node."""
+    """A node, a part of one with its node, or a job."""
     node, key = Key.of(Kind.NODE, subject.node), subject_key(subject)
+    if key.kind is Kind.JOB:
+        yield mention(key, start)
+        return
     yield mention(node, start)
     if key.kind is not Kind.NODE:
         yield mention(key, start, names.of(subject))

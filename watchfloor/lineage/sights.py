@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.frame import Frame
+from watchfloor.lineage.jobwords import Names
 from watchfloor.lineage.watch import Watch
 from watchfloor.model import Scope, Subject
 
 SIGHT_SECONDS = 2.0
-_TRACKERS = {"wandb": "wandb_run_id", "mlflow": "mlflow_run_id"}
+_PARTS = (Scope.ACCELERATOR, Scope.LINK, Scope.SERVICE)
 
 
 class Sights:
@@ -27,7 +28,8 @@ class Sights:
             return
         self._at = frame.at
         held = self._held_in(frame)
-        self._watch.update(frame.at, frame.jobs.rows, held, frame.records.by_key.values(), _words(frame))
+        records = frame.records.by_key.values()
+        self._watch.update(frame.at, frame.jobs.rows, held, records, _words(frame), _names(frame))
 
     def _held_in(self, frame: Frame) -> Mapping[str, list[Subject]]:
         """Job id -> its accelerators; made anew when they have changed."""
@@ -41,6 +43,17 @@ class Sights:
         return self._held[1]
 
 
+def _names(frame: Frame) -> Names:
+    """Nodes by the fleet's names, their parts by those that the boards have: n2/gpu3."""
+
+    def short(subject: Subject) -> str:
+        row = frame.row(subject) if subject.scope in _PARTS else None
+        name = frame.view(subject.scope).text(row, "name") if row is not None else ""
+        return f"{subject.node}/{name}" if name else str(subject)
+
+    return Names({told.name: frame.specs[node].name for node, told in frame.jobs.scheduler.items()}, short)
+
+
 def _words(frame: Frame) -> Mapping[str, Mapping[str, str]]:
     """By job: the runs of experiment trackers that its processes name."""
     view = frame.accelerators
@@ -49,5 +62,5 @@ def _words(frame: Frame) -> Mapping[str, Mapping[str, str]]:
         job = frame.jobs.job_of(row)
         if job is not None and job.id not in found:
             runs = (run.partition(":") for run in view.text(row, "run").split(","))
-            found[job.id] = {_TRACKERS[name]: run for name, _, run in runs if name in _TRACKERS}
+            found[job.id] = {name: run for name, _, run in runs}
     return found

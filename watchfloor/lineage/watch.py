@@ -222,9 +222,22 @@ class Watch:
             self._put(told)
         self._put(Entity(key, record.first, end, f"{finding.code} on {name}", {**said, "times": str(record.times)}))
         self._put(Edge(subject_key(subject), key, Relation.FOUND_ON, noted.began, end))
-        for attempt, span in self._spans.get(subject.node, {}).items():
-            if span.concerns(subject, noted.began, end):
-                self._put(Edge(key, attempt, Relation.DURING, noted.began, end, said))
+        for attempt in self._concerned(subject, noted.began, end):
+            self._put(Edge(key, attempt, Relation.DURING, noted.began, end, said))
+
+    def _concerned(self, subject: Subject, start: float, end: float | None) -> Iterator[Key]:
+        """The attempts that held it then; of a job, those that ran then."""
+        if subject.scope is not Scope.JOB:
+            spans = self._spans.get(subject.node, {})
+            yield from (attempt for attempt, span in spans.items() if span.concerns(subject, start, end))
+            return
+        seen = self._jobs.get(subject.key)
+        if seen is None:
+            return
+        for attempt in seen.attempts.values():
+            began = seen.first if attempt.started is None else attempt.started
+            if _Span(began, attempt.ended, frozenset()).concerns(subject, start, end):
+                yield attempt_key(seen.job, attempt.number)
 
     def _forget_findings(self, at: float) -> None:
         """What is over is kept for as long as a late attempt may still be told of."""

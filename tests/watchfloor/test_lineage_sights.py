@@ -1,0 +1,31 @@
+"""What a frame shows of jobs becomes lineage by the names that the fleet has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tests.support.frames import settled
+from tests.support.lineages import FIRST, job
+from watchfloor.jobs.model import SchedulerNode
+from watchfloor.jobs.view import Jobs
+from watchfloor.lineage.graph import Graph, Kind
+from watchfloor.lineage.sights import Sights
+from watchfloor.lineage.watch import Watch
+
+
+def test_nodes_and_boards_go_by_the_names_of_the_fleet() -> None:
+    frame = settled()
+    owners = np.full(frame.accelerators.count, -1, np.int32)
+    owners[0] = 0
+    node = int(frame.accelerators.node[0])
+    scheduler = {node: SchedulerNode("n2", "mixed")}
+    watch = Watch()
+    Sights(watch).take(replace(frame, jobs=Jobs([job(FIRST)], owners=owners, scheduler=scheduler)))
+    changes = watch.due()
+    graph = Graph(changes.entities, changes.edges)
+    name = frame.specs[node].name
+    assert {one.name for one in graph.of_kind(Kind.NODE)} >= {name, "n3"}
+    assert "n2" not in {one.name for one in graph.of_kind(Kind.NODE)}
+    assert f"{name}/gpu0" in {one.name for one in graph.of_kind(Kind.ACCELERATOR)}
