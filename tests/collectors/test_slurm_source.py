@@ -120,13 +120,20 @@ async def test_a_job_that_waits_for_another_says_for_which(lab: Slurm, watch: Wa
     assert (await _until(watch, held, JobState.HELD)).reason == "JobHeldUser"
 
 
-async def test_a_requeued_job_has_both_its_attempts(lab: Slurm, watch: Watch) -> None:
-    number = lab.submit("--gres=gpu:2", "--requeue")
-    first = await _until(watch, number, JobState.RUNNING)
+async def _begun(watch: Watch, number: int, mark: Path) -> Job:
+    """Once its script runs: what is requeued before that, Slurm may take a minute to clear away."""
+    await watch.until(lambda answer: mark.exists())
+    return await _until(watch, number, JobState.RUNNING)
+
+
+async def test_a_requeued_job_has_both_its_attempts(lab: Slurm, watch: Watch, tmp_path: Path) -> None:
+    number = lab.submit("--gres=gpu:2", "--requeue", script=f"touch {tmp_path}/begun; sleep 600")
+    first = await _begun(watch, number, tmp_path / "begun")
     lab.run("scontrol", "requeue", str(number))
     await watch.until(lambda answer: (found := job(answer, number)) and found.attempt == 2)
     await _until(watch, number, JobState.PENDING)
-    lab.run("scontrol", "update", f"jobid={number}", "StartTime=now")
+    # not at once: a credential of the second in which the last one was revoked counts as revoked on its node
+    lab.run("scontrol", "update", f"jobid={number}", "StartTime=now+2")
     again = await _until(watch, number, JobState.RUNNING)
     assert again.attempt == 2
 
@@ -229,8 +236,8 @@ async def test_without_accounting_jobs_are_told_all_the_same(lab: Slurm, tmp_pat
     (tmp_path / "bin" / "sacct").write_text("#!/bin/sh\necho 'Slurm accounting storage is disabled' >&2\nexit 1\n")
     (tmp_path / "bin" / "sacct").chmod(0o755)
     async with Watch(lab.spec(bin=folder)) as watch:
-        number = lab.submit("--gres=gpu:1")
-        first = await _until(watch, number, JobState.RUNNING)
+        number = lab.submit("--gres=gpu:1", script=f"touch {tmp_path}/begun; sleep 600")
+        first = await _begun(watch, number, tmp_path / "begun")
         lab.run("scontrol", "requeue", str(number))
         answer = await watch.until(
             lambda answer: "accounting" in answer.status.text and (one := job(answer, number)) and one.attempt == 2

@@ -382,12 +382,16 @@ class Watch:
 
     async def until(self, enough: Callable[[SourceAnswer], object], seconds: float = 30.0) -> SourceAnswer:
         """Ask again and again until an answer is enough."""
-        async with asyncio.timeout(seconds):
-            while not (self.told and enough(self.told[-1])):
-                await asyncio.sleep(0.05)  # between two questions, up to a deadline: a scheduler tells nobody
-                self._more.clear()
-                self.source.wake()
-                await self._more.wait()
+        try:
+            async with asyncio.timeout(seconds):
+                while not (self.told and enough(self.told[-1])):
+                    await asyncio.sleep(0.05)  # between two questions, up to a deadline: a scheduler tells nobody
+                    self._more.clear()
+                    self.source.wake()
+                    await self._more.wait()
+        except TimeoutError:
+            last = self.told[-1] if self.told else None
+            raise AssertionError(f"waited {seconds:g} s; told last: {last}") from None
         return self.told[-1]
 
 
