@@ -9,6 +9,9 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null)
 LOCK = $(or $(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate
 
+# a worker for each logical processor, since most tests wait for somebody; ARGS="-n 0" is one process, for a debugger
+PYTEST = $(BIN)/python -m pytest -n logical --dist worksteal
+
 # what tests and benches with real parts need, by Debian's names
 TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus \
 	infiniband-diags ibsim-utils libumad2sim0 \
@@ -31,7 +34,7 @@ setup: $(VENV)/.ready-dev ## Everything for working on it; then .venv/bin/watchf
 
 test: $(VENV)/.ready-dev ## All tests (ARGS="tests/tui -k sort")
 	@tests/system-packages.sh $(TEST_PACKAGES)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-kubernetes: $(VENV)/.ready-dev ## Jobs of a real control plane: KUBECONFIG=… (only read), or one that is built here
 	@test -n "$(KUBECONFIG)" || tests/system-packages.sh etcd-server openssl
@@ -50,7 +53,7 @@ bench: $(VENV)/.ready-dev ## Measure, beside the limits and beside peers (ARGS="
 	@$(BIN)/python -m bench $(ARGS)
 
 golden: $(VENV)/.ready-dev ## Renew expected outputs and screen pictures; look at the difference before you commit
-	@GOLDEN=1 $(BIN)/python -m pytest -q --snapshot-update tests/house tests/watchfloor tests/tui
+	@GOLDEN=1 $(PYTEST) -q --snapshot-update tests/house tests/watchfloor tests/tui
 
 picture: $(VENV)/.ready ## Renew README's picture from a running demo (about a minute)
 	@$(BIN)/python -m docs.picture

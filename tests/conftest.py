@@ -1,4 +1,4 @@
-"""What all tests share: nothing of the user's own settings reaches them."""
+"""What all tests share: nothing of the user's own settings reaches them, and no speed of the machine decides."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.slurm import Slurm, running_slurm
 
-settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
+pytest_plugins = ("tests.support.workers",)
+
+settings.register_profile(
+    "untimed",  # how long an example takes is the machine's business
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("untimed")
+
+_OF_THE_USER = (
+    "SSH_AUTH_SOCK", "NO_COLOR", "WATCHFLOOR_THEME", "WATCHFLOOR_ASCII", "WATCHFLOOR_DEBUG", "COLUMNS", "LINES"
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def _nothing_of_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Settings and state folders are empty ones; colours, themes and agents of the user don't count."""
+    """Settings and state folders are empty ones; colours, themes, agents and the terminal's size don't count."""
     folder: Path = tmp_path_factory.getbasetemp() / "user"
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
-    for name in ("SSH_AUTH_SOCK", "NO_COLOR", "WATCHFLOOR_THEME", "WATCHFLOOR_ASCII", "WATCHFLOOR_DEBUG"):
+    for name in _OF_THE_USER:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -205,7 +205,7 @@ _readings = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(_readings, st.sampled_from(["ok", "ok", "hung", "failed"])), min_size=1, max_size=12))
 def test_changes_add_up_to_the_full_report(steps: list[tuple[dict[str, dict], str]]) -> None:
     """Whatever samplers say in whatever order: changes since the start and one full report give the same picture."""

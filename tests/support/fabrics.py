@@ -9,6 +9,7 @@ and RoCE ports; trn-1 tells no more of its links than that they are there; gone-
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
@@ -153,6 +154,7 @@ class FabricFleet:
         return frame.with_findings([Finding(port, "ib-port-down", State.CRITICAL, "mlx5_5/1 of ib-2 is down")])
 
 
+@cache
 def settled(seconds: int = LIVE_SECONDS) -> Frame:
     fleet = FabricFleet()
     fleet.step(seconds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 
@@ -336,6 +337,7 @@ def _findings(frame: Frame) -> list[Finding]:
     ]
 
 
+@cache
 def settled(seconds: int = 75) -> Frame:
     """The small fleet after its faults have come: the same frame every time."""
     fleet = SyntheticFleet()
@@ -343,6 +345,7 @@ def settled(seconds: int = 75) -> Frame:
     return fleet.frame()
 
 
+@cache
 def hosts_only() -> Frame:
     """Two machines without accelerators."""
     members = [Machine(_spec(f"cpu-{n:02}", "r1", "cpu", None), None, 0) for n in (1, 2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 from tests.support import frames
 from watchfloor.frame import Frame
@@ -22,6 +23,7 @@ _OPINIONS = (
 )
 
 
+@cache
 def on_record() -> Frame:
     fleet = frames.SyntheticFleet()
     fleet.step(75)

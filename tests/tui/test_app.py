@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 import threading
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from textual.pilot import Pilot
 
 from tests.support import frames
 from tests.support.feeds import HandFeed, still_app
+from tests.support.frames import settled
 from tui.app import WatchfloorApp, run
 from tui.base import AppOptions
 from tui.help import HelpScreen
@@ -27,13 +27,7 @@ from tui.widgets.filterbar import FilterBar
 from tui.widgets.heatmap import HeatMap
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
-from watchfloor.frame import Frame
 from watchfloor.model import Phase, Scope, Subject
-
-
-@cache
-def settled() -> Frame:
-    return frames.settled()
 
 
 def fleet(app: WatchfloorApp) -> FleetPage:

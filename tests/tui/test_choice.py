@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 
-from tests.support import frames
+from tests.support.frames import settled
 from tui.present.choice import Filter, Passed, Rows, matches
 from watchfloor.errors import QueryError
-from watchfloor.frame import Frame
-
-
-@cache
-def settled() -> Frame:
-    return frames.settled()
 
 
 def nodes(passed: Passed) -> list[str]:

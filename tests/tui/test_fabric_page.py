@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 
 import pytest
 
 from tests.support import fabrics
+from tests.support.fabrics import settled
 from tests.support.feeds import still_app
 from tests.support.frames import hosts_only
 from tui.app import WatchfloorApp
@@ -22,7 +22,6 @@ from tui.screens.node import NodePage
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
 from watchfloor.folds import Grouping
-from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
 
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -33,11 +32,6 @@ PICTURES: dict[str, Sequence[str]] = {
     "fabric-node": ("3", "enter"),
 }
 Compare = Callable[..., bool]
-
-
-@cache
-def settled() -> Frame:
-    return fabrics.settled()
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 from tests.support.feeds import HandFeed, still_app
 from tests.support.onrecord import on_record
@@ -14,16 +13,10 @@ from tui.present.findings import FindingTable
 from tui.present.header import summarise
 from tui.screens.findings import FindingsPage
 from tui.widgets.lines import Lines
-from watchfloor.frame import Frame
 from watchfloor.model import State
 from watchfloor.record import Record, Records
 
 SIZE = (120, 40)
-
-
-@cache
-def frame() -> Frame:
-    return on_record()
 
 
 def page(app: WatchfloorApp) -> FindingsPage:
@@ -58,7 +51,7 @@ def feed(app: WatchfloorApp) -> HandFeed:
 
 
 async def test_the_worst_come_first_and_acknowledged_ones_last() -> None:
-    app = still_app(frame())
+    app = still_app(on_record())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6")
         shown = records(app)
@@ -73,7 +66,7 @@ async def test_the_worst_come_first_and_acknowledged_ones_last() -> None:
 
 
 async def test_everything_known_of_a_finding_is_told() -> None:
-    app = still_app(frame())
+    app = still_app(on_record())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "home")
         await pilot.pause()
@@ -87,7 +80,7 @@ async def test_everything_known_of_a_finding_is_told() -> None:
 
 
 async def test_a_short_page_says_how_much_more_there_is() -> None:
-    app = still_app(frame())
+    app = still_app(on_record())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("6", "home")
         await pilot.pause()
@@ -98,7 +91,7 @@ async def test_a_short_page_says_how_much_more_there_is() -> None:
 
 
 async def test_enter_opens_the_node_at_the_accelerator() -> None:
-    app = still_app(frame())
+    app = still_app(on_record())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "home", "enter")
         await pilot.pause()
@@ -107,7 +100,7 @@ async def test_enter_opens_the_node_at_the_accelerator() -> None:
 
 
 async def test_acknowledging_and_clearing_are_told_to_the_feed() -> None:
-    app = still_app(frame())
+    app = still_app(on_record())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "home", "a")
         await pilot.pause()
@@ -128,7 +121,7 @@ async def test_acknowledging_and_clearing_are_told_to_the_feed() -> None:
 
 
 async def test_read_only_has_no_key_and_no_command_for_it() -> None:
-    app = still_app(frame(), read_only=True)
+    app = still_app(on_record(), read_only=True)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "home", "a", "A", "u", "o", "end", "c")
         await pilot.pause()
@@ -138,7 +131,7 @@ async def test_read_only_has_no_key_and_no_command_for_it() -> None:
 
 
 async def test_a_filter_takes_words_and_queries() -> None:
-    app = still_app(frame())
+    app = still_app(on_record())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "slash", *"xid", "enter")
         await pilot.pause()
@@ -150,13 +143,13 @@ async def test_a_filter_takes_words_and_queries() -> None:
 
 
 async def test_acknowledged_ones_are_not_counted_in_the_header() -> None:
-    assert (summarise(frame()).criticals, summarise(frame()).warnings) == (3, 2)
-    without = replace(frame(), records=Records())
+    assert (summarise(on_record()).criticals, summarise(on_record()).warnings) == (3, 2)
+    without = replace(on_record(), records=Records())
     assert (summarise(without).criticals, summarise(without).warnings) == (3, 3)
 
 
 async def test_why_nothing_is_kept_is_said() -> None:
-    told = replace(frame(), records=replace(frame().records, trouble="findings are not kept in /x: read-only"))
+    told = replace(on_record(), records=replace(on_record().records, trouble="findings are not kept in /x: read-only"))
     app = still_app(told)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6")
@@ -168,6 +161,6 @@ async def test_before_any_frame_and_without_findings() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "a", "u", "c", "enter", "d", "o")
         assert app.is_running
-        feed(app).give(replace(frame(), findings=(), records=Records()))
+        feed(app).give(replace(on_record(), findings=(), records=Records()))
         await pilot.pause(0.5)
         assert codes(app) == []

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 
 import pytest
 
 from tests.support import frames
 from tests.support.feeds import still_app
+from tests.support.frames import settled
 from tests.support.onrecord import on_record
 from tui.present.style import palette
-from watchfloor.frame import Frame
 
 SIZES = ((80, 24), (120, 40), (200, 60))
 Compare = Callable[..., bool]
@@ -32,11 +31,6 @@ PAGES: dict[str, Sequence[str]] = {
     "stack-differs-by-job": ("5", "b", "b", "d"),
     "help": ("question_mark",),
 }
-
-
-@cache
-def settled() -> Frame:
-    return frames.settled()
 
 
 FINDINGS: dict[str, Sequence[str]] = {

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
-from tests.support import frames
 from tests.support.feeds import HandFeed, still_app
+from tests.support.frames import settled
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
 from tui.present.choice import Rows
@@ -14,14 +13,8 @@ from tui.present.stack import Row, StackTable
 from tui.screens.fleet import FleetPage
 from tui.screens.stack import StackPage
 from tui.widgets.lines import Lines
-from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec
 from watchfloor.stack import Grouping
-
-
-@cache
-def settled() -> Frame:
-    return frames.settled()
 
 
 def page(app: WatchfloorApp) -> StackPage:

@@ -106,7 +106,7 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
         load(latin)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.text(max_size=80), st.text(alphabet="ab:-[]{}&*!|>'\"#%@,? \n\t1.~<", max_size=60)))
 def test_any_text_is_either_read_or_refused(text: str) -> None:
     try:

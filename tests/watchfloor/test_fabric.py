@@ -9,17 +9,11 @@ import numpy as np
 import pytest
 
 from tests.support import fabrics
-from tests.support.fabrics import row_of
+from tests.support.fabrics import row_of, settled
 from watchfloor.fabric import Oddity, Survey, Surveyor
 from watchfloor.folds import Folder, Folds, Grouping, by_kind, fold
-from watchfloor.frame import Frame
 from watchfloor.model import Scope
 from watchfloor.topology import Join, Topology
-
-
-@cache
-def settled() -> Frame:
-    return fabrics.settled()
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -11,19 +10,14 @@ import numpy as np
 import pytest
 
 from tests.support import fabrics
+from tests.support.fabrics import settled
 from tests.support.golden import same_as_golden
 from watchfloor import query
 from watchfloor.folds import Grouping
-from watchfloor.frame import Frame
 from watchfloor.model import Scope
 from watchfloor.snapshot.fabric import FabricReport
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-@cache
-def settled() -> Frame:
-    return fabrics.settled()
 
 
 def test_text_by_node_with_matrices() -> None:

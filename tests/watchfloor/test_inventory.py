@@ -87,7 +87,7 @@ def test_what_is_no_host_is_refused(argument: str) -> None:
     assert caught.value.advice
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="ab09[]-,/:@.%_ \n*!", max_size=20))
 def test_any_argument_is_either_hosts_or_refused(text: str) -> None:
     try:

@@ -175,7 +175,7 @@ def truth(node: tree.Tree, row: int) -> bool | None:
     raise AssertionError(node)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(QUERIES)
 def test_every_row_is_answered_as_by_the_plain_evaluator(text: str) -> None:
     query = parse(text, Scope.ACCELERATOR)
@@ -183,14 +183,14 @@ def test_every_row_is_answered_as_by_the_plain_evaluator(text: str) -> None:
     assert np.flatnonzero(query.mask(frame())).tolist() == [row for row in rows if truth(query.tree, row) is True]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(QUERIES)
 def test_a_query_and_its_negation_are_never_both_true(text: str) -> None:
     holds, fails = parse(text, Scope.ACCELERATOR), parse(f"not ({text})", Scope.ACCELERATOR)
     assert not (holds.mask(frame()) & fails.mask(frame())).any()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(QUERIES)
 def test_a_query_printed_in_full_reads_back_as_the_same(text: str) -> None:
     query = parse(text)
@@ -218,7 +218,7 @@ SIGNS = [
 SCRAPS = st.sampled_from([*NUMBERS, *TEXTS, *FLAGS, *STATES, *WORDS, *SIGNS])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.one_of(st.text(max_size=60), st.lists(SCRAPS, max_size=12).map(" ".join)))
 def test_garbage_is_either_a_query_or_a_query_error_within_the_text(text: str) -> None:
     try:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from tests.support import frames
+from tests.support.frames import settled
 from tests.support.golden import same_as_golden
 from watchfloor.checks import drift
 from watchfloor.compatibility import Clash, Range, clashes, rules
@@ -25,11 +24,6 @@ from watchfloor.snapshot.software import FORMAT, SoftwareReport
 from watchfloor.stack import LAYERS, Grouping, Stacks, Thing, groups, may_wait, numbers, things, untold
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-@cache
-def settled() -> Frame:
-    return frames.settled()
 
 
 def stacks_of(frame: Frame) -> Stacks:
