@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from collectors import stream
-from tests.support import sshd
+from tests.support import nvml, sshd
 
 
 @pytest.fixture
@@ -21,6 +23,17 @@ def lab(tmp_path: Path) -> Iterator[sshd.Lab]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tests' NVML library, compiled once for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (common / "nvml.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = common / "nvml"
+        return made if made.exists() else nvml.build(made)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collectors.diagnose import diagnose
 from collectors.diagnosis import NODE, WAY, Check, CheckState, of_clock, of_driver, of_permission, of_probe
 from collectors.transports.local import LocalTransport
 from collectors.transports.ssh import SshTransport
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sshd import Lab
 from watchfloor.fleet import Fleet
 from watchfloor.model import Missing, NodeSpec
@@ -27,7 +28,7 @@ async def transport() -> AsyncIterator[SshTransport]:
 
 
 async def _states(spec: NodeSpec, transport: SshTransport) -> dict[str, Check]:
-    checks = await asyncio.wait_for(diagnose(spec, transport), 40)
+    checks = await asyncio.wait_for(diagnose(spec, transport), PATIENCE_SECONDS)
     assert [check.name for check in checks] == [*WAY, *NODE]
     for check in checks:
         assert check.text

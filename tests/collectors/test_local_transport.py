@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from collectors.transports.local import LocalTransport
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.receivers import Heard
 from watchfloor.model import NodeSpec
 
@@ -29,14 +30,14 @@ async def test_input_outputs_and_exit_status(transport: LocalTransport) -> None:
     heard = Heard()
     channel = await transport.start(HERE, "read line; echo got $line; echo oops >&2; exit 3", heard)
     channel.write(b"this\n")
-    assert await asyncio.wait_for(heard.over, 20) == (None, 3)
+    assert await asyncio.wait_for(heard.over, PATIENCE_SECONDS) == (None, 3)
     assert (heard.out, heard.err) == (b"got this\n", b"oops\n")
 
 
 async def test_python3_is_the_consoles_own(transport: LocalTransport) -> None:
     heard = Heard()
     await transport.start(HERE, "exec python3 -c 'import sys; print(sys.prefix)'", heard)
-    await asyncio.wait_for(heard.over, 20)
+    await asyncio.wait_for(heard.over, PATIENCE_SECONDS)
     assert heard.out.decode().strip() == sys.prefix
 
 
@@ -46,7 +47,8 @@ async def test_close_ends_the_child_and_all_that_it_has_started(transport: Local
     await heard.until(b"\n")
     pids = [int(word) for word in heard.out.split()]
     await channel.close()
-    gone, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=10)
+    left = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    gone, alive = psutil.wait_procs(left, timeout=PATIENCE_SECONDS)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE], gone
     assert not heard.over.done()  # who closes isn't told that it is over
 
@@ -54,7 +56,7 @@ async def test_close_ends_the_child_and_all_that_it_has_started(transport: Local
 async def test_a_child_that_leaves_something_behind_ends_all_the_same(transport: LocalTransport) -> None:
     heard = Heard()
     await transport.start(HERE, "sleep 1000 & echo done", heard)
-    assert await asyncio.wait_for(heard.over, 20) == (None, 0)
+    assert await asyncio.wait_for(heard.over, PATIENCE_SECONDS) == (None, 0)
 
 
 async def test_a_paused_child_is_held_back(transport: LocalTransport) -> None:
@@ -91,5 +93,5 @@ def test_the_child_dies_with_the_console(tmp_path: Path) -> None:
     shown = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
     pid = int(shown.stdout)
     if psutil.pid_exists(pid):
-        _, alive = psutil.wait_procs([psutil.Process(pid)], timeout=10)
+        _, alive = psutil.wait_procs([psutil.Process(pid)], timeout=PATIENCE_SECONDS)
         assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]

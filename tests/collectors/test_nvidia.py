@@ -12,7 +12,7 @@ import pytest
 from collectors.probe import nvidia_fabric, nvidia_link_errors, nvidia_xid
 from collectors.probe.cells import UNSUPPORTED as NO_SUCH_THING
 from tests.support.golden import same_as_golden
-from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, build, mig_uuid, uuid
+from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, mig_uuid, uuid
 from tests.support.parts import ROOT
 from tests.support.probe import FAILED, LOST, NOT_PERMITTED, UNSUPPORTED, RunningProbe, running_probe
 from watchfloor.metrics import RECOVERY_ACTIONS
@@ -40,11 +40,6 @@ for name in sys.argv[1:]:
     print("# " + name + "\\n")
     print(shown(joined))
 """
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

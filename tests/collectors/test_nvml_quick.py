@@ -14,7 +14,8 @@ import pynvml
 import pytest
 
 from collectors.probe.nvml_quick import _CALLS, _CLOCK_SM, _MARGIN_V1, _MEMORY_V2
-from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, build
+from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario
+from tests.support.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,9 +60,9 @@ def scenario(tmp_path: Path) -> Scenario:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, scenario: Scenario) -> Any:
+def ask(library: Path, scenario: Scenario) -> Any:
     """Start the program with what the scenario says by then; later calls ask again."""
-    environment = scenario.environment(build(tmp_path / "lib"))
+    environment = scenario.environment(library)
     command = [sys.executable, "-c", PROGRAM]
     pipe = subprocess.PIPE
     started: list[subprocess.Popen[str]] = []
@@ -77,7 +78,7 @@ def ask(tmp_path: Path, scenario: Scenario) -> Any:
 
     yield answer
     for process in started:
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
 
 def test_both_ways_give_the_same(ask: Ask, scenario: Scenario) -> None:

@@ -23,10 +23,10 @@ from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
 from collectors.simulator.world import SimulatedWorld
 from tests.support.far_world import CLIENT, served
-from tests.support.nvml import Scenario, build
+from tests.support.nvml import Scenario
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor.report import Fault, Hello, Report, SamplerStatus, decode
 
-_SECONDS = 30.0
 _OLDEST = ("3.6", "3.7", "3.8")
 # shape of the demo -> samplers that must find something there
 _NODES = {
@@ -71,7 +71,7 @@ def python(request: pytest.FixtureRequest) -> str:
 def running(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env={**os.environ, **environment}, stdin=pipe, stdout=pipe) as process:
-        late = Timer(_SECONDS, process.kill)
+        late = Timer(PATIENCE_SECONDS, process.kill)
         late.start()
         try:
             yield process
@@ -112,10 +112,10 @@ def test_a_node_of_every_vendor_is_read(python: str, shape: str) -> None:
     assert _NODES[shape] <= {name for name, status in samplers.items() if status.state == "ok"}
 
 
-def test_boards_of_nvidia_are_read_through_the_real_library(python: str, tmp_path: Path) -> None:
+def test_boards_of_nvidia_are_read_through_the_real_library(python: str, library: Path, tmp_path: Path) -> None:
     scenario = Scenario(tmp_path / "scenario")
     scenario.gpus(2, 4)
-    environment = scenario.environment(build(tmp_path / "lib"))
+    environment = scenario.environment(library)
     with running([python, "-IBSu", "-c", payload.BOOTSTRAP], environment) as process:
         samplers = told(process)[1]
     nvidia = {name: status for name, status in samplers.items() if name.startswith("nvidia")}

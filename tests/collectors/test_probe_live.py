@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from collectors import payload
-from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, build, mig_uuid, uuid
+from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, mig_uuid, uuid
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.probe import (
     FAILED,
     LOST,
@@ -30,11 +33,6 @@ from watchfloor.vendors import vendors
 GIB = 1 << 30
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("nvml"))
-
-
 @pytest.fixture
 def scenario(tmp_path: Path) -> Scenario:
     scenario = Scenario(tmp_path / "scenario")
@@ -46,6 +44,10 @@ def scenario(tmp_path: Path) -> Scenario:
 def probe(library: Path, scenario: Scenario) -> Iterator[RunningProbe]:
     with running_probe(scenario.environment(library)) as probe:
         yield probe
+
+
+def _number(cell: object) -> float:
+    return cell if isinstance(cell, float) else math.nan
 
 
 def answered(probe: RunningProbe) -> None:
@@ -100,12 +102,9 @@ def test_every_value_of_a_gpu_comes_through_in_the_catalogues_units(probe: Runni
 
 def test_counters_become_rates(probe: RunningProbe) -> None:
     """The scenario's counters grow by known amounts a second."""
-    probe.until(lambda now: isinstance(now.accelerator(uuid(0)).get("link_rx"), float))
-    gpu = probe.until(lambda now: isinstance(now.accelerator(uuid(0)).get("pcie_rx"), float)).accelerator(uuid(0))
-    assert gpu["link_rx"] == pytest.approx(60_000 * 1024, rel=0.05)
-    assert gpu["link_tx"] == pytest.approx(50_000 * 1024, rel=0.05)
-    assert gpu["pcie_rx"] == pytest.approx(3_000_000, rel=0.05)
-    assert gpu["pcie_tx"] == pytest.approx(2_000_000, rel=0.05)
+    known = {"link_rx": 60_000 * 1024, "link_tx": 50_000 * 1024, "pcie_rx": 3_000_000, "pcie_tx": 2_000_000}
+    wanted = pytest.approx(known, rel=0.05)  # a probe that was held up between a counter and its clock is further off
+    probe.until(lambda now: {name: _number(now.accelerator(uuid(0)).get(name)) for name in known} == wanted)
 
 
 def test_every_metric_of_the_probe_is_in_the_catalogue(probe: RunningProbe) -> None:
@@ -236,7 +235,7 @@ def test_a_hung_driver_costs_its_own_samplers_and_heals(probe: RunningProbe, sce
     answered(probe)
     scenario.set("gpu.1.hang", 1)
     now = probe.until(lambda now: now.state("nvidia") == "hung")
-    assert now.samplers["nvidia"].text.startswith("no answer for 8 s, state ")
+    assert re.match(r"no answer for ([89]|\d\d) s, state ", now.samplers["nvidia"].text)
     assert now.accelerator(uuid(0))["temp"] == TIMED_OUT
     assert now.accelerator(uuid(0))["model"] == "NVIDIA H100 80GB HBM3"
     assert now.state("host") == "ok"
@@ -284,7 +283,7 @@ def test_it_ends_when_its_input_closes_also_with_a_hung_driver(library: Path, sc
         probe.until(lambda now: now.reports)
         assert probe.process.stdin is not None
         probe.process.stdin.close()
-        assert probe.process.wait(timeout=10) == 0
+        assert probe.process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def test_ping_is_answered_with_the_nodes_clock(probe: RunningProbe) -> None:

@@ -19,7 +19,7 @@ from collectors.probe.checkouts import Place, above, packed
 from collectors.probe.origins import Sampler
 from collectors.probe.procfs import Processes
 from collectors.probe.world import World
-from tests.support.nvml import Scenario, build, uuid
+from tests.support.nvml import Scenario, uuid
 from tests.support.probe import RunningProbe, running_probe
 from tests.support.worlds import FileWorld
 from watchfloor.report import Origin, Workload, decode_detail
@@ -41,11 +41,6 @@ JOB = {
     "APPTAINER_CONTAINER": "/images/torch.sif",
 }  # fmt: skip
 PLANTED = (*SECRETS.values(), "planted", "hunter2")
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

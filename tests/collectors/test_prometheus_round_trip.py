@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.support.frames import settled
+from tests.support.loopback import run
 from tests.support.prometheus import Prometheus, all_heard, read_back, running_prometheus
 from watchfloor.derived import CONSOLE_OWNED, DERIVED
 from watchfloor.exporter import Newest, serve
@@ -27,7 +25,7 @@ def exported(frame: Frame) -> Iterator[int]:
     newest = Newest(lambda: frame.at)
     newest.take(frame)
     with serve(newest, "127.0.0.1", 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        run(server)
         yield server.server_address[1]
         server.shutdown()
 
@@ -74,7 +72,6 @@ def difference(before: Frame, after: Frame, scope: Scope, row: int, metric: Metr
     return "" if same else f"{subject} {metric.name}: {cell} became {again}"
 
 
-@pytest.mark.timeout(120)
 async def test_what_was_exported_comes_back(tmp_path: Path) -> None:
     before = settled()
     with exported(before) as port, running_prometheus(tmp_path, {"watchfloor": port}) as server:

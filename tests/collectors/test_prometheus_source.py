@@ -23,7 +23,7 @@ from collectors.sources import _dcgm
 from collectors.sources._round import ask
 from collectors.sources._told import NodeTold
 from collectors.sources.prometheus import Finder, without_port
-from tests.support.loopback import QuietHandler, keeping
+from tests.support.loopback import QuietHandler, keeping, run
 from tests.support.parts import program
 from tests.support.prometheus import all_heard, read_back, running_prometheus
 from watchfloor.errors import ConnectError
@@ -45,7 +45,7 @@ class Api:
         self.refused: dict[str, str] = {}  # series name -> error of its query
         self.seen: list[Mapping[str, str]] = []  # headers
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        run(self.http)
 
     @property
     def port(self) -> int:
@@ -119,7 +119,7 @@ async def test_a_node_of_dcgm_exporter_through_a_real_prometheus(tmp_path: Path)
             """Tests are quiet."""
 
     exporter = ThreadingHTTPServer(("127.0.0.1", 0), Exporter)
-    threading.Thread(target=exporter.serve_forever, daemon=True).start()
+    run(exporter)
     try:
         with running_prometheus(tmp_path, {"dcgm": exporter.server_address[1]}) as server:
             await asyncio.to_thread(server.wait_for, "DCGM_FI_DEV_GPU_TEMP", 2)

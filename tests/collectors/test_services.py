@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +15,7 @@ from collectors.probe.cells import LOST_CODE, UNSUPPORTED, Absent, Board, Missin
 from collectors.probe.exposition import parse
 from collectors.probe.service_ports import listeners, own_address, server_of
 from collectors.probe.services import Sampler
-from tests.support.loopback import QuietHandler, keeping
+from tests.support.loopback import QuietHandler, keeping, run
 from tests.support.worlds import FileWorld
 
 FIXTURES = Path(__file__).parent / "fixtures" / "services"
@@ -44,7 +43,7 @@ class Server:
         self.asked: list[str] = []
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = self.http.server_address[1]
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        run(self.http)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

@@ -18,13 +18,12 @@ from collectors.simulator.wire_lines import (
     make_scripts,
     schema_line,
 )
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import wiring
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Phase, Problem, Scope
 from watchfloor.report import Hello, Report, Schema, decode
-
-_SECONDS = 30.0
 
 
 def test_its_metrics_are_those_of_the_catalogue() -> None:
@@ -79,7 +78,7 @@ def first_report(frame: Frame) -> bool:
 async def test_its_nodes_report_through_the_real_supervisor() -> None:
     fleet = await start_wire_fleet(20)
     try:
-        frame = await wiring.collect(fleet.specs, _SECONDS, first_report)
+        frame = await wiring.collect(fleet.specs, PATIENCE_SECONDS, first_report)
     finally:
         await fleet.close()
     assert {status.phase for status in frame.statuses} == {Phase.LIVE}
@@ -99,7 +98,7 @@ async def test_all_tick_in_the_same_instant_when_asked_to() -> None:
         return len(ticks) > 25
 
     try:
-        await wiring.collect(fleet.specs, _SECONDS, enough)
+        await wiring.collect(fleet.specs, PATIENCE_SECONDS, enough)
     finally:
         await fleet.close()
     assert np.median(ticks) < 0.3  # spread over a second they would be nearly 1
@@ -124,7 +123,7 @@ async def test_faulty_nodes_are_seen_as_what_they_are_and_their_neighbours_are_f
         )
 
     try:
-        frame = await wiring.collect(fleet.specs, _SECONDS, all_seen)
+        frame = await wiring.collect(fleet.specs, PATIENCE_SECONDS, all_seen)
     finally:
         await fleet.close()
     assert all_seen(frame), seen

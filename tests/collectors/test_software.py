@@ -24,6 +24,7 @@ from collectors.probe.software_processes import Processes
 from collectors.probe.software_programs import parse_packages, upstream
 from collectors.probe.world import World
 from tests.support.golden import same_as_golden
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.worlds import FileWorld
 from watchfloor.report import Software
 
@@ -296,7 +297,7 @@ def test_a_real_process_is_looked_into(tmp_path: Path) -> None:
         assert child.stdout.readline() == "mapped\n"
         found = {(row["name"], row["version"]): row for row in Processes(World()).rows([child.pid])}
     finally:
-        child.communicate("", timeout=20)
+        child.communicate("", timeout=PATIENCE_SECONDS)
     assert found["nccl", "2.27.3"]["where"] == str(library)
     assert found["torch", "2.8.0"]["where"] == str(tmp_path / "site-packages")
     assert found["nccl", "2.27.3"]["user"] == World().user()

@@ -13,6 +13,7 @@ import pytest
 
 from collectors.transports.ssh import SshTransport
 from tests.support import parts
+from tests.support.patience import PATIENCE_SECONDS, until
 from tests.support.receivers import Heard
 from tests.support.sshd import Lab, keygen
 from watchfloor.errors import ConnectError, HostKeyError, StreamError
@@ -28,7 +29,7 @@ async def transport() -> AsyncIterator[SshTransport]:
 
 async def _fails(transport: SshTransport, spec: NodeSpec) -> ConnectError:
     with pytest.raises(ConnectError) as caught:
-        await asyncio.wait_for(transport.start(spec, "true", Heard()), 20)
+        await asyncio.wait_for(transport.start(spec, "true", Heard()), PATIENCE_SECONDS)
     return caught.value
 
 
@@ -45,7 +46,7 @@ async def test_a_program_has_its_input_outputs_and_exit_status(lab: Lab, transpo
     heard = Heard()
     channel = await transport.start(lab.spec("node"), "read line; echo got $line; echo oops >&2; exit 3", heard)
     channel.write(b"this\n")
-    assert await asyncio.wait_for(heard.over, 20) == (None, 3)
+    assert await asyncio.wait_for(heard.over, PATIENCE_SECONDS) == (None, 3)
     assert (heard.out, heard.err) == (b"got this\n", b"oops\n")
     await channel.close()
 
@@ -120,7 +121,7 @@ async def test_nodes_behind_a_chain_of_jumps_share_it(lab: Lab, transport: SshTr
     assert (len(outer.sessions()), len(inner.sessions()), len(host.sessions())) == (1, 1, 6)
     for channel in channels:
         await channel.close()
-    await _until(lambda: not outer.sessions())  # nobody is behind it any more
+    await until(lambda: not outer.sessions())  # nobody is behind it any more
 
 
 async def test_a_jump_host_that_breaks_ends_all_behind_it_and_is_made_anew(lab: Lab, transport: SshTransport) -> None:
@@ -129,7 +130,7 @@ async def test_a_jump_host_that_breaks_ends_all_behind_it_and_is_made_anew(lab: 
     heard = Heard()
     await transport.start(lab.spec("node"), "cat", heard)
     jump.cut()
-    error, _ = await asyncio.wait_for(heard.over, 20)
+    error, _ = await asyncio.wait_for(heard.over, PATIENCE_SECONDS)
     assert isinstance(error, StreamError) and error.problem is Problem.CLOSED
     await _echoes(transport, lab.spec("node"))
 
@@ -376,9 +377,3 @@ def _user() -> str:
 def _fingerprint(path: str) -> str:
     shown = subprocess.run(["ssh-keygen", "-lf", path], check=True, capture_output=True, text=True)
     return shown.stdout.split()[1]
-
-
-async def _until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 (another process has no event for us)
-            await asyncio.sleep(0.02)

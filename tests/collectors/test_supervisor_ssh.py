@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from collectors.supervisor import Supervisor
 from collectors.transports.ssh import SshTransport, WallClock
 from tests.support.nodes import Remembers
+from tests.support.patience import until
 from tests.support.sshd import Host, Lab
 from watchfloor.model import NodeSpec, Phase, Problem
 
@@ -42,11 +42,6 @@ class Floor:
         with suppress(asyncio.CancelledError):
             await self._task
         await self.transport.close()
-
-    async def until(self, true: Callable[[], bool], seconds: float = 30.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not true():  # noqa: ASYNC110 (the sink is asked in the supervisor's own loop)
-                await asyncio.sleep(0.02)
 
     def reports(self, name: str) -> int:
         return len(self.sink.reports[self.names.index(name)])
@@ -85,11 +80,11 @@ async def test_every_misbehaviour_is_named_and_good_nodes_go_on(lab: Lab) -> Non
     }  # fmt: skip
     before = psutil.Process().memory_info().rss
     async with Floor(lab, _configure(lab, *hosts)) as floor:
-        await floor.until(lambda: all(floor.problems(name) for name in expected) and bool(floor.problems("flood")))
+        await until(lambda: all(floor.problems(name) for name in expected) and bool(floor.problems("flood")))
         assert {name: floor.problems(name)[0] for name in expected} == expected
         assert floor.problems("flood")[0] in (Problem.FLOOD, Problem.GARBAGE)
         seen = floor.reports("good")
-        await floor.until(lambda: floor.reports("good") >= seen + 2)
+        await until(lambda: floor.reports("good") >= seen + 2)
     assert psutil.Process().memory_info().rss - before < 64 * 2**20
     assert floor.problems("good") == []
 
@@ -97,12 +92,12 @@ async def test_every_misbehaviour_is_named_and_good_nodes_go_on(lab: Lab) -> Non
 async def test_a_node_killed_in_mid_stream_backs_off_and_heals(lab: Lab) -> None:
     good, killed = lab.host("good"), lab.host("killed")
     async with Floor(lab, _configure(lab, good, killed)) as floor:
-        await floor.until(lambda: floor.reports("killed") >= 2 and floor.reports("good") >= 2)
+        await until(lambda: floor.reports("killed") >= 2 and floor.reports("good") >= 2)
         killed.cut()
-        await floor.until(lambda: bool(floor.problems("killed")))
+        await until(lambda: bool(floor.problems("killed")))
         assert floor.problems("killed") == [Problem.CLOSED]
         seen = floor.reports("killed")
-        await floor.until(lambda: floor.reports("killed") > seen)
+        await until(lambda: floor.reports("killed") > seen)
         assert floor.sink.last(1).phase is Phase.LIVE
     assert floor.problems("good") == []
 
@@ -110,14 +105,14 @@ async def test_a_node_killed_in_mid_stream_backs_off_and_heals(lab: Lab) -> None
 async def test_a_server_that_goes_away_and_comes_back(lab: Lab) -> None:
     host = lab.host("node")
     async with Floor(lab, _configure(lab, host)) as floor:
-        await floor.until(lambda: floor.reports("node") >= 1)
+        await until(lambda: floor.reports("node") >= 1)
         host.stop()
-        await floor.until(lambda: Problem.REFUSED in floor.problems("node"))
+        await until(lambda: Problem.REFUSED in floor.problems("node"))
         assert floor.sink.last(0).retry_at > time.time() - 5
         host.start()
         floor.supervisor.reconnect(0)
         seen = floor.reports("node")
-        await floor.until(lambda: floor.reports("node") > seen)
+        await until(lambda: floor.reports("node") > seen)
 
 
 async def test_a_node_without_python3_is_read_through_nvidia_smi(lab: Lab) -> None:
@@ -137,7 +132,7 @@ async def test_a_node_without_python3_is_read_through_nvidia_smi(lab: Lab) -> No
     (empty / "sh").symlink_to("/bin/sh")
     without = lab.host("bare", f"SetEnv PATH={empty} BASH_ENV=/dev/null")
     async with Floor(lab, _configure(lab, with_smi, without)) as floor:
-        await floor.until(lambda: floor.reports("smi") >= 3 and bool(floor.problems("bare")))
+        await until(lambda: floor.reports("smi") >= 3 and bool(floor.problems("bare")))
         assert floor.sink.last(0).via == "nvidia-smi loop"
         assert floor.problems("bare") == [Problem.NO_PYTHON]
         assert len(with_smi.sessions()) == 1
@@ -148,5 +143,5 @@ async def test_many_nodes_of_a_real_server_are_live(lab: Lab) -> None:
     lab.configure(f"Host node-*\n  Port {host.port}")
     specs = [lab.spec(f"node-{number}") for number in range(20)]
     async with Floor(lab, specs) as floor:
-        await floor.until(lambda: all(floor.reports(spec.name) for spec in specs), 50)
+        await until(lambda: all(floor.reports(spec.name) for spec in specs))
         assert all(not floor.problems(spec.name) for spec in specs)

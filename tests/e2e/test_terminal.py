@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_SECONDS = 20.0
 SYNTHETIC = "tests.support.terminal"
 DEMO = "watchfloor demo --nodes 6"
 
@@ -34,9 +35,7 @@ class Terminal:
 
     def _tmux(self, *arguments: str) -> str:
         command = ["tmux", "-S", str(self._socket), *arguments]
-        done = subprocess.run(
-            command, env=self._environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=10
-        )
+        done = subprocess.run(command, env=self._environment, cwd=ROOT, capture_output=True, text=True, check=True)
         return done.stdout
 
     def resize(self, width: int, height: int) -> None:
@@ -56,7 +55,7 @@ class Terminal:
 
     def wait(self, wanted: str | Callable[[str], bool]) -> str:
         """The screen, as soon as it says (or is) what is wanted."""
-        end = time.monotonic() + DEADLINE_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         screen = ""
         while time.monotonic() < end:
             screen = self.screen()

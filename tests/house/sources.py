@@ -18,7 +18,7 @@ _TEXT = {".py", ".md", ".toml", ".txt", ".in", ".yaml", ".yml", ".json", ".sh", 
 def files() -> tuple[Path, ...]:
     """Every text file of the project, whether committed yet or not; never what is ignored."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         found = (ROOT / line for line in done.stdout.splitlines())
     else:  # an unpacked source archive

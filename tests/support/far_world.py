@@ -88,6 +88,7 @@ def served(world: Any) -> Iterator[int]:
     try:
         yield listener.getsockname()[1]
     finally:
+        listener.shutdown(socket.SHUT_RDWR)  # ends the accept that waits
         listener.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,8 @@ class Served(Protocol):
     http: ThreadingHTTPServer
 
 
+_POLL_SECONDS = 0.02  # between two looks at whether it was shut down
+
 Kind = TypeVar("Kind", bound=Served)
 
 
@@ -21,6 +24,11 @@ class QuietHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Tests are quiet."""
+
+
+def run(server: ThreadingHTTPServer) -> None:
+    """Serve in a thread that ends as soon as the server is shut down."""
+    threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
 
 
 def keeping(kind: type[Kind]) -> Iterator[Callable[..., Kind]]:

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from collectors import payload
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor.model import Missing
 from watchfloor.report import Fault, Hello, Line, Pong, Report, SamplerStatus, Schema, decode, note_key
-
-PATIENCE_SECONDS = 20.0  # for what takes milliseconds on a quiet machine
 
 
 @dataclass(frozen=True)

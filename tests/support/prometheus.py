@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +13,11 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.support.parts import program
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.sshd import free_port
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Phase
 from watchfloor.wiring import Collection
-
-_PATIENCE_SECONDS = 20.0
 
 
 class Prometheus:
@@ -30,7 +29,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
 
     def get(self, path: str, **asked: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", f"{path}?{urlencode(asked)}")
             response = connection.getresponse()
@@ -46,7 +45,7 @@ class Prometheus:
 
     def wait_for(self, promql: str, series: int) -> None:
         """Until a query gives that many series."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while self.count(promql) < series:
             assert time.monotonic() < deadline, f"{promql} gives {self.count(promql)} series, not {series}"
             time.sleep(0.05)  # between two questions, up to a deadline: the server tells nobody when it is ready
@@ -61,8 +60,7 @@ def running_prometheus(folder: Path, targets: Mapping[str, int], more: str = "")
     )
     config = folder / "prometheus.yml"
     config.write_text(f"global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs or '  []'}\n")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [program("prometheus", "prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
                f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]  # fmt: skip
     with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stderr=log, cwd=folder) as process:
@@ -76,7 +74,7 @@ def running_prometheus(folder: Path, targets: Mapping[str, int], more: str = "")
 
 
 def _wait_until_ready(server: Prometheus, folder: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         assert server.process.poll() is None, (folder / "prometheus.log").read_text()
         try:
@@ -88,7 +86,7 @@ def _wait_until_ready(server: Prometheus, folder: Path) -> None:
     raise AssertionError((folder / "prometheus.log").read_text())
 
 
-async def read_back(specs: Sequence[NodeSpec], enough: Callable[[Frame], bool], seconds: float = 20.0) -> Frame:
+async def read_back(specs: Sequence[NodeSpec], enough: Callable[[Frame], bool]) -> Frame:
     """The first frame of a console that is enough."""
     found: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
 
@@ -98,7 +96,7 @@ async def read_back(specs: Sequence[NodeSpec], enough: Callable[[Frame], bool], 
 
     running = asyncio.create_task(Collection(specs).run(on_frame, frames_a_second=10))
     try:
-        return await asyncio.wait_for(found, seconds)
+        return await asyncio.wait_for(found, PATIENCE_SECONDS)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -15,14 +15,15 @@ from textual.app import App
 from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 
-_PATIENCE_SECONDS = 30.0
+from tests.support.patience import PATIENCE_SECONDS
+
 _MOMENT_SECONDS = 0.005  # between two looks at what another thread or a timer does
 
 
 async def until_quiet(_min_sleep: float = 0.0, _max_sleep: float = 0.0) -> None:
     """Stands for textual._wait.wait_for_idle: returns once the active app has nothing left to do."""
     app = active_app.get()
-    end = time.monotonic() + _PATIENCE_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     rounds = 0
     while rounds < 2 and not app._exit:  # the second hears what was done in idle moments behind the first
         assert time.monotonic() < end, f"never quiet: {[*_at_work(app)]}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.support.patience import PATIENCE_SECONDS
+
 
 class Heard:
     """ports.StreamReceiver."""
@@ -26,9 +28,9 @@ class Heard:
         self.over.set_result((error, exit_status))
         self._more.set()
 
-    async def until(self, text: bytes, seconds: float = 20.0) -> None:
+    async def until(self, text: bytes) -> None:
         """Wait for bytes of the standard output."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while text not in self.out:
                 assert not self.over.done(), f"ended with {self.over.result()}, said {self.out!r} {self.err!r}"
                 self._more.clear()

@@ -6,18 +6,21 @@ Nothing in ~/.ssh or /etc/ssh is read or written. Every server is stopped by its
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from getpass import getuser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.support import parts
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor.model import NodeSpec, SshOptions
-
-_START_SECONDS = 10.0
 
 _CONFIG = """
 Port {port}
@@ -50,10 +53,12 @@ def need() -> None:
 
 
 def free_port() -> int:
-    """A port that nothing listens on at this moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nothing listens on and no client is given meanwhile: below those that the system hands out."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def keygen(path: Path, comment: str, passphrase: str = "", kind: str = "ed25519") -> Path:
@@ -93,7 +98,7 @@ class Host:
         command = [parts.program("sshd", "openssh-server"), "-D", "-e", "-f", str(self.folder / "sshd_config")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             with socket.socket() as sock:
                 if sock.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -132,8 +137,21 @@ class Host:
         if self.process is not None:
             self.cut()
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(PATIENCE_SECONDS)
             self.process = None
+
+
+@cache
+def _keys() -> Mapping[str, bytes]:
+    """Files of key pairs, made once: an encrypted one costs a tenth of a second."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for key in ("user_ca", "host_ca", "id", "certified", "stranger"):
+            keygen(folder / key, key)
+        keygen(folder / "encrypted", "encrypted", passphrase="not empty")
+        _run("ssh-keygen", "-q", "-s", str(folder / "user_ca"), "-I", "operator", "-n", getuser(),
+             str(folder / "certified.pub"))  # fmt: skip
+        return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 @dataclass
@@ -147,11 +165,9 @@ class Lab:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("user_ca", "host_ca", "id", "certified", "stranger"):
-            keygen(self.folder / name, name)
-        keygen(self.folder / "encrypted", "encrypted", passphrase="not empty")
-        _run("ssh-keygen", "-q", "-s", str(self.folder / "user_ca"), "-I", "operator", "-n", getuser(),
-             str(self.folder / "certified.pub"))  # fmt: skip
+        for name, content in _keys().items():
+            (self.folder / name).touch(0o600)
+            (self.folder / name).write_bytes(content)
         accepted = [(self.folder / f"{name}.pub").read_text() for name in ("id", "encrypted")]
         (self.folder / "authorized_keys").write_text("".join(accepted))
         self.known_hosts.write_text("")

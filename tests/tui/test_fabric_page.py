@@ -22,6 +22,7 @@ from tui.screens.node import NodePage
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
 from watchfloor.folds import Grouping
+from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
 
 SIZES = ((80, 24), (120, 40), (200, 60))

@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from tests.support.parts import ROOT
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import __version__
 from watchfloor.cli import COMMANDS, run
 from watchfloor.exits import Exit, of_fleet
@@ -35,12 +36,18 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "watchfloor", *arguments]
 
 
-def _run(folder: Path, *arguments: str, code: int = 0) -> str:
-    """Run it in an empty folder; returns its standard output."""
+def _finished(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it in an empty folder to its end, without a terminal."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
-    done = subprocess.run(
-        _command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=50
-    )
+    return subprocess.run(
+        _command(*arguments), cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _run(folder: Path, *arguments: str, code: int = 0) -> str:
+    """Its standard output, where it ends with this code."""
+    done = _finished(folder, *arguments)
     assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
     return done.stdout
 
@@ -56,7 +63,7 @@ def _run(folder: Path, *arguments: str, code: int = 0) -> str:
 def test_a_command_loads_what_it_needs(tmp_path: Path, arguments: list[str], absent: set[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _LOADED, *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=30,
+        cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     loaded = set(done.stdout.rpartition("LOADED")[2].split())
     assert "watchfloor" in loaded
@@ -109,11 +116,7 @@ def test_errors_are_json_with_json(tokens: list[str], word: str, capsys: pytest.
 
 @pytest.mark.parametrize("arguments", [["nowhere.invalid"], ["demo", "--nodes", "1"]])
 def test_without_a_terminal_no_screen_is_drawn(tmp_path: Path, arguments: list[str]) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
-    done = subprocess.run(
-        _command(*arguments), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=30,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = _finished(tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (Exit.USAGE, "")
     assert "is no terminal" in done.stderr and "snapshot" in done.stderr
 
@@ -219,7 +222,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(timeout=30) == Exit.OK
+        assert process.wait(timeout=PATIENCE_SECONDS) == Exit.OK
 
 
 def test_the_demo_is_read_by_snapshot_and_ends_when_told(tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def test_the_demo_is_read_by_snapshot_and_ends_when_told(tmp_path: Path) -> None
         assert found["summary"]["nodes"] == {"total": 3, "read": 3, "failed": 0}
         assert found["summary"]["accelerators"]["shown"] > 0
         serving.send_signal(signal.SIGTERM)
-        assert serving.wait(timeout=20) == 128 + signal.SIGTERM
+        assert serving.wait(timeout=PATIENCE_SECONDS) == 128 + signal.SIGTERM
     finally:
         serving.kill()
         serving.wait()
@@ -245,9 +248,14 @@ def test_the_demo_is_read_by_snapshot_and_ends_when_told(tmp_path: Path) -> None
 
 
 def test_the_demo_prints_itself(tmp_path: Path) -> None:
-    found = json.loads(_run(tmp_path, "demo", "--nodes", "2", "--headless", "--seconds", "6", "--json"))
-    assert len(found["nodes"]) == 2
-    assert any(node["accelerators"] for node in found["nodes"])
+    for seconds in ("3", "9", "27"):  # how long it takes to start is the machine's affair
+        done = _finished(tmp_path, "demo", "--nodes", "2", "--headless", "--seconds", seconds, "--json")
+        found = json.loads(done.stdout)
+        assert len(found["nodes"]) == 2
+        if any(node["accelerators"] for node in found["nodes"]):
+            assert done.returncode == Exit.OK
+            return
+    pytest.fail(f"no node of the demo was read: {done.stderr}")
 
 
 @pytest.mark.parametrize("word", ["snapsot", "docter", "demos"])

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import loopback
 from tests.support.frames import START, settled
 from tests.support.parts import ROOT, program
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor.cli import run
 from watchfloor.exits import Exit
 from watchfloor.exporter import Newest, serve
@@ -30,10 +32,10 @@ class Served:
         self.now = START
         self.newest = Newest(lambda: self.now)
         self.server = serve(self.newest, "127.0.0.1", 0)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        loopback.run(self.server)
 
     def get(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_address[1], timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_address[1], timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
@@ -85,7 +87,7 @@ def test_health_is_that_of_the_frames(served: Served) -> None:
 
 def test_there_is_no_other_path_and_no_other_method(served: Served) -> None:
     assert served.get("/")[0] == 404
-    connection = http.client.HTTPConnection("127.0.0.1", served.server.server_address[1], timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", served.server.server_address[1], timeout=PATIENCE_SECONDS)
     connection.request("POST", "/metrics", body=b"x")
     assert connection.getresponse().status == 501
     connection.close()
@@ -123,12 +125,12 @@ def test_this_machine_until_interrupted(tmp_path: Path) -> None:
         port = int(address.removesuffix("/metrics").rpartition(":")[2])
         assert _first_scrape(port).startswith("# HELP watchfloor_build_info")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == Exit.INTERRUPTED
+        assert process.wait(PATIENCE_SECONDS) == Exit.INTERRUPTED
 
 
 def _first_scrape(port: int) -> str:
     """The first text that the exporter has: until then each answer is 503, and the next request waits its turn."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     for _ in range(20_000):
         connection.request("GET", "/metrics")
         response = connection.getresponse()
@@ -150,8 +152,9 @@ def test_a_client_that_goes_away_is_nothing_to_tell(served: Served, capfd: pytes
 
 def test_so_many_connections_and_no_more(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served.server, "_free", threading.BoundedSemaphore(1))
-    with socket.create_connection(("127.0.0.1", served.server.server_address[1]), timeout=20) as held:
+    address = "127.0.0.1", served.server.server_address[1]
+    with socket.create_connection(address, timeout=PATIENCE_SECONDS) as held:
         held.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert held.recv(12) == b"HTTP/1.1 503"
-        with socket.create_connection(("127.0.0.1", served.server.server_address[1]), timeout=20) as another:
+        with socket.create_connection(address, timeout=PATIENCE_SECONDS) as another:
             assert another.recv(1) == b""

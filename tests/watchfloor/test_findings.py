@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.boards import Boards
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor.checks import CONSOLE
 from watchfloor.findings import KEPT, SETTLED_SECONDS, FindingLog
 from watchfloor.frame import Frame
@@ -179,7 +180,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_killed_console_leaves_what_it_had_saved(tmp_path: Path) -> None:
     path = tmp_path / "findings.db"
-    done = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert list(FindingStore(path).load()) == [KEY]
 
@@ -208,7 +209,7 @@ async def test_a_folder_that_cannot_be_written_costs_nothing_else(tmp_path: Path
 async def saved(keeper: Keeper) -> None:
     keeper.save()
     assert keeper._saving is not None
-    await asyncio.wait_for(keeper._saving, 10)
+    await asyncio.wait_for(keeper._saving, PATIENCE_SECONDS)
 
 
 async def test_a_restarted_console_knows_what_was(tmp_path: Path) -> None:

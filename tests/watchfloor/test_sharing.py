@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.boards import Boards
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor.blocks import by_blocks
 from watchfloor.columns import Columns
 from watchfloor.frame import Cell, Frame
@@ -147,7 +148,7 @@ def test_frames_are_read_while_the_fleet_goes_on() -> None:
         for node in range(20):
             made.say({"g0": {"util": float(second)}, "g1": {"util": float(second)}}, node)
         frames[:] = [made.frame()]
-    reader.join(timeout=20)
+    reader.join(timeout=PATIENCE_SECONDS)
     assert not reader.is_alive()
     assert wrong == []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import checks
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, NodeSpec, Scope, State, Subject
@@ -15,7 +16,6 @@ from watchfloor.wiring import LiveFeed
 
 SUBJECT = Subject(Scope.NODE, "here")
 FOUND = Finding(SUBJECT, "always", State.WARNING, "always there")
-WAIT_SECONDS = 30.0
 
 
 class Watcher:
@@ -34,7 +34,7 @@ class Watcher:
 
     def until(self, is_so: Callable[[Frame], bool]) -> Frame:
         with self._changed:
-            assert self._changed.wait_for(lambda: self.frame is not None and is_so(self.frame), WAIT_SECONDS)
+            assert self._changed.wait_for(lambda: self.frame is not None and is_so(self.frame), PATIENCE_SECONDS)
             assert self.frame is not None
             return self.frame
 
