@@ -45,7 +45,9 @@ async def test_every_sampler_and_every_question_has_its_cost(
     scenario.set("gpu.0.pages_retired", NOT_SUPPORTED)  # a refusal costs as well
     for name, value in scenario.environment(library).items():
         monkeypatch.setenv(name, value)
-    rows = await measured({"util, mem_util", "power_limit", "pages_retired, pages_pending", "processes", "list of devices"})
+    rows = await measured(
+        {"util, mem_util", "power_limit", "pages_retired, pages_pending", "processes", "list of devices"}
+    )
     samplers = {row.sampler: row for row in rows if not row.call}
     assert {"host", "nvidia"} <= set(samplers)
     assert 0 < samplers["host"].cpu < 0.5 and samplers["host"].period == 1.0

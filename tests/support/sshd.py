@@ -44,6 +44,9 @@ LogLevel VERBOSE
 """
 
 
+_GIVEN: set[int] = set()  # ports; not all of them are listened on at once
+
+
 def need() -> None:
     """End the running test where no server can run here."""
     parts.program("sshd", "openssh-server")
@@ -58,7 +61,9 @@ def free_port() -> int:
         port = random.randrange(12_000, 32_000)
         with socket.socket() as sock, suppress(OSError):
             sock.bind(("127.0.0.1", port))
-            return port
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def keygen(path: Path, comment: str, passphrase: str = "", kind: str = "ed25519") -> Path:
