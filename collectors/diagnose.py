@@ -139,7 +139,8 @@ class _Visit:
         if program.listens:
             talk.channel.write(payload.payload())
         try:
-            await asyncio.wait_for(asyncio.shield(talk.greeted), HELLO_SECONDS)
+            async with asyncio.timeout(HELLO_SECONDS):
+                await asyncio.shield(talk.greeted)
         except TimeoutError:
             return Ending(Problem.HUNG, f"it started, and said nothing for {HELLO_SECONDS:g} s", MUTE_ADVICE)
         self._hello = talk.hello

@@ -112,7 +112,8 @@ class Supervisor:
     async def _rest(self, node: _Node, seconds: float) -> None:
         node.wake.clear()
         try:
-            await asyncio.wait_for(node.wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await node.wake.wait()
         except TimeoutError:
             return
         node.backoff.reset()
@@ -145,7 +146,8 @@ class Supervisor:
         if program.listens:
             talk.channel.write(payload.payload())
         try:
-            await asyncio.wait_for(asyncio.shield(talk.greeted), HELLO_SECONDS)
+            async with asyncio.timeout(HELLO_SECONDS):
+                await asyncio.shield(talk.greeted)
         except TimeoutError:
             return Ending(
                 Problem.HUNG,

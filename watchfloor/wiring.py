@@ -277,7 +277,8 @@ async def collect(
 
     running = asyncio.create_task(collection.run(on_frame, frames_a_second=10))
     with suppress(TimeoutError):
-        await asyncio.wait_for(_first_of(running, enough), seconds)
+        async with asyncio.timeout(seconds):
+            await _first_of(running, enough)
     frame = latest[0] if latest else await collection.frame()
     running.cancel()
     with suppress(asyncio.CancelledError):

@@ -45,7 +45,8 @@ class Service:
         """
         service = cls(*_spawn(module, settings, folder))
         try:
-            service.answer = await asyncio.wait_for(asyncio.to_thread(service._first_line), START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                service.answer = await asyncio.to_thread(service._first_line)
         except (TimeoutError, ValueError) as error:
             words = service._last_words()
             await service.close()

@@ -70,7 +70,8 @@ class Watched(Generic[Object, Facts]):
             wait = await self._once()
             if wait > 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait)
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
             self._wake.clear()
 
     async def _once(self) -> float:

@@ -121,7 +121,8 @@ class Source:
                                             "name the API server itself in the kubeconfig")  # fmt: skip
             self._changed.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked_now.wait(), self._period)
+                async with asyncio.timeout(self._period):
+                    await self._asked_now.wait()
             self._asked_now.clear()
 
     # -- what is told

@@ -63,7 +63,8 @@ class PrometheusSource:
                 await self._round()
                 left = self._source.period_seconds - (self._clock.monotonic() - began)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), max(0.1, left))
+                    async with asyncio.timeout(max(0.1, left)):
+                        await self._wake.wait()
                 self._wake.clear()
         finally:
             for node in self._nodes:

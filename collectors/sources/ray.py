@@ -57,7 +57,8 @@ class Source:
             took = self._clock.monotonic() - began
             period = self._answer.status.period_seconds
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.1, period - took))
+                async with asyncio.timeout(max(0.1, period - took)):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _ask(self) -> SourceAnswer:

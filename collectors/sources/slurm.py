@@ -49,7 +49,7 @@ class Source:
         while True:
             tell(await self._round())
             pause = rhythm.jittered(self._status.period_seconds, self._rng)
-            with suppress(TimeoutError):  # not wait_for: of Python 3.11, it loses a cancellation that meets a wake
+            with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._awake.wait()
             self._awake.clear()

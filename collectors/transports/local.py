@@ -114,11 +114,13 @@ class _Child(asyncio.SubprocessProtocol):
         if pipe is not None:
             pipe.close()
         try:
-            await asyncio.wait_for(self._gone.wait(), _GRACE_SECONDS)
+            async with asyncio.timeout(_GRACE_SECONDS):
+                await self._gone.wait()
         except TimeoutError:
             self._kill_group()
             with suppress(TimeoutError):  # one that is stuck in a driver outlives even this, until the driver answers
-                await asyncio.wait_for(self._gone.wait(), _GRACE_SECONDS)
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await self._gone.wait()
         self._transport.close()
         self._children.discard(self)
 

@@ -129,7 +129,8 @@ class Link:
         self._closing = True
         self._connection.close()
         try:
-            await asyncio.wait_for(self._connection.wait_closed(), _CLOSE_SECONDS)
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._connection.wait_closed()
         except (TimeoutError, asyncssh.Error, OSError):
             self._connection.abort()
 

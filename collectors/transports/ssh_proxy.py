@@ -60,7 +60,8 @@ class Proxy:
     async def last_words(self) -> str:
         """The last line of its standard error, once that has ended; waits 0.5 s for it at most."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._silent.wait(), _LAST_WORDS_SECONDS)
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._silent.wait()
         return self._errors.last_line
 
     def end(self) -> None:

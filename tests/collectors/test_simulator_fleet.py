@@ -37,10 +37,11 @@ def processes_with(environment: str) -> list[int]:
 
 
 def complete(frame: Frame) -> bool:
-    """Every node is live, and every sampler has had its say of every board."""
+    """Every node is live and has told of its boards, and every sampler has had its say of every board."""
     boards = frame.accelerators
     known = all((boards.reasons(name) != Missing.NOT_YET).all() for name in ("link_tx", "job", "power"))
-    return all(status.phase is Phase.LIVE for status in frame.statuses) and boards.count > 0 and known
+    told = {*boards.node.tolist()} == {*range(len(frame.specs))}
+    return all(status.phase is Phase.LIVE for status in frame.statuses) and told and known
 
 
 async def test_three_nodes_report_through_the_real_supervisor(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -73,6 +73,33 @@ def test_a_good_node_goes_from_waiting_to_live_and_stops_at_the_end() -> None:
     assert floor.sink.hellos[0] == 1 and len(floor.sink.reports[0]) >= 8
     assert all(channel.closed for channel in floor.nodes.channels["a"])
     assert next(status.via for _, status in floor.sink.statuses[0] if status.phase is Phase.LIVE) == "probe"
+
+
+async def _ends(floor: Floor, seconds: float, last: Callable[[], None]) -> bool:
+    """Whether it ends where it is told to in the very moment of something else."""
+    running = asyncio.create_task(floor.supervisor.run())
+    await asyncio.sleep(seconds)
+    last()
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=600)
+    await floor.nodes.close()
+    return bool(done)
+
+
+def test_it_ends_while_a_node_says_hello_and_while_one_is_to_be_tried_at_once() -> None:
+    async def silent(channel: FakeChannel) -> None: ...
+
+    async def main() -> list[bool]:
+        def greet() -> None:
+            starting.nodes.channels["a"][0].hello()
+
+        starting, resting = Floor().make(["a"], silent), Floor().make(["a"], _refuses(Problem.AUTHENTICATION))
+        return [
+            await _ends(starting, 1, greet),
+            await _ends(resting, 1, lambda: resting.supervisor.reconnect(0)),
+        ]
+
+    assert virtual_time.run(main()) == [True, True]
 
 
 def test_the_waits_double_with_jitter_up_to_a_minute() -> None:

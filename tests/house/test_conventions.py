@@ -65,6 +65,16 @@ def test_tests_wait_for_events_and_never_sleep() -> None:
     assert not calls, f"time.sleep in {calls}: poll a condition with a deadline, or await an event"
 
 
+def test_waits_lose_no_cancellation() -> None:
+    calls = [
+        f"{shown(path)}:{node.lineno}"
+        for path, tree in modules(*ROOMS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "wait_for" and _is(node.value, "asyncio")
+    ]
+    assert not calls, f"asyncio.wait_for in {calls}: of Python 3.11, it loses a cancellation that meets its end"
+
+
 def _is(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
