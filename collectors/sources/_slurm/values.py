@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from collectors.probe.commands import command_text
 from watchfloor.hosts import names
+from watchfloor.redact import redact
 
 # names of generic resources that are whole accelerators; shards and MPS are parts of one, and don't count
 _ACCELERATORS = frozenset(("gpu", "tpu", "npu", "hpu", "xpu", "gaudi", "neuron"))
@@ -17,6 +17,7 @@ _NOTHING = frozenset(("", "(null)", "N/A", "n/a", "None", "None assigned", "Unkn
 _RESOURCE = re.compile(r"(?:gres[:/])?(\w+)(?::([^:=(,]*[^:=(,\d][^:=(,]*))?(?:[:=](\d+))?(?:\(([^)]*)\))?")
 _INDICES = re.compile(r"IDX:([\d,-]*)")
 _DURATION = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)|(\d+)")
+_LONGEST_TEXT = 256
 _LONGEST_LIST = 20_000  # nodes of one job
 
 
@@ -37,7 +38,8 @@ def told(text: str | None) -> str:
 
 def redacted(text: str | None) -> str:
     """A user's text for people: one line, short, without secrets."""
-    return command_text(text, "") if told(text) and text else ""
+    shown = "".join(char if char.isprintable() else " " for char in redact(told(text)))
+    return shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 1] + "…"
 
 
 def moment(text: str | None) -> float | None:
