@@ -31,7 +31,7 @@ GPUS, KIND = 8, "h100"
 _PATIENCE_SECONDS = 30.0
 _PROGRAMS = {
     "munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd", "squeue": "slurm-client",
-    "slurmdbd": "slurmdbd", "mariadbd": "mariadb-server",
+    "slurmdbd": "slurmdbd", "mariadbd": "mariadb-server", "setpriv": "util-linux",
 }  # fmt: skip
 
 _CONTROLLER = """
@@ -298,8 +298,10 @@ class Slurm:
     def _start(self, key: str, *command: str) -> None:
         with (self.folder / f"{key}.out").open("ab") as log:
             self._running[key] = subprocess.Popen(
-                command, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                executable=parts.program(command[0], _PROGRAMS[command[0]]), start_new_session=True,
+                # with the test run they die, however that ends
+                ["setpriv", "--pdeathsig", "KILL", parts.program(command[0], _PROGRAMS[command[0]]), *command[1:]],
+                env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                start_new_session=True,
             )  # fmt: skip
 
     def _kill(self, key: str, number: signal.Signals) -> None:
