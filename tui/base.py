@@ -94,7 +94,7 @@ class Page(Screen[None]):
         self._message: Piece | None = None
         self._message_timer: Timer | None = None
         self._came_from: Widget | None = None
-        self._is_drawable = False  # its widgets are there: a frame or a second may come before they are
+        self._is_drawable = False  # its widgets have come: a frame or a second may come before them
 
     # -- what a page brings
 
@@ -148,14 +148,19 @@ class Page(Screen[None]):
         if self.desk.frame is not None:
             self.call_after_refresh(self.receive, self.desk.frame)
 
+    @property
+    def _has_widgets(self) -> bool:
+        """They are there already, and still: a page that is being taken away loses them one by one."""
+        return self._is_drawable and bool(self.query("#header"))
+
     def receive(self, frame: Frame) -> None:
-        if self._is_drawable:
+        if self._has_widgets:
             self.show(frame)
             self.draw_bars()
 
     def draw_bars(self) -> None:
         """Header and status; called at least once a second, so that ages move on without frames."""
-        if not self._is_drawable:
+        if not self._has_widgets:
             return
         self.query_one("#header", Lines).show(self._header)
         self.query_one("#status", Lines).show(self._status)
