@@ -91,7 +91,9 @@ class Engine:
         """Start what is due, report what has answered within `patience` seconds, then start what nobody waits for."""
         self._collect()  # what came too late for the last report
         due = self._due()
-        queue = self._begun([runner for runner in due if runner.is_prompt])
+        prompt = [runner for runner in due if runner.is_prompt]  # asked once: what an answer takes may change it
+        late = [runner for runner in due if not runner.is_prompt]
+        queue = self._begun(prompt)
         self._pending = set(queue)
         while queue:  # and again while one of them takes its time: the others don't wait for it
             self._crew.run(queue)
@@ -100,7 +102,7 @@ class Engine:
         self._collect()
         self._report()
         hurried = self._agenda.take(0.0)
-        self._start_late([runner for runner in due if not runner.is_prompt] + hurried)
+        self._start_late(late + hurried)
 
     def _start_late(self, due: list) -> None:
         """New ones share a thread until one holds up the others for a tick; the others have each their own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -125,6 +126,42 @@ def test_a_slow_sampler_does_not_hold_up_the_first_report(desk: Desk, steady: ty
     steady.gate.set()
     assert desk.until(lambda now: now.accelerator("a")).accelerator("a") == {"uuid": "a", "temp": 40, "xid": 0}
     assert "elsewhere" not in desk.mirror.cells["accelerator"]
+
+
+class Slowing:
+    """A sampler no report waits for once it has become slow; its first answers are quick."""
+
+    period, deadline = 0.1, 5.0
+    metrics = {"node": ("cpu",)}  # noqa: RUF012
+    owns = lasting = ()
+    awaited, follows_holders = False, False
+    samples = 0
+    inside: set[int] = set()  # noqa: RUF012
+    together = 0
+
+    def __init__(self, world: World, board: object) -> None:
+        pass
+
+    @classmethod
+    def sample(cls) -> Reading:
+        cls.samples += 1
+        mine = cls.samples
+        cls.inside.add(mine)
+        cls.together = max(cls.together, len(cls.inside))
+        if mine > 3:
+            time.sleep(0.01)  # longer than a prompt one takes, within what a tick waits
+        cls.inside.discard(mine)
+        return Reading({"node": {"": {"cpu": float(mine)}}})
+
+
+def test_a_sampler_that_becomes_slow_is_not_begun_twice_in_a_tick() -> None:
+    class Fresh(Slowing):
+        inside: set[int] = set()  # noqa: RUF012
+
+    desk = Desk({"slowing": Fresh})
+    desk.until(lambda _: Fresh.samples >= 12)
+    desk.end()
+    assert Fresh.together == 1
 
 
 def test_a_hung_sampler_times_out_and_its_next_answer_heals_it(desk: Desk, steady: type[Steady]) -> None:
