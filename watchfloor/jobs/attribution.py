@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Job, JobState
 from watchfloor.jobs.told import Told
-from watchfloor.model import Missing, Scope
+from watchfloor.model import Scope
 
+Rows = NDArray[np.intp]
 Owners = NDArray[np.int32]  # row of the job that each accelerator belongs to, -1 for none
 
 BY_CGROUP = "cgroups"  # source of jobs that no scheduler tells of
@@ -24,10 +25,11 @@ _PREFIXES = {"slurm": "slurm", "pod": "kubernetes"}
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Jobs that no source tells of, and on which accelerator rows those run that nobody schedules."""
+    """Jobs that no source tells of, and which of them runs on which accelerator rows where no cgroup says so."""
 
     jobs: tuple[Job, ...]
-    by_hand: Mapping[int, str]  # accelerator row -> job id
+    rows: Rows  # accelerators of what nobody scheduled
+    by_row: tuple[int, ...]  # of each of `rows`, its place in `jobs`
 
 
 def allocated(frame: Frame, told: Told, nodes: Mapping[str, int]) -> Owners:
@@ -76,21 +78,54 @@ class _Places:
 
 def running(frame: Frame, told: Told) -> Running:
     """By what runs on the accelerators now, or ran when their node was heard last."""
-    view = frame.accelerators
-    jobs: dict[str, Job] = {}
-    by_hand: dict[int, str] = {}
-    codes = _codes(frame)
-    unknown = [code for code in np.unique(codes[codes > 0]).tolist() if told.row(_first(str(view.texts[code]))) is None]
-    for row in np.flatnonzero(np.isin(codes, unknown)).tolist() if unknown else ():
-        name = _first(str(view.texts[int(codes[row])]))
-        jobs[name] = _joined(jobs.get(name), _by_cgroup(frame, row, name))
+    jobs = _by_cgroups(frame, told)
+    rows = _unscheduled(frame)
+    places: dict[str, int] = {}
+    by_row = np.empty(len(rows), np.intp)
+    for mine in _alike(_composed(frame, rows)):
+        job = _by_hand(frame, rows[mine])
+        place = places.setdefault(job.id, len(jobs))
+        if place < len(jobs):  # another command of the same program
+            jobs[place] = _joined(jobs[place], job)
+        else:
+            jobs.append(job)
+        by_row[mine] = place
+    return Running(tuple(jobs), rows, tuple(by_row.tolist()))
+
+
+def _by_cgroups(frame: Frame, told: Told) -> list[Job]:
+    """The jobs that processes name and no source tells of."""
+    codes, texts = _codes(frame), frame.accelerators.texts
+    names = {code: _first(str(texts[code])) for code in np.unique(codes[codes > 0]).tolist()}
+    unknown = [code for code, name in names.items() if told.row(name) is None]
+    rows = np.flatnonzero(np.isin(codes, unknown)) if unknown else np.empty(0, np.intp)
+    found: dict[str, Job] = {}
+    for mine in _alike(codes[rows]):
+        job = _by_cgroup(frame, rows[mine], names[int(codes[rows[mine[0]]])])
+        found[job.id] = _joined(found[job.id], job) if job.id in found else job
+    return list(found.values())
+
+
+def _unscheduled(frame: Frame) -> Rows:
+    """Accelerators that somebody uses and no job; not boards whose partitions are used."""
+    rows = np.flatnonzero((_codes(frame) <= 0) & (frame.accelerators.last("user") > 0))
     parents = _parents(frame)
-    for row in np.flatnonzero((codes <= 0) & (view.last("user") > 0)).tolist():
-        if row not in parents:
-            job = _by_hand(frame, row)
-            by_hand[row] = job.id
-            jobs[job.id] = _joined(jobs.get(job.id), job)
-    return Running(tuple(jobs.values()), by_hand)
+    return rows[~np.isin(rows, parents)] if parents else rows
+
+
+def _composed(frame: Frame, rows: Rows) -> NDArray[np.int64]:
+    """Node, user and command of each row as one number."""
+    view, size = frame.accelerators, len(frame.accelerators.texts) + 1
+    user, command = (np.nan_to_num(view.last(name)[rows], nan=0.0).astype(np.int64) for name in ("user", "command"))
+    return (view.node[rows].astype(np.int64) * size + user) * size + command
+
+
+def _alike(numbers: NDArray[np.integer]) -> Iterator[Rows]:
+    """The places of equal numbers, a group at a time, in the order in which the groups come first."""
+    order = np.argsort(numbers, kind="stable")
+    bounds = np.flatnonzero(np.diff(numbers[order])) + 1
+    groups = np.split(order, bounds) if len(order) else []
+    return iter(sorted(groups, key=lambda group: int(group[0])))
 
 
 def _codes(frame: Frame) -> NDArray[np.intp]:
@@ -103,19 +138,20 @@ def _first(text: str) -> str:
     return text.partition(",")[0]
 
 
-def _parents(frame: Frame) -> frozenset[int]:
+def _parents(frame: Frame) -> list[int]:
     """Boards that are partitioned: what runs on them runs on their partitions."""
     view = frame.accelerators
-    found = set()
+    found: set[int] = set()
     for row in np.flatnonzero(view.last("partition_of") > 0).tolist():
         parent = view.roster.row(int(view.node[row]), view.text(row, "partition_of"))
         if parent is not None:
             found.add(parent)
-    return frozenset(found)
+    return sorted(found)
 
 
-def _by_cgroup(frame: Frame, row: int, name: str) -> Job:
+def _by_cgroup(frame: Frame, rows: Rows, name: str) -> Job:
     kind, _, number = name.partition(":")
+    row = int(rows[0])
     command = frame.accelerators.text(row, "command")
     return Job(
         name,
@@ -126,13 +162,13 @@ def _by_cgroup(frame: Frame, row: int, name: str) -> Job:
         user=frame.accelerators.text(row, "user"),
         state=JobState.RUNNING,
         command=command,
-        allocations=(_one(frame, row),),
+        allocations=_allocations(frame, rows),
     )
 
 
-def _by_hand(frame: Frame, row: int) -> Job:
-    """One user's processes of one command line on one node are a job."""
-    view = frame.accelerators
+def _by_hand(frame: Frame, rows: Rows) -> Job:
+    """One user's processes of one program on one node are a job."""
+    view, row = frame.accelerators, int(rows[0])
     node, user = frame.specs[int(view.node[row])].name, view.text(row, "user")
     command = view.text(row, "command")
     program = _program(command)
@@ -145,7 +181,7 @@ def _by_hand(frame: Frame, row: int) -> Job:
         user=user,
         state=JobState.RUNNING,
         command=command,
-        allocations=(_one(frame, row),),
+        allocations=_allocations(frame, rows),
     )
 
 
@@ -161,19 +197,18 @@ def _program(command: str) -> str:
     return names[0] if names else "?"
 
 
-def _one(frame: Frame, row: int) -> Allocation:
-    return Allocation(frame.specs[int(frame.accelerators.node[row])].name, 1)
+def _allocations(frame: Frame, rows: Rows) -> tuple[Allocation, ...]:
+    nodes, counts = np.unique(frame.accelerators.node[rows], return_counts=True)
+    told = zip(nodes.tolist(), counts.tolist(), strict=True)
+    return tuple(Allocation(frame.specs[node].name, count) for node, count in told)
 
 
-def _joined(before: Job | None, more: Job) -> Job:
-    """The same job, with one accelerator more."""
-    if before is None:
-        return more
-    by_node = {allocation.node: allocation for allocation in before.allocations}
-    (new,) = more.allocations
-    known = by_node.get(new.node)
-    by_node[new.node] = replace(known, count=(known.count or 0) + 1) if known else new
-    return replace(before, allocations=tuple(by_node.values()))
+def _joined(before: Job, more: Job) -> Job:
+    """The same job, with more accelerators."""
+    counts = {allocation.node: allocation.count or 0 for allocation in before.allocations}
+    for allocation in more.allocations:
+        counts[allocation.node] = counts.get(allocation.node, 0) + (allocation.count or 0)
+    return replace(before, allocations=tuple(Allocation(node, count) for node, count in counts.items()))
 
 
 def owners_of(frame: Frame, told: Told, held: Owners, found: Running) -> Owners:
@@ -184,14 +219,7 @@ def owners_of(frame: Frame, told: Told, held: Owners, found: Running) -> Owners:
         row = told.row(_first(str(texts[code])))
         rows_of_code[code] = -1 if row is None else row
     owners = np.where(rows_of_code[codes] >= 0, rows_of_code[codes], held)
-    for row, name in found.by_hand.items():
-        owners[row] = told.rows[name]
+    if found.rows.size:
+        rows_of_jobs = np.array([told.rows[job.id] for job in found.jobs], np.int32)
+        owners[found.rows] = rows_of_jobs[list(found.by_row)]
     return owners
-
-
-def orphans(frame: Frame, told: Told, owners: Owners) -> Iterator[int]:
-    """Accelerator rows on which something of a job runs that its scheduler says is over."""
-    for row in np.flatnonzero(owners >= 0).tolist():
-        job = told.jobs[int(owners[row])]
-        if job.state.is_over and frame.accelerators.reasons("job")[row] == Missing.NO:
-            yield row

@@ -25,7 +25,8 @@ from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope
 
 _TEXTS = tuple(name for name, metric in CATALOGUE[Scope.JOB].items() if metric.kind is Kind.TEXT)
-_ABOUT_BOARDS = ("job", "user", "command", "uuid", "index", "partition_of")
+_ABOUT_BOARDS = ("uuid", "index", "partition_of")
+_ABOUT_USERS = ("job", "user", "command")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class _Standing:
     price: Floats  # an accelerator hour, by job; NaN where none is known
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What holds until a source answers or nodes have other boards."""
+
+    seen: tuple[object, ...]
+    owners: Owners  # by allocation
+    scheduler: Mapping[int, SchedulerNode]
+
+
 class Roll:
     def __init__(self, prices: Pricing | None = None) -> None:
         self._answers: dict[str, SourceAnswer] = {}
@@ -50,6 +60,7 @@ class Roll:
         self._meter = Meter()
         self._sources: tuple[int, Told] = (-1, Told(()))
         self._standing: _Standing | None = None
+        self._given: _Given | None = None
 
     def answer(self, answer: SourceAnswer) -> None:
         """What a source tells now, in place of what it told before."""
@@ -84,23 +95,30 @@ class Roll:
 
     def _standing_of(self, frame: Frame) -> _Standing:
         """Pictures are the very same objects as long as nothing is told of their columns."""
-        boards = tuple(frame.accelerators.told(name) for name in _ABOUT_BOARDS)
-        seen = (self._answered, frame.accelerators.count, frame.nodes.told("hostname"), *boards)
+        seen = (self._answered, *_pictures(frame, (*_ABOUT_BOARDS, *_ABOUT_USERS)))
         standing = self._standing
         if standing is None or not _same(standing.seen, seen):
             standing = self._standing = self._made(frame, seen)
         return standing
 
     def _made(self, frame: Frame, seen: tuple[object, ...]) -> _Standing:
-        listed = self._listed()
+        listed, given = self._listed(), self._given_to(frame)
         found = running(frame, listed)
-        told = Told([*listed.jobs, *found.jobs]) if found.jobs else listed
-        scheduler, nodes = self._nodes(frame)
-        owners = owners_of(frame, told, allocated(frame, told, nodes), found)
+        told = listed.with_more(found.jobs) if found.jobs else listed
+        owners = owners_of(frame, told, given.owners, found)
         groups = Groups(owners, len(told.jobs))
         keys = [(job.id, job.attempt) for job in told.jobs]
         texts = {name: Picture(told.codes[name], np.zeros(len(keys), np.int8)) for name in _TEXTS}
-        return _Standing(seen, told, owners, groups, keys, texts, scheduler, self._price(frame, groups))
+        return _Standing(seen, told, owners, groups, keys, texts, given.scheduler, self._price(frame, groups))
+
+    def _given_to(self, frame: Frame) -> _Given:
+        """What schedulers gave to whom: it doesn't hang on what runs."""
+        seen = (self._answered, *_pictures(frame, _ABOUT_BOARDS))
+        given = self._given
+        if given is None or not _same(given.seen, seen):
+            scheduler, nodes = self._nodes(frame)
+            given = self._given = _Given(seen, allocated(frame, self._listed(), nodes), scheduler)
+        return given
 
     def _listed(self) -> Told:
         """The jobs of all sources; of an id that two tell of, the first."""
@@ -137,6 +155,11 @@ class Roll:
             prices[code] = self._prices.of(texts[code])
         told = groups.mean(prices[codes])
         return np.where(np.isnan(told), self._prices.of(""), told)
+
+
+def _pictures(frame: Frame, names: tuple[str, ...]) -> tuple[object, ...]:
+    told = (frame.accelerators.told(name) for name in names)
+    return frame.accelerators.count, frame.nodes.told("hostname"), *told
 
 
 def _same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:

@@ -5,6 +5,7 @@ a job has run) is reckoned from these columns by whoever asks. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,28 +55,41 @@ _NUMBERS = {
 class Told:
     """`jobs` in the order of their rows; `codes` by text column into `texts`; `numbers` by name, NaN where not told."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.jobs = list(jobs)
+    def __init__(self, jobs: Sequence[Job], before: Told | None = None) -> None:
+        """`before`: jobs whose rows come first, as they are."""
+        first = before.jobs if before else []
+        self.jobs = [*first, *jobs]
         self.rows: Mapping[str, int] = {job.id: row for row, job in enumerate(self.jobs)}
         self.pods: Mapping[str, int] = {
-            allocation.pod: row for row, job in enumerate(self.jobs) for allocation in job.allocations if allocation.pod
+            **(before.pods if before else {}),
+            **{held.pod: len(first) + row for row, job in enumerate(jobs) for held in job.allocations if held.pod},
         }
-        codes: dict[str, int] = {"": 0}
-        self.codes: dict[str, NDArray[np.int32]] = {
-            name: np.array([codes.setdefault(of(job), len(codes)) for job in self.jobs], np.int32)
+        codes = {text: code for code, text in enumerate(before.texts if before else [""])}
+        told = {
+            name: np.array([codes.setdefault(of(job), len(codes)) for job in jobs], np.int32)
             for name, of in _TEXTS.items()
         }
+        numbers = {name: np.array([_number(of(job)) for job in jobs], np.float64) for name, of in _NUMBERS.items()}
+        holding = np.array([job.state.holds_nodes for job in jobs], np.bool_)
+        waiting = np.array([job.state in (JobState.PENDING, JobState.HELD) for job in jobs], np.bool_)
         self.texts: list[str] = list(codes)
-        self.numbers: dict[str, Floats] = {
-            name: np.array([_number(of(job)) for job in self.jobs], np.float64) for name, of in _NUMBERS.items()
-        }
-        self.holding = np.array([job.state.holds_nodes for job in self.jobs], np.bool_)
-        self.waiting = np.array([job.state in (JobState.PENDING, JobState.HELD) for job in self.jobs], np.bool_)
+        self.codes: Mapping[str, NDArray[np.int32]] = _behind(before.codes if before else {}, told)
+        self.numbers: Mapping[str, Floats] = _behind(before.numbers if before else {}, numbers)
+        self.holding = np.concatenate([before.holding, holding]) if before else holding
+        self.waiting = np.concatenate([before.waiting, waiting]) if before else waiting
+
+    def with_more(self, jobs: Sequence[Job]) -> Told:
+        """These jobs, and more behind them."""
+        return Told(jobs, self)
 
     def row(self, name: str) -> int | None:
         """The row of what a process's cgroup says: "slurm:4242", "pod:<uid>"."""
         found = self.rows.get(name)
         return found if found is not None or not name.startswith("pod:") else self.pods.get(name[4:])
+
+
+def _behind(before: Mapping[str, NDArray[Any]], more: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: np.concatenate([before[name], column]) if name in before else column for name, column in more.items()}
 
 
 def _number(value: float | None) -> float:
