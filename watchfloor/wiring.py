@@ -6,7 +6,6 @@ Must not do: anything of its own. What is here is construction, and the rhythm i
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import os
 import random
@@ -24,7 +23,6 @@ from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import NO_WORK, Work
-from watchfloor.jobs.model import JobSourceSpec, SourceAnswer, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.keeper import Keeper
 from watchfloor.lineage.sights import Sights
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from collectors.simulator.fleet import DemoFleet
     from collectors.sources.prometheus import PrometheusSource
     from collectors.supervisor import Supervisor
-    from watchfloor.ports import Feed, JobSource, Transport
+    from watchfloor.ports import Feed, Transport
     from watchfloor.report import Cost
 
 log = logging.getLogger(__name__)
@@ -93,6 +91,7 @@ class Collection:
         findings_file: Path | None = None,
         work: Work = NO_WORK,
     ) -> None:
+        from collectors.jobsource import Kept  # noqa: PLC0415
         from collectors.supervisor import Supervisor  # noqa: PLC0415
 
         self._clock = SystemClock()
@@ -107,14 +106,10 @@ class Collection:
         self._roll = Roll(work.pricing)
         self._lineage = LineageKeeper(work.lineage)
         self._sights = Sights(self._lineage.watch) if work.lineage else None
-        self._schedulers = [self._scheduler(spec) for spec in work.sources]
-
-    def _scheduler(self, spec: JobSourceSpec) -> JobSource:
-        """The source of jobs that this spec names: the module of its kind."""
-        module = importlib.import_module(f"collectors.sources.{spec.kind}")
-        transport = self._transports.for_node(spec.via) if spec.via is not None else None
-        self._roll.answer(SourceAnswer(SourceStatus(spec.name, spec.kind, period_seconds=spec.period_seconds)))
-        return module.Source(spec, transport, self._clock)
+        rng = random.Random()
+        self._schedulers = [Kept(spec, self._transports.for_node, self._clock, rng) for spec in work.sources]
+        for scheduler in self._schedulers:
+            self._roll.answer(scheduler.answer)
 
     def _metrics_servers(self) -> dict[MetricsSource, PrometheusSource]:
         """One for each server that is named; equal ones are asked once for all their nodes."""
