@@ -35,7 +35,8 @@ class Kept:
         self._transport = transport_for(spec.via) if spec.via is not None else None
         self._source: JobSource | None = self._made()
         self._awake = asyncio.Event()
-        self.answer = SourceAnswer(SourceStatus(spec.name, spec.kind, period_seconds=spec.period_seconds))
+        waiting = SourceStatus(spec.name, spec.kind, period_seconds=spec.period_seconds, cluster=spec.cluster)
+        self.answer = SourceAnswer(waiting)
 
     def _made(self) -> JobSource:
         module = importlib.import_module(f"collectors.sources.{self._spec.kind}")

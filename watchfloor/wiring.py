@@ -22,7 +22,7 @@ from watchfloor import checks
 from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
-from watchfloor.jobs.config import NO_WORK, Work
+from watchfloor.jobs.config import NO_WORK, Work, told_apart
 from watchfloor.jobs.roll import Roll
 from watchfloor.keeper import Keeper
 from watchfloor.lineage.sights import Sights
@@ -106,8 +106,8 @@ class Collection:
         self._roll = Roll(work.pricing)
         self._lineage = LineageKeeper(work.lineage)
         self._sights = Sights(self._lineage.watch) if work.lineage else None
-        rng = random.Random()
-        self._schedulers = [Kept(spec, self._transports.for_node, self._clock, rng) for spec in work.sources]
+        rng, transport_for = random.Random(), self._transports.for_node
+        self._schedulers = [Kept(spec, transport_for, self._clock, rng) for spec in told_apart(work.sources)]
         for scheduler in self._schedulers:
             self._roll.answer(scheduler.answer)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from collectors.probe.commands import command_text
 from collectors.sources._ray_objects import Actor, PlacementGroup, RayJob, RayNode, Task
-from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SchedulerNode
+from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SchedulerNode, numbered
 
 KIND = "ray"
 _STATES = {
@@ -36,10 +36,11 @@ class Told:
     missing: str = ""
 
 
-def jobs_of(told: Told, source: str) -> tuple[Job, ...]:
+def jobs_of(told: Told, source: str, cluster: str = "") -> tuple[Job, ...]:
     held = _held(told)
     names = node_names(told)
-    return tuple(_job(job, source, held, names) for job in told.jobs if not _is_rays_own(job))
+    found = (_job(job, source, held, names) for job in told.jobs if not _is_rays_own(job))
+    return tuple(replace(job, id=numbered(KIND, job.number, cluster)) if cluster else job for job in found)
 
 
 def node_names(told: Told) -> dict[str, str]:
@@ -117,7 +118,7 @@ def _job(job: RayJob, source: str, held: Sequence[_Holder] | None, names: Mappin
     reason = _reason(job, state)
     ours = [one for one in held or () if one.job == job.job_id] if state is JobState.RUNNING else []
     return Job(
-        id=f"ray:{known}",
+        id=numbered(KIND, known),
         source=source,
         kind=KIND,
         number=known,

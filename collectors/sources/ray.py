@@ -42,7 +42,7 @@ class Source:
         self._clock = clock
         self._dashboard = Dashboard(spec)
         self._wake = asyncio.Event()
-        status = SourceStatus(spec.name, KIND, period_seconds=spec.period_seconds)
+        status = SourceStatus(spec.name, KIND, period_seconds=spec.period_seconds, cluster=spec.cluster)
         self._answer = SourceAnswer(status)
 
     def wake(self) -> None:
@@ -65,7 +65,7 @@ class Source:
         began = self._clock.monotonic()
         try:
             version, told = await in_thread(self._dashboard.ask)
-            found, nodes = jobs.jobs_of(told, self._spec.name), jobs.nodes_of(told)
+            found, nodes = jobs.jobs_of(told, self._spec.name, self._spec.cluster), jobs.nodes_of(told)
         except ConnectError as error:
             return self._failed(error)
         except Exception:  # a fault of our own: it is told, and the next question follows
@@ -74,7 +74,9 @@ class Source:
         took = self._clock.monotonic() - began
         period = max(self._spec.period_seconds, _POLITE * took)
         text = f"without accelerators of jobs: {told.missing}" if told.missing else ""
-        status = SourceStatus(self._spec.name, KIND, SourceState.OK, self._clock.now(), took, period, version, text)
+        name, cluster = self._spec.name, self._spec.cluster
+        at = self._clock.now()
+        status = SourceStatus(name, KIND, SourceState.OK, at, took, period, version, text, cluster=cluster)
         return SourceAnswer(status, found, nodes)
 
     def _failed(self, error: ConnectError) -> SourceAnswer:

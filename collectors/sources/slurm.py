@@ -36,9 +36,9 @@ class Source:
         self._clock = clock
         self._rng = rng or random.Random()
         self._cluster = Cluster(spec, transport, clock)
-        self._memory = Memory()
+        self._memory = Memory(spec.cluster)
         self._nodes: tuple[SchedulerNode, ...] = ()
-        self._status = SourceStatus(spec.name, spec.kind)
+        self._status = SourceStatus(spec.name, spec.kind, cluster=spec.cluster)
         self._failures = 0
         self._nodes_due = 0.0  # monotonic
         self._accounts_due = 0.0
@@ -87,6 +87,7 @@ class Source:
             version=self._cluster.version,
             text="; ".join(f"{what}: {trouble.message}" for what, trouble in self._troubles.items()),
             advice=next((trouble.advice for trouble in self._troubles.values() if trouble.advice), ""),
+            cluster=self._spec.cluster,
         )
 
     async def _lesser(self, what: str, look: Callable[[], Awaitable[None]]) -> None:

@@ -42,6 +42,15 @@ _LATER = 1000.0
 # -- memory
 
 
+def test_a_cluster_whose_name_stands_in_the_ids_is_asked_by_number() -> None:
+    memory = Memory("alpha/west")
+    known = replace(AGAIN_RUNNING, id="slurm:alpha/west/7")
+    memory.take([known], 0)
+    assert memory.wanted(0) == [7]
+    memory.learn([7], {7: Account((ENDED, replace(ENDED, number=2, state=JobState.RUNNING)))}, 0)
+    assert [one.state for one in _only(memory).attempts] == [JobState.CANCELLED, JobState.RUNNING]
+
+
 def test_an_attempt_that_was_seen_is_remembered_where_nobody_else_knows_of_it() -> None:
     memory = Memory()
     memory.take([RUNNING], 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
 from watchfloor.model import Missing, Scope
 from watchfloor.query import parse
+from watchfloor.report import Process
 
 STATUS = SourceStatus("alpha", "slurm", SourceState.OK, START, 0.1, 5.0)
 
@@ -183,3 +185,75 @@ def test_an_answer_replaces_what_the_source_told_before() -> None:
     floor = Floor()
     assert "slurm:1" in floor.jobs(answer(job(1))).index
     assert "slurm:1" not in floor.jobs(answer(job(2))).index
+
+
+def test_pods_of_one_job_on_one_node_are_counted_together() -> None:
+    floor = Floor()
+    node = next(machine.spec.name for at, machine in enumerate(floor.fleet.machines) if at == 2)  # where nothing runs
+    pods = (Allocation(node, 4, pod="a"), Allocation(node, 4, pod="b"))
+    frame = floor.frame(answer(job(20, *pods), job(21, Allocation(node, 4), state=JobState.DONE)))
+    assert len(boards(frame.jobs, "slurm:20", frame)) == 8
+    frame = floor.frame(answer(job(20, *pods[:1])))
+    assert boards(frame.jobs, "slurm:20", frame) == []
+
+
+def test_named_and_unnamed_devices_of_one_job_make_up_a_node() -> None:
+    floor = Floor()
+    node = floor.fleet.machines[2].spec.name
+    some = Allocation(node, 3, (0, 1, 2))
+    frame = floor.frame(answer(job(22, some, Allocation(node, 5)), job(23, some)))
+    assert len(boards(frame.jobs, "slurm:22", frame)) == 5 and len(boards(frame.jobs, "slurm:23", frame)) == 3
+
+
+ALPHA = replace(STATUS, cluster="alpha")
+BETA = replace(STATUS, name="beta", cluster="beta")
+
+
+def _of_two_clusters(*beta: Job) -> list[SourceAnswer]:
+    alpha = replace(job(4100), id="slurm:alpha/4100", user="alice")
+    there = [replace(one, id=f"slurm:beta/{one.number}", source="beta") for one in beta]
+    return [
+        SourceAnswer(ALPHA, (alpha,), (SchedulerNode("dgx-01", "mixed"),)),
+        SourceAnswer(BETA, tuple(there), (SchedulerNode("dgx-02", "mixed"), SchedulerNode("dgx-04", "mixed"))),
+    ]
+
+
+def test_equal_numbers_of_two_clusters_are_told_apart_by_the_node() -> None:
+    """The synthetic nodes dgx-01 and dgx-02 both run what its cgroup calls slurm:4100; dgx-04 what it calls 4101."""
+    floor = Floor()
+    frame = floor.frame(*_of_two_clusters(job(4100, user="bob")))
+    assert {name.split("/")[0] for name in boards(frame.jobs, "slurm:alpha/4100", frame)} == {"dgx-01"}
+    assert {name.split("/")[0] for name in boards(frame.jobs, "slurm:beta/4100", frame)} == {"dgx-02"}
+    unknown = frame.jobs.rows[frame.jobs.index["slurm:beta/4101"]]
+    assert (unknown.source, unknown.number) == ("cgroups", "4101"), "of its node's cluster, which does not tell of it"
+
+
+def test_a_number_on_a_node_of_neither_cluster_is_that_of_the_only_job_with_it() -> None:
+    floor = Floor()
+    answers = [replace(one, nodes=()) for one in _of_two_clusters(job(4101, user="bob"))]
+    frame = floor.frame(*answers)
+    assert len(boards(frame.jobs, "slurm:alpha/4100", frame)) == 16
+    assert boards(frame.jobs, "slurm:beta/4101", frame)
+
+
+def test_a_worker_that_its_source_names_by_pid_is_its_job() -> None:
+    floor = Floor()
+    node = floor.fleet.machines[0].spec.name
+
+    def with_processes(*processes: Process) -> Frame:
+        frame = floor.fleet.fleet.frame()
+        raw = msgspec.json.encode(processes)
+        details = [replace(told, details={**told.details, "processes": raw}) for told in frame.detail[:1]]
+        frame = replace(frame, detail=[*details, *frame.detail[1:]])
+        return replace(frame, jobs=floor.roll.frame(frame)).with_findings(())
+
+    ray = Job("ray:a", "alpha", "ray", "a", state=JobState.RUNNING, allocations=(Allocation(node, 2, pids=(7, 8, 9)),))
+    floor.roll.answer(answer(ray))
+    worker = Process(7, "root", "ray::train_loop()", accelerator=f"GPU-{node}-5")
+    stranger = Process(
+        8, "root", "python serve.py", accelerator=f"GPU-{node}-6"
+    )  # its pid is another's, in a container
+    frame = with_processes(worker, stranger)
+    assert boards(frame.jobs, "ray:a", frame) == [f"{node}/GPU-{node}-5"]
+    frame = with_processes(stranger)
+    assert boards(frame.jobs, "ray:a", frame) == []

@@ -9,8 +9,8 @@ import jsonschema
 import yaml
 
 from watchfloor import fleetfile
-from watchfloor.jobs.config import KINDS
-from watchfloor.jobs.model import PERIOD_SECONDS, TIMEOUT_SECONDS
+from watchfloor.jobs.config import KINDS, told_apart
+from watchfloor.jobs.model import PERIOD_SECONDS, TIMEOUT_SECONDS, JobSourceSpec
 from watchfloor.schemas import schema_text
 
 FLEET = """
@@ -31,6 +31,12 @@ def test_sources_of_jobs(tmp_path: Path) -> None:
     assert ray.period_seconds == 10.0
     assert prod.options == {"kubeconfig": f"{tmp_path}/kube/prod", "namespace": "lab", "user_label": "team/user"}
     assert ray.options["token_file"] == f"{tmp_path}/secret"
+
+
+def test_sources_that_number_their_jobs_alike_put_their_names_into_the_ids() -> None:
+    specs = [JobSourceSpec(name, kind) for name, kind in (("a", "slurm"), ("b", "slurm"), ("c", "ray"))]
+    assert [spec.cluster for spec in told_apart(specs)] == ["a", "b", ""]
+    assert told_apart(specs[1:]) == tuple(specs[1:])
 
 
 def test_the_schema_has_the_keys_of_every_kind() -> None:

@@ -1,5 +1,6 @@
-"""Which accelerator belongs to which job. Its processes know best: their cgroup names the job; where nothing runs, the
-scheduler's allocation says who holds it. What runs without a scheduler becomes a job of its own. Pure.
+"""Which accelerator belongs to which job. Its processes know best: a source that names them by their pids, else their
+cgroup; where nothing runs, the scheduler's allocation says who holds it. What runs without a scheduler becomes a job of
+its own. Pure.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import Allocation, Job, JobState
+from watchfloor.jobs.model import Allocation, Job, JobState, numbered
 from watchfloor.jobs.told import Told
+from watchfloor.jobs.workers import Workers
 from watchfloor.model import Scope
 
 Rows = NDArray[np.intp]
 Owners = NDArray[np.int32]  # row of the job that each accelerator belongs to, -1 for none
+Nodes = Mapping[str, Mapping[str, int]]  # source of jobs -> its name of a node -> node of the fleet
 
 BY_CGROUP = "cgroups"  # source of jobs that no scheduler tells of
 NO_SCHEDULER = "processes"
@@ -32,16 +35,25 @@ class Running:
     by_row: tuple[int, ...]  # of each of `rows`, its place in `jobs`
 
 
-def allocated(frame: Frame, told: Told, nodes: Mapping[str, int]) -> Owners:
+def allocated(frame: Frame, told: Told, nodes: Nodes) -> Owners:
     """By what the schedulers say: devices that they name, else all of a node where a job holds as many as it has."""
     owners = np.full(frame.accelerators.count, -1, np.int32)
     places = _Places(frame)
     for row in np.flatnonzero(told.holding).tolist():
-        for allocation in told.jobs[row].allocations:
-            node = nodes.get(allocation.node)
-            if node is not None:
-                owners[places.of(node, allocation)] = row
+        for node, held in _by_node(told.jobs[row], nodes).items():
+            owners[places.of(node, held)] = row
     return owners
+
+
+def _by_node(job: Job, nodes: Nodes) -> Mapping[int, list[Allocation]]:
+    """What it holds on each node: of several pods, all of them."""
+    found: dict[int, list[Allocation]] = {}
+    names = nodes.get(job.source, {})
+    for allocation in job.allocations:
+        node = names.get(allocation.node)
+        if node is not None:
+            found.setdefault(node, []).append(allocation)
+    return found
 
 
 class _Places:
@@ -53,16 +65,20 @@ class _Places:
         self._parts = frame.accelerators.last("partition_of")
         self._uuids: dict[int, dict[str, int]] = {}
 
-    def of(self, node: int, allocation: Allocation) -> list[int]:
+    def of(self, node: int, held: Sequence[Allocation]) -> list[int]:
+        """Those that are named; all boards, where together they are as many as the node has."""
         rows = self._frame.rows_of(Scope.ACCELERATOR, node).tolist()
+        boards = [row for row in rows if not self._parts[row] > 0]
+        found = [row for allocation in held for row in self._named(node, rows, boards, allocation)]
+        unnamed = [one.count or 0 for one in held if not one.uuids and one.indices is None]
+        return boards if sum(unnamed) and len(found) + sum(unnamed) >= len(boards) else found
+
+    def _named(self, node: int, rows: list[int], boards: list[int], allocation: Allocation) -> list[int]:
         if allocation.uuids:
             by_uuid = self._by_uuid(node, rows)
             return [by_uuid[uuid] for uuid in allocation.uuids if uuid in by_uuid]
-        boards = [row for row in rows if not self._parts[row] > 0]
-        if allocation.indices is not None:
-            wanted = set(allocation.indices)
-            return [row for place, row in enumerate(boards) if self._number(row, place) in wanted]
-        return boards if allocation.count is not None and allocation.count >= len(boards) else []
+        wanted = set(allocation.indices or ())
+        return [row for place, row in enumerate(boards) if self._number(row, place) in wanted] if wanted else []
 
     def _number(self, row: int, place: int) -> int:
         index = self._index[row]
@@ -76,9 +92,37 @@ class _Places:
         return found
 
 
-def running(frame: Frame, told: Told) -> Running:
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which job the processes of each accelerator name: a number into `ids`, -1 for none."""
+
+    numbers: Rows
+    ids: Mapping[int, str]
+
+
+def named(frame: Frame, told: Told, clusters: Mapping[int, str]) -> Named:
+    """`clusters` by node: a cgroup says a number alone, and its node in which cluster that is."""
+    codes, texts = _codes(frame), frame.accelerators.texts
+    names = ["", *sorted(set(clusters.values()))]
+    places = np.zeros(frame.nodes.count, np.intp)
+    for node, cluster in clusters.items():
+        places[node] = names.index(cluster)
+    numbers = np.where(codes > 0, codes * len(names) + places[frame.accelerators.node], -1)
+    pairs = {number: divmod(number, len(names)) for number in np.unique(numbers[numbers >= 0]).tolist()}
+    return Named(numbers, {number: _meant(str(texts[code]), names[of], told) for number, (code, of) in pairs.items()})
+
+
+def _meant(text: str, cluster: str, told: Told) -> str:
+    kind, colon, number = _first(text).partition(":")
+    if told.row(kind + colon + number) is not None or kind == "pod":
+        return kind + colon + number
+    known = told.alike(kind + colon + number)
+    return known[0] if len(known) == 1 and not cluster else numbered(kind, number, cluster)
+
+
+def running(frame: Frame, told: Told, names: Named) -> Running:
     """By what runs on the accelerators now, or ran when their node was heard last."""
-    jobs = _by_cgroups(frame, told)
+    jobs = _by_cgroups(frame, told, names)
     rows = _unscheduled(frame)
     places: dict[str, int] = {}
     by_row = np.empty(len(rows), np.intp)
@@ -93,15 +137,13 @@ def running(frame: Frame, told: Told) -> Running:
     return Running(tuple(jobs), rows, tuple(by_row.tolist()))
 
 
-def _by_cgroups(frame: Frame, told: Told) -> list[Job]:
+def _by_cgroups(frame: Frame, told: Told, names: Named) -> list[Job]:
     """The jobs that processes name and no source tells of."""
-    codes, texts = _codes(frame), frame.accelerators.texts
-    names = {code: _first(str(texts[code])) for code in np.unique(codes[codes > 0]).tolist()}
-    unknown = [code for code, name in names.items() if told.row(name) is None]
-    rows = np.flatnonzero(np.isin(codes, unknown)) if unknown else np.empty(0, np.intp)
+    unknown = [number for number, name in names.ids.items() if told.row(name) is None]
+    rows = np.flatnonzero(np.isin(names.numbers, unknown)) if unknown else np.empty(0, np.intp)
     found: dict[str, Job] = {}
-    for mine in _alike(codes[rows]):
-        job = _by_cgroup(frame, rows[mine], names[int(codes[rows[mine[0]]])])
+    for mine in _alike(names.numbers[rows]):
+        job = _by_cgroup(frame, rows[mine], names.ids[int(names.numbers[rows[mine[0]]])])
         found[job.id] = _joined(found[job.id], job) if job.id in found else job
     return list(found.values())
 
@@ -157,7 +199,7 @@ def _by_cgroup(frame: Frame, rows: Rows, name: str) -> Job:
         name,
         BY_CGROUP,
         _PREFIXES.get(kind, kind),
-        number,
+        number.rpartition("/")[2],
         name=_program(command),
         user=frame.accelerators.text(row, "user"),
         state=JobState.RUNNING,
@@ -211,15 +253,16 @@ def _joined(before: Job, more: Job) -> Job:
     return replace(before, allocations=tuple(Allocation(node, count) for node, count in counts.items()))
 
 
-def owners_of(frame: Frame, told: Told, held: Owners, found: Running) -> Owners:
+def owners_of(told: Told, held: Owners, names: Named, found: Running, workers: Workers) -> Owners:
     """`held` by allocation, over which what runs is laid. `told` knows the jobs of `found`, too."""
-    codes, texts = _codes(frame), frame.accelerators.texts
-    rows_of_code = np.full(len(texts) + 1, -1, np.int32)
-    for code in np.unique(codes[codes > 0]).tolist():
-        row = told.row(_first(str(texts[code])))
-        rows_of_code[code] = -1 if row is None else row
-    owners = np.where(rows_of_code[codes] >= 0, rows_of_code[codes], held)
+    rows_of = np.full(max(names.ids, default=0) + 2, -1, np.int32)  # the last one is that of -1
+    for number, name in names.ids.items():
+        row = told.row(name)
+        rows_of[number] = -1 if row is None else row
+    owners = np.where(rows_of[names.numbers] >= 0, rows_of[names.numbers], held)
     if found.rows.size:
         rows_of_jobs = np.array([told.rows[job.id] for job in found.jobs], np.int32)
         owners[found.rows] = rows_of_jobs[list(found.by_row)]
+    for row, job in workers:
+        owners[row] = job
     return owners

@@ -6,7 +6,8 @@ The keys are those of `schemas/fleet.schema.json`. A secret is named by a file o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -53,6 +54,14 @@ class Work:
 
 
 NO_WORK = Work()
+_NUMBERED = ("slurm", "ray")  # kinds that give their jobs numbers, which those of another cluster have, too
+
+
+def told_apart(sources: Sequence[JobSourceSpec]) -> tuple[JobSourceSpec, ...]:
+    """These sources; where several would number their jobs alike, each puts its name into the ids."""
+    kinds = Counter(spec.kind for spec in sources)
+    several = {kind for kind in _NUMBERED if kinds[kind] > 1}
+    return tuple(replace(spec, cluster=spec.name) if spec.kind in several else spec for spec in sources)
 
 
 def read_jobs(item: Item, folder: Path, nodes: Mapping[str, NodeSpec], ssh: SshOptions) -> tuple[JobSourceSpec, ...]:

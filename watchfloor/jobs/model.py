@@ -93,9 +93,10 @@ class Job:
     """A scheduler's unit of work.
 
     `id` is unique in the fleet and is what the probe makes of a process's cgroup: "slurm:4242" (of an array task the
-    task's own job id), "pod:<uid>". Others are "kube:<uid>" of the owner of pods (its allocations name the pods),
-    "ray:<submission id>", "run:<node>/<pid>@<start>" for processes that no scheduler started. `number` is what people
-    call it: "4242", "4200_7", "namespace/name".
+    task's own job id), "pod:<uid>". Where several clusters number their jobs, theirs stands in it: "slurm:alpha/4242".
+    Others are "kube:<uid>" of the owner of pods (its allocations name the pods), "ray:<submission id>",
+    "run:<node>/<user>/<program>" for processes that no scheduler started. `number` is what people call it: "4242",
+    "4200_7", "namespace/name".
     """
 
     id: str
@@ -173,6 +174,7 @@ class SourceStatus:
     version: str = ""
     text: str = ""  # what is wrong
     advice: str = ""
+    cluster: str = ""  # stands in the ids of its jobs, as JobSourceSpec.cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +196,9 @@ class JobSourceSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     period_seconds: float = PERIOD_SECONDS  # at best: a slow source is asked more seldom
     timeout_seconds: float = TIMEOUT_SECONDS
+    cluster: str = ""  # stands in the ids of its jobs, where another source of the kind numbers jobs, too
+
+
+def numbered(kind: str, number: str | int, cluster: str = "") -> str:
+    """The id of a job: "slurm:4242"; with a cluster's name "slurm:alpha/4242"."""
+    return f"{kind}:{cluster}/{number}" if cluster else f"{kind}:{number}"

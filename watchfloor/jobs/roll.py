@@ -13,7 +13,7 @@ import numpy as np
 
 from watchfloor.columns import Floats, Picture
 from watchfloor.frame import Frame
-from watchfloor.jobs.attribution import Owners, allocated, owners_of, running
+from watchfloor.jobs.attribution import Owners, allocated, named, owners_of, running
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.efficiency import Groups, figures
 from watchfloor.jobs.hosts import Hosts
@@ -21,6 +21,7 @@ from watchfloor.jobs.meter import Key, Meter, Metered
 from watchfloor.jobs.model import SchedulerNode, SourceAnswer
 from watchfloor.jobs.told import Told
 from watchfloor.jobs.view import Jobs, JobView, column
+from watchfloor.jobs.workers import Pids, WorkerFinder, Workers, pids_of
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope
 
@@ -50,6 +51,8 @@ class _Given:
     seen: tuple[object, ...]
     owners: Owners  # by allocation
     scheduler: Mapping[int, SchedulerNode]
+    clusters: Mapping[int, str]  # by node, where several clusters number their jobs
+    pids: Pids
 
 
 class Roll:
@@ -61,6 +64,7 @@ class Roll:
         self._sources: tuple[int, Told] = (-1, Told(()))
         self._standing: _Standing | None = None
         self._given: _Given | None = None
+        self._workers = WorkerFinder()
 
     def answer(self, answer: SourceAnswer) -> None:
         """What a source tells now, in place of what it told before."""
@@ -95,17 +99,20 @@ class Roll:
 
     def _standing_of(self, frame: Frame) -> _Standing:
         """Pictures are the very same objects as long as nothing is told of their columns."""
-        seen = (self._answered, *_pictures(frame, (*_ABOUT_BOARDS, *_ABOUT_USERS)))
+        given = self._given_to(frame)
+        workers = self._workers.find(frame, given.pids)
+        seen = (workers, self._answered, *_pictures(frame, (*_ABOUT_BOARDS, *_ABOUT_USERS)))
         standing = self._standing
         if standing is None or not _same(standing.seen, seen):
-            standing = self._standing = self._made(frame, seen)
+            standing = self._standing = self._made(frame, given, workers, seen)
         return standing
 
-    def _made(self, frame: Frame, seen: tuple[object, ...]) -> _Standing:
-        listed, given = self._listed(), self._given_to(frame)
-        found = running(frame, listed)
+    def _made(self, frame: Frame, given: _Given, workers: Workers, seen: tuple[object, ...]) -> _Standing:
+        listed = self._listed()
+        names = named(frame, listed, given.clusters)
+        found = running(frame, listed, names)
         told = listed.with_more(found.jobs) if found.jobs else listed
-        owners = owners_of(frame, told, given.owners, found)
+        owners = owners_of(told, given.owners, names, found, workers)
         groups = Groups(owners, len(told.jobs))
         keys = [(job.id, job.attempt) for job in told.jobs]
         texts = {name: Picture(told.codes[name], np.zeros(len(keys), np.int8)) for name in _TEXTS}
@@ -116,8 +123,10 @@ class Roll:
         seen = (self._answered, *_pictures(frame, _ABOUT_BOARDS))
         given = self._given
         if given is None or not _same(given.seen, seen):
-            scheduler, nodes = self._nodes(frame)
-            given = self._given = _Given(seen, allocated(frame, self._listed(), nodes), scheduler)
+            scheduler, nodes, clusters = self._nodes(frame)
+            listed = self._listed()
+            owners, pids = allocated(frame, listed, nodes), pids_of(listed, nodes)
+            given = self._given = _Given(seen, owners, scheduler, clusters, pids)
         return given
 
     def _listed(self) -> Told:
@@ -129,21 +138,25 @@ class Roll:
             self._sources = (self._answered, told)
         return told
 
-    def _nodes(self, frame: Frame) -> tuple[dict[int, SchedulerNode], dict[str, int]]:
-        """How schedulers see the nodes of the fleet, and the scheduler's name of each."""
-        hosts = Hosts(frame)
-        names: dict[str, int] = {spec.name: node for node, spec in enumerate(frame.specs)}
-        scheduler: dict[int, SchedulerNode] = {}
+    def _nodes(self, frame: Frame) -> tuple[dict[int, SchedulerNode], dict[str, dict[str, int]], dict[int, str]]:
+        """How schedulers see the nodes of the fleet; what each source calls them; the cluster that each is in."""
+        hosts, scheduler = Hosts(frame), dict[int, SchedulerNode]()
+        names: dict[str, dict[str, int]] = {}
         for answer in self._answers.values():
-            found = hosts.by_scheduler_name(answer.nodes)
-            names.update(found)
+            found = names[answer.status.name] = dict(hosts.by_scheduler_name(answer.nodes))
             scheduler.update({found[node.name]: node for node in answer.nodes if node.name in found})
+        certain = self._clusters(names)
         for answer in self._answers.values():
-            for job in answer.jobs:
-                for name in job.nodes:
-                    if name not in names and (node := hosts.find(name)) is not None:
-                        names[name] = node
-        return scheduler, names
+            found = names[answer.status.name]
+            for name in {name for job in answer.jobs for name in job.nodes} - found.keys():
+                node = frame.node_index.get(name, hosts.find(name))
+                if node is not None:
+                    found[name] = node
+        return scheduler, names, self._clusters(names) | certain
+
+    def _clusters(self, names: Mapping[str, Mapping[str, int]]) -> dict[int, str]:
+        told = [(answer.status.cluster, names[name]) for name, answer in self._answers.items()]
+        return {node: cluster for cluster, nodes in told if cluster for node in nodes.values()}
 
     def _price(self, frame: Frame, groups: Groups) -> Floats:
         """By job: the mean price of its accelerators' hours; the usual one where none of them is known."""

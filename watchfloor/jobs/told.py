@@ -5,6 +5,7 @@ a job has run) is reckoned from these columns by whoever asks. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ _TEXTS = {
     "reason": lambda job: job.reason,
     "where": lambda job: hosts.folded(job.nodes) if job.allocations else "",
 }
+
+
+_CLUSTERED = ("slurm", "ray")  # ids of these kinds may begin with the name of a cluster
 
 
 def _accelerators(job: Job) -> int | None:
@@ -86,6 +90,19 @@ class Told:
         """The row of what a process's cgroup says: "slurm:4242", "pod:<uid>"."""
         found = self.rows.get(name)
         return found if found is not None or not name.startswith("pod:") else self.pods.get(name[4:])
+
+    def alike(self, name: str) -> Sequence[str]:
+        """The ids that begin with a cluster's name and are this one without it: "slurm:alpha/4242" of "slurm:4242"."""
+        return self._alike.get(name, ())
+
+    @cached_property
+    def _alike(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for job_id in self.rows:
+            kind, _, number = job_id.partition(":")
+            if kind in _CLUSTERED and "/" in number:
+                found.setdefault(f"{kind}:{number.rpartition('/')[2]}", []).append(job_id)
+        return found
 
 
 def _behind(before: Mapping[str, NDArray[Any]], more: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from watchfloor.jobs.model import Attempt, Job, JobState
+from watchfloor.jobs.model import Attempt, Job, JobState, numbered
 from watchfloor.lineage.graph import Edge, Entity, Key, Kind, Relation, facts, mention, tidied
 from watchfloor.lineage.metadata import Words, from_comment, named
 from watchfloor.model import Scope, Subject
@@ -100,7 +100,7 @@ def of_job(seen: Seen, names: Names) -> Iterator[Entity | Edge]:
         yield mention(user, start)
         yield Edge(user, key, Relation.SUBMITTED, start, _job_end(seen))
     for awaited in _awaited(job):
-        yield mention(awaited, start, awaited.id.partition(":")[2])
+        yield mention(awaited, start, awaited.id.partition(":")[2].rpartition("/")[2])
         yield Edge(awaited, key, Relation.WAITED_FOR, start, job.started)
     for attempt in seen.attempts.values():
         yield from _of_attempt(seen, key, attempt, names)
@@ -142,11 +142,12 @@ def _job_facts(job: Job) -> dict[str, str]:
 
 def _awaited(job: Job) -> Iterator[Key]:
     """The jobs that it depends on, where its scheduler names them by number (Slurm)."""
-    source = job.id.partition(":")[0]
+    kind, _, rest = job.id.partition(":")
+    cluster = rest.rpartition("/")[0]
     for group in _WAITS_FOR.findall(job.dependency):
         for number in group.split(":"):
             if number.partition("+")[0]:
-                yield Key.of(Kind.JOB, f"{source}:{number.partition('+')[0]}")
+                yield Key.of(Kind.JOB, numbered(kind, number.partition("+")[0], cluster))
 
 
 def _of_attempt(seen: Seen, job: Key, attempt: Attempt, names: Names) -> Iterator[Entity | Edge]:

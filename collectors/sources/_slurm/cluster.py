@@ -73,14 +73,16 @@ class Cluster:
                     raise
                 await self._ping()  # JSON of 22.05 says of a dead controller: "Unspecified error"
                 self._form = Form.TEXT
+        spec = self._spec
         try:
-            return await self._ask(commands.JOBS_TEXT, lambda raw: jobs_text.jobs(_text(raw), self._spec.name))
+            return await self._ask(commands.JOBS_TEXT, lambda raw: jobs_text.jobs(_text(raw), spec.name, spec.cluster))
         except (Refused, NoAnswer):
             self._form = None
             raise
 
     async def _jobs_json(self) -> list[Job]:
-        found, version = await self._ask(commands.JOBS_JSON, lambda raw: jobs_json.jobs(raw, self._spec.name))
+        spec = self._spec
+        found, version = await self._ask(commands.JOBS_JSON, lambda raw: jobs_json.jobs(raw, spec.name, spec.cluster))
         self.version = version or self.version
         return found
 

@@ -12,12 +12,12 @@ from watchfloor.jobs.model import Allocation, Job
 _MIB = 2**20
 
 
-def jobs(raw: bytes, source: str) -> tuple[list[Job], str]:
+def jobs(raw: bytes, source: str, cluster: str = "") -> tuple[list[Job], str]:
     """Every job, and the version of the Slurm that told them. Raises Refused where it isn't that."""
     told, version = wire.rows(raw, "jobs", wire.JobTold)
     if any(not job.job_id or not job.job_state for job in told):
         raise Refused("jobs without an id or a state: those of the accounting (sacct) are of another shape")
-    return [job_of(_record(job), source) for job in told], version
+    return [job_of(_record(job), source, cluster) for job in told], version
 
 
 def _record(told: wire.JobTold) -> Record:

@@ -14,9 +14,9 @@ _HELD = re.compile(r"\sNodes=(\S+) CPU_IDs=(\S*) Mem=(\d*)(?: GRES=(\S*))?")
 _USER = re.compile(r"(.*?)\((\d+)\)")
 
 
-def jobs(text: str, source: str) -> list[Job]:
+def jobs(text: str, source: str, cluster: str = "") -> list[Job]:
     """Every job. Raises Refused where it isn't that."""
-    return [job_of(_record(record), source) for record in oneline.records(text, "JobId") if _id(record)]
+    return [job_of(_record(record), source, cluster) for record in oneline.records(text, "JobId") if _id(record)]
 
 
 def _id(record: str) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from collectors.sources._slurm.accounts import Account
 from collectors.sources._slurm.commands import MOST_IDS
 from collectors.sources._slurm.record import present_attempt
-from watchfloor.jobs.model import Attempt, Job, JobState
+from watchfloor.jobs.model import Attempt, Job, JobState, numbered
 
 KEPT_SECONDS = 900.0  # a job that left the queue
 MOST_KEPT = 2000
@@ -23,9 +23,10 @@ AGAIN = "it was started again; how this attempt ended isn't known"
 
 
 class Memory:
-    """Keeps one answer. Jobs go by their `id`."""
+    """Keeps one answer. Jobs go by their `id`, in which `cluster` stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: str = "") -> None:
+        self._cluster = cluster
         self._present: dict[str, Job] = {}
         self._gone: dict[str, tuple[Job, float]] = {}  # and when it was missed
         self._accounts: dict[str, Account] = {}
@@ -54,7 +55,7 @@ class Memory:
         restarted = [job.id for job in self._present.values() if job.attempt > self._known.get(job.id, 1)]
         gone = [number for number, (job, _) in self._gone.items() if job.state is JobState.UNKNOWN]
         asked = [number for number in (*gone, *restarted) if self._may_try(number, now)]
-        return [int(number.partition(":")[2]) for number in asked[:MOST_IDS]]
+        return [_number(job_id) for job_id in asked[:MOST_IDS]]
 
     def _may_try(self, number: str, now: float) -> bool:
         count, at = self._tries.get(number, (0, now))
@@ -62,9 +63,9 @@ class Memory:
 
     def learn(self, asked: Iterable[int], found: Mapping[int, Account], now: float) -> None:
         """An answer of the accounting."""
-        for number in (f"slurm:{one}" for one in asked):
+        for number in (numbered("slurm", one, self._cluster) for one in asked):
             self._tries[number] = (self._tries.get(number, (0, 0.0))[0] + 1, now)
-            account = found.get(int(number.partition(":")[2]))
+            account = found.get(_number(number))
             if account is not None and account.attempts:
                 self._learn(number, account)
 
@@ -96,6 +97,11 @@ class Memory:
         for kept in (self._accounts, self._known, self._tries):
             for number in [number for number in kept if number not in known]:
                 del kept[number]
+
+
+def _number(job_id: str) -> int:
+    """Of `slurm:4242` and `slurm:alpha/4242`."""
+    return int(job_id.rpartition(":")[2].rpartition("/")[2])
 
 
 def _lost(job: Job) -> Job:

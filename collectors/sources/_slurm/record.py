@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from collectors.sources._slurm import states, values
-from watchfloor.jobs.model import Allocation, Attempt, Job, JobState
+from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, numbered
 
 _NO_VALUE = 0xFFFFFFFE  # Slurm's NO_VAL; one more is INFINITE
 
@@ -58,15 +58,15 @@ def number(value: float | None) -> float | None:
     return None if value is None or value >= _NO_VALUE else value
 
 
-def job_of(record: Record, source: str) -> Job:
-    """The job, with its present attempt alone."""
+def job_of(record: Record, source: str, cluster: str = "") -> Job:
+    """The job, with its present attempt alone. `cluster` stands in its id."""
     state = states.job_state(record.state, record.reason)
     begun = state.holds_nodes or state.is_over
     over = state.is_over
     wanted, kind = _wanted(record)
     started = record.started if begun else None
     return Job(
-        id=f"slurm:{record.job_id}",
+        id=numbered("slurm", record.job_id, cluster),
         source=source,
         kind="slurm",
         number=_number(record),
