@@ -69,6 +69,18 @@ class Cells(msgspec.Struct, frozen=True):
     xp: list[_Position] = []  # positions of texts
     x: list[_Text] = []  # the texts
 
+    def put(self, position: int, value: float | str | Missing) -> None:
+        """One cell more."""
+        if isinstance(value, Missing):
+            self.mp.append(position)
+            self.mc.append(int(value))
+        elif isinstance(value, str):
+            self.xp.append(position)
+            self.x.append(value)
+        else:
+            self.p.append(position)
+            self.v.append(value)
+
 
 class SamplerStatus(msgspec.Struct, frozen=True):
     """How one sampler does. `at` is the node's wall clock at its last answer (0: never)."""

@@ -2,6 +2,7 @@
 network ports have a sampler of their own: gaudi_ports.
 """
 
+from . import pcie
 from .cells import Absent, Reading
 
 VENDOR = 0x1DA3  # Habana Labs
@@ -11,9 +12,7 @@ LIVE = (
     "ecc_corrected ecc_uncorrected ecc_corrected_total ecc_uncorrected_total rows_corrected rows_uncorrected "
     "rows_pending processes pcie_gen pcie_gen_max pcie_width pcie_width_max"
 ).split()
-PCIE = (
-    "name kind accelerator medium peer up speed speed_max width width_max gen gen_max rx_errors replay_errors".split()
-)
+PCIE = ["name", "accelerator", *pcie.METRICS]
 
 
 class Sampler:

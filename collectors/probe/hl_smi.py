@@ -9,6 +9,7 @@ in the order of their PCI addresses.
 import csv
 import re
 
+from . import tool_words
 from .cells import UNSUPPORTED, Missing
 
 COLUMNS = (
@@ -67,18 +68,11 @@ def cells(row: "dict[str, str]") -> dict:
 
 
 def _text(word: str) -> "str | Missing":
-    return UNSUPPORTED if word.strip().upper() in _ABSENT else word.strip()
+    return tool_words.text(word, _ABSENT)
 
 
 def number(word: str) -> "float | Missing":
-    """Of "103", "131072 MiB", "29 C", "N/A"."""
-    if word.strip().upper() in _ABSENT:
-        return UNSUPPORTED
-    try:
-        value = float(word.split(maxsplit=1)[0])
-        return int(value) if value == int(value) else value
-    except (ValueError, IndexError, OverflowError):
-        return Missing(UNSUPPORTED.code, word)
+    return tool_words.number(word, _ABSENT)
 
 
 def flag(word: str) -> "int | Missing":

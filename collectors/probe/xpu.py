@@ -2,6 +2,7 @@
 compiled only where there are such cards.
 """
 
+from . import pcie
 from .cells import Absent, Reading
 
 _INTEL = 0x8086
@@ -13,9 +14,7 @@ LIVE = (
     "util dram_active mem_used mem_total temp temp_mem power power_limit power_max energy clock_sm clock_sm_max "
     "throttle ecc_corrected ecc_uncorrected pcie_rx pcie_tx processes pcie_gen pcie_gen_max pcie_width pcie_width_max"
 ).split()
-PCIE = (
-    "name kind accelerator medium peer up speed speed_max width width_max gen gen_max rx tx rx_errors replay_errors"
-).split()
+PCIE = ["name", "accelerator", "rx", "tx", *pcie.METRICS]
 
 
 class Sampler:

@@ -10,6 +10,7 @@ import json
 import re
 from collections import namedtuple
 
+from . import tool_words
 from .cells import UNSUPPORTED, UNSUPPORTED_CODE, Missing, rounded
 
 # ids of `dump -m`: utilisation, power, frequency, temperatures, memory bandwidth and use, PCIe, memory errors
@@ -58,17 +59,11 @@ def _device(row: dict) -> dict:
 
 
 def _text(word) -> "str | Missing":
-    return UNSUPPORTED if str(word).strip().upper() in _ABSENT else str(word).strip()
+    return tool_words.text(str(word), _ABSENT)
 
 
 def number(word: str) -> "float | Missing":
-    if word.strip().upper() in _ABSENT:
-        return UNSUPPORTED
-    try:
-        value = float(word.split(maxsplit=1)[0])
-        return int(value) if value == int(value) else value
-    except (ValueError, IndexError, OverflowError):
-        return Missing(UNSUPPORTED.code, word)
+    return tool_words.number(word, _ABSENT)
 
 
 def parse_dump(text: str) -> "dict[int, dict]":

@@ -89,16 +89,7 @@ def _cells(rows: Mapping[str, Row], table: Table) -> Cells:
             value = row.get(metric, Missing.UNSUPPORTED)
             if isinstance(value, tuple):  # the reason is taken in after the text
                 value, reason = value
-                found.mp.append(position)
-                found.mc.append(int(reason))
-            if isinstance(value, Missing):
-                found.mp.append(position)
-                found.mc.append(int(value))
-            elif isinstance(value, str):
-                found.xp.append(position)
-                found.x.append(value)
-            else:
-                found.p.append(position)
-                found.v.append(value)
+                found.put(position, reason)
+            found.put(position, value)
             position += 1
     return found

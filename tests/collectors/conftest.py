@@ -1,4 +1,4 @@
-"""What the tests of the collectors share: a lab of real OpenSSH servers, and what its nodes may say."""
+"""What the tests of the collectors share: real OpenSSH servers and what nodes may say; a probe over an NVML library."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from collectors import stream
 from tests.support import nvml, sshd
+from tests.support.nvml import Scenario
+from tests.support.probe import RunningProbe, running_probe
 
 
 @pytest.fixture
@@ -40,3 +42,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def strict_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes may say less than a machine that is busy can carry: there a flood would stay within the usual bounds."""
     monkeypatch.setattr(stream, "Budget", partial(stream.Budget, burst=2**20, rate=2**17))
+
+
+@pytest.fixture
+def probe(library: Path, scenario: Scenario) -> Iterator[RunningProbe]:
+    """A probe on the boards of `scenario`, which the test module says."""
+    with running_probe(scenario.environment(library)) as probe:
+        yield probe

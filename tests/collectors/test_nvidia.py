@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,12 +46,6 @@ def scenario(tmp_path: Path) -> Scenario:
     scenario = Scenario(tmp_path / "scenario")
     scenario.gpus(2, nvlinks=2)
     return scenario
-
-
-@pytest.fixture
-def probe(library: Path, scenario: Scenario) -> Iterator[RunningProbe]:
-    with running_probe(scenario.environment(library)) as probe:
-        yield probe
 
 
 def told(library: Path, scenario: Scenario) -> str:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,12 +37,6 @@ def scenario(tmp_path: Path) -> Scenario:
     scenario = Scenario(tmp_path / "scenario")
     scenario.gpus(2, nvlinks=4)
     return scenario
-
-
-@pytest.fixture
-def probe(library: Path, scenario: Scenario) -> Iterator[RunningProbe]:
-    with running_probe(scenario.environment(library)) as probe:
-        yield probe
 
 
 def _number(cell: object) -> float:

@@ -40,7 +40,7 @@ class Boards:
         for key, row in values.items():
             for name, value in row.items():
                 position = list(keys).index(key) * len(names) + list(names).index(name)
-                _put(cells, position, value)
+                cells.put(position, value)
         report = Report(1, 1, self.now, cells={scope.value: cells})
         self.fleet.report(node, report, self.now)
 
@@ -54,15 +54,3 @@ class Boards:
 
     def frame(self) -> Frame:
         return self.fleet.frame()
-
-
-def _put(cells: Cells, position: int, value: float | str | Missing) -> None:
-    if isinstance(value, Missing):
-        cells.mp.append(position)
-        cells.mc.append(int(value))
-    elif isinstance(value, str):
-        cells.xp.append(position)
-        cells.x.append(value)
-    else:
-        cells.p.append(position)
-        cells.v.append(value)

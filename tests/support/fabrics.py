@@ -179,14 +179,5 @@ def _cells(rows: dict[str, Row]) -> Cells:
     found, metrics = Cells(), _metrics(rows)
     for subject, row in enumerate(rows.values()):
         for at, name in enumerate(metrics):
-            position, value = subject * len(metrics) + at, row.get(name, Missing.UNSUPPORTED)
-            if isinstance(value, Missing):
-                found.mp.append(position)
-                found.mc.append(int(value))
-            elif isinstance(value, str):
-                found.xp.append(position)
-                found.x.append(value)
-            else:
-                found.p.append(position)
-                found.v.append(value)
+            found.put(subject * len(metrics) + at, row.get(name, Missing.UNSUPPORTED))
     return found

@@ -151,18 +151,8 @@ def _cells(table: Table, rows: Sequence[Values]) -> Cells:
     found = Cells()
     for subject, row in enumerate(rows):
         for at, name in enumerate(table.metrics):
-            position, value = subject * len(table.metrics) + at, row.get(name)
-            if value is None:
-                continue  # nothing new to say of it
-            if isinstance(value, Missing):
-                found.mp.append(position)
-                found.mc.append(int(value))
-            elif isinstance(value, str):
-                found.xp.append(position)
-                found.x.append(value)
-            else:
-                found.p.append(position)
-                found.v.append(value)
+            if (value := row.get(name)) is not None:  # else there is nothing new to say of it
+                found.put(subject * len(table.metrics) + at, value)
     return found
 
 

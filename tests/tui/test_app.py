@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from tests.support import frames
 from tests.support.feeds import HandFeed, still_app
 from tests.support.frames import settled
+from tests.support.screens import text_of
 from tui.app import WatchfloorApp, run
 from tui.base import AppOptions
 from tui.help import HelpScreen
@@ -25,7 +26,6 @@ from tui.widgets.chart import Chart
 from tui.widgets.commandline import CommandLine
 from tui.widgets.filterbar import FilterBar
 from tui.widgets.heatmap import HeatMap
-from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
 from watchfloor.model import Phase, Scope, Subject
 
@@ -34,12 +34,6 @@ def fleet(app: WatchfloorApp) -> FleetPage:
     page = app.pages["fleet"]
     assert isinstance(page, FleetPage)
     return page
-
-
-def text_of(app: WatchfloorApp, selector: str) -> str:
-    """What a Lines widget of the page that is seen says."""
-    lines = app.screen.query_one(selector, Lines)
-    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
 
 
 def rows(table: VirtualTable) -> int:

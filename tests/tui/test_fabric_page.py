@@ -11,6 +11,7 @@ from tests.support import fabrics
 from tests.support.fabrics import settled
 from tests.support.feeds import still_app
 from tests.support.frames import hosts_only
+from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.linkchoices import Look
 from tui.present.folds import FoldKey, FoldTable
@@ -19,7 +20,6 @@ from tui.present.rails import Layer
 from tui.present.style import palette
 from tui.screens.fabric import FabricPage
 from tui.screens.node import NodePage
-from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
 from watchfloor.folds import Grouping
 from watchfloor.frame import Frame
@@ -56,11 +56,6 @@ def shown(app: WatchfloorApp) -> list[Subject | FoldKey]:
     model = page(app).table._model
     assert isinstance(model, LinkTable | FoldTable)
     return [model.identity(index) for index in range(model.count)]
-
-
-def text_of(app: WatchfloorApp, selector: str) -> str:
-    lines = app.screen.query_one(selector, Lines)
-    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
 
 
 async def test_the_worst_comes_first() -> None:

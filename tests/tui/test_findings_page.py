@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from tests.support.feeds import HandFeed, still_app
 from tests.support.onrecord import on_record
+from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
 from tui.help import entries
 from tui.present.findings import FindingTable
 from tui.present.header import summarise
 from tui.screens.findings import FindingsPage
-from tui.widgets.lines import Lines
 from watchfloor.model import State
 from watchfloor.record import Record, Records
 
@@ -38,11 +38,6 @@ def records(app: WatchfloorApp) -> list[Record]:
 
 def codes(app: WatchfloorApp) -> list[str]:
     return [record.finding.code for record in records(app)]
-
-
-def text_of(app: WatchfloorApp, selector: str) -> str:
-    lines = app.screen.query_one(selector, Lines)
-    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
 
 
 def feed(app: WatchfloorApp) -> HandFeed:

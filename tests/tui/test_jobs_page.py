@@ -10,10 +10,10 @@ import pytest
 
 from tests.support import frames
 from tests.support.feeds import still_app
+from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.screens.fleet import FleetPage
 from tui.screens.jobs import JobsPage
-from tui.widgets.lines import Lines
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SourceAnswer, SourceState, SourceStatus
@@ -66,11 +66,6 @@ def shown(app: WatchfloorApp) -> list[str]:
     model = page(app)._model
     assert model is not None
     return [model.identity(index).key for index in range(model.count)]
-
-
-def text_of(app: WatchfloorApp, selector: str) -> str:
-    lines = app.screen.query_one(selector, Lines)
-    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
 
 
 async def test_what_runs_comes_first_what_is_over_only_when_asked_for() -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from tests.support.feeds import HandFeed, still_app
 from tests.support.frames import settled
+from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
 from tui.present.choice import Rows
 from tui.present.stack import Row, StackTable
 from tui.screens.fleet import FleetPage
 from tui.screens.stack import StackPage
-from tui.widgets.lines import Lines
 from watchfloor.model import NodeSpec
 from watchfloor.stack import Grouping
 
@@ -32,11 +32,6 @@ def model(app: WatchfloorApp) -> StackTable:
 def versions(app: WatchfloorApp) -> list[Row]:
     rows = [model(app).row(model(app).identity(index)) for index in range(model(app).count)]
     return [row for row in rows if row is not None and row.version is not None]
-
-
-def text_of(app: WatchfloorApp, selector: str) -> str:
-    lines = app.screen.query_one(selector, Lines)
-    return "\n".join("".join(segment.text for segment in lines.render_line(y)) for y in range(lines.size.height))
 
 
 def put_cursor(app: WatchfloorApp, name: str, version: str) -> None:

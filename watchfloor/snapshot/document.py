@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from watchfloor import __version__
 from watchfloor.frame import Frame, NodeDetail
 from watchfloor.metrics import CATALOGUE, Kind, Metric
-from watchfloor.model import NODE_SCOPES, Finding, Missing, NodeStatus, Scope, State
+from watchfloor.model import NODE_SCOPES, Missing, NodeStatus, Scope, State
 from watchfloor.partitions import is_partition
 from watchfloor.report import SamplerStatus
+from watchfloor.snapshot.findings import head
 from watchfloor.snapshot.selection import Selection, is_read
 
 FORMAT = "watchfloor.snapshot/1"
@@ -37,7 +38,7 @@ def document(selection: Selection) -> Json:
         "summary": _summary(selection),
         "units": {scope.value: _units(scope) for scope in NODE_SCOPES},
         "nodes": _nodes(selection),
-        "findings": [_finding(finding) for finding in frame.findings],
+        "findings": [{**head(finding), "evidence": dict(finding.evidence)} for finding in frame.findings],
     }
 
 
@@ -177,15 +178,3 @@ def _missing(metric: Metric, reason: Missing, last: Value | None, detail: NodeDe
     if last is not None and last == last:
         found["last"] = last
     return found
-
-
-def _finding(finding: Finding) -> Json:
-    return {
-        "node": finding.subject.node,
-        "scope": finding.subject.scope.value,
-        "key": finding.subject.key,
-        "code": finding.code,
-        "state": finding.state.label,
-        "text": finding.text,
-        "evidence": dict(finding.evidence),
-    }

@@ -16,6 +16,18 @@ FORMAT = "watchfloor.findings/1"
 Json = dict[str, object]
 
 
+def head(finding: Finding) -> Json:
+    """What is found, and of what."""
+    return {
+        "node": finding.subject.node,
+        "scope": finding.subject.scope.value,
+        "key": finding.subject.key,
+        "code": finding.code,
+        "state": finding.state.label,
+        "text": finding.text,
+    }
+
+
 class FindingReport:
     """What holds, the worst first and what was acknowledged behind it; with `over`, what is over behind that."""
 
@@ -44,12 +56,7 @@ class FindingReport:
     def _entry(self, record: Record) -> Json:
         finding, ack = record.finding, record.ack
         return {
-            "node": finding.subject.node,
-            "scope": finding.subject.scope.value,
-            "key": finding.subject.key,
-            "code": finding.code,
-            "state": finding.state.label,
-            "text": finding.text,
+            **head(finding),
             "evidence": [{"name": name, "value": value} for name, value in finding.evidence],
             "advice": advice(finding.code) or None,
             "first_seen": record.first,
