@@ -23,7 +23,7 @@ from textual.widgets import Input
 
 from tui.commands import Command, Table, complete, run
 from tui.present.header import Summary, badge, first_line, second_line, summarise
-from tui.present.line import Line, Piece, fitting, joined, spread, width_of
+from tui.present.line import Line, Piece, joined, spread, width_of
 from tui.present.style import Palette, Token, palette
 from tui.remember import Remembered
 from tui.widgets.commandline import CommandLine
@@ -175,8 +175,7 @@ class Page(Screen[None]):
     def _status(self, width: int) -> Sequence[Line]:
         said = joined([[self._message]] if self._message else list(self.facts()), "   ")
         left: Line = [(" ", Token.TEXT), *said]
-        hints = (self.hints, lambda: hint_line("?", "help", "q", "quit"), lambda: hint_line("?", "help"))
-        right = fitting(hints, width - width_of(left) - 3)
+        right = fewer_hints(self.hints(), width - width_of(left) - 3)
         return [spread(left, [*right, (" ", Token.TEXT)], width)]
 
     def say(self, words: str, token: Token = Token.TEXT) -> None:
@@ -244,6 +243,14 @@ def hint_line(*words: str) -> Line:
     for key, word in zip(words[::2], words[1::2], strict=True):
         found += [("  " if found else "", Token.DIM), (key, Token.ACCENT), (f" {word}", Token.DIM)]
     return found
+
+
+def fewer_hints(hints: Line, room: int) -> Line:
+    """As many hints as there is room for: the last one, how to leave, and the first ones stay longest."""
+    entries = [hints[at : at + 3] for at in range(0, len(hints), 3)]  # gap, key, word
+    while len(entries) > 1 and sum(map(width_of, entries)) > room:
+        entries.pop(-2 if len(entries) > 2 else -1)
+    return [piece for entry in entries for piece in entry]
 
 
 def discover() -> Sequence[type[Page]]:

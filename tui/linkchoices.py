@@ -46,7 +46,7 @@ class LinkChoices(TablePage, SortedPage):
         Binding("b", "grouping", "fold by node, rack, switch, or kind"),
         Binding("B", "ask('foldby ')", "pick what links are folded by", priority=True),
         Binding("x", "odd", "only what stands out, or everything"),
-        Binding("m", "layer", "next layer of the map: rails, scale-up, Ethernet, PCIe"),
+        Binding("m", "layer", "next layer of the map"),
         Binding("n", "step(1)", "next node"),
         Binding("p", "step(-1)", "previous node"),
         Binding("w", "window", "charts over a minute or half an hour"),

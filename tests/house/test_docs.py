@@ -7,8 +7,14 @@ import re
 import pytest
 
 from tests.house.sources import files, shown
+from tests.support.feeds import HandFeed
 from tests.support.golden import same_as_golden
 from tests.support.parts import ROOT
+from tui.app import WatchfloorApp
+from tui.base import AppOptions, Desk, discover
+from tui.help import entries
+from tui.widgets.heatmap import HeatMap
+from tui.widgets.table import VirtualTable
 from watchfloor import __version__
 from watchfloor.cli import COMMANDS
 from watchfloor.exits import Exit
@@ -21,6 +27,20 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)")
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_readme_has_every_command(name: str) -> None:
     assert f"`watchfloor {name}" in README.read_text("utf-8")
+
+
+def test_readme_has_every_key() -> None:
+    pages = [page(Desk.for_options(AppOptions(), dict, lambda _, __: None)) for page in discover()]
+    shown_keys = [
+        (key, does)
+        for node in (*pages, VirtualTable(), HeatMap(), WatchfloorApp(HandFeed()))
+        for keys, does in entries(node)
+        for key in keys.split()
+        if not (key.startswith("Shift+") and does.startswith("sort by"))  # said once for all letters
+    ]
+    text = README.read_text("utf-8")
+    assert [(key, does) for key, does in shown_keys if f"`{key}`" not in text] == []
+    assert all(f"`{page.key}` {page.heading}" in text for page in discover())
 
 
 @pytest.mark.parametrize("code", list(Exit), ids=lambda code: code.name)

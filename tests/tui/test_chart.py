@@ -131,3 +131,9 @@ async def test_the_widget_redraws_what_changed_and_follows_its_size() -> None:
         assert "".join(chart.render_line(y).text for y in range(10)).isascii()
         chart.show(None)
         assert chart.render_line(0).text.strip() == ""
+
+
+def test_a_chart_of_nothing_has_no_axes_that_look_like_a_measured_zero() -> None:
+    lines = texts(plot([np.nan] * 60, note="unsupported"), 36, 6)
+    assert lines[0].rstrip() == "UTIL  unsupported"
+    assert [line.strip() for line in lines[1:]] == [""] * 5

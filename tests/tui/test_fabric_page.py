@@ -15,13 +15,16 @@ from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.linkchoices import Look
 from tui.present.folds import FoldKey, FoldTable
+from tui.present.line import width_of
+from tui.present.link_detail import detail_lines, summary_lines
 from tui.present.links import LinkTable
 from tui.present.rails import Layer
 from tui.present.style import palette
 from tui.screens.fabric import FabricPage
 from tui.screens.node import NodePage
 from tui.widgets.table import VirtualTable
-from watchfloor.folds import Grouping
+from watchfloor.fabric import Surveyor
+from watchfloor.folds import Folder, Grouping, by_kind, fold
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
 
@@ -214,3 +217,25 @@ async def test_without_links_no_key_does_harm(frame: str | None) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3", "t", "m", "b", "x", "w", "v", "n", "p", "down", "enter", "escape", "escape", "E")
         assert app.is_running
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_what_was_found_of_a_link_is_told_whole(width: int) -> None:
+    frame = settled()
+    survey = Surveyor().survey(frame)
+    found = [finding for finding in frame.findings if finding.subject.scope is Scope.LINK]
+    assert found
+    for finding in found:
+        row = frame.row(finding.subject)
+        told = [text for line in detail_lines(survey, row, width, 9) for text, _ in line]
+        assert " ".join(finding.text.split()) in " ".join("".join(f"{text} " for text in told).split())
+
+
+def test_the_summary_names_every_kind_where_one_line_is_too_short() -> None:
+    survey = Surveyor().survey(settled())
+    kinds = by_kind(fold(survey, Folder().groups(survey, Grouping.NODE)))
+    lines = summary_lines(kinds, range(kinds.groups.count), 60, 9)
+    said = "".join(text for line in lines for text, _ in line)
+    assert len(lines) > 1
+    assert all(f"{name} " in said for name in survey.kinds.names)
+    assert all(width_of(line) <= 60 for line in lines)

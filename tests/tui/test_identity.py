@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.support import frames
+from tui.present.accelerators import AcceleratorTable
+from tui.present.choice import Choice
+from tui.present.fields import ACCELERATOR_FIELDS, columns_for
 from tui.present.identity import brief_lines, identity_lines
 from tui.present.line import Line, width_of
 from tui.present.notes import accelerator_note, node_note, worst_findings
@@ -71,3 +75,21 @@ def test_a_board_that_is_well_says_nothing_of_its_node(frame: Frame) -> None:
 def test_a_board_of_which_nothing_is_known_says_why(frame: Frame, name: str, words: str) -> None:
     board = int(frame.rows_of(Scope.ACCELERATOR, frame.node_index[name])[0])
     assert words in accelerator_note(frame, board, worst_findings(frame))[0]
+
+
+def test_a_row_below_its_node_repeats_nothing_that_is_said_of_the_node(frame: Frame) -> None:
+    node = frame.node_index[_LOST]
+    columns = columns_for(ACCELERATOR_FIELDS, 160)
+    at = [column.name for column in columns].index("note")
+    table = AcceleratorTable(frame, columns, Choice(), within=node)
+    assert table.count
+    assert {table.cells(index)[at][0] for index in range(table.count)} == {""}
+
+
+def test_a_finding_that_names_its_link_is_told_without_naming_it_twice(frame: Frame) -> None:
+    row = next(int(row) for row in frame.rows_of(Scope.LINK, frame.node_index[_HUNG]))
+    name = frame.links.text(row, "name") or frame.links.keys[row]
+    down = Finding(frame.subject(Scope.LINK, row), "nvlink-down", State.CRITICAL, f"NVLink {name} of {_HUNG} is down")
+    told = text_of(identity_lines(replace(frame, findings=(down,)), frame.node_index[_HUNG], 160, UNICODE))
+    assert down.text in told
+    assert f"{name}: " not in told

@@ -8,6 +8,7 @@ import msgspec
 
 from tests.support.boards import Boards
 from tui.present.choice import Sort
+from tui.present.fields import ACCELERATOR_FIELDS, longest_text
 from tui.present.fields import columns_for as columns
 from tui.present.findings import FindingTable, columns_for, summary_line
 from tui.present.folds import FoldTable, fold_fields
@@ -86,7 +87,7 @@ def test_traffic_that_is_told_for_both_ways_together_is_said_so() -> None:
     survey = Surveyor().survey(boards.frame())
     table = LinkTable(survey, columns(LINK_FIELDS, 200), Sort("", False))
     assert [table.cells(at)[-1][0] for at in range(2)] == ["3.8 GB/s both ways together", ""]
-    assert "both ways together" in "".join(text for text, _ in detail_lines(survey, 0, 200)[0])
+    assert "both ways together" in "".join(text for text, _ in detail_lines(survey, 0, 200, 9)[0])
 
 
 def _folds(boards: Boards) -> FoldTable:
@@ -114,3 +115,13 @@ def test_processes_say_what_is_the_matter_with_them() -> None:
         ("tmux", Token.TEXT),
         ("can't be killed, hangs in nv_wait: python c.py", Token.CRITICAL),
     ]
+
+
+def test_accelerators_with_long_names_are_told_apart() -> None:
+    boards = Boards(1)
+    boards.introduce({Scope.ACCELERATOR: (["1", "15"], ["name"])})
+    boards.say({key: {"name": f"neuron{key}"} for key in ("1", "15")})
+    longest = {"name": longest_text(boards.frame().accelerators, "name")}
+    for width in (79, 119, 199):
+        name = next(column for column in columns(ACCELERATOR_FIELDS, width, longest) if column.name == "name")
+        assert name.width == len("neuron15")

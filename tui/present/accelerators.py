@@ -9,7 +9,7 @@ import numpy as np
 
 from tui.present.choice import Choice, Passed
 from tui.present.format import Text, value
-from tui.present.notes import accelerator_note, node_note, worst_findings
+from tui.present.notes import accelerator_note, node_note, own_note, worst_findings
 from tui.present.order import Order, arrange, keys_of
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
@@ -42,6 +42,7 @@ class AcceleratorTable:
         self.sort = (choice.sort.column, choice.sort.descending)
         self._frame, self._choice, self._glyphs = frame, choice, glyphs
         self._boards = frame.accelerators.count
+        self._of_fleet = within is None  # beside one node alone stands what is the matter with it
         rows = self._fleet_rows(passed) if within is None else frame.rows_of(Scope.ACCELERATOR, within)
         self._order = arrange(rows, self._keys(), choice.sort.descending)
 
@@ -104,7 +105,7 @@ class AcceleratorTable:
         frame = self._frame
         node = int(frame.accelerators.node[row])
         if column.name == "note":
-            return accelerator_note(frame, row, self._worst)
+            return (accelerator_note if self._of_fleet else own_note)(frame, row, self._worst)
         if column.name in _OF_NODE:
             token = Token.TEXT if frame.live[node] else Token.STALE
             return frame.nodes.text(node, _OF_NODE[column.name]), token

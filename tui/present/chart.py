@@ -74,6 +74,8 @@ def draw(plot: Plot, width: int, height: int, glyphs: Glyphs = UNICODE) -> list[
     title = _title(plot, width, glyphs)
     if height == 1:
         return [title]
+    if np.isnan(plot.series.maximum).all():  # axes of nothing would look like a measured zero
+        return [title, *([(" " * width, Token.DIM)] for _ in range(height - 1))]
     axis = 1 if height >= _AXIS_FROM else 0
     rows = height - 1 - axis
     labels = _labels(plot, rows, width, glyphs)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from tui.present.format import Align
 from tui.present.rows import GAP, GUTTER, Column
+from watchfloor.frame import View
 
-NAME_WIDTH = (6, 26)  # least and most for a node's name
 _NOTE_LEAST = 26  # a quarter of a wide screen: what is the matter is what one came for
+_UNTOLD = 10  # cells of a text whose length nobody told
+_NOTHING_LONG: Mapping[str, int] = {}
 _FIXED = frozenset({"state", "node"})  # stay when the table is scrolled sideways
 
 
@@ -24,13 +28,16 @@ class Field:
     align: Align = "right"
     letter: str = ""  # Shift + this letter sorts by it
     flexible: bool = False
+    most: int = 0  # cells that it takes where its longest text needs them, before the others are dealt any
 
+
+NODE_NAME = Field("node", "NODE", 6, 0, "left", "N", most=26)
 
 ACCELERATOR_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
-    Field("node", "NODE", 10, 0, "left", "N"),
+    NODE_NAME,
     Field("rack", "RACK", 6, 6, "left", "R"),
-    Field("name", "ACCEL", 6, 0, "left"),
+    Field("name", "ACCEL", 6, 0, "left", most=12),
     Field("model", "MODEL", 22, 9, "left", "O"),
     Field("util", "UTIL%", 5, 0, letter="U"),
     Field("mem_util", "MEMBW%", 6, 11),
@@ -53,7 +60,7 @@ ACCELERATOR_FIELDS: Sequence[Field] = (
 
 NODE_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
-    Field("node", "NODE", 10, 0, "left", "N"),
+    NODE_NAME,
     Field("rack", "RACK", 6, 6, "left", "R"),
     Field("phase", "PHASE", 10, 4, "left", "H"),
     Field("age", "AGE", 6, 3, letter="A"),
@@ -78,13 +85,15 @@ NODE_FIELDS: Sequence[Field] = (
 )
 
 
-def columns_for(fields: Sequence[Field], width: int, node_width: int = 10) -> list[Column]:
-    """The columns that fit into `width` cells, the most important first, in the order of the fields."""
+def columns_for(fields: Sequence[Field], width: int, longest: Mapping[str, int] = _NOTHING_LONG) -> list[Column]:
+    """The columns that fit into `width` cells, the most important first, in the order of the fields. `longest` are the
+    cells of the longest text, by the field's name.
+    """
     note_width = max(_NOTE_LEAST, width // 4)
     wanted = sorted(fields, key=lambda field: field.rank)
     room, chosen = width - GUTTER + GAP, set[str]()
     for field in wanted:
-        needs = _width(field, node_width, note_width) + GAP
+        needs = _width(field, longest, note_width) + GAP
         if field.rank and needs > room:
             break
         chosen.add(field.name)
@@ -93,7 +102,7 @@ def columns_for(fields: Sequence[Field], width: int, node_width: int = 10) -> li
         Column(
             field.name,
             field.title,
-            _width(field, node_width, note_width),
+            _width(field, longest, note_width),
             field.align,
             field.flexible,
             field.name in _FIXED,
@@ -103,7 +112,13 @@ def columns_for(fields: Sequence[Field], width: int, node_width: int = 10) -> li
     ]
 
 
-def _width(field: Field, node_width: int, note_width: int) -> int:
-    if field.name == "node":
-        return min(max(node_width, NAME_WIDTH[0]), NAME_WIDTH[1])
-    return note_width if field.name == "note" else field.width
+def longest_text(view: View, name: str) -> int:
+    """Characters of the longest text that any row has of a metric."""
+    there = np.flatnonzero(np.bincount(view.told(name).values.astype(np.intp) + 1)[1:])
+    return max((len(view.texts[code]) for code in there.tolist()), default=0)
+
+
+def _width(field: Field, longest: Mapping[str, int], note_width: int) -> int:
+    if field.name == "note":
+        return note_width
+    return max(field.width, min(longest.get(field.name, _UNTOLD), field.most))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.present.choice import Sort
-from tui.present.fields import Field
+from tui.present.fields import NODE_NAME, Field
 from tui.present.format import Text, value
 from tui.present.links import odd_token, oddity_note, per_minute
 from tui.present.notes import node_note, worst_findings
@@ -29,7 +29,7 @@ _NOTE = 26
 
 _FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
-    Field("node", "NODE", 10, 0, "left", "N"),
+    NODE_NAME,
     Field("kind", "KIND", 10, 0, "left", "K"),
     Field("up", "UP", 9, 0),
     Field("rx", "IN", 6, 0, letter="I"),

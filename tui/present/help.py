@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from tui.present.format import fit, legend
 from tui.present.line import Line, Piece, paragraphs
 from tui.present.style import HEAT, LOAD, Palette, Token
@@ -19,9 +21,10 @@ _STATES = {
 }
 
 
-def section(title: str, entries: Sequence[Entry], width: int, word_width: int = 16) -> list[Line]:
-    """A title and its entries, in as many columns as the width allows."""
-    columns = max(1, min(3, width // 46))
+def section(title: str, entries: Sequence[Entry], width: int) -> list[Line]:
+    """A title and its entries, in as many columns as the width allows without cutting any."""
+    word_width = max((cell_len(word) for word, _ in entries), default=0) + 1
+    columns = max(1, min(3, width // (word_width + max((cell_len(does) for _, does in entries), default=0) + 3)))
     each = width // columns
     rows = -(-len(entries) // columns)
     lines: list[Line] = [[(title, Token.TITLE)]]
@@ -63,4 +66,4 @@ def scales(palette: Palette) -> list[Line]:
 
 def missing(width: int) -> list[Line]:
     """What stands where a value doesn't."""
-    return section("Where there is no value", [(short, words) for short, words in legend()], width, 6)
+    return section("Where there is no value", [(short, words) for short, words in legend()], width)

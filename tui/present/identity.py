@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tui.present.format import age, exact
-from tui.present.line import Line, Piece, cut, joined, paragraphs, width_of
+from tui.present.line import Line, Piece, cut, flow, paragraphs
 from tui.present.notes import status_note
 from tui.present.style import STATE_TOKENS, Glyphs, Token
 from watchfloor.frame import Frame
@@ -35,18 +35,6 @@ def brief_lines(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) 
     troubles = _troubles(frame, node, width, glyphs, 2)[: max(1, most - 1)]
     facts += flow(_clocks(frame, node)[1:], width)
     return [who, *facts[: max(0, most - 1 - len(troubles))], *troubles][:most]
-
-
-def flow(parts: Sequence[Line], width: int) -> list[Line]:
-    """Parts one after another, on as many lines as they need; a part is never broken."""
-    lines: list[Line] = []
-    current: list[Line] = []
-    for part in parts:
-        if current and 1 + width_of(joined([*current, part], "   ")) > width:
-            lines.append([(" ", Token.TEXT), *joined(current, "   ")])
-            current = []
-        current.append(part)
-    return [*lines, [(" ", Token.TEXT), *joined(current, "   ")]] if current else lines
 
 
 def _name(frame: Frame, node: int, glyphs: Glyphs) -> Line:
@@ -123,7 +111,7 @@ def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) ->
     own = _own_findings(frame, node, silence is not None)
     for finding in own[:most]:
         where = _where(frame, finding.subject.scope, finding.subject.key, node)
-        said = finding.text if finding.text.startswith(where) else f"{where}: {finding.text}"
+        said = finding.text if where in finding.text else f"{where}: {finding.text}"
         lines.append(cut([(f" {glyphs.states[finding.state]} {said}", STATE_TOKENS[finding.state])], width))
     if len(own) > most:
         lines.append([(f"   and {len(own) - most} more", Token.DIM)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,8 @@ from tui.present.style import Token
 
 Piece = tuple[str, Token]
 Line = Sequence[Piece]
+
+_WORDS = re.compile(r"\S+\s*|\s+")
 
 
 def width_of(line: Line) -> int:
@@ -50,6 +53,46 @@ def joined(parts: Sequence[Line], gap: str = "  ") -> list[Piece]:
         if part:
             found += [(gap, Token.DIM), *part] if found else part
     return found
+
+
+def flow(parts: Sequence[Line], width: int, gap: str = "   ") -> list[Line]:
+    """Parts one after another behind a margin, on as many lines as they need; only a part that is wider than a line is
+    broken, at spaces.
+    """
+    lines, current = list[Line](), list[Piece]()
+    for part in (piece for whole in parts for piece in broken(whole, width - 1)):
+        if current and 1 + width_of(joined([current, part], gap)) > width:
+            lines.append([(" ", Token.TEXT), *current])
+            current = []
+        current = joined([current, part], gap)
+    return [*lines, [(" ", Token.TEXT), *current]] if current else lines
+
+
+def broken(line: Line, width: int) -> list[Line]:
+    """A line in as many as it takes, broken at spaces; a word that is wider is cut."""
+    if width_of(line) <= width:
+        return [line]
+    lines, current, used = list[Line](), list[Piece](), 0
+    for text, token in line:
+        for word in _WORDS.findall(text):
+            if current and used + cell_len(word.rstrip()) > width:
+                lines.append(current)
+                current, used = [], 0
+            current.append((word, token))
+            used += cell_len(word)
+    return [cut(_trimmed(found), width) for found in [*lines, current]]
+
+
+def _trimmed(line: Line) -> Line:
+    text, token = line[-1]
+    return [*line[:-1], (text.rstrip(), token)]
+
+
+def within(lines: Sequence[Line], most: int, width: int) -> list[Line]:
+    """At most so many lines; the last of them ends in an ellipsis where more would follow."""
+    if len(lines) <= most:
+        return list(lines)
+    return [*lines[: most - 1], cut([*lines[most - 1], (" …", Token.DIM)], width)] if most > 0 else []
 
 
 def fitting(variants: Sequence[Callable[[], Line]], width: int) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.present.format import age, number, quantity
-from tui.present.line import Line, Piece, cut, fitting, joined
+from tui.present.line import Line, Piece, flow, within
 from tui.present.links import beside_best, both_ways, odd_token, oddity_note, owner_name, standing
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.counters import Reset
@@ -15,20 +15,21 @@ from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope, State
 
-DETAIL_LINES = 3
 _METRICS = CATALOGUE[Scope.LINK]
 _HOUR, _MINUTE = 3600.0, 60.0
 
 
-def detail_lines(survey: Survey, row: int | None, width: int) -> Sequence[Line]:
-    """Three lines of a link; none where there is no link."""
+def detail_lines(survey: Survey, row: int | None, width: int, most: int) -> Sequence[Line]:
+    """A link in at most so many lines: who it joins, what was found, its errors; none where there is no link."""
     if row is None:
         return []
-    lines = (_who(survey, row), _errors(survey.frame, row), _story(survey, row))
-    return [cut([(" ", Token.TEXT), *line], width) for line in lines]
+    who, story = (flow(part, width, "  ") for part in (_who(survey, row), _story(survey, row)))
+    errors = flow(_errors(survey.frame, row), width, "  ")
+    told = within([*who, *story], most - 1, width)  # a line is left for the errors
+    return within([*told, *errors], most, width)
 
 
-def _who(survey: Survey, row: int) -> Line:
+def _who(survey: Survey, row: int) -> Sequence[Line]:
     frame, links = survey.frame, survey.frame.links
     node = frame.specs[int(links.node[row])].name
     name, owner = links.text(row, "name") or links.keys[row], owner_name(frame, row)
@@ -47,14 +48,14 @@ def _who(survey: Survey, row: int) -> Line:
         parts.append([(both, Token.TEXT)])
     if best := beside_best(frame, row):
         parts.append([(best, Token.WARNING if survey.slow[row] else Token.DIM)])
-    return joined(parts)
+    return parts
 
 
-def _errors(frame: Frame, row: int) -> Line:
+def _errors(frame: Frame, row: int) -> Sequence[Line]:
     """Every counter that grew within the hour as a rate, or the names of those that stand still."""
     told = [name for name in (*ERRORS, *CONGESTION) if frame.links.cell(row, name).missing is Missing.NO]
     if not told:
-        return [("no error counter of this link can be read", Token.DIM)]
+        return [[("no error counter of this link can be read", Token.DIM)]]
     moved, still = list[Line](), list[str]()
     for name in told:
         rate = error_rate(frame, row, name)
@@ -65,8 +66,8 @@ def _errors(frame: Frame, row: int) -> Line:
             moved.append([(f"{title} {rate}", Token.WARNING), (total, Token.DIM)])
         else:
             still.append(title)
-    quiet: list[Piece] = [(f"no errors within the hour: {', '.join(still)}", Token.DIM)] if still else []
-    return joined([*moved, quiet])
+    quiet: list[Line] = [[(f"no errors within the hour: {', '.join(still)}", Token.DIM)]] if still else []
+    return [*moved, *quiet]
 
 
 def error_rate(frame: Frame, row: int, name: str) -> str:
@@ -78,7 +79,7 @@ def error_rate(frame: Frame, row: int, name: str) -> str:
     return ""
 
 
-def _story(survey: Survey, row: int) -> Line:
+def _story(survey: Survey, row: int) -> Sequence[Line]:
     """What is odd about it, what was found, and the newest reset of its counters."""
     frame = survey.frame
     subject = frame.subject(Scope.LINK, row)
@@ -90,7 +91,7 @@ def _story(survey: Survey, row: int) -> Line:
     resets = frame.counters.resets(scope=Scope.LINK, row=row)
     if resets:
         found.append([(reset_words(resets[0], frame.at), Token.DIM)])
-    return joined(found)
+    return found
 
 
 def reset_words(reset: Reset, at: float) -> str:
@@ -99,16 +100,14 @@ def reset_words(reset: Reset, at: float) -> str:
     return f"counters went back {age(max(0.0, at - reset.at))} ago: {reset.cause.value} ({names}{more})"
 
 
-def summary_line(folds: Folds, shown: Sequence[int], width: int, glyphs: Glyphs = UNICODE) -> Line:
-    """Kind after kind: how many links are up, what flows (where there is room for it), and what is odd. `shown` are
-    groups of the folds.
+def summary_lines(folds: Folds, shown: Sequence[int], width: int, most: int, glyphs: Glyphs = UNICODE) -> list[Line]:
+    """Kind after kind, on as many lines as are needed: how many links are up, what flows (where one line has room for
+    it), and what is odd. `shown` are groups of the folds.
     """
-
-    def line(rated: bool, gap: str) -> Line:
-        return [(" ", Token.TEXT), *joined([_of_kind(folds, group, glyphs, rated) for group in shown], gap)]
-
-    forms = (lambda: line(True, "   "), lambda: line(False, "   "), lambda: line(False, "  "))
-    return cut(fitting(forms, width), width)
+    rated = flow([_of_kind(folds, group, glyphs, True) for group in shown], width)
+    if len(rated) <= 1:
+        return rated
+    return within(flow([_of_kind(folds, group, glyphs, False) for group in shown], width, "  "), most, width)
 
 
 def _of_kind(folds: Folds, group: int, glyphs: Glyphs, rated: bool) -> Line:

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from tui.present.choice import Sort
-from tui.present.fields import Field
+from tui.present.fields import NODE_NAME, Field
 from tui.present.format import Text, number, quantity, value
 from tui.present.notes import node_note, without_subject, worst_findings
 from tui.present.order import Order, Sorted, keys_of
@@ -25,7 +25,7 @@ _NOTE = 26
 
 LINK_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
-    Field("node", "NODE", 10, 0, "left", "N"),
+    NODE_NAME,
     Field("name", "LINK", 14, 0, "left", "L"),
     Field("kind", "KIND", 10, 8, "left", "K"),
     Field("medium", "MEDIUM", 9, 11, "left"),

@@ -49,11 +49,16 @@ def node_note(frame: Frame, node: int, worst: Mapping[Subject, Finding]) -> Text
 def accelerator_note(frame: Frame, row: int, worst: Mapping[Subject, Finding]) -> Text:
     """What is the matter with an accelerator: its own finding; its node's only where nothing is known of it."""
     node = int(frame.accelerators.node[row])
+    own = own_note(frame, row, worst)
+    return own if own[0] or frame.accelerators.states[row] == State.OK else node_note(frame, node, worst)
+
+
+def own_note(frame: Frame, row: int, worst: Mapping[Subject, Finding]) -> Text:
+    """What is the matter with an accelerator itself: for a table below what is said of its node."""
+    node = int(frame.accelerators.node[row])
     finding = worst.get(frame.subject(Scope.ACCELERATOR, row)) if frame.live[node] else None
-    if finding is None and frame.accelerators.states[row] == State.OK:
-        return "", Token.DIM
     if finding is None:
-        return node_note(frame, node, worst)
+        return "", Token.DIM
     names = f"{frame.accelerators.text(row, 'name')} of {frame.specs[node].name}"
     return without_subject(finding.text, names), STATE_TOKENS[finding.state]
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tui.present.format import Text, meter
-from tui.present.line import Line, Piece, fitting, paragraphs
+from tui.present.line import Line, Piece, fitting, paragraphs, within
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.compatibility import Clash
@@ -18,7 +18,6 @@ from watchfloor.stack import Thing, Version
 _WIDE, _WIDEST = 110, 160
 _BAR = 8
 _INNER = "  "
-DETAIL_LINES = 3
 
 
 def columns_for(room: int) -> Sequence[Column]:
@@ -224,8 +223,10 @@ def summary_line(
     """What the table comes to: how much has drifted, what doesn't go together, who says nothing."""
     drifted = sum(thing.drift for thing in things)
     differ = ("thing differs", "things differ")[drifted != 1]
-    clash = ("pair of versions doesn't go together", "pairs of versions don't go together")[trouble.pairs != 1]
-    clashing = _tally(trouble.pairs, clash, State.CRITICAL, glyphs)
+    clash = {0: "versions that are known to clash", 1: "pair of versions doesn't go together"}
+    clashing = _tally(
+        trouble.pairs, clash.get(trouble.pairs, "pairs of versions don't go together"), State.CRITICAL, glyphs
+    )
     unknown = _unknown(f"nothing known of {names(frame, silent)}", glyphs) if silent else []
     few = _unknown(f"{len(silent)} unknown", glyphs) if silent else []
     ought = " where it ought to be equal" if drifted == 1 else " where they ought to be equal"
@@ -249,8 +250,8 @@ def _unknown(words: str, glyphs: Glyphs) -> list[Piece]:
     return [(f" {glyphs.states[State.UNKNOWN]} ", Token.UNKNOWN), (words, Token.DIM)]
 
 
-def detail_lines(frame: Frame, row: Row | None, trouble: Trouble, width: int) -> Sequence[Line]:
-    """The row under the cursor in full; empty for a layer's title."""
+def detail_lines(frame: Frame, row: Row | None, trouble: Trouble, width: int, most: int) -> Sequence[Line]:
+    """The row under the cursor in at most so many lines; empty for a layer's title."""
     if row is None or row.thing is None or row.version is None:
         return []
     thing, version = row.thing, row.version
@@ -264,7 +265,7 @@ def detail_lines(frame: Frame, row: Row | None, trouble: Trouble, width: int) ->
         rule = clash.rule
         told = f"{names(frame, nodes)} has {clash.text}. What to do: {rule.advice}. Source: {rule.source}"
         lines = paragraphs(told, width - 2)
-    return [[(f" {line}", Token.DIM if found is None else Token.TEXT)] for line in lines[:DETAIL_LINES]]
+    return within([[(f" {line}", Token.DIM if found is None else Token.TEXT)] for line in lines], most, width)
 
 
 def query_of(frame: Frame, nodes: Sequence[int]) -> str:

@@ -17,7 +17,8 @@ from tui.messages import Drill
 from tui.present.fabric_trends import plots
 from tui.present.fields import columns_for
 from tui.present.folds import FoldKey, FoldTable
-from tui.present.link_detail import detail_lines, summary_line
+from tui.present.line import Line
+from tui.present.link_detail import detail_lines, summary_lines
 from tui.present.links import LinkTable
 from tui.present.rails import RailMap, Spots, layers, spots
 from tui.present.style import Token
@@ -36,6 +37,7 @@ from watchfloor.topology import Topology
 
 _MAP_SHARE, _MATRIX_SHARE = 0.35, 0.4  # of the page's height, at most
 _CHART_LINES = 8
+_SUMMARY_LINES = 2
 _SHORT, _TALL = 30, 36  # lines: below, no details; from there on, charts
 _AT_ONCE = 50_000  # links: up to so many a frame is drawn in one go, within a few milliseconds
 
@@ -116,11 +118,11 @@ class FabricPage(LinkChoices):
         self._folds = folds = fold(survey, self._folder.groups(survey, grouping), passed)
         kinds = by_kind(folds)
         shown = _worst_first(kinds, np.flatnonzero(kinds.links))
-        self.summary.show(lambda width: [summary_line(kinds, shown, width, glyphs)])
+        self.summary.show(lambda width: summary_lines(kinds, shown, width, _SUMMARY_LINES, glyphs))
 
     def _show_fleet(self, survey: Survey, passed: Mask | None) -> None:
         glyphs, folds = self.desk.palette.glyphs, self._folds
-        columns = columns_for(self.fields(), self.size.width - 1, self._longest_place(survey))
+        columns = columns_for(self.fields(), self.size.width - 1, {"node": self._longest_place(survey)})
         if self.folded and folds is not None:
             self.table.show(FoldTable(folds, columns, self.sort, glyphs))
         else:
@@ -147,12 +149,8 @@ class FabricPage(LinkChoices):
         node = self.node_of(frame)
         folds = fold(survey, self._folder.groups(survey, Grouping.NODE))
         groups = _worst_first(folds, np.flatnonzero(folds.groups.place == node))
-        self.summary.show(
-            lambda width: [
-                [(f" {frame.specs[node].name}", Token.STRONG)],
-                summary_line(folds, groups, width, glyphs),
-            ]
-        )
+        name: Line = [(f" {frame.specs[node].name}", Token.STRONG)]
+        self.summary.show(lambda width: [name, *summary_lines(folds, groups, width, _SUMMARY_LINES, glyphs)])
         self._show_matrix(survey, node)
         charts = [chart for chart in self.query(Chart) if self.size.height >= _TALL]
         for chart, plot in zip(charts, plots(frame, node, self.row_of(frame), self.half_hour), strict=False):
@@ -171,8 +169,10 @@ class FabricPage(LinkChoices):
     def show_detail(self, frame: Frame) -> None:
         survey = self.surveyor.survey(frame)
         row = self.row_of(frame)
+        most = self.size.height // 10 + 1
         self.detail.display = self.size.height >= _SHORT
-        self.detail.show(lambda width: detail_lines(survey, row, width))
+        give_height(self.detail, most)
+        self.detail.show(lambda width: detail_lines(survey, row, width, most))
 
     def _longest_place(self, survey: Survey) -> int:
         frame = survey.frame

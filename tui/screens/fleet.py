@@ -16,7 +16,7 @@ from tui.commands import Command, one_of
 from tui.messages import Drill
 from tui.present.accelerators import AcceleratorTable
 from tui.present.choice import Choice, Rows, Sort
-from tui.present.fields import ACCELERATOR_FIELDS, NODE_FIELDS, Field, columns_for
+from tui.present.fields import ACCELERATOR_FIELDS, NODE_FIELDS, Field, columns_for, longest_text
 from tui.present.fleetmap import DRAWABLE, FleetMap, Places, next_metric, places
 from tui.present.line import Line
 from tui.present.nodes import NodeTable
@@ -105,7 +105,8 @@ class FleetPage(SortedPage):
 
     def _show_table(self, frame: Frame) -> None:
         rows = self.rows_shown(frame)
-        columns = columns_for(_FIELDS[rows], self.size.width - 1, self._longest_name(frame))
+        longest = {"node": self._longest_name(frame), "name": longest_text(frame.accelerators, "name")}
+        columns = columns_for(_FIELDS[rows], self.size.width - 1, longest)
         kind = AcceleratorTable if rows is Rows.ACCELERATORS else NodeTable
         self.table.show(kind(frame, columns, self.choice, self.passed(frame), glyphs=self.desk.palette.glyphs))
 

@@ -15,7 +15,7 @@ from tui.base import Desk, Page, hint_line
 from tui.commands import Command, one_of
 from tui.present.accelerators import AcceleratorTable
 from tui.present.choice import Choice, Sort
-from tui.present.fields import ACCELERATOR_FIELDS, columns_for
+from tui.present.fields import ACCELERATOR_FIELDS, columns_for, longest_text
 from tui.present.host import host_lines
 from tui.present.identity import brief_lines, identity_lines
 from tui.present.line import Line, Piece
@@ -147,7 +147,7 @@ class NodePage(Page):
         boards.display = count > 0
         height = min(count + 1, max(3, int(self.size.height * (0.3 if self._is_short else 0.4))))
         give_height(boards, height)
-        columns = columns_for(_FIELDS, self.size.width - 1)
+        columns = columns_for(_FIELDS, self.size.width - 1, {"name": longest_text(frame.accelerators, "name")})
         boards.show(AcceleratorTable(frame, columns, _IN_ORDER, within=node, glyphs=self.desk.palette.glyphs))
         row = self.board_of(frame, node)
         if row is not None and boards.cursor != (subject := frame.subject(Scope.ACCELERATOR, row)):

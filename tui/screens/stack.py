@@ -23,6 +23,7 @@ from tui.present.stack import (
 )
 from tui.present.style import Token
 from tui.tabled import TablePage
+from tui.widgets.drawn import give_height
 from watchfloor.compatibility import fleet_clashes
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
@@ -75,8 +76,9 @@ class StackPage(TablePage):
 
     def show_detail(self, frame: Frame) -> None:
         row = self._model.row(self.table.cursor) if self._model is not None else None
-        trouble = self._trouble
-        self.detail.show(lambda width: detail_lines(frame, row, trouble, width))
+        trouble, most = self._trouble, max(3, self.size.height // 8)
+        give_height(self.detail, most)
+        self.detail.show(lambda width: detail_lines(frame, row, trouble, width, most))
 
     def _work_out(self, frame: Frame) -> bool:
         """Whether there is anything to draw anew: software changes rarely, and frames come twice a second."""

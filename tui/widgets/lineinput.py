@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from tui.present.completion import Completion, completion
-from tui.present.line import Line, Piece, cut, spread
+from tui.present.line import Line, Piece, cut, paragraphs, spread
 from tui.present.style import Palette, Token
 from tui.widgets.lines import Lines
 
@@ -107,7 +107,7 @@ class LineInput(Vertical):
     def point(self, column: int, message: str) -> None:
         """An error at a column of the text (from 1; 0 is nowhere in particular)."""
         self._note.show(lambda width: [spread((), [("not understood ", Token.WARNING)], width)])
-        self._hint.show(lambda width: [cut(_pointed(column + len(self.PROMPT) - 1, message, width), width)])
+        self._hint.show(lambda width: _pointed(column + len(self.PROMPT) - 1, message, width))
 
     def remember(self) -> None:
         """What is typed now is worth keeping."""
@@ -165,10 +165,13 @@ class LineInput(Vertical):
             self.action_leave()
 
 
-def _pointed(column: int, message: str, width: int) -> Line:
-    """A caret below the column and the message behind it, or before it where there is more room."""
+def _pointed(column: int, message: str, width: int) -> Sequence[Line]:
+    """A caret below the column and the message behind it, before it, or on lines of its own: where there is room."""
     caret: Piece = ("^", Token.CRITICAL)
     at = max(0, min(column, width - 1))
-    if len(message) + 2 <= width - at or at < len(message) + 2:
-        return [(" " * at, Token.TEXT), caret, (" " + message, Token.WARNING)]
-    return [(" " * (at - len(message) - 1), Token.TEXT), (message + " ", Token.WARNING), caret]
+    if len(message) + 2 <= width - at:
+        return [[(" " * at, Token.TEXT), caret, (" " + message, Token.WARNING)]]
+    if len(message) + 2 <= at:
+        return [[(" " * (at - len(message) - 1), Token.TEXT), (message + " ", Token.WARNING), caret]]
+    told = paragraphs(message, width - 2)
+    return [[(" " * at, Token.TEXT), caret], *([(f" {line}", Token.WARNING)] for line in told)]
