@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.scrollbar import ScrollBar
 from textual.theme import Theme
 from textual.timer import Timer
 
@@ -21,7 +22,8 @@ from tui.base import AppOptions, Desk, Page, discover
 from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.help import HelpScreen
 from tui.messages import Acknowledge, Clear, Drill, FrameReady
-from tui.present.style import THEMES, Token, palette
+from tui.present.style import ASCII, THEMES, Token, palette
+from tui.widgets.scrollbars import WholeCells
 from watchfloor.frame import Frame
 from watchfloor.model import Phase, Subject
 from watchfloor.ports import Feed
@@ -38,6 +40,8 @@ _COLOURS = Theme(
     accent="#5fd7d7",
     variables={"input-cursor-background": "#5fd7d7", "block-cursor-background": "#005f87"},
 )
+
+ScrollBar.renderer = WholeCells  # Textual asks the class, for every bar of the process
 
 
 class WatchfloorApp(App[int]):
@@ -60,6 +64,7 @@ class WatchfloorApp(App[int]):
         super().__init__()
         self.feed = feed
         self.options = options or AppOptions()
+        self.set_class(self.options.palette.glyphs is ASCII, "ascii")
         self.desk = Desk.for_options(self.options, self.commands, self.open)
         self.pages: dict[str, Page] = {}
         self._trail: list[str] = []

@@ -13,6 +13,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from watchfloor.errors import ConfigError, WatchfloorError
 
 PALETTE_HITS = 60
+_STARTS = 1.0  # what starts with the words that are looked for comes before what has them in it
 _SEARCHED = 5_000  # choices looked at per command: a palette is for picking, the filter bar is for thousands
 
 
@@ -101,7 +102,7 @@ class PaletteProvider(Provider):
         for command in self._commands().values():
             for choice in ("", *command.choices()[:_SEARCHED]):
                 shown = f"{command.name} {choice}".strip()
-                score = matcher.match(shown)
+                score = matcher.match(shown) + _STARTS * shown.startswith(query)
                 if score <= 0 or (command.argument and not choice):
                     continue
                 yield Hit(score, matcher.highlight(shown), partial(self._run, command, choice), help=command.help)

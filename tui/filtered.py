@@ -101,7 +101,7 @@ class FilteredPage(Page):
         if frame is not None and self.filter is not None:
             passed, total = self.matched(self.filter, frame)
             count = [(f"{passed}", Token.MATCH if passed else Token.WARNING), (f" of {total}", Token.DIM)]
-        bar.say([(bar.HINT, Token.DIM)], count)
+        bar.note(count)
 
     def _close_filter(self) -> None:
         self.query_one(FilterBar).close()

@@ -17,6 +17,7 @@ from tui.present.help import Entry, missing, prose, scales, section, states
 from tui.present.line import Line
 from tui.present.style import Token
 from tui.widgets.lines import Lines
+from tui.widgets.table import VirtualTable
 
 
 class HelpScreen(ModalScreen[None]):
@@ -61,7 +62,7 @@ class HelpScreen(ModalScreen[None]):
 def entries(node: DOMNode) -> list[Entry]:
     """Keys of a widget, page or app, and what they do; keys that do the same stand together."""
     found: dict[str, list[str]] = {}
-    withheld = node.withheld if isinstance(node, Page) else frozenset[str]()
+    withheld = node.withheld if isinstance(node, Page | VirtualTable) else frozenset[str]()
     for kind in type(node).__mro__:
         own = kind.__dict__.get("BINDINGS", ())
         if kind.__module__.startswith("tui."):

@@ -170,7 +170,8 @@ class LinkChoices(TablePage, SortedPage):
         if self.look is Look.NODE:
             found.append([("charts: ", Token.DIM), ("half hour" if self.half_hour else "minute", Token.TEXT)])
         else:
-            found.append([("by ", Token.DIM), (self.grouping.value if self.folded else "link", Token.TEXT)])
+            how = ("links by ", self.grouping.value) if self.folded else ("single ", "links")
+            found.append([(how[0], Token.DIM), (how[1], Token.TEXT)])
         if self.only_odd:
             found.append([("only what stands out", Token.MATCH)])
         return found

@@ -33,7 +33,7 @@ def test_readme_has_every_key() -> None:
     pages = [page(Desk.for_options(AppOptions(), dict, lambda _, __: None)) for page in discover()]
     shown_keys = [
         (key, does)
-        for node in (*pages, VirtualTable(), HeatMap(), WatchfloorApp(HandFeed()))
+        for node in (*pages, VirtualTable(marks=True), HeatMap(), WatchfloorApp(HandFeed()))
         for keys, does in entries(node)
         for key in keys.split()
         if not (key.startswith("Shift+") and does.startswith("sort by"))  # said once for all letters

@@ -56,7 +56,7 @@ class TableApp(App[None]):
         super().__init__()
         self.rows = rows
         self.said: list[tuple[str, object]] = []
-        self.table = VirtualTable(empty="nothing here")
+        self.table = VirtualTable(empty="nothing here", marks=True)
 
     def compose(self) -> ComposeResult:
         yield self.table

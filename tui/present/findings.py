@@ -29,8 +29,10 @@ _WORD = re.compile(r"[\w.:/-]+")
 _BETWEEN = "  "
 
 
-def columns_for(room: int, longest: int = 0) -> Sequence[Column]:
-    """As many columns, and as wide, as `room` cells have space for; `longest` of the subjects, in cells."""
+def columns_for(room: int, longest: int = 0, rows: Sequence[Record] = ()) -> Sequence[Column]:
+    """As many columns, and as wide, as `room` cells have space for; `longest` of the subjects, in cells. What none of
+    the rows has gets no column.
+    """
     wide, widest = room >= _WIDE, room >= _WIDEST
     subject = max(26 if widest else 18 if wide else 14, min(longest, room // 5))
     return (
@@ -40,8 +42,8 @@ def columns_for(room: int, longest: int = 0) -> Sequence[Column]:
         Column("text", "FINDING", 24, flexible=True),
         Column("first", "SINCE", 5, "right"),
         *([Column("last", "SEEN", 5, "right")] if wide else []),
-        Column("times", "TIMES", 5, "right"),
-        Column("ack", "ACK", 14 if widest else 8 if wide else 4),
+        *([Column("times", "TIMES", 5, "right")] if any(record.times > 1 for record in rows) else []),
+        *([Column("ack", "ACK", 14 if widest else 8 if wide else 4)] if any(record.ack for record in rows) else []),
     )
 
 
@@ -160,7 +162,7 @@ class FindingTable:
             "subject": (subject_name(self._frame, finding.subject), Token.DIM if calm else Token.STRONG),
             "code": (finding.code, Token.DIM),
             "text": (bare_text(self._frame, finding), usual),
-            "first": (age(max(0.0, self._frame.at - record.first)), usual),
+            "first": (_ago(self._frame.at - record.first), usual),
             "last": (_seen(record, self._frame, self._now), Token.DIM),
             "times": (f"{record.times}×" if record.times > 1 else "", usual),
             "ack": (record.ack.by if record.ack else "", Token.DIM),
@@ -181,7 +183,12 @@ def keys_now(frame: Frame) -> frozenset[RecordKey]:
 
 def _seen(record: Record, frame: Frame, now: frozenset[RecordKey]) -> str:
     """When it was seen last."""
-    return "now" if record.key in now else age(max(0.0, frame.at - record.last))
+    return "now" if record.key in now else _ago(frame.at - record.last)
+
+
+def _ago(seconds: float) -> str:
+    """Findings are made by the second."""
+    return age(seconds) if seconds >= 1 else "now"
 
 
 def subject_name(frame: Frame, subject: Subject) -> str:
@@ -267,7 +274,7 @@ def _history(frame: Frame, record: Record) -> Iterator[Line]:
 
 
 def _facts(facts: Sequence[tuple[str, str]], width: int) -> Iterator[Line]:
-    room = min(22, max(len(name) for name, _ in facts))
+    room = min(23, max(len(name) for name, _ in facts))
     for name, value in facts:
         for at, text in enumerate(paragraphs(value, width - room - 4) if value else []):
             yield [(f" {name[:room] if at == 0 else '':<{room}}  ", Token.DIM), (text, Token.TEXT)]
@@ -297,7 +304,8 @@ def _events(frame: Frame, record: Record, width: int) -> Iterator[Line]:
         often = f" {entry.count}×" if entry.count > 1 else ""
         head = f" {clock(entry.last)}{often}  "
         said = f"{entry.event.kind}{f' {entry.event.code}' if entry.event.code >= 0 else ''}: {entry.event.text}"
-        yield [(head, Token.DIM), (said[: max(0, width - len(head))], Token.TEXT)]
+        for at, text in enumerate(paragraphs(said, width - len(head) - 1)):
+            yield [(head if at == 0 else " " * len(head), Token.DIM), (text, Token.TEXT)]
 
 
 def clock(at: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,7 +98,10 @@ def second_line(summary: Summary | None, glyphs: Glyphs, width: int) -> Line:
         lambda: _figures(summary, glyphs, "accelerators", " · ", 10),
         lambda: _figures(summary, glyphs, "accelerators", " · ", 0),
         lambda: _figures(summary, glyphs, "accel", "  ", 0),
-        lambda: _compact(summary, glyphs),
+        lambda: _compact(summary, glyphs, _power(summary, glyphs, 0)[1:]),
+        lambda: _compact(summary, glyphs, _power(replace(summary, budget_watts=None), glyphs, 0)[1:]),
+        lambda: _compact(summary, glyphs, []),
+        lambda: _fewest(summary, glyphs),
     )
     return spread(fitting(forms, width - 1), (), width)
 
@@ -121,14 +124,18 @@ def _figures(summary: Summary, glyphs: Glyphs, noun: str, between: str, gauge: i
     return [(" ", Token.TEXT), *joined([*parts, _findings(summary, glyphs, "findings ")], "   ")]
 
 
-def _compact(summary: Summary, glyphs: Glyphs) -> Line:
+def _compact(summary: Summary, glyphs: Glyphs, power: Line) -> Line:
     boards: list[Piece] = [(f"{summary.busy}", Token.STRONG), (f"/{summary.accelerators} busy", Token.DIM)]
     if summary.faulted:
         boards += [(f"  {summary.faulted} faulted", Token.CRITICAL)]
     if summary.unknown:
         boards += [(f"  {summary.unknown} unknown", Token.UNKNOWN)]
-    parts = [_nodes(summary), boards if summary.accelerators else [], _power(summary, glyphs, 0)[1:]]
+    parts = [_nodes(summary), boards if summary.accelerators else [], power]
     return [(" ", Token.TEXT), *joined([*parts, _findings(summary, glyphs, "")], "   ")]
+
+
+def _fewest(summary: Summary, glyphs: Glyphs) -> Line:
+    return [(" ", Token.TEXT), *joined([_nodes(summary), _findings(summary, glyphs, "")], "   ")]
 
 
 def _nodes(summary: Summary) -> list[Piece]:

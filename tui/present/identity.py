@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tui.present.format import age, exact
-from tui.present.line import Line, Piece, cut, flow, paragraphs
+from tui.present.format import exact
+from tui.present.line import Line, Piece, broken, flow, paragraphs, within
 from tui.present.notes import status_note
 from tui.present.style import STATE_TOKENS, Glyphs, Token
 from watchfloor.frame import Frame
@@ -14,8 +14,7 @@ from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Finding, Missing, Scope, State
 from watchfloor.report import SamplerStatus
 
-_SAMPLER_TOKENS = {"ok": Token.OK, "absent": Token.DIM, "failed": Token.CRITICAL, "hung": Token.CRITICAL}
-_SAMPLER_STATES = {"ok": State.OK, "absent": State.UNKNOWN, "failed": State.CRITICAL, "hung": State.CRITICAL}
+_FOUND_LINES = 2  # of a finding that is told whole
 
 
 def identity_lines(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Sequence[Line]:
@@ -24,7 +23,7 @@ def identity_lines(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Seque
     # what the samplers of a node said that is not heard any more would look as if they still did
     samplers = _samplers(frame.detail[node].samplers, glyphs) if frame.live[node] else ()
     how = [*_clocks(frame, node), *samplers]
-    return [*flow(who, width), *flow(how, width), *_troubles(frame, node, width, glyphs, 3)]
+    return [*flow(who, width), *flow(how, width), *_troubles(frame, node, width, glyphs, 3, _FOUND_LINES)]
 
 
 def brief_lines(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) -> Sequence[Line]:
@@ -32,7 +31,7 @@ def brief_lines(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) 
     that work are left out, and those that don't are among the findings.
     """
     who, *facts = flow([_name(frame, node, glyphs), *_software(frame, node)[1:2], *_boards(frame, node)], width)
-    troubles = _troubles(frame, node, width, glyphs, 2)[: max(1, most - 1)]
+    troubles = _troubles(frame, node, width, glyphs, 2, 1)[: max(1, most - 1)]
     facts += flow(_clocks(frame, node)[1:], width)
     return [who, *facts[: max(0, most - 1 - len(troubles))], *troubles][:most]
 
@@ -83,24 +82,21 @@ def _clocks(frame: Frame, node: int) -> Sequence[Line]:
 
 
 def _samplers(samplers: Mapping[str, SamplerStatus], glyphs: Glyphs) -> Sequence[Line]:
-    found: list[Line] = []
-    absent = [name for name, status in samplers.items() if status.state == "absent"]
-    for name, status in samplers.items():
-        if status.state == "absent":
-            continue
-        token = _SAMPLER_TOKENS.get(status.state, Token.UNKNOWN)
-        glyph = glyphs.states[_SAMPLER_STATES.get(status.state, State.UNKNOWN)]
-        line: list[Piece] = [(f"{name} ", Token.DIM), (glyph, token)]
-        if status.state == "ok":
-            line.append((f" {age(status.cost)}", Token.DIM))
-        else:
-            line.append((f" {status.text or status.state}", token))
-        found.append(line)
-    return [*found, _fact("not here:", ", ".join(absent))]
+    """How many work and how many have nothing to read here, and each that fails; the panel `e` tells of each."""
+    states = Counter(status.state for status in samplers.values())
+    found: list[Line] = [
+        [(f"{name} ", Token.DIM), (f"{glyphs.states[State.CRITICAL]} {status.text or status.state}", Token.CRITICAL)]
+        for name, status in samplers.items()
+        if status.state not in ("ok", "absent")
+    ]
+    absent = f", {states['absent']} not here" if states["absent"] else ""
+    return [_fact("samplers", f"{states['ok']} ok{absent}"), *found] if samplers else found
 
 
-def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) -> Sequence[Line]:
-    """Why it isn't current and what to do about it, then its findings and those of its accelerators and links."""
+def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int, each: int) -> Sequence[Line]:
+    """Why it isn't current and what to do about it; then at most so many findings of it, its accelerators and links,
+    each on at most `each` lines.
+    """
     status, lines = frame.statuses[node], list[Line]()
     silence = status_note(status, bool(frame.live[node]), float(frame.nodes.last("age")[node]), frame.at)
     if silence is not None:
@@ -112,7 +108,9 @@ def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) ->
     for finding in own[:most]:
         where = _where(frame, finding.subject.scope, finding.subject.key, node)
         said = finding.text if where in finding.text else f"{where}: {finding.text}"
-        lines.append(cut([(f" {glyphs.states[finding.state]} {said}", STATE_TOKENS[finding.state])], width))
+        token, sign = STATE_TOKENS[finding.state], glyphs.states[finding.state]
+        told = within(broken([(said, token)], width - 4), each, width - 4)
+        lines += [[(f" {sign if at == 0 else ' '} ", token), *line] for at, line in enumerate(told)]
     if len(own) > most:
         lines.append([(f"   and {len(own) - most} more", Token.DIM)])
     return lines

@@ -7,12 +7,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from tui.present.details import processes, workloads
 from tui.present.format import SHORT_REASONS, Text, age, exact, number
 from tui.present.listing import Listing
-from tui.present.rows import Column
+from tui.present.rows import Column, without
 from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope
-from watchfloor.report import Process, Workload
+from watchfloor.report import Process, SamplerStatus, Workload
 from watchfloor.vendors import sources
 
 _PROCESS_COLUMNS = (
@@ -31,11 +31,18 @@ _PROCESS_COLUMNS = (
 )
 
 
-def process_list(frame: Frame, node: int) -> Listing:
+# what a narrow screen leaves out first: a command that can't be read is worth least of all
+_LESS = ("rank", "run", "job", "age", "memory")
+
+
+def process_list(frame: Frame, node: int, room: int = 1000) -> Listing:
+    """Those that hold accelerators first, in the order of these; columns as `room` cells have space for them."""
     names = _names(frame, node)
+    places = {key: place for place, key in enumerate([*names, ""])}
+    listed = processes(frame.detail[node].details)
     works = workloads(frame.detail[node].details)
     rows: list[tuple[Hashable, Sequence[Text]]] = []
-    for process in processes(frame.detail[node].details):
+    for process in sorted(listed, key=lambda process: places.get(process.accelerator, len(names))):
         held, memory = _bytes(process.accelerator_memory_bytes), _bytes(process.memory_bytes)
         started = age(max(0.0, frame.at - process.started_at)) if process.started_at else "-"
         work = works.get(process.pid)
@@ -54,7 +61,9 @@ def process_list(frame: Frame, node: int) -> Listing:
             _runs(work),
         ]
         rows.append(((process.pid, process.accelerator), cells))
-    return Listing(_PROCESS_COLUMNS, rows)
+    columns = without(_PROCESS_COLUMNS, room, _LESS)
+    kept = [_PROCESS_COLUMNS.index(column) for column in columns]
+    return Listing(columns, [(identity, [cells[at] for at in kept]) for identity, cells in rows])
 
 
 def _rank(work: Workload | None) -> Text:
@@ -92,7 +101,7 @@ def _names(frame: Frame, node: int) -> Mapping[str, str]:
 _METRIC_COLUMNS = (
     Column("metric", "METRIC", 21, fixed=True),
     Column("value", "VALUE", 26),
-    Column("help", "MEANS", 34, flexible=True),
+    Column("help", "MEANS", 24, flexible=True),
     Column("source", "SOURCE", 34, flexible=True),
 )
 
@@ -104,19 +113,28 @@ def everything_list(frame: Frame, node: int, board: int | None, glyphs: Glyphs =
         name = frame.accelerators.text(board, "name") or frame.accelerators.keys[board]
         rows += _section(frame, node, Scope.ACCELERATOR, board, name, glyphs)
     rows += _section(frame, node, Scope.NODE, node, frame.specs[node].name, glyphs)
-    return Listing(_METRIC_COLUMNS, [*rows, *_absent(frame, node)])
+    return Listing(_METRIC_COLUMNS, [*rows, *_samplers(frame, node)])
 
 
-def _absent(frame: Frame, node: int) -> list[tuple[Hashable, Sequence[Text]]]:
-    """Samplers that found nothing to read on this node: what they looked for."""
+def _samplers(frame: Frame, node: int) -> list[tuple[Hashable, Sequence[Text]]]:
+    """How each sampler does; those that found nothing to read on this node last, with what they looked for."""
     nothing: Text = ("", Token.DIM)
+    samplers = sorted(frame.detail[node].samplers.items(), key=lambda item: item[1].state == "absent")
     found: list[tuple[Hashable, Sequence[Text]]] = [
-        (("sampler", name), [(name, Token.TEXT), ("not here", Token.DIM), (status.text, Token.DIM), nothing])
-        for name, status in frame.detail[node].samplers.items()
-        if status.state == "absent"
+        (("sampler", name), [(name, Token.TEXT), *_standing(status), nothing]) for name, status in samplers
     ]
     title: Text = ("samplers", Token.TITLE)
     return [(("sampler", ""), [title, nothing, nothing, nothing]), *found] if found else []
+
+
+def _standing(status: SamplerStatus) -> tuple[Text, Text]:
+    """Its state; what its last answer took, or why there is none."""
+    if status.state == "ok":
+        took = f"every {age(status.period)}, its last answer took {age(status.cost)}"
+        return ("ok", Token.OK), (took, Token.DIM)
+    if status.state == "absent":
+        return ("not here", Token.DIM), (status.text, Token.DIM)
+    return (status.state, Token.CRITICAL), (status.text, Token.CRITICAL)
 
 
 def _section(

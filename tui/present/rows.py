@@ -102,6 +102,16 @@ def lay_out(columns: Sequence[Column], room: int) -> Layout:
     return Layout(tuple(columns), tuple(starts), tuple(widths), total, fixed if fixed <= room // 2 else 0)
 
 
+def without(columns: Sequence[Column], room: int, less: Sequence[str]) -> Sequence[Column]:
+    """The columns, without the first of `less` as long as they need more than `room` cells."""
+    kept = list(columns)
+    for name in less:
+        if GUTTER + sum(column.width + GAP for column in kept) - GAP <= room:
+            break
+        kept = [column for column in kept if column.name != name]
+    return kept
+
+
 class RowPainter:
     """Segments of a header and of rows in one palette."""
 

@@ -250,10 +250,14 @@ def _unknown(words: str, glyphs: Glyphs) -> list[Piece]:
     return [(f" {glyphs.states[State.UNKNOWN]} ", Token.UNKNOWN), (words, Token.DIM)]
 
 
-def detail_lines(frame: Frame, row: Row | None, trouble: Trouble, width: int, most: int) -> Sequence[Line]:
-    """The row under the cursor in at most so many lines; empty for a layer's title."""
-    if row is None or row.thing is None or row.version is None:
+def detail_lines(
+    frame: Frame, row: Row | None, things: Sequence[Thing], trouble: Trouble, width: int, most: int
+) -> Sequence[Line]:
+    """The row under the cursor in at most so many lines; of a layer's title what the layer comes to."""
+    if row is None:
         return []
+    if row.thing is None or row.version is None:
+        return [_layer_line(row.layer, [thing for thing in things if thing.layer == row.layer], trouble)]
     thing, version = row.thing, row.version
     shown = version.version or version.missing.label
     head = f"{thing.name} {shown} on {names(frame, version.nodes)}"
@@ -266,6 +270,18 @@ def detail_lines(frame: Frame, row: Row | None, trouble: Trouble, width: int, mo
         told = f"{names(frame, nodes)} has {clash.text}. What to do: {rule.advice}. Source: {rule.source}"
         lines = paragraphs(told, width - 2)
     return within([[(f" {line}", Token.DIM if found is None else Token.TEXT)] for line in lines], most, width)
+
+
+def _layer_line(layer: str, things: Sequence[Thing], trouble: Trouble) -> Line:
+    nodes = {node for thing in things for version in thing.versions for node in version.nodes}
+    line: list[Piece] = [
+        (f" {layer} ", Token.STRONG),
+        (f"{len({thing.name for thing in things})} things on {len(nodes)} nodes", Token.DIM),
+    ]
+    drifted = sum(thing.drift for thing in things)
+    clashing = sum(_is_in_trouble(thing, trouble) for thing in things)
+    line += [(f"  {drifted} differ where they ought to be equal", Token.WARNING)] if drifted else []
+    return [*line, *([(f"  {clashing} don't go with others", Token.CRITICAL)] if clashing else [])]
 
 
 def query_of(frame: Frame, nodes: Sequence[int]) -> str:

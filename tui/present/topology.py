@@ -29,7 +29,7 @@ _TOKENS = {Join.SELF: Token.DIM, Join.LINKS: Token.TEXT, Join.SWITCHED: Token.TE
 
 def matrix(survey: Survey, topology: Topology, room: int) -> Listing:
     """A row each accelerator: its scale-up links and their sum, then how it is joined with all others and each port."""
-    others, pairs = topology.others, topology.pairs
+    others, pairs = _told(topology)
     rated = any(pair.rate is not None for row in pairs for pair in row)
     taken = GUTTER + sum(column.width + GAP for column in _OWN)
     width = _WITH_RATE if rated and taken + len(others) * (_WITH_RATE + GAP) <= room else _NARROW
@@ -42,6 +42,17 @@ def matrix(survey: Survey, topology: Topology, room: int) -> Listing:
         for board, row in zip(topology.boards, pairs, strict=True)
     ]
     return Listing([*_OWN, *columns], rows)
+
+
+def _told(topology: Topology) -> tuple[Sequence[Port], Sequence[Sequence[Pair]]]:
+    """The columns, without ports of which no accelerator knows how it is joined with them."""
+    others, pairs = topology.others, topology.pairs
+    kept = [
+        at
+        for at, port in enumerate(others)
+        if port.scope is Scope.ACCELERATOR or any(row[at].join is not Join.UNKNOWN for row in pairs)
+    ]
+    return [others[at] for at in kept], [[row[at] for at in kept] for row in pairs]
 
 
 def _head(port: Port) -> str:
@@ -92,7 +103,7 @@ _MEANINGS = {
 
 def legend(topology: Topology) -> Line:
     """What the words of the matrix mean, those that are in it."""
-    words = {pair.join: pair.word for row in topology.pairs for pair in row}
+    words = {pair.join: pair.word for row in _told(topology)[1] for pair in row}
     found: list[Piece] = [(" ", Token.DIM)]
     for join, meaning in _MEANINGS.items():
         if join in words:

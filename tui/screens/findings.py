@@ -29,6 +29,7 @@ from watchfloor.frame import Frame
 from watchfloor.record import Record
 
 _LEAST, _MOST = 7, 22  # lines of the detail
+_ROUND = 11  # lines that stay for what is around it, and a few rows, where it has most of the page
 
 
 class FindingsPage(TablePage):
@@ -78,14 +79,15 @@ class FindingsPage(TablePage):
     def show(self, frame: Frame) -> None:
         rows, glyphs = rows_of(frame, self.over, self.filter), self.desk.palette.glyphs
         self.summary.show(lambda width: [summary_line(frame, rows, self.over, glyphs)])
-        self._model = FindingTable(frame, rows, columns_for(self.size.width - 1, longest_subject(frame, rows)), glyphs)
+        columns = columns_for(self.size.width - 1, longest_subject(frame, rows), rows)
+        self._model = FindingTable(frame, rows, columns, glyphs)
         self.table.empty = "nothing passes the filter" if self.filter else "nothing is wrong"
         self.table.show(self._model)
         self.show_detail(frame)
 
     def show_detail(self, frame: Frame) -> None:
         record, height = self.record, self.size.height
-        most = height * 2 // 3 if self.tall else max(_LEAST, min(_MOST, height // 3))
+        most = min(height * 2 // 3, height - _ROUND) if self.tall else max(_LEAST, min(_MOST, height // 3))
         give_height(self.detail, most)
         self.detail.show(lambda width: detail_lines(frame, record, width, most))
 

@@ -64,7 +64,7 @@ class FleetPage(SortedPage):
 
     def compose_body(self) -> ComposeResult:
         yield HeatMap(palette=self.desk.palette, id="map")
-        yield VirtualTable(palette=self.desk.palette, empty="nothing passes the filter", id="table")
+        yield VirtualTable(palette=self.desk.palette, empty="nothing passes the filter", marks=True, id="table")
         yield from self.compose_filter()
 
     def on_mount(self) -> None:

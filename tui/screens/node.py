@@ -165,7 +165,7 @@ class NodePage(Page):
         if "host" in self._shown:
             self.query_one("#hostlines", Lines).show(lambda width: host_lines(frame, node, width, glyphs))
         if "processes" in self._shown:
-            self._panel("processes").show(process_list(frame, node))
+            self._panel("processes").show(process_list(frame, node, self._room("processes")))
         if "links" in self._shown:
             self._panel("links").show(self._links(frame, node))
         if "services" in self._shown:
@@ -175,9 +175,13 @@ class NodePage(Page):
 
     def _links(self, frame: Frame, node: int) -> LinkTable:
         fields = [field for field in LINK_FIELDS if field.name not in _OF_NODE]
-        columns = columns_for(fields, self._panel("links").size.width or self.size.width - 1)
+        columns = columns_for(fields, self._room("links"))
         survey = self._surveyor.survey(frame)
         return LinkTable(survey, columns, Sort("state"), within=node, glyphs=self.desk.palette.glyphs)
+
+    def _room(self, name: str) -> int:
+        """Cells that a panel's table has; before it was laid out, those of the page."""
+        return self._panel(name).size.width or self.size.width - 1
 
     def _panel(self, name: str) -> VirtualTable:
         return self.query_one(f"#{name}", VirtualTable)

@@ -76,9 +76,9 @@ class StackPage(TablePage):
 
     def show_detail(self, frame: Frame) -> None:
         row = self._model.row(self.table.cursor) if self._model is not None else None
-        trouble, most = self._trouble, max(3, self.size.height // 8)
+        found, trouble, most = self._things, self._trouble, max(3, self.size.height // 8)
         give_height(self.detail, most)
-        self.detail.show(lambda width: detail_lines(frame, row, trouble, width, most))
+        self.detail.show(lambda width: detail_lines(frame, row, found, trouble, width, most))
 
     def _work_out(self, frame: Frame) -> bool:
         """Whether there is anything to draw anew: software changes rarely, and frames come twice a second."""
@@ -102,7 +102,7 @@ class StackPage(TablePage):
         frame = self.desk.frame
         if frame is None:
             return ()
-        found = [self.filter_fact(frame), [("by ", Token.DIM), (self.grouping.value, Token.TEXT)]]
+        found = [self.filter_fact(frame), [("versions by ", Token.DIM), (self.grouping.value, Token.TEXT)]]
         if self.only_different:
             found.append([("only what differs", Token.MATCH)])
         return found

@@ -7,4 +7,4 @@ from tui.widgets.lineinput import LineInput
 
 class CommandLine(LineInput):
     PROMPT = " : "
-    HINT = "Tab completes, Enter runs, Esc closes"
+    HINTS = ("Tab completes, Enter runs, Esc closes",)

@@ -7,4 +7,8 @@ from tui.widgets.lineinput import LineInput
 
 class FilterBar(LineInput):
     PROMPT = " / "
-    HINT = "util < 5 and mem_used > 10GB   node ~ dgx   state >= warning   Tab completes, Enter keeps, Esc clears"
+    HINTS = (
+        "util < 5 and mem_used > 10GB   node ~ dgx   state >= warning   Tab completes, Enter keeps, Esc undoes",
+        "util < 5 and node ~ dgx   Tab completes, Enter keeps, Esc undoes",
+        "Tab completes, Enter keeps, Esc undoes",
+    )

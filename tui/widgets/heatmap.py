@@ -30,13 +30,13 @@ class HeatMap(Drawn, can_focus=True):
 
     DEFAULT_CSS = "HeatMap { background: transparent; height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "step(-1, 0)", "Left", show=False),
-        Binding("right,l", "step(1, 0)", "Right", show=False),
-        Binding("up,k", "step(0, -1)", "Up", show=False),
-        Binding("down,j", "step(0, 1)", "Down", show=False),
-        Binding("home,g", "first", "First", show=False),
-        Binding("end,G", "last", "Last", show=False),
-        Binding("enter", "choose", "Open", show=False),
+        Binding("left,h", "step(-1, 0)", "left", show=False),
+        Binding("right,l", "step(1, 0)", "right", show=False),
+        Binding("up,k", "step(0, -1)", "up", show=False),
+        Binding("down,j", "step(0, 1)", "down", show=False),
+        Binding("home,g", "first", "first", show=False),
+        Binding("end,G", "last", "last", show=False),
+        Binding("enter", "choose", "open", show=False),
     ]
 
     class Highlighted(Said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, Protocol
 
 from textual import events, on
@@ -13,7 +14,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from tui.present.completion import Completion, completion
-from tui.present.line import Line, Piece, cut, paragraphs, spread
+from tui.present.line import Line, Piece, cut, fitting, paragraphs, spread
 from tui.present.style import Palette, Token
 from tui.widgets.lines import Lines
 
@@ -37,7 +38,7 @@ class LineInput(Vertical):
     """Hidden until `open`. It says what was typed; what that means is the page's business."""
 
     PROMPT: ClassVar[str] = ""
-    HINT: ClassVar[str] = ""
+    HINTS: ClassVar[tuple[str, ...]] = ("",)  # the first that there is room for
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "older", "earlier text", show=False),
@@ -92,16 +93,17 @@ class LineInput(Vertical):
         self.display = True
         self._memory.rewind()
         self._put(text, len(text))
-        self.say([(self.HINT, Token.DIM)])
+        self.note(())
         self.screen.set_focus(self._field)  # at once: what is typed next belongs here
 
     def close(self) -> None:
         self.display = False
         self._words = None
 
-    def say(self, hint: Line, note: Line = ()) -> None:
-        """`hint` below the field, `note` at the right of it."""
-        self._hint.show(lambda width: [cut([(" ", Token.TEXT), *hint], width)])
+    def note(self, note: Line) -> None:
+        """All is well: `note` at the right of the field, what the keys do below it."""
+        hints = [partial(_hint, words) for words in self.HINTS]
+        self._hint.show(lambda width: [fitting(hints, width)])
         self._note.show(lambda width: [spread((), [*note, (" ", Token.TEXT)], width)])
 
     def point(self, column: int, message: str) -> None:
@@ -134,7 +136,9 @@ class LineInput(Vertical):
         self.post_message(self.Left(self, self.text))
 
     def action_older(self) -> None:
-        self._recall(self._memory.older())
+        """The text before this one; the newest is often what stands here already."""
+        older = self._memory.older()
+        self._recall(self._memory.older() if older == self.text else older)
 
     def action_newer(self) -> None:
         self._recall(self._memory.newer())
@@ -163,6 +167,10 @@ class LineInput(Vertical):
         """The focus went elsewhere (a click): an abandoned line doesn't stay in the way."""
         if self.display and self.app.focused is not None and self.app.focused is not self._field:
             self.action_leave()
+
+
+def _hint(words: str) -> Line:
+    return [(f" {words}", Token.DIM)]
 
 
 def _pointed(column: int, message: str, width: int) -> Sequence[Line]:

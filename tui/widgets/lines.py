@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.present.line import Line
+from tui.present.line import Line, cut
 from tui.present.style import Palette
 
 Draw = Callable[[int], Sequence[Line]]  # width in cells -> the lines
@@ -41,7 +41,8 @@ class Lines(Widget):
         self._redraw()
 
     def _redraw(self) -> None:
-        lines = [list(line) for line in self._draw(self.size.width)] if self.size.width else []
+        width = self.size.width
+        lines = [cut(line, width) for line in self._draw(width)] if width else []
         if lines != self._lines:
             grown = len(lines) != len(self._lines)
             self._lines = lines

@@ -43,16 +43,16 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
-        Binding("home,g", "first", "First row", show=False),
-        Binding("end,G", "last", "Last row", show=False),
-        Binding("left,h", "sideways(-1)", "Scroll left", show=False),
-        Binding("right,l", "sideways(1)", "Scroll right", show=False),
-        Binding("space", "mark", "Mark", show=False),
-        Binding("enter", "choose", "Open", show=False),
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", "page up", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", "page down", show=False),
+        Binding("home,g", "first", "first row", show=False),
+        Binding("end,G", "last", "last row", show=False),
+        Binding("left,h", "sideways(-1)", "scroll left", show=False),
+        Binding("right,l", "sideways(1)", "scroll right", show=False),
+        Binding("space", "mark", "mark", show=False),
+        Binding("enter", "choose", "open", show=False),
     ]
 
     class Highlighted(Said):
@@ -72,10 +72,18 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
             return str(self.identity)
 
     def __init__(
-        self, *, palette: Palette = DEFAULT, empty: str = "", id: str | None = None, classes: str | None = None
+        self,
+        *,
+        palette: Palette = DEFAULT,
+        empty: str = "",
+        marks: bool = False,
+        id: str | None = None,
+        classes: str | None = None,
     ) -> None:
+        """`empty` is shown where there are no rows; without `marks` there is no key that marks."""
         super().__init__(palette=palette, id=id, classes=classes)
-        self.empty = empty  # shown where there are no rows
+        self.empty = empty
+        self.withheld = frozenset[str]() if marks else frozenset({"mark"})
         self._model: TableModel | None = None
         self._layout_of_columns: Layout = lay_out((), 0)
         self._cursor: Hashable | None = None
@@ -286,6 +294,9 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(x=target - layout.fixed, animate=False, immediate=True, force=True)
         elif direction < 0:
             self.scroll_to(x=0, animate=False, immediate=True, force=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action not in self.withheld and super().check_action(action, parameters)
 
     def action_mark(self) -> None:
         if self.cursor is not None:
