@@ -78,6 +78,12 @@ inefficient | compare its temperature and limit with its neighbours'; clean it, 
 straggler | run a short test against its neighbours; exchange the node at the job's next checkpoint
 idle-held | ask its user; where nobody answers, end the process that holds it
 orphan-holder | ask its user, then end the process by its pid; where it doesn't end, drain the node and reboot it
+orphan-process | end what is left of the job by its pids; where it doesn't end, drain the node and reboot it
+unscheduled-process | ask its user; end it where the scheduler has given the board to somebody else
+job-holds-unused | tell its user: ask for fewer, or look why ranks are missing; others wait for what it holds
+job-on-drained-node | wait for it, or ask its user to checkpoint; the node is taken out of work when it has ended
+job-on-faulty-node | have it requeued elsewhere from its last checkpoint, then do what the fault asks for
+job-never-starts | tell its user; what can never start is to be changed or cancelled
 memory-unowned | drain the users of this board, then reset it
 unkillable | drain the node and reboot it; what hangs, and where, belongs into the ticket of its driver
 zombies | find their parent and restart it; reboot the node where numbers run out

@@ -135,4 +135,6 @@ class RowSubjects(Sequence[Subject]):
             found.rows = self.rows[index]
             return found
         row = int(self.rows[index])
+        if self._scope is Scope.JOB:
+            return Subject(self._scope, "", self._view.keys[row])
         return Subject(self._scope, self._specs[int(self._view.node[row])].name, self._view.keys[row])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from watchfloor.checks._idleness import Idleness
 from watchfloor.checks._tools import Rows, current, limit, named, report, suspects
 from watchfloor.columns import Floats
 from watchfloor.frame import Frame
-from watchfloor.history import COARSE_SECONDS, History
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
 
@@ -112,25 +111,8 @@ def _usual(frame: Frame, rows: Rows) -> Floats:
     return usual
 
 
-class _Idleness:
-    """Which rows ran nothing for the whole time. Asked anew every 20 seconds, as the older history moves no faster."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._asked: tuple[History | None, float] = (None, 0.0)
-        self._idle: NDArray[np.bool_] = np.empty(0, np.bool_)
-
-    def of(self, frame: Frame, rows: Rows) -> NDArray[np.bool_]:
-        slot = frame.at // COARSE_SECONDS
-        if self._asked != (frame.history, slot) or len(self._idle) != frame.accelerators.count:
-            self._asked, self._idle = (frame.history, slot), np.zeros(frame.accelerators.count, np.bool_)
-            util = frame.history.window(_AT, "util", self._seconds, rows)
-            self._idle[rows] = bool(len(util)) & (util == 0).all(axis=0)
-        return self._idle[rows]
-
-
 _CODES = ("idle-held", "orphan-holder", "memory-unowned")
-_memories = {code: _Idleness(limit(code, "time", Unit.SECONDS)) for code in _CODES}
+_memories = {code: Idleness(limit(code, "time", Unit.SECONDS)) for code in _CODES}
 
 
 def _idle_for_long(frame: Frame, code: str, rows: Rows) -> Rows:

@@ -20,7 +20,7 @@ from watchfloor.jobs.hosts import Hosts
 from watchfloor.jobs.meter import Key, Meter, Metered
 from watchfloor.jobs.model import SchedulerNode, SourceAnswer
 from watchfloor.jobs.told import Told
-from watchfloor.jobs.view import Jobs, JobView, column
+from watchfloor.jobs.view import Jobs, JobView, Standing, column
 from watchfloor.jobs.workers import Pids, WorkerFinder, Workers, pids_of
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope
@@ -28,6 +28,7 @@ from watchfloor.model import Missing, Scope
 _TEXTS = tuple(name for name, metric in CATALOGUE[Scope.JOB].items() if metric.kind is Kind.TEXT)
 _ABOUT_BOARDS = ("uuid", "index", "partition_of")
 _ABOUT_USERS = ("job", "user", "command")
+_INNERMOST = "ray"  # the kind whose nodes others give it
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class _Standing:
     keys: list[Key]
     texts: Mapping[str, Picture]
     scheduler: Mapping[int, SchedulerNode]
+    said: Standing
     price: Floats  # an accelerator hour, by job; NaN where none is known
 
 
@@ -51,8 +53,9 @@ class _Given:
     seen: tuple[object, ...]
     owners: Owners  # by allocation
     scheduler: Mapping[int, SchedulerNode]
-    clusters: Mapping[int, str]  # by node, where several clusters number their jobs
+    managers: Mapping[int, str]  # by node: the source that tells of it
     pids: Pids
+    clusters: Mapping[int, str]  # by node, where several clusters number their jobs
 
 
 class Roll:
@@ -78,7 +81,7 @@ class Roll:
         told, groups = standing.told, standing.groups
         sources = [answer.status for answer in self._answers.values()]
         if not told.jobs:
-            return Jobs(sources=sources, scheduler=standing.scheduler)
+            return Jobs(sources=sources, scheduler=standing.scheduler, standing=standing.said)
         now = figures(frame.accelerators, groups)
         present = groups.present
         self._meter.advance(frame.at, standing.keys, present, now["power"][present], now["util"][present])
@@ -93,7 +96,7 @@ class Roll:
             **_costs(told, groups, standing.price, frame.at),
         }
         view = JobView(list(told.rows), told.texts, columns)
-        return Jobs(told.jobs, view, standing.owners, sources, standing.scheduler)
+        return Jobs(told.jobs, view, standing.owners, sources, standing.scheduler, standing.said)
 
     # -- what holds for a while
 
@@ -116,17 +119,17 @@ class Roll:
         groups = Groups(owners, len(told.jobs))
         keys = [(job.id, job.attempt) for job in told.jobs]
         texts = {name: Picture(told.codes[name], np.zeros(len(keys), np.int8)) for name in _TEXTS}
-        return _Standing(seen, told, owners, groups, keys, texts, given.scheduler, self._price(frame, groups))
+        said = Standing(given.owners, told.holding, given.managers)
+        return _Standing(seen, told, owners, groups, keys, texts, given.scheduler, said, self._price(frame, groups))
 
     def _given_to(self, frame: Frame) -> _Given:
         """What schedulers gave to whom: it doesn't hang on what runs."""
         seen = (self._answered, *_pictures(frame, _ABOUT_BOARDS))
         given = self._given
         if given is None or not _same(given.seen, seen):
-            scheduler, nodes, clusters = self._nodes(frame)
-            listed = self._listed()
+            listed, (scheduler, managers, nodes) = self._listed(), self._nodes(frame)
             owners, pids = allocated(frame, listed, nodes), pids_of(listed, nodes)
-            given = self._given = _Given(seen, owners, scheduler, clusters, pids)
+            given = self._given = _Given(seen, owners, scheduler, managers, pids, self._clusters(nodes, managers))
         return given
 
     def _listed(self) -> Told:
@@ -138,25 +141,28 @@ class Roll:
             self._sources = (self._answered, told)
         return told
 
-    def _nodes(self, frame: Frame) -> tuple[dict[int, SchedulerNode], dict[str, dict[str, int]], dict[int, str]]:
-        """How schedulers see the nodes of the fleet; what each source calls them; the cluster that each is in."""
-        hosts, scheduler = Hosts(frame), dict[int, SchedulerNode]()
-        names: dict[str, dict[str, int]] = {}
-        for answer in self._answers.values():
-            found = names[answer.status.name] = dict(hosts.by_scheduler_name(answer.nodes))
-            scheduler.update({found[node.name]: node for node in answer.nodes if node.name in found})
-        certain = self._clusters(names)
-        for answer in self._answers.values():
-            found = names[answer.status.name]
-            for name in {name for job in answer.jobs for name in job.nodes} - found.keys():
-                node = frame.node_index.get(name, hosts.find(name))
-                if node is not None:
-                    found[name] = node
-        return scheduler, names, self._clusters(names) | certain
+    def _nodes(self, frame: Frame) -> tuple[dict[int, SchedulerNode], dict[int, str], dict[str, dict[str, int]]]:
+        """How schedulers see the nodes of the fleet; which source that is; what each source calls them.
 
-    def _clusters(self, names: Mapping[str, Mapping[str, int]]) -> dict[int, str]:
-        told = [(answer.status.cluster, names[name]) for name, answer in self._answers.items()]
-        return {node: cluster for cluster, nodes in told if cluster for node in nodes.values()}
+        A Ray runs on nodes that another gave it, so that the other's word counts.
+        """
+        hosts, scheduler, managers = Hosts(frame), dict[int, SchedulerNode](), dict[int, str]()
+        names: dict[str, dict[str, int]] = {}
+        for name, answer in sorted(self._answers.items(), key=lambda item: item[1].status.kind != _INNERMOST):
+            found = names[name] = dict(hosts.by_scheduler_name(answer.nodes))
+            scheduler.update({found[node.name]: node for node in answer.nodes if node.name in found})
+            managers.update(dict.fromkeys(found.values(), name))
+            for called in {called for job in answer.jobs for called in job.nodes} - found.keys():
+                node = frame.node_index.get(called, hosts.find(called))
+                if node is not None:
+                    found[called] = node
+        return scheduler, managers, names
+
+    def _clusters(self, nodes: Mapping[str, Mapping[str, int]], managers: Mapping[int, str]) -> dict[int, str]:
+        """By node: the cluster that it is in, by its scheduler's word, else by the jobs that have it."""
+        clusters = {name: answer.status.cluster for name, answer in self._answers.items() if answer.status.cluster}
+        found = {node: cluster for name, cluster in clusters.items() for node in nodes[name].values()}
+        return found | {node: clusters[name] for node, name in managers.items() if name in clusters}
 
     def _price(self, frame: Frame, groups: Groups) -> Floats:
         """By job: the mean price of its accelerators' hours; the usual one where none of them is known."""

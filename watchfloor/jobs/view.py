@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
 
 STRAGGLER = "straggler"  # code of the finding
 _NO_OWNERS = np.empty(0, np.int32)
+_NOWHERE: Mapping[int, SchedulerNode] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What schedulers say and screens don't show. `given`: by accelerator row, the job that it was given to."""
+
+    given: NDArray[np.int32] = field(default_factory=lambda: _NO_OWNERS)
+    holding: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    managers: Mapping[int, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class HasRows(Protocol):
+    """frame.RowSubjects, as far as it is of interest here."""
+
+    rows: NDArray[np.intp]
 
 
 class JobView(View):
@@ -62,13 +80,26 @@ class Jobs:
         owners: NDArray[np.int32] = _NO_OWNERS,
         sources: Sequence[SourceStatus] = (),
         scheduler: Mapping[int, SchedulerNode] | None = None,
+        standing: Standing | None = None,
     ) -> None:
         self.rows = rows
         self.view = view or no_jobs()
         self.owners = owners
         self.sources = sources
-        self.scheduler = scheduler or {}  # by node index: how its scheduler sees it
+        self.scheduler = _NOWHERE if scheduler is None else scheduler  # by node index: how its scheduler sees it
+        standing = standing or Standing()
+        self.managers = standing.managers  # by node index: the source whose word that is
+        self.holding = standing.holding  # by job: it has nodes now
+        self._given = standing.given
         self.index: Mapping[str, int] = {job.id: row for row, job in enumerate(rows)} if rows else {}
+
+    def owner_of(self, accelerator: int) -> int:
+        """The row of its job, -1 for none."""
+        return int(self.owners[accelerator]) if accelerator < len(self.owners) else -1
+
+    def given_to(self, accelerator: int) -> int:
+        """The row of the job to which the scheduler gave it, whoever is on it; -1 for none, or where it doesn't say."""
+        return int(self._given[accelerator]) if accelerator < len(self._given) else -1
 
     def of_rows(self, scope: Scope, frame: Frame) -> NDArray[np.integer]:
         """For each row of an inner scope, the row of its job, -1 for none. A link goes with its accelerator, a service
@@ -105,7 +136,9 @@ class Jobs:
         for finding in frame.findings:
             row = frame.row(finding.subject)
             if row is not None and finding.subject.scope is Scope.JOB:
-                states[row] = max(states[row], finding.state)
+                others = finding.others
+                rows = [row, *(others.rows.tolist() if isinstance(others, HasRows) else ())]
+                states[rows] = np.maximum(states[rows], np.int8(finding.state))
             elif row is not None and finding.code == STRAGGLER:
                 slow[row] = True
         boards = np.bincount(mine[held], minlength=count)
@@ -120,7 +153,7 @@ class Jobs:
         return np.flatnonzero(self.owners == row)
 
     def job_of(self, accelerator: int) -> Job | None:
-        owner = int(self.owners[accelerator]) if accelerator < len(self.owners) else -1
+        owner = self.owner_of(accelerator)
         return self.rows[owner] if owner >= 0 else None
 
 

@@ -1,0 +1,217 @@
+"""Checks over jobs: what is left of them, what runs past the scheduler, what is held and not used, where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.support.boards import Boards, Values
+from watchfloor import checks
+from watchfloor.frame import Frame
+from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.roll import Roll
+from watchfloor.model import Finding, Scope, Subject
+
+_BOARD = Scope.ACCELERATOR
+_NAMES = ("name", "model", "index", "uuid", "util", "mem_used", "mem", "user", "job", "command", "recovery", "xid")
+NODE = SchedulerNode("n0", "mixed", accelerators=4, accelerators_used=2)
+
+
+class Floor:
+    """Nodes of four boards, on which nothing runs, and a Slurm that tells of them."""
+
+    def __init__(self, nodes: int = 1) -> None:
+        self.boards = Boards(nodes, {_BOARD: ([f"g{at}" for at in range(4)], _NAMES)})
+        self.roll = Roll()
+        for node in range(nodes):
+            for at in range(4):
+                idle: Values = {"name": f"gpu{at}", "model": "H100", "index": at, "uuid": f"u{at}", "util": 0}
+                self.boards.say(
+                    {f"g{at}": {**idle, "mem_used": 0, "mem": 0, "user": "", "job": "", "command": ""}}, node
+                )
+        self.boards.pass_time(1)
+
+    def tell(self, *jobs: Job, nodes: Sequence[SchedulerNode] = (NODE,), state: SourceState = SourceState.OK) -> None:
+        self.roll.answer(SourceAnswer(SourceStatus("slurm", "slurm", state, self.boards.now), jobs, tuple(nodes)))
+
+    def run(self, board: int, job: str = "", util: float = 90, node: int = 0) -> None:
+        said: Values = {"user": "alice", "job": job, "command": "python3 train.py", "util": util, "mem": 40}
+        self.boards.say({f"g{board}": said}, node)
+
+    def frame(self) -> Frame:
+        frame = self.boards.frame()
+        frame = replace(frame, jobs=self.roll.frame(frame))
+        return frame.with_findings(checks.run(frame))
+
+    def found(self, code: str, minutes: float = 0) -> list[Finding]:
+        """What is found by now, and after so many minutes in which nothing changes."""
+        found = self.frame().findings
+        for _ in range(int(minutes * 6)):
+            self.boards.pass_time(10)
+            found = self.frame().findings
+        return [one for one in found if one.code == code]
+
+
+def job(number: int, *held: Allocation, state: JobState = JobState.RUNNING, **said: object) -> Job:
+    usual = {"user": "alice", "started": 900_000.0}
+    return Job(f"slurm:{number}", "slurm", "slurm", str(number), state=state, allocations=held, **usual | said)  # type: ignore[arg-type]
+
+
+def subjects(found: Sequence[Finding]) -> list[str]:
+    return [str(one.subject) for one in found]
+
+
+# -- orphans
+
+
+def test_what_is_left_of_a_job_that_is_over_is_an_orphan_once_slurm_has_had_its_time() -> None:
+    floor = Floor()
+    floor.run(1, "slurm:4242")
+    floor.tell(job(4242, state=JobState.CANCELLED, ended=999_990.0))
+    assert floor.found("orphan-process") == []
+    (found,) = floor.found("orphan-process", minutes=2.5)
+    assert found.subject == Subject(_BOARD, "n0", "g1")
+    assert found.text.startswith("gpu1 of n0 is in use by what is left of job 4242 of alice: slurm says cancelled")
+    assert ("user", "alice") in found.evidence
+
+
+def test_an_orphan_on_what_is_given_to_another_says_to_whom() -> None:
+    floor = Floor()
+    floor.run(1, "slurm:4242")
+    floor.tell(job(4242, state=JobState.FAILED, ended=999_990.0), job(4300, Allocation("n0", 2, (1, 2)), user="bob"))
+    (found,) = floor.found("orphan-process", minutes=2.5)
+    assert found.text.endswith("the scheduler has given it to job 4300 of bob (2 accelerators)")
+    assert ("given to", "slurm:4300") in found.evidence
+
+
+def test_a_job_of_which_slurm_knows_nothing_is_an_orphan_only_where_slurm_tells_of_all_that_it_gave_away() -> None:
+    floor = Floor()
+    floor.run(1, "slurm:4242")
+    floor.tell(nodes=[replace(NODE, accelerators_used=1)])
+    assert floor.found("orphan-process", minutes=3) == [], "PrivateData hides the job of somebody else"
+    floor.tell(nodes=[replace(NODE, accelerators_used=0)])
+    (found,) = floor.found("orphan-process", minutes=3)
+    assert "of which the scheduler of its node knows nothing" in found.text
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.ENDING, JobState.SUSPENDED])
+def test_a_job_that_has_its_nodes_leaves_no_orphans(state: JobState) -> None:
+    floor = Floor()
+    floor.run(1, "slurm:4242")
+    floor.tell(job(4242, Allocation("n0", 1, (1,)), state=state))
+    assert floor.found("orphan-process", minutes=3) == []
+
+
+def test_a_scheduler_that_does_not_answer_makes_no_orphans() -> None:
+    floor = Floor()
+    floor.run(1, "slurm:4242")
+    floor.tell(job(4242, state=JobState.DONE), state=SourceState.FAILED)
+    assert floor.found("orphan-process", minutes=3) == []
+
+
+def test_what_runs_past_the_scheduler_of_a_node_is_told_after_five_minutes() -> None:
+    floor = Floor()
+    floor.run(2)
+    floor.tell(job(4300, Allocation("n0", 2, (2, 3)), user="bob"))
+    assert floor.found("unscheduled-process", minutes=4) == []
+    (found,) = floor.found("unscheduled-process", minutes=1.5)
+    assert found.text == (
+        "alice runs train.py on gpu2 of n0 past its scheduler, for 5m or longer; "
+        "the scheduler has given it to job 4300 of bob (2 accelerators)"
+    )
+
+
+def test_on_a_drained_node_and_without_a_scheduler_people_may_run_what_they_like() -> None:
+    floor = Floor(2)
+    floor.run(2)
+    floor.run(2, node=1)
+    floor.tell(nodes=[replace(NODE, state="idle+drain", takes_work=False)])
+    assert floor.found("unscheduled-process", minutes=6) == []
+
+
+# -- held and not used
+
+
+def test_accelerators_that_a_job_holds_and_does_not_use_are_named_one_by_one() -> None:
+    floor = Floor(2)
+    held = (Allocation("n0", 4, (0, 1, 2, 3)), Allocation("n1", 4, (0, 1, 2, 3)))
+    floor.tell(job(4242, *held), nodes=[NODE, replace(NODE, name="n1")])
+    for at in range(4):
+        floor.run(at, "slurm:4242")
+    floor.run(0, "slurm:4242", node=1)
+    assert floor.found("job-holds-unused", minutes=14) == []
+    (found,) = floor.found("job-holds-unused", minutes=1.5)
+    assert found.subject == Subject(Scope.JOB, "", "slurm:4242")
+    assert found.text == (
+        "job 4242 of alice (8 accelerators) has used 5 of the 8 accelerators that it holds for 15 min: "
+        "nothing runs on gpu1, gpu2, gpu3 of n1"
+    )
+    assert [name for name, _ in found.evidence[-3:]] == ["n1/g1", "n1/g2", "n1/g3"]
+
+
+def test_a_job_that_has_just_begun_is_given_time_and_one_that_computes_now_and_then_uses_what_it_holds() -> None:
+    floor = Floor()
+    floor.tell(job(4242, Allocation("n0", 4, (0, 1, 2, 3)), started=floor.boards.now + 60))
+    assert floor.found("job-holds-unused", minutes=15) == []
+    floor.run(0, "slurm:4242", util=3)
+    floor.boards.pass_time(10)
+    floor.run(0, "slurm:4242", util=0)
+    (found,) = floor.found("job-holds-unused", minutes=3)
+    assert "gpu1, gpu2, gpu3 of n0" in found.text and "gpu0" not in found.text
+
+
+# -- where jobs run
+
+
+def test_a_job_on_a_node_that_is_drained_says_why_it_is() -> None:
+    floor = Floor(2)
+    floor.tell(
+        job(4242, Allocation("n0", 4, (0, 1, 2, 3)), Allocation("n1", 4, (0, 1, 2, 3))),
+        nodes=[replace(NODE, state="mixed+drain", takes_work=False, reason="fan 3"), replace(NODE, name="n1")],
+    )
+    (found,) = floor.found("job-on-drained-node")
+    assert found.text == "job 4242 of alice (8 accelerators) runs on n0, which its scheduler has as mixed+drain: fan 3"
+    floor.tell(job(4242, state=JobState.DONE), nodes=[replace(NODE, state="idle+drain", takes_work=False)])
+    assert floor.found("job-on-drained-node") == []
+
+
+def test_a_job_on_a_node_that_is_reserved_is_where_it_belongs() -> None:
+    floor = Floor()
+    floor.tell(job(1, Allocation("n0", 4)), nodes=[replace(NODE, state="mixed+reserved", takes_work=False)])
+    assert floor.found("job-on-drained-node") == []
+
+
+def test_a_job_on_a_faulty_board_is_told_with_the_fault_and_its_neighbour_is_not() -> None:
+    floor = Floor()
+    floor.tell(job(1, Allocation("n0", 2, (0, 1))), job(2, Allocation("n0", 2, (2, 3))))
+    floor.boards.say({"g1": {"recovery": 1}})
+    faults = floor.frame()
+    (found,) = [one for one in faults.findings if one.code == "job-on-faulty-node"]
+    assert subjects([found]) == [str(Subject(Scope.JOB, "", "slurm:1"))]
+    assert "gpu1 of n0" in found.text and ("recovery-action", "n0/g1") in found.evidence
+    assert faults.jobs.view.states[faults.jobs.index["slurm:2"]] == 0
+
+
+def test_many_jobs_on_what_is_faulty_are_summed_up_and_each_has_its_state() -> None:
+    floor = Floor(80)
+    nodes = [replace(NODE, name=f"n{at}", state="mixed+drain", takes_work=False) for at in range(80)]
+    told = [job(at, Allocation(f"n{at // 4}", 1, (at % 4,))) for at in range(320)]
+    floor.tell(*told, nodes=nodes)
+    frame = floor.frame()
+    found = [one for one in frame.findings if one.code == "job-on-drained-node"]
+    assert len(found) == 251 and "70 more jobs" in found[-1].text
+    assert (frame.jobs.view.states > 0).all()
+
+
+# -- the queue
+
+
+def test_a_job_that_waits_for_what_never_comes() -> None:
+    floor = Floor()
+    waits = {"state": JobState.PENDING, "dependency": "afterok:4241"}
+    floor.tell(job(1, **waits, reason="DependencyNeverSatisfied"), job(2, **waits, reason="Resources"))  # type: ignore[arg-type]
+    (found,) = floor.found("job-never-starts")
+    assert found.text == "job 1 of alice can't start: DependencyNeverSatisfied (what it waits for has failed)"
+    assert ("dependency", "afterok:4241") in found.evidence
