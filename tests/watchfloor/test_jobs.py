@@ -15,6 +15,7 @@ from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
+from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
 from watchfloor.query import parse
 from watchfloor.report import Process
@@ -257,3 +258,14 @@ def test_a_worker_that_its_source_names_by_pid_is_its_job() -> None:
     assert boards(frame.jobs, "ray:a", frame) == [f"{node}/GPU-{node}-5"]
     frame = with_processes(stranger)
     assert boards(frame.jobs, "ray:a", frame) == []
+
+
+def test_a_node_that_tells_again_what_it_told_costs_no_new_attribution() -> None:
+    floor = Floor()
+    before = floor.frame().jobs
+    fleet = floor.fleet.fleet
+    row = fleet.frame().accelerators.told("uuid")
+    column = fleet._columns[Scope.ACCELERATOR]._columns[list(CATALOGUE[Scope.ACCELERATOR]).index("uuid")]
+    column.values = column.values.copy()
+    assert fleet.frame().accelerators.told("uuid") is not row, "another picture of the same"
+    assert floor.frame().jobs.owners is before.owners
