@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.derived import DERIVED
+from watchfloor.distinct import among, distinct
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, Scope
 from watchfloor.roster import Register, Rows
@@ -272,7 +273,7 @@ class Columns:
         """These, of all rows that the node ever had, are those that it names from console time `at` on."""
         self._make_room()
         of_node = np.array(self.register.rows_of(node), np.int32)
-        gone = ~np.isin(of_node, rows)
+        gone = ~among(of_node, rows)
         self._unlisted.put(of_node, gone)
         for row, is_gone in zip(of_node.tolist(), gone.tolist(), strict=True):
             if is_gone:
@@ -375,7 +376,7 @@ def _counts(name: str, last: NDArray, rows: Rows, values: Floats, booted: Collec
     """The moves of a counter that had a value before; several of one row in their order."""
     before, told = last[rows], values < _GONE
     moved = np.flatnonzero((before != values) & (before == before) & told)
-    if booted or len(np.unique(rows)) < len(rows):  # some row was told twice since the last fold
+    if booted or len(distinct(rows)) < len(rows):  # some row was told twice since the last fold
         moved = np.flatnonzero(told)
     latest: dict[int, Any] = {}
     for row, was, now in zip(rows[moved].tolist(), before[moved].tolist(), values[moved].tolist(), strict=True):

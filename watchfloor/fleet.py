@@ -15,6 +15,7 @@ from watchfloor import pci
 from watchfloor.columns import Codes, Columns, Count, Floats, Places, Vocabulary
 from watchfloor.counters import COUNTERS, CounterLog
 from watchfloor.derived import CONSOLE_OWNED, DERIVED
+from watchfloor.distinct import distinct
 from watchfloor.errors import StreamError
 from watchfloor.events import EventLog
 from watchfloor.frame import Frame, NodeDetail, View
@@ -143,7 +144,7 @@ class Fleet:
         """No cell is current until it is told anew; rows that the node no longer names are lost, never removed."""
         columns, table = self._columns[scope], self._tables[node].get(scope.value)
         named = table.rows if table else np.empty(0, np.int32)
-        rows = np.array([node], np.int32) if scope is Scope.NODE else np.unique(named)
+        rows = np.array([node], np.int32) if scope is Scope.NODE else distinct(named)
         reasons = table.untold[_TOLD[scope]] if table else np.full(len(_TOLD[scope]), Missing.UNSUPPORTED, np.int8)
         columns.put_missing(
             np.repeat(rows, len(reasons)), np.tile(_TOLD[scope], len(rows)), np.tile(reasons, len(rows))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.columns import Picture
+from watchfloor.distinct import among, distinct
 
 KINDS = frozenset({"infiniband", "roce"})
 
@@ -28,8 +29,9 @@ class Rails:
         """The same array as long as there are no more. `kinds`: codes among `texts`, by row."""
         if self._seen is not kinds:
             self._seen = kinds
-            wanted = [code for code in np.unique(kinds.values).tolist() if code >= 0 and texts[code] in KINDS]
-            fresh = np.setdiff1d(np.flatnonzero(np.isin(kinds.values, wanted)), self._rows)
+            wanted = [code for code in distinct(kinds.values).tolist() if code >= 0 and texts[code] in KINDS]
+            met = np.flatnonzero(among(kinds.values, wanted))
+            fresh = met[~among(met, self._rows)]
             if fresh.size:
                 self._rows = np.concatenate([self._rows, fresh])
         return self._rows

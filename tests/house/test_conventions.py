@@ -52,6 +52,19 @@ def test_nothing_prints_past_the_commands() -> None:
     assert not calls, f"print() in {calls}: commands write through watchfloor.commands.output"
 
 
+def test_nothing_loads_the_masked_arrays_of_numpy() -> None:
+    heavy = re.compile(
+        r"np\.(median|nanmedian|(nan)?percentile|(nan)?quantile|setdiff1d|union1d|unique\((?!.*return_))"
+    )
+    found = [
+        f"{shown(path)}:{number}"
+        for path, _ in modules("watchfloor", "tui", "collectors")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if heavy.search(line) and "`" not in line
+    ]
+    assert not found, f"{found}: take watchfloor.distinct"
+
+
 def test_tests_wait_for_events_and_never_sleep() -> None:
     calls = [
         f"{shown(path)}:{node.lineno}"

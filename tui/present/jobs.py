@@ -13,6 +13,7 @@ from tui.present.line import Line
 from tui.present.order import arrange, keys_of
 from tui.present.rows import Column
 from tui.present.style import UNICODE, Glyphs, Token
+from watchfloor.distinct import distinct
 from watchfloor.frame import Cell, Frame
 from watchfloor.jobs.model import Attempt, Job, JobState, SourceState
 from watchfloor.metrics import CATALOGUE
@@ -229,7 +230,7 @@ def _nodes(frame: Frame, row: int, glyphs: Glyphs) -> Line:
         return [(" nothing of it is seen on the fleet's accelerators", Token.DIM)]
     util, node = frame.accelerators.known("util")[boards], frame.accelerators.node[boards]
     found: list[Text] = [(" ", Token.TEXT)]
-    for index in np.unique(node).tolist():
+    for index in distinct(node).tolist():
         mine = util[node == index]
         known = mine[~np.isnan(mine)]
         seen = frame.jobs.scheduler.get(index)

@@ -20,6 +20,7 @@ from tui.present.heat import Group, Levels, Scale, levels_of
 from tui.present.links import owner_name
 from tui.present.order import Order, natural_key
 from watchfloor.columns import Mask
+from watchfloor.distinct import distinct
 from watchfloor.fabric import SCALE_OUT, SCALE_UP, Kinds, Oddity, Survey
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope, State, Subject
@@ -75,7 +76,7 @@ def spots(survey: Survey, layer: Layer, before: Spots | None = None) -> Spots:
     positions = np.full(links.count, -1, np.intp)
     positions[rows] = np.arange(len(rows))
     nodes = links.node[rows]
-    alone = len(np.unique(nodes)) <= _NODES_ALONE
+    alone = len(distinct(nodes)) <= _NODES_ALONE
     names = [spec.name for spec in frame.specs] if alone else racks
     return Spots(survey.kinds, layer, rows, positions, _groups(nodes, nodes if alone else rank[nodes], names))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from watchfloor import config
 from watchfloor.columns import Floats
+from watchfloor.distinct import among, distinct
 from watchfloor.frame import Cell, Frame, RowSubjects, View
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
@@ -119,7 +120,7 @@ def models(frame: Frame) -> Mapping[str, int]:
     """The models of accelerators that are here, and the code of each one's name."""
     column = frame.accelerators.told("model").last
     if not _models or _models[0][0] is not column:
-        codes: list[int] = np.unique(column[column > 0]).astype(np.intp).tolist()
+        codes: list[int] = distinct(column[column > 0]).astype(np.intp).tolist()
         named_so: Mapping[str, int] = {frame.accelerators.texts[code]: code for code in codes}
         _models[:] = [(column, named_so)]
     return _models[0][1]
@@ -131,8 +132,8 @@ _models: list[tuple[Floats, Mapping[str, int]]] = []
 def text_is(view: View, name: str, rows: Rows, fits: Callable[[str], bool]) -> NDArray[np.bool_]:
     """Of which of these rows the last known text fits."""
     codes = view.last(name)[rows]
-    present = np.unique(codes[~np.isnan(codes)])
-    return np.isin(codes, [code for code in present if fits(view.texts[int(code)])])
+    present = distinct(codes[~np.isnan(codes)])
+    return among(codes, [code for code in present if fits(view.texts[int(code)])])
 
 
 def subject_of(frame: Frame, node: int, device: str) -> Subject:

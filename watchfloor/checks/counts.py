@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from watchfloor import pci
 from watchfloor.checks._tools import Rows, current, limit, named, report
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Missing, Scope, State
@@ -129,9 +130,9 @@ class _Usual:
         self.has = has
         self.said = said
         self.count: Floats = np.full(len(has), np.nan)
-        for group in np.unique(groups[groups > 0]):  # code 0, the empty text, is no group
+        for group in distinct(groups[groups > 0]):  # code 0, the empty text, is no group
             members = np.flatnonzero(groups == group)
-            known = np.unique(models[members][models[members] > 0])
+            known = distinct(models[members][models[members] > 0])
             for model in known if len(known) > 1 else [-1.0]:  # of one model alone are those, too, that tell none
                 self._judge(members if model < 0 else members[models[members] == model])
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from watchfloor.checks._tools import limit, named, report
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct, median, medians
 from watchfloor.frame import Frame
 from watchfloor.history import History
 from watchfloor.metrics import Unit
@@ -65,11 +66,11 @@ def _poor(frame: Frame) -> dict[int, tuple[float, float, int]]:
         each = clock / watts
     models = view.last("model")
     found: dict[int, tuple[float, float, int]] = {}
-    for model in np.unique(models[busy]):
+    for model in distinct(models[busy]):
         rows = np.flatnonzero(busy & (models == model))
         if len(rows) >= limit("efficiency", "peers"):
             beside = _beside(frame, rows, each[rows])
-            found |= _below(frame, rows, float(np.median(each[rows])), each[rows], beside)
+            found |= _below(frame, rows, median(each[rows]), each[rows], beside)
     return found
 
 
@@ -77,16 +78,15 @@ def _beside(frame: Frame, rows: NDArray[np.intp], now: Floats) -> Floats:
     """By row: the median of the busy boards of its job, or of its node where it has none."""
     job = np.nan_to_num(frame.accelerators.last("job")[rows])
     work = np.where(job > 0, job, -1.0 - frame.accelerators.node[rows])
-    groups, of_row = np.unique(work, return_inverse=True)
-    return np.array([np.median(now[of_row == group]) for group in range(len(groups))])[of_row]
+    return medians(now, work)
 
 
 def _below(
-    frame: Frame, rows: NDArray[np.intp], median: float, now: Floats, beside: Floats
+    frame: Frame, rows: NDArray[np.intp], middle: float, now: Floats, beside: Floats
 ) -> dict[int, tuple[float, float, int]]:
     """Those that are poor now, and were on the mean of the last minute."""
     share = limit("efficiency", "below", Unit.PERCENT) / 100
-    least = median * share
+    least = middle * share
     suspect = rows[(now < least) & (now < beside * share)]
     if not suspect.size:
         return {}
@@ -97,4 +97,4 @@ def _below(
         each = clock.mean(axis=0) / watts.mean(axis=0)
     steady = util.min(axis=0) >= limit("efficiency", "util", Unit.PERCENT)
     chosen = np.flatnonzero((each < least) & steady)
-    return {int(suspect[at]): (float(each[at]), median, len(rows)) for at in chosen}
+    return {int(suspect[at]): (float(each[at]), middle, len(rows)) for at in chosen}

@@ -9,6 +9,7 @@ import numpy as np
 from watchfloor.checks._idleness import Idleness
 from watchfloor.checks._tools import Rows, current, limit, named, report, suspects
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct, median
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
@@ -104,10 +105,10 @@ def _usual(frame: Frame, rows: Rows) -> Floats:
     view = frame.accelerators
     usual = np.full(view.count, np.nan)
     models = view.last("model")[rows]
-    for model in np.unique(models[models > 0]):
+    for model in distinct(models[models > 0]):
         equal = rows[models == model]
         if len(equal) >= limit("memory-unowned", "peers"):
-            usual[equal] = np.nanmedian(view.last("mem_used")[equal])
+            usual[equal] = median(view.last("mem_used")[equal])
     return usual
 
 

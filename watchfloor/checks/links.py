@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from watchfloor.checks._lasting import Lasting
 from watchfloor.checks._tools import Rows, limit, named, report, suspects, text_is
+from watchfloor.distinct import among, distinct_columns
 from watchfloor.frame import Frame, View
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
@@ -63,12 +64,12 @@ def _ports_down(frame: Frame, rows: Rows) -> Iterator[Finding]:
     view = frame.links
     ethernet = text_is(view, "kind", rows, lambda kind: kind == "ethernet")
     kinds = view.last("kind")
-    works = np.unique(np.stack([view.node, np.nan_to_num(kinds)])[:, view.known("up") == 1], axis=1)
+    works = distinct_columns(np.stack([view.node, np.nan_to_num(kinds)])[:, view.known("up") == 1])
     beside = set(zip(*works.astype(np.int64).tolist(), strict=True))
     of_row = zip(view.node[rows].tolist(), np.nan_to_num(kinds[rows]).astype(np.int64).tolist(), strict=True)
     works_beside = np.array([pair in beside for pair in of_row], np.bool_)
     went = (view.last("ib.link_downed")[rows] > 0) | _lost_carrier(frame, rows)
-    lasts = np.isin(rows, _outage.for_long(frame, rows, limit("link-outage", "lasts", Unit.SECONDS)))
+    lasts = among(rows, _outage.for_long(frame, rows, limit("link-outage", "lasts", Unit.SECONDS)))
     critical = ~ethernet & went & (works_beside | lasts)
     yield from _told_down(frame, rows[critical], State.CRITICAL)
     yield from _told_down(frame, rows[~critical & (~ethernet | went)], State.WARNING)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from watchfloor.checks._lasting import Lasting
 from watchfloor.checks._tools import Rows, limit, named, report, suspects, text_is, thresholds
 from watchfloor.columns import Floats
+from watchfloor.distinct import among, distinct
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Finding, Scope, State
@@ -48,8 +49,8 @@ def _unwell(frame: Frame, metric: str) -> Rows:
     texts = frame.nodes.texts
 
     def test(codes: Floats) -> NDArray[np.bool_]:
-        told = np.unique(codes[codes > 0])
-        return np.isin(codes, [code for code in told.tolist() if texts[int(code)] not in _WELL])
+        told = distinct(codes[codes > 0])
+        return among(codes, [code for code in told.tolist() if texts[int(code)] not in _WELL])
 
     return suspects(frame.nodes, metric, (metric,), test)
 

@@ -9,6 +9,7 @@ from operator import is_not
 import numpy as np
 
 from watchfloor.checks._tools import MOST_FINDINGS, limit, named, report
+from watchfloor.distinct import distinct
 from watchfloor.frame import Frame, NodeDetail
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Phase, Problem, Scope, State, Subject
@@ -29,7 +30,7 @@ def check(frame: Frame) -> Iterator[Finding]:
 
 def _unreadable(frame: Frame) -> Iterator[Finding]:
     codes = frame.nodes.known("problem")  # code 0 is the empty text: no problem
-    for code in np.unique(codes[codes > 0]):
+    for code in distinct(codes[codes > 0]):
         problem = Problem(frame.nodes.texts[int(code)])
         state = State.CRITICAL if problem in _BROKEN else State.WARNING
         yield from report(

@@ -13,6 +13,7 @@ import numpy as np
 
 from watchfloor.checks._tools import limit, models, named, report, suspects, thresholds
 from watchfloor.columns import Floats, Mask
+from watchfloor.distinct import among, distinct
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
@@ -70,8 +71,8 @@ def _too_slow(frame: Frame, expected: Mapping[int, tuple[float, float]]) -> Iter
     view, least = frame.links, limit("link-slow", "below", Unit.PERCENT) / 100
 
     def test(speed: Floats, owner: Floats, kind: Floats) -> Mask:
-        is_nvlink = [code for code in np.unique(kind[kind > 0]).tolist() if view.texts[int(code)] == "nvlink"]
-        return (speed > 0) & (speed < least * _of_links(frame, expected, owner)) & np.isin(kind, is_nvlink)
+        is_nvlink = [code for code in distinct(kind[kind > 0]).tolist() if view.texts[int(code)] == "nvlink"]
+        return (speed > 0) & (speed < least * _of_links(frame, expected, owner)) & among(kind, is_nvlink)
 
     rows = suspects(view, "nvlink-speed", ("speed", "accelerator", "kind"), test)
     if not rows.size:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from watchfloor.checks._tools import limit
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, NodeSpec, Scope, State, Subject
@@ -121,12 +122,12 @@ def _hot(frame: Frame, racks: _Racks) -> Iterator[Finding]:
     least, held = limit("temp-margin", "warning", Unit.CELSIUS), view.last("throttle")
     slowed = np.flatnonzero(held >= _LEAST_THERMAL)
     slowed = slowed[(held[slowed].astype(np.int64) & _THERMAL) != 0]
-    suspect = np.union1d(slowed, np.flatnonzero(view.last("temp_margin") < least))
+    suspect = distinct(np.concatenate([slowed, np.flatnonzero(view.last("temp_margin") < least)]))
     if suspect.size < limit("rack-heat", "nodes"):
         return
-    hot = np.unique(view.node[suspect[frame.live[view.node[suspect]]]])
+    hot = distinct(view.node[suspect[frame.live[view.node[suspect]]]])
     hot = hot[racks.of_node[hot] >= 0]
-    for rack in np.unique(racks.of_node[hot]).tolist():
+    for rack in distinct(racks.of_node[hot]).tolist():
         nodes = hot[racks.of_node[hot] == rack]
         members = racks.members(rack)
         if len(nodes) < limit("rack-heat", "nodes") or 100 * len(nodes) < limit(

@@ -8,6 +8,7 @@ import numpy as np
 
 from watchfloor.checks._tools import limit, named, report, suspects
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct_columns
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
@@ -87,7 +88,7 @@ def _most(frame: Frame, clock: Floats, model: Floats, group: Floats) -> Floats:
         return usual
     of_group = np.nan_to_num(group[frame.accelerators.node[known]])
     kinds = np.stack([of_group, model[known]])
-    for kind in np.unique(kinds, axis=1).T:
+    for kind in distinct_columns(kinds).T:
         rows = known[(kinds == kind[:, None]).all(axis=0)]
         values, times = np.unique(clock[rows], return_counts=True)
         agreed = 100 * times.max() >= limit("application-clocks", "share", Unit.PERCENT) * len(rows)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from watchfloor.checks._tools import limit, named, report
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct, median
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
@@ -45,7 +46,7 @@ def _uneven_nodes(frame: Frame) -> NDArray[np.int32]:
     clock, node = view.last("clock_sm")[busy], view.node[busy]
     fastest = np.zeros(frame.nodes.count)
     np.maximum.at(fastest, node, np.nan_to_num(clock))
-    return np.unique(node[clock < _enough(fastest)[node]])
+    return distinct(node[clock < _enough(fastest)[node]])
 
 
 def _enough(clock: Floats) -> Floats:
@@ -66,6 +67,6 @@ def _slow_rows(frame: Frame, rows: NDArray[np.intp]) -> dict[int, tuple[float, f
         peers = busy & (model == model[at])
         peers[at] = False
         count = int(peers.sum())
-        if count >= limit("straggler", "peers") and clock[at] < _enough(np.median(clock[peers])):
-            found[int(rows[at])] = (float(clock[at]), float(np.median(clock[peers])), count)
+        if count >= limit("straggler", "peers") and clock[at] < _enough(np.array(median(clock[peers]))):
+            found[int(rows[at])] = (float(clock[at]), median(clock[peers]), count)
     return found

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from watchfloor.checks._tools import Rows, current, limit, named, report, suspects, thresholds
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct
 from watchfloor.frame import Frame, View
 from watchfloor.history import History
 from watchfloor.metrics import Unit, throttle_reasons
@@ -136,7 +137,7 @@ def _offsets(view: View) -> Floats:
     """By row: the margin at which its hardware slows it down, which models do at different ones."""
     codes = np.nan_to_num(view.last("model")).astype(np.intp)
     by_code = np.zeros(len(view.texts))
-    for code in np.unique(codes).tolist():
+    for code in distinct(codes).tolist():
         by_code[code] = _offset(view.texts[code])
     return by_code[codes]
 

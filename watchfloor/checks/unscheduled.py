@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from watchfloor.distinct import among
 from numpy.typing import NDArray
 
 from watchfloor.checks._jobs import Held, answering, job_words
@@ -102,8 +103,8 @@ def _suspected(frame: Frame) -> _Suspects:
     nobodys = np.array([job.source == NO_SCHEDULER for job in jobs.rows], np.bool_)
     rows = np.flatnonzero(jobs.owners >= 0)
     owners, nodes = jobs.owners[rows], frame.accelerators.node[rows]
-    seen_whole = np.isin(nodes, [node for node, kind in managed.items() if kind == "slurm" and _sees_all(frame, node)])
-    works = np.isin(nodes, [node for node in managed if jobs.scheduler[node].takes_work])
+    seen_whole = among(nodes, [node for node, kind in managed.items() if kind == "slurm" and _sees_all(frame, node)])
+    works = among(nodes, [node for node in managed if jobs.scheduler[node].takes_work])
     return _Suspects(rows[over[owners] | (unknown[owners] & seen_whole)], rows[nobodys[owners] & works])
 
 

@@ -20,6 +20,7 @@ from watchfloor.checks._tools import MOST_FINDINGS, Evidence, Rows, called, limi
 from watchfloor.checks._xidtold import FOLLOWERS, RECOVERY, Told, bursts, follows, of_node, taken_back
 from watchfloor.checks._xidworkflows import seen_again
 from watchfloor.columns import Floats
+from watchfloor.distinct import among, distinct_columns
 from watchfloor.events import EventLog
 from watchfloor.frame import Frame
 from watchfloor.metrics import RECOVERY_ACTIONS, Unit
@@ -218,7 +219,7 @@ def _from_columns(frame: Frame, known: set[tuple[Subject, int]]) -> Iterator[Fin
     yield from report(
         frame,
         Scope.ACCELERATOR,
-        np.setdiff1d(rows, told),
+        rows[~among(rows, told)],
         "xid-fatal",
         State.CRITICAL,
         lambda row: _said_by_column(frame, row, int(codes[row])),
@@ -232,7 +233,7 @@ def _is_fatal(frame: Frame, rows: Rows, codes: Floats) -> NDArray[np.bool_]:
     words = {name: at for at, name in enumerate(sources())}
     chosen = np.array([words.get(spec.xid_source, 0) for spec in frame.specs], np.intp)[frame.accelerators.node[rows]]
     fatal = np.zeros(len(rows), np.bool_)
-    for code, source in np.unique(np.stack([codes.astype(np.intp), chosen]), axis=1).T.tolist():
+    for code, source in distinct_columns(np.stack([codes.astype(np.intp), chosen])).T.tolist():
         if opinion(code, sources()[source]).weight(severe=True) is Weight.FATAL:
             fatal |= (codes == code) & (chosen == source)
     return fatal

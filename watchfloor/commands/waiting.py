@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
 from watchfloor.model import Missing, Phase, Scope
 from watchfloor.query import Query
@@ -45,7 +46,7 @@ def rates_awaited(frame: Frame) -> bool:
     links, boards = frame.links, frame.accelerators
     links_due = _not_yet(frame, Scope.LINK, _OF_LINKS) & (links.last("up") == 1)
     nodes = np.concatenate([links.node[links_due], boards.node[_not_yet(frame, Scope.ACCELERATOR, _OF_BOARDS)]])
-    heard = (frame.statuses[node] for node in np.unique(nodes).tolist() if frame.live[node])
+    heard = (frame.statuses[node] for node in distinct(nodes).tolist() if frame.live[node])
     return any(frame.at - status.since < RATE_SECONDS for status in heard)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from watchfloor.distinct import among, distinct
 from numpy.typing import NDArray
 
 from watchfloor.frame import Frame
@@ -108,7 +109,7 @@ def named(frame: Frame, told: Told, clusters: Mapping[int, str]) -> Named:
     for node, cluster in clusters.items():
         places[node] = names.index(cluster)
     numbers = np.where(codes > 0, codes * len(names) + places[frame.accelerators.node], -1)
-    pairs = {number: divmod(number, len(names)) for number in np.unique(numbers[numbers >= 0]).tolist()}
+    pairs = {number: divmod(number, len(names)) for number in distinct(numbers[numbers >= 0]).tolist()}
     return Named(numbers, {number: _meant(str(texts[code]), names[of], told) for number, (code, of) in pairs.items()})
 
 
@@ -140,7 +141,7 @@ def running(frame: Frame, told: Told, names: Named) -> Running:
 def _by_cgroups(frame: Frame, told: Told, names: Named) -> list[Job]:
     """The jobs that processes name and no source tells of."""
     unknown = [number for number, name in names.ids.items() if told.row(name) is None]
-    rows = np.flatnonzero(np.isin(names.numbers, unknown)) if unknown else np.empty(0, np.intp)
+    rows = np.flatnonzero(among(names.numbers, unknown)) if unknown else np.empty(0, np.intp)
     found: dict[str, Job] = {}
     for mine in _alike(names.numbers[rows]):
         job = _by_cgroup(frame, rows[mine], names.ids[int(names.numbers[rows[mine[0]]])])
@@ -152,7 +153,7 @@ def _unscheduled(frame: Frame) -> Rows:
     """Accelerators that somebody uses and no job; not boards whose partitions are used."""
     rows = np.flatnonzero((_codes(frame) <= 0) & (frame.accelerators.last("user") > 0))
     parents = _parents(frame)
-    return rows[~np.isin(rows, parents)] if parents else rows
+    return rows[~among(rows, parents)] if parents else rows
 
 
 def _composed(frame: Frame, rows: Rows) -> NDArray[np.int64]:

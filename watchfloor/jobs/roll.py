@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from watchfloor.columns import Floats, Picture
+from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
 from watchfloor.jobs.attribution import Owners, allocated, named, owners_of, running
 from watchfloor.jobs.config import Pricing
@@ -170,7 +171,7 @@ class Roll:
         codes = np.nan_to_num(view.last("model")[groups.rows], nan=0.0).astype(np.intp)
         texts: list[str] = list(view.texts)
         prices = np.full(len(texts), np.nan)
-        for code in np.unique(codes).tolist():
+        for code in distinct(codes).tolist():
             prices[code] = self._prices.of(texts[code])
         told = groups.mean(prices[codes])
         return np.where(np.isnan(told), self._prices.of(""), told)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from watchfloor.columns import Floats, Mask
+from watchfloor.distinct import distinct
 from watchfloor.fabric import Oddity, Surveyor, counts_errors
 from watchfloor.folds import Folder, Grouping, fold
 from watchfloor.frame import Frame
@@ -101,7 +102,7 @@ class FabricReport:
     def _nodes(self) -> Iterator[int]:
         """Those with accelerators and a link that is shown."""
         of = self._frame.links.node if self._passed is None else self._frame.links.node[self._passed]
-        for node in np.unique(of).tolist():
+        for node in distinct(of).tolist():
             if self._frame.rows_of(Scope.ACCELERATOR, node).size:
                 yield node
 
