@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from watchfloor.distinct import among
 from numpy.typing import NDArray
 
 from watchfloor.checks._jobs import Held, answering, job_words
 from watchfloor.checks._lasting import Lasting
 from watchfloor.checks._tools import Evidence, Rows, limit, named, report
+from watchfloor.distinct import among
 from watchfloor.frame import Frame
 from watchfloor.jobs.attribution import BY_CGROUP, NO_SCHEDULER
 from watchfloor.metrics import Unit

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from watchfloor.distinct import among, distinct
 from numpy.typing import NDArray
 
+from watchfloor.distinct import among, distinct
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Job, JobState, numbered
 from watchfloor.jobs.told import Told
