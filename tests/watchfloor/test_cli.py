@@ -126,7 +126,7 @@ def test_a_node_that_is_still_awaited_when_the_time_is_over_says_so(tmp_path: Pa
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         where = f"127.0.0.1:{silent.getsockname()[1]}"
-        text = _run(tmp_path, "snapshot", "--timeout", "1", where, code=Exit.NOTHING_READ)
+        text = _run(tmp_path, "snapshot", "--timeout", "5", where, code=Exit.NOTHING_READ)
     assert f"{where}: not read: still connecting when the time was over (--timeout waits longer)" in text
 
 
