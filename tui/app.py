@@ -24,6 +24,7 @@ from tui.help import HelpScreen
 from tui.messages import Acknowledge, Clear, Drill, FrameReady
 from tui.present.style import ASCII, THEMES, Token, palette
 from tui.widgets.scrollbars import WholeCells
+from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.model import Phase, Subject
 from watchfloor.ports import Feed
@@ -54,6 +55,7 @@ class WatchfloorApp(App[int]):
         Binding("question_mark", "help", "help for this page"),
         Binding("colon", "command", "command line", priority=True),
         Binding("escape", "back", "back, or undo the filter"),
+        Binding("y", "lineage", "why: what led to it (lineage)"),
         Binding("ctrl+r", "reconnect", "try to connect to the selected node now"),
         Binding("q", "quit", "quit"),
         # the terminal hands Ctrl-C over as a key: it ends the program, and never anything else
@@ -197,6 +199,19 @@ class WatchfloorApp(App[int]):
     def prompt(self, text: str = "") -> None:
         if isinstance(self.screen, Page):
             self.screen.prompt(text)
+
+    def action_lineage(self) -> None:
+        """What happened to what is selected on this page, and what led to it."""
+        if not isinstance(self.screen, Page):
+            return
+        name = self.page.lineage_of()
+        if not name:
+            self.page.say("nothing is selected that has a lineage", Token.DIM)
+            return
+        try:
+            self.commands()["lineage"].run(name)
+        except WatchfloorError as error:
+            self.page.say(str(error), Token.WARNING)
 
     def action_reconnect(self) -> None:
         """A node that waits for its next try is tried at once; others have nothing to wait for."""

@@ -11,6 +11,7 @@ import pkgutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,7 +31,10 @@ from tui.widgets.commandline import CommandLine
 from tui.widgets.lines import Lines
 from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 from watchfloor.frame import Frame
+from watchfloor.lineage.jobwords import subject_key
+from watchfloor.lineagebook import LineageBook, name_of
 from watchfloor.model import Subject
+from watchfloor.record import RecordKey
 
 MESSAGE_SECONDS = 8.0
 OPENERS = frozenset({"filter", "ask"})  # actions that open a line to type into
@@ -45,6 +49,8 @@ class AppOptions:
     palette: Palette = field(default_factory=lambda: palette("default"))
     state_folder: Path | None = None  # where typed lines are kept; None keeps them only as long as the program runs
     now: Callable[[], float] = time.time
+    lineage: LineageBook | None = None  # what is on record; None where this console keeps none
+    zone: tzinfo | None = None  # of the times that are told; None: where the console is
 
 
 @dataclass
@@ -60,6 +66,7 @@ class Desk:
     frame: Frame | None = None
     summary: Summary | None = None
     selected: Subject | None = None  # what the cursor is on, whichever page it is moved on
+    finding: RecordKey | None = None  # the one that the findings page is to put its cursor on
 
     @staticmethod
     def for_options(
@@ -83,7 +90,7 @@ class Page(Screen[None]):
     """One page. `show` is called with every newest frame while the page is seen, and once when it comes to be seen."""
 
     slug: ClassVar[str] = ""
-    key: ClassVar[str] = ""  # "1" to "9"
+    key: ClassVar[str] = ""  # "1" to "9", then "0"
     heading: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
     withheld: frozenset[str] = frozenset()  # actions that this page doesn't have, as in read-only mode
@@ -112,6 +119,10 @@ class Page(Screen[None]):
     def own_commands(self) -> Sequence[Command]:
         """The commands that this page understands; they are offered on every page."""
         return ()
+
+    def lineage_of(self) -> str:
+        """What `y` tells the lineage of, as LineageBook takes it: what is selected; "" for nothing."""
+        return name_of(subject_key(self.desk.selected)) if self.desk.selected is not None else ""
 
     def facts(self) -> Sequence[Line]:
         """What the status bar says on the left: filter, sort, marks."""
@@ -263,4 +274,4 @@ def discover() -> Sequence[type[Page]]:
         for page in vars(module).values()
         if isinstance(page, type) and issubclass(page, Page) and page.__module__ == module.__name__ and page.slug
     }
-    return sorted(pages.values(), key=lambda page: page.key)
+    return sorted(pages.values(), key=lambda page: (page.key == "0", page.key))  # as the keys lie

@@ -11,7 +11,6 @@ import os
 import random
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -31,28 +30,20 @@ from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Sub
 from watchfloor.places import state_folder
 from watchfloor.ports import Reading
 from watchfloor.sparing import sparing_collector
+from watchfloor.systemclock import SystemClock
 
 if TYPE_CHECKING:
     from collectors.diagnose import Check
     from collectors.simulator.fleet import DemoFleet
     from collectors.sources.prometheus import PrometheusSource
     from collectors.supervisor import Supervisor
+    from watchfloor.lineagebook import LineageBook
     from watchfloor.ports import Feed, Transport
     from watchfloor.report import Cost
 
 log = logging.getLogger(__name__)
 
 FEW_NODES = 500  # up to here frames come twice a second, beyond it once
-
-
-class SystemClock:
-    """ports.Clock of this machine."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 class Transports:
@@ -382,7 +373,9 @@ def demo(nodes: int, scenario: str, seed: int) -> Iterator[DemoFleet]:
         asyncio.run(fleet.close())
 
 
-def run_terminal(feed: Feed, context: str = "fleet", read_only: bool = False) -> int:
+def run_terminal(
+    feed: Feed, context: str = "fleet", read_only: bool = False, lineage: LineageBook | None = None
+) -> int:
     """Open the screens on a feed until the operator leaves them; the exit status of the program."""
     os.environ.setdefault("TEXTUAL_FPS", "240")  # keys wait for the next paint: half the tail latency of the default 60
     sys.setswitchinterval(0.001)  # the collectors' thread hands over to a key within a millisecond
@@ -390,5 +383,5 @@ def run_terminal(feed: Feed, context: str = "fleet", read_only: bool = False) ->
     from tui.base import AppOptions  # noqa: PLC0415
     from tui.present.style import Palette  # noqa: PLC0415
 
-    options = AppOptions(context, read_only, Palette.from_environment(os.environ), state_folder(os.environ))
-    return Exit.OK if run(feed, options) == 0 else Exit.INTERNAL
+    look, folder = Palette.from_environment(os.environ), state_folder(os.environ)
+    return Exit.OK if run(feed, AppOptions(context, read_only, look, folder, lineage=lineage)) == 0 else Exit.INTERNAL

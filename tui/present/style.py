@@ -102,7 +102,9 @@ class Glyphs:
 
 
 # what stands for the characters outside ASCII that our own words use
-_IN_ASCII = str.maketrans({"…": "~", "·": ".", "×": "x", "—": "-", "°": "", "∑": "S"})
+_IN_ASCII = str.maketrans(
+    {"…": "~", "·": ".", "×": "x", "—": "-", "–": "-", "°": "", "∑": "S", "│": "|", "├": "+", "└": "`"}
+)
 
 UNICODE = Glyphs(
     {State.OK: "●", State.UNKNOWN: "?", State.WARNING: "▲", State.CRITICAL: "✖"},

@@ -26,6 +26,8 @@ from tui.tabled import TablePage
 from tui.widgets.drawn import give_height
 from watchfloor.errors import ConfigError, QueryError
 from watchfloor.frame import Frame
+from watchfloor.lineage.watch import finding_key
+from watchfloor.lineagebook import name_of
 from watchfloor.record import Record
 
 _LEAST, _MOST = 7, 22  # lines of the detail
@@ -101,6 +103,20 @@ class FindingsPage(TablePage):
         if record is not None:
             self.desk.selected = record.finding.subject
 
+    def show_selected(self) -> None:
+        """One that was opened from another page; where it is over, with the others that are."""
+        key, self.desk.finding, frame = self.desk.finding, None, self.desk.frame
+        record = frame.records.by_key.get(key) if frame is not None and key is not None else None
+        if record is None:
+            return
+        if not record.holds and not self.over:
+            self.action_over()
+        self.table.select(record.key)
+
+    def lineage_of(self) -> str:
+        record = self.record
+        return name_of(finding_key(record.finding, record.finding.subject)) if record is not None else ""
+
     def open_row(self, identity: Hashable) -> None:
         frame, record = self.desk.frame, self.record
         if frame is None or record is None:
@@ -119,7 +135,7 @@ class FindingsPage(TablePage):
 
     def hints(self) -> Line:
         acting = () if self.withheld else ("a", "acknowledge")
-        return hint_line("?", "help", "/", "filter", "o", "over", *acting, "Enter", "open", "q", "quit")
+        return hint_line("?", "help", "/", "filter", "o", "over", *acting, "y", "why", "Enter", "open", "q", "quit")
 
     # -- keys
 

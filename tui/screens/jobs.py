@@ -18,6 +18,7 @@ from tui.present.style import Token
 from tui.sorted import SortedPage, letters
 from tui.tabled import TablePage
 from watchfloor.frame import Frame
+from watchfloor.jobs.model import Job
 from watchfloor.model import Scope, Subject
 
 _MOST_NODES = 40  # of a job, in the filter that shows its accelerators
@@ -34,6 +35,7 @@ class JobsPage(TablePage, SortedPage):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "over", "jobs that are over, too, or not"),
+        Binding("Y", "user_lineage", "the lineage of all jobs of its user"),
         Binding("s", "ask('sortjobs ')", "pick the column to sort by", priority=True),
         *letters(JOB_FIELDS),
     ]
@@ -85,13 +87,44 @@ class JobsPage(TablePage, SortedPage):
         return found
 
     def hints(self) -> Line:
-        return hint_line("?", "help", "/", "filter", "o", "over", "Enter", "its accelerators", "q", "quit")
+        return hint_line("?", "help", "/", "filter", "o", "over", "y", "why", "Enter", "its accelerators", "q", "quit")
 
     # -- keys
 
     def action_over(self) -> None:
         self.over = not self.over
         self.redraw()
+
+    def action_user_lineage(self) -> None:
+        job = self._job()
+        if job is None or not job.user:
+            self.say("nobody says whose job this is", Token.DIM)
+        else:
+            self.desk.commands()["lineage"].run(f"user:{job.user}")
+
+    def lineage_of(self) -> str:
+        job = self._job()
+        return f"job:{job.id}" if job is not None else ""
+
+    def _job(self) -> Job | None:
+        """The one under the cursor."""
+        frame, at = self.desk.frame, self.table.cursor
+        row = frame.row(at) if frame is not None and isinstance(at, Subject) else None
+        return frame.jobs.rows[row] if frame is not None and row is not None else None
+
+    def show_selected(self) -> None:
+        """A job that was opened from another page; of those that are over, too."""
+        selected, frame = self.desk.selected, self.desk.frame
+        row = frame.row(selected) if frame is not None and selected and selected.scope is Scope.JOB else None
+        if frame is None or row is None:
+            return
+        if frame.jobs.rows[row].state.is_over and not self.over:
+            self.action_over()
+        self.table.select(selected)
+
+    def aim_at(self, identity: Hashable) -> None:
+        if isinstance(identity, Subject):
+            self.desk.selected = identity
 
     def fields(self) -> Sequence[Field]:
         return JOB_FIELDS

@@ -259,6 +259,11 @@ class NodePage(Page):
         if self.desk.frame is not None:
             self._show_panels(self.desk.frame)
 
+    def lineage_of(self) -> str:
+        """The node's: that of one accelerator is told from the fleet page."""
+        frame = self.desk.frame
+        return f"node:{frame.specs[self.node_of(frame)].name}" if frame is not None and frame.nodes.count else ""
+
     # -- status and commands
 
     def hints(self) -> Line:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from datetime import datetime
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -16,36 +14,20 @@ from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.httpserver import address_of, shown_address
 from watchfloor.lineage.dot import dot as as_dot
-from watchfloor.lineage.graph import Key, Kind
 from watchfloor.lineage.openlineage import events
 from watchfloor.lineage.openlineage_read import LineError, read_lines
-from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.times import Times
+from watchfloor.lineagebook import LineageBook, here, usual_since
 from watchfloor.lineagereceiver import PATH, serve
 from watchfloor.metrics import Unit
 from watchfloor.places import lineage_place
 from watchfloor.records.lineage import LineageStore
 from watchfloor.snapshot.lineage import LineageReport
-from watchfloor.units import nearest, quantity
-
-# what a word may name, in this order where several do; a prefix as in "user:n2" chooses
-_KINDS = {
-    "job": Kind.JOB,
-    "node": Kind.NODE,
-    "user": Kind.USER,
-    "accelerator": Kind.ACCELERATOR,
-    "link": Kind.LINK,
-    "dataset": Kind.DATASET,
-    "checkpoint": Kind.CHECKPOINT,
-    "image": Kind.IMAGE,
-    "commit": Kind.COMMIT,
-    "run": Kind.TRACKED_RUN,
-}
-_GUESSED_FROM = 2_000  # names: a misspelt one is looked for among these
+from watchfloor.units import quantity
 
 
 def lineage(
-    of: Annotated[str, Parameter(help="A job (4242, slurm:4242), node, user, accelerator, dataset …")] = "",
+    of: Annotated[str, Parameter(help="A job (4242, slurm:4242), node, user, accelerator, finding, dataset …")] = "",
     /,
     *,
     since: Annotated[str, Parameter(help="How far back, such as 7d or 12h. A job: all of it.")] = "",
@@ -68,17 +50,19 @@ def lineage(
         if listen:
             return _receive(kept, listen)
         if of:
-            _show(kept, of, since, json, openlineage, dot)
+            _show(LineageBook(kept), of, since, json, openlineage, dot)
     finally:
         kept.close()
     return Exit.OK
 
 
-def _show(kept: LineageStore, of: str, since: str, json: bool, openlineage: bool, dot: bool) -> None:
-    times = Times(time.time(), datetime.now().astimezone().tzinfo or Times(0.0).zone)
-    root = _meant(kept, of)
-    back = _seconds(since) if since else (None if root.kind is Kind.JOB else 7 * 86_400.0)
-    graph = kept.around(Asked(root, None if back is None else times.now - back))
+def _show(book: LineageBook, of: str, since: str, json: bool, openlineage: bool, dot: bool) -> None:
+    times = Times(time.time(), here())
+    meant = book.meant(of)
+    if meant.others:
+        kind = meant.key.kind.value
+        output.remark(f"{of} is a {kind} here; as {' or '.join(meant.others)} it is KIND:{of}")
+    graph = book.around(meant.key, times.now - _seconds(since) if since else usual_since(meant.key, times.now))
     if graph.cut:
         output.remark("more than can be told at once: a shorter --since tells all of it")
     if openlineage:
@@ -86,7 +70,7 @@ def _show(kept: LineageStore, of: str, since: str, json: bool, openlineage: bool
     elif dot:
         output.write(as_dot(graph, times))
     else:
-        _report(LineageReport(graph, root, times), json)
+        _report(LineageReport(graph, meant.key, times), json)
 
 
 def _report(report: LineageReport, as_json: bool) -> None:
@@ -94,26 +78,6 @@ def _report(report: LineageReport, as_json: bool) -> None:
         output.write_json(report.document())
     else:
         output.write(report.text())
-
-
-def _meant(kept: LineageStore, word: str) -> Key:
-    """What a word names. Raises ConfigError where nothing of that name is on record."""
-    before, colon, rest = word.partition(":")
-    if colon and before in _KINDS:
-        found = kept.find(rest, [_KINDS[before]])
-        kinds: Sequence[Kind] = [_KINDS[before]]
-    else:
-        kinds = list(_KINDS.values())
-        found = kept.find(word, kinds) or kept.find(f"slurm:{word}", [Kind.JOB])
-    if not found:
-        guess = nearest(rest if len(kinds) == 1 else word, kept.names(kinds, _GUESSED_FROM))
-        advice = f"did you mean {guess!r}?" if guess else "it is on record once a console has seen it"
-        raise ConfigError(f"nothing is on record of {word!r}", advice, file="lineage")
-    first = min(found, key=lambda entity: kinds.index(entity.key.kind))
-    others = sorted({entity.key.kind.value for entity in found if entity.key.kind is not first.key.kind})
-    if others:
-        output.remark(f"{word} is a {first.key.kind.value} here; as {' or '.join(others)} it is KIND:{word}")
-    return first.key
 
 
 def _seconds(text: str) -> float:

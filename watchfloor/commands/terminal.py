@@ -18,10 +18,12 @@ def terminal(
     read_only: Annotated[bool, Parameter(help="Watch only: no key that acts is bound.")] = False,
 ) -> int:
     """Open the terminal on these hosts; with no hosts, on the fleet file or else on this machine."""
-    from watchfloor import wiring  # noqa: PLC0415 - every command imports this module for its signature
+    from watchfloor import lineagebook, wiring  # noqa: PLC0415 - every command imports this module for its signature
 
     refuse_misspelt(hosts, source)
     need_terminal("`watchfloor snapshot` prints the fleet without one")
     specs, work = source.floor(hosts)
-    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=replace(work, lineage=lineage_place()))
-    return wiring.run_terminal(feed, read_only=read_only)
+    kept = lineage_place()
+    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=replace(work, lineage=kept))
+    with lineagebook.opened(kept) as book:
+        return wiring.run_terminal(feed, read_only=read_only, lineage=book)

@@ -23,6 +23,8 @@ def answer(graph: Graph, root: Key, times: Times) -> str:
         return _of_job(words, entity, times)
     if root.kind is Kind.USER:
         return _of_user(graph, entity)
+    if root.kind is Kind.FINDING:
+        return _of_finding(graph, words, entity, times)
     return _of_place(graph, words, entity)
 
 
@@ -59,7 +61,24 @@ def _of_user(graph: Graph, user: Entity) -> str:
     jobs = [graph.entities[edge.effect] for edge in graph.effects(user.key, Relation.SUBMITTED)]
     states = Counter(job.facts.get("state", "unknown") for job in jobs)
     said = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    return f"{len(jobs)} job{'s' if len(jobs) != 1 else ''} of {user.name}{': ' + said if said else ''}"
+    return f"{_count(len(jobs), 'job')} of {user.name}{': ' + said if said else ''}"
+
+
+def _of_finding(graph: Graph, words: Words, finding: Entity, times: Times) -> str:
+    """`gpu3 of n2 had XID 79 … since 11:39; meanwhile 1 attempt of 1 job held it, 1 of them failed`."""
+    attempts = [graph.entities[edge.effect] for edge in graph.effects(finding.key, Relation.DURING)]
+    failed = sum(words.has_failed(attempt) for attempt in attempts)
+    text = finding.facts.get("text") or finding.name
+    when = f"since {times.at(finding.start)}" if finding.end is None else times.between(finding.start, finding.end)
+    if not attempts:
+        return f"{text} ({when}); no job is known to have held it then"
+    jobs = {job.key for attempt in attempts if (job := words.job_of(attempt.key)) is not None}
+    held = f"{_count(len(attempts), 'attempt')} of {_count(len(jobs), 'job')} held it then"
+    return f"{text} ({when}); {held}{f', {failed} of them failed' if failed else ''}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' if number != 1 else ''}"
 
 
 def _of_place(graph: Graph, words: Words, place: Entity) -> str:
@@ -70,9 +89,7 @@ def _of_place(graph: Graph, words: Words, place: Entity) -> str:
     parts = [place.key, *(edge.effect for edge in graph.effects(place.key, Relation.HAS))]
     found = {edge.effect for part in parts for edge in graph.effects(part, Relation.FOUND_ON)}
     hold = sum(graph.entities[key].end is None for key in found)
-    said = (
-        f"{len(attempts)} attempt{'s' if len(attempts) != 1 else ''} of {len(jobs)} job{'s' if len(jobs) != 1 else ''}"
-    )
+    said = f"{_count(len(attempts), 'attempt')} of {_count(len(jobs), 'job')}"
     now = f", {len(runs)} of them now" if runs else ""
     holding = f" ({hold} hold{'s' if hold == 1 else ''})" if hold else ""
-    return f"{said}{now}; {len(found)} finding{'s' if len(found) != 1 else ''}{holding}"
+    return f"{said}{now}; {_count(len(found), 'finding')}{holding}"

@@ -28,12 +28,18 @@ _DEEPEST = 8  # steps from a finding to what was done about it, and what that ac
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One line, and what hangs on it. `at` is when it began."""
+    """One line, and what hangs on it, from when until when; `until` is None where it goes on or nobody saw it end.
+
+    `state` is that of a job, an attempt (watchfloor.jobs.model.JobState) or a finding (watchfloor.model.State, in
+    words); "" of anything else.
+    """
 
     key: Key
     at: float
     text: str
     children: tuple[Branch, ...] = ()
+    state: str = ""
+    until: float | None = None
 
 
 def tree(graph: Graph, root: Key, times: Times) -> Branch:
@@ -67,6 +73,8 @@ class _Grower:
             return self._job(root)
         if self._root.kind is Kind.USER:
             return self._user(root)
+        if self._root.kind is Kind.FINDING:
+            return self._found(root)
         return self._place(root)
 
     def _user(self, user: Entity) -> Branch:
@@ -83,12 +91,13 @@ class _Grower:
         text = self._words.job(job)
         if not attempts:
             text += f": {job.facts.get('state', 'unknown')}"
-        return Branch(job.key, job.start, text, _by_time(grown))
+        return Branch(job.key, job.start, text, _by_time(grown), job.facts.get("state", ""), job.end)
 
     def _awaited(self, job: Key) -> Iterator[Branch]:
         for edge in self._graph.causes(job, Relation.WAITED_FOR):
             awaited = self._graph.entities[edge.cause]
-            yield Branch(awaited.key, edge.start, f"waited for {self._words.job(awaited)}")
+            state = awaited.facts.get("state", "")
+            yield Branch(awaited.key, edge.start, f"waited for {self._words.job(awaited)}", (), state, edge.end)
 
     def _attempt(self, attempt: Entity, text: str, used_before: frozenset[Key] = frozenset()) -> Branch:
         grown = [self._finding(edge, edge.cause) for edge in self._graph.causes(attempt.key, Relation.DURING)]
@@ -97,8 +106,8 @@ class _Grower:
         for edge in self._graph.effects(attempt.key, Relation.REQUEUED_AS):
             number = self._graph.entities[edge.effect].facts.get("number", "?")
             text_of = f"requeued as attempt {number} at {self._times.at(edge.start)}"
-            grown.append(Branch(edge.effect, edge.start, text_of))
-        return Branch(attempt.key, attempt.start, text, _by_time(grown))
+            grown.append(Branch(edge.effect, edge.start, text_of, until=edge.end))
+        return Branch(attempt.key, attempt.start, text, _by_time(grown), attempt.facts.get("state", ""), attempt.end)
 
     def _provenance(self, attempt: Key, used_before: frozenset[Key]) -> Iterator[Branch]:
         """What it used that the attempt before it didn't, what it made, and where it is logged."""
@@ -111,7 +120,28 @@ class _Grower:
             yield Branch(made.key, edge.start, f"{edge.relation.value} {self._words.thing(made)}")
 
     def _finding(self, edge: Edge, finding: Key) -> Branch:
-        return Branch(finding, edge.start, f"finding {self._words.finding(edge)}", self._onward(finding, frozenset()))
+        state = edge.facts.get("state") or self._graph.entities[finding].facts.get("state", "")
+        text = f"finding {self._words.finding(edge)}"
+        return Branch(finding, edge.start, text, self._onward(finding, frozenset()), state, edge.end)
+
+    def _found(self, finding: Entity) -> Branch:
+        """A finding: on what it was found, the attempts that held that meanwhile, and what came of it."""
+        grown = [
+            Branch(edge.cause, edge.start, f"found on {self._words.thing(self._graph.entities[edge.cause])}")
+            for edge in self._graph.causes(finding.key, Relation.FOUND_ON)
+        ]
+        for edge in self._graph.effects(finding.key, Relation.DURING):
+            grown.append(self._told_with_job(self._graph.entities[edge.effect]))
+        text = f"finding {finding.name}: {finding.facts.get('text', '')}"
+        onward = self._onward(finding.key, frozenset())
+        return Branch(
+            finding.key, finding.start, text, _by_time([*grown, *onward]), finding.facts.get("state", ""), finding.end
+        )
+
+    def _told_with_job(self, attempt: Entity) -> Branch:
+        job = self._words.job_of(attempt.key)
+        text = self._words.attempt(attempt)
+        return self._attempt(attempt, f"{self._words.job(job)}, {text}" if job else text)
 
     def _onward(self, key: Key, passed: frozenset[Key]) -> tuple[Branch, ...]:
         """What came of a finding: incident, plan, approval, run, and what it acted on."""
@@ -136,9 +166,7 @@ class _Grower:
         for attempt in self._graph.of_kind(Kind.ATTEMPT):
             if not self._is_beside(attempt.key):
                 continue
-            job = self._words.job_of(attempt.key)
-            text = self._words.attempt(attempt)
-            grown.append(self._attempt(attempt, f"{self._words.job(job)}, {text}" if job else text))
+            grown.append(self._told_with_job(attempt))
             during |= {edge.cause for edge in self._graph.causes(attempt.key, Relation.DURING)}
         grown += self._runs_beside(root.key)
         for edge in self._graph.edges:

@@ -9,7 +9,7 @@ from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
 
 _LONGEST_NODES = 60  # characters
 _BEFORE_SECONDS = 900.0  # what began so long before an attempt's end, or later, may be why it ended
-_FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out", "unknown"})
+_FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out"})
 _GRAVE = ("critical", "warning")
 
 
@@ -92,9 +92,14 @@ class Words:
         text = said.get("text", "")
         return f"{finding.name} {when}{': ' if text else ''}{text}"
 
+    @staticmethod
+    def has_failed(attempt: Entity) -> bool:
+        """It ended, and not because it was done or because somebody wanted it to."""
+        return attempt.end is not None and attempt.facts.get("state", "") in _FAILURES
+
     def reasons(self, attempt: Entity) -> list[Edge]:
         """The findings that may be why a failed attempt ended: grave ones that came shortly before, the worst first."""
-        if attempt.end is None or attempt.facts.get("state", "") not in _FAILURES:
+        if attempt.end is None or not (self.has_failed(attempt) or attempt.facts.get("state") == "unknown"):
             return []
         end = attempt.end
         near = [

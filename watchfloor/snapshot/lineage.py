@@ -16,25 +16,24 @@ class LineageReport:
     """`graph` has `root` in it."""
 
     def __init__(self, graph: Graph, root: Key, times: Times) -> None:
-        self._graph = graph
-        self._root = root
-        self._answer = answer(graph, root, times)
-        self._tree = tree(graph, root, times)
+        self.graph, self.root, self.times = graph, root, times
+        self.answer = answer(graph, root, times)
+        self.tree = tree(graph, root, times)
 
     def text(self) -> str:
-        cut = ("… and more than can be shown at once: a shorter --since shows all of it",) if self._graph.cut else ()
-        return "\n".join((self._answer, "", *lines(self._tree), *cut))
+        cut = ("… and more than can be shown at once: a shorter --since shows all of it",) if self.graph.cut else ()
+        return "\n".join((self.answer, "", *lines(self.tree), *cut))
 
     def document(self) -> Json:
         """Times in seconds since the epoch; an `end` of null is open."""
         return {
             "format": FORMAT,
-            "root": _key(self._root),
-            "answer": self._answer,
-            "tree": _branch(self._tree),
-            "entities": [_entity(self._graph.entities[key]) for key in sorted(self._graph.entities)],
-            "edges": [_edge(edge) for edge in sorted(self._graph.edges, key=lambda edge: (edge.start, edge.key))],
-            "cut": self._graph.cut,
+            "root": _key(self.root),
+            "answer": self.answer,
+            "tree": _branch(self.tree),
+            "entities": [_entity(self.graph.entities[key]) for key in sorted(self.graph.entities)],
+            "edges": [_edge(edge) for edge in sorted(self.graph.edges, key=lambda edge: (edge.start, edge.key))],
+            "cut": self.graph.cut,
         }
 
 
@@ -43,7 +42,8 @@ def _key(key: Key) -> Json:
 
 
 def _branch(branch: Branch) -> Json:
-    return {"of": _key(branch.key), "at": branch.at, "text": branch.text, "children": [*map(_branch, branch.children)]}
+    span = {"at": branch.at, "until": branch.until, "state": branch.state or None}
+    return {"of": _key(branch.key), **span, "text": branch.text, "children": [*map(_branch, branch.children)]}
 
 
 def _entity(entity: Entity) -> Json:

@@ -1,0 +1,118 @@
+"""Lineage asked for by name, as the command and the terminal do: what a word names, and what is on record around it.
+
+The names are those that people use: `4242`, `slurm:4242`, `n2`, `n2/gpu3`, `alice`; `KIND:NAME` where one has several
+meanings. Must not do: write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+from watchfloor.errors import ConfigError
+from watchfloor.lineage.graph import Entity, Graph, Key, Kind
+from watchfloor.lineage.reach import Asked
+from watchfloor.lineage.times import Times
+from watchfloor.records.lineage import LineageStore
+from watchfloor.snapshot.lineage import LineageReport
+from watchfloor.units import nearest
+
+# what a word may name, in this order where several do; a prefix as in "user:n2" chooses
+KINDS: Mapping[str, Kind] = {
+    "job": Kind.JOB,
+    "node": Kind.NODE,
+    "user": Kind.USER,
+    "accelerator": Kind.ACCELERATOR,
+    "link": Kind.LINK,
+    "service": Kind.SERVICE,
+    "dataset": Kind.DATASET,
+    "checkpoint": Kind.CHECKPOINT,
+    "image": Kind.IMAGE,
+    "commit": Kind.COMMIT,
+    "run": Kind.TRACKED_RUN,
+    "finding": Kind.FINDING,
+}
+_PREFIXES = {kind: prefix for prefix, kind in KINDS.items()}
+_GUESSED_FROM = 2_000  # names: a misspelt one is looked for among these
+USUAL_DAYS = 7.0  # how far back is told of what is no job
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a word names, and the other kinds of things that it names, too."""
+
+    key: Key
+    others: tuple[str, ...] = ()
+
+
+def name_of(key: Key) -> str:
+    """The word that names this and nothing else: `job:slurm:4242`; "" where its kind isn't asked for by name."""
+    return f"{_PREFIXES[key.kind]}:{key.id}" if key.kind in _PREFIXES else ""
+
+
+class LineageBook:
+    """Any thread may ask; one question is answered at a time. Raises StoreError."""
+
+    def __init__(self, store: LineageStore) -> None:
+        """Nobody else uses this store: it is opened with the first question."""
+        self._store = store
+        self._one_at_a_time = threading.Lock()
+
+    def meant(self, word: str) -> Meant:
+        """Raises ConfigError where nothing of that name is on record."""
+        with self._one_at_a_time:
+            return self._meant(word)
+
+    def around(self, key: Key, since: float | None) -> Graph:
+        """What concerns it and went on after `since`; None: all that is on record."""
+        with self._one_at_a_time:
+            return self._store.around(Asked(key, since))
+
+    def report(self, word: str, now: float, zone: tzinfo | None = None) -> LineageReport:
+        """A job with all its attempts, anything else as of its last days. Raises ConfigError as `meant` does."""
+        key = self.meant(word).key
+        return LineageReport(self.around(key, usual_since(key, now)), key, Times(now, zone or here()))
+
+    def _meant(self, word: str) -> Meant:
+        prefix, colon, rest = word.partition(":")
+        if colon and prefix in KINDS:
+            kinds, name = [KINDS[prefix]], rest
+            found = self._find(rest, kinds)
+        else:
+            kinds, name = list(KINDS.values()), word
+            found = self._store.find(word, kinds) or self._store.find(f"slurm:{word}", [Kind.JOB])
+        if not found:
+            guess = nearest(name, self._store.names(kinds, _GUESSED_FROM))
+            advice = f"did you mean {guess!r}?" if guess else "it is on record once a console has seen it"
+            raise ConfigError(f"nothing is on record of {word!r}", advice, file="lineage")
+        first = min(found, key=lambda entity: kinds.index(entity.key.kind))
+        others = {entity.key.kind.value for entity in found if entity.key.kind is not first.key.kind}
+        return Meant(first.key, tuple(sorted(others)))
+
+    def _find(self, name: str, kinds: Sequence[Kind]) -> list[Entity]:
+        """By its id before its label: several may be called alike."""
+        found = self._store.find(name, kinds)
+        return [entity for entity in found if entity.key.id == name] or found
+
+
+@contextmanager
+def opened(place: str) -> Iterator[LineageBook]:
+    """What is kept in a file, or at postgresql://…, for as long as the block runs. Raises ConfigError."""
+    store = LineageStore(place)
+    try:
+        yield LineageBook(store)
+    finally:
+        store.close()
+
+
+def here() -> tzinfo:
+    """Where this console is."""
+    return datetime.now().astimezone().tzinfo or UTC
+
+
+def usual_since(key: Key, now: float) -> float | None:
+    """From when on something is told where nobody says otherwise: a job is told whole."""
+    return None if key.kind in (Kind.JOB, Kind.FINDING) else now - USUAL_DAYS * 86_400
