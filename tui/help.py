@@ -84,7 +84,7 @@ def _note(found: dict[str, list[str]], key: str, binding: Binding) -> None:
 _NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "escape": "Esc", "left_square_bracket": "[",
     "right_square_bracket": "]", "space": "Space", "enter": "Enter", "pageup": "PgUp", "pagedown": "PgDn",
-    "home": "Home", "end": "End", "tab": "Tab", "shift+tab": "Shift+Tab",
+    "home": "Home", "end": "End", "minus": "-", "plus": "+", "tab": "Tab", "shift+tab": "Shift+Tab",
 }  # fmt: skip
 
 

@@ -260,7 +260,7 @@ class LineagePage(TablePage):
     # -- commands
 
     def own_commands(self) -> Sequence[Command]:
-        return [Command("lineage", "what happened to a job, node, user …", self._command, self._names, "NAME")]
+        return [Command("lineage", "what happened to a job, node or user, and why", self._command, self._names, "NAME")]
 
     def _command(self, name: str) -> None:
         """Raises ConfigError where this console keeps none."""
