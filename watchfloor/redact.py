@@ -62,14 +62,15 @@ _FOUND = (
 )
 _TABLE = [(needles, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for needles, pattern in _FOUND]
 
-_ANY = re.compile("|".join(re.escape(needle) for needles, _ in _FOUND for needle in needles), re.IGNORECASE)
+_ALL = {needle for needles, _ in _FOUND for needle in needles}
+_NEEDLES = tuple(sorted(needle for needle in _ALL if not any(other in needle for other in _ALL - {needle})))
 
 
 def redact(text: str) -> str:
     """Any text: a command line, a comment, a message, the value of a variable. Once redacted it stays as it is."""
-    if _ANY.search(text) is None:
-        return text  # most texts are short and hold no word of any pattern
     lower = text.lower()
+    if not _any_in(lower, _NEEDLES):
+        return text  # most texts are short and hold no word of any pattern
     for needles, pattern in _TABLE:
         if _any_in(lower, needles):
             text = pattern.sub(r"\1" + HIDDEN, text)
@@ -98,5 +99,10 @@ def redact_value(name: str, value: str) -> str:
     return HIDDEN if value and _ENTIRE_NAME.match(name) else redact(value)
 
 
+def suspicious(text: str) -> bool:
+    """Whether anything in a text, of whatever length and however it is put together, needs a closer look."""
+    return _any_in(text.lower(), _NEEDLES)
+
+
 def _any_in(text: str, needles) -> bool:
-    return any(needle in text for needle in needles)
+    return any(map(text.__contains__, needles))
