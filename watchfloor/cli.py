@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("watchfloor.commands.jobs:jobs", "Who runs where, how well, and what waits."),
     "findings": ("watchfloor.commands.findings:findings", "What is wrong, the worst first, and since when."),
     "lineage": ("watchfloor.commands.lineage:lineage", "What happened to a job, on a node, to a user's jobs, and why."),
+    "audit": (
+        "watchfloor.commands.audit:app",
+        "The ledger: what was decided, done and refused, and whether it is intact.",
+    ),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),

@@ -21,6 +21,26 @@ class Exit(IntEnum):
         return MEANINGS[self]
 
 
+class Audit(IntEnum):
+    """What `audit verify` ends with: codes of its own, for there is one question and it is asked by scripts."""
+
+    INTACT = 0
+    ALTERED = 1
+    UNREADABLE = 2
+    TRUNCATED = 3
+
+    @property
+    def meaning(self) -> str:
+        return AUDIT_MEANINGS[self]
+
+
+AUDIT_MEANINGS = {
+    Audit.INTACT: "every entry is what was written, and whatever was named vouches for it",
+    Audit.ALTERED: "an entry was changed, removed, added or moved, or nobody of --signers has signed; it is named",
+    Audit.UNREADABLE: "no ledger is there, or it can't be read, or an argument is wrong",
+    Audit.TRUNCATED: "entries that an anchor saw are gone from the end",
+}
+
 MEANINGS = {
     Exit.OK: "done, and every node answered",
     Exit.USAGE: "a wrong argument, file or query: nothing was contacted",

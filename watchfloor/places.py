@@ -21,3 +21,9 @@ def lineage_place() -> str:
 def findings_file() -> Path:
     """Where findings over time are kept for this user."""
     return state_folder(os.environ) / "findings.db"
+
+
+def ledger_file() -> Path:
+    """Where the ledger is kept: WATCHFLOOR_LEDGER, else a file beside the findings."""
+    named = os.environ.get("WATCHFLOOR_LEDGER", "")
+    return Path(named) if named else state_folder(os.environ) / "ledger.db"

@@ -51,7 +51,7 @@ def test_the_example_of_the_rfc() -> None:
     """Section 3.2.2 and 3.2.3."""
     value = {
         "numbers": [333333333.33333329, 1e30, 4.50, 2e-3, 0.000000000000000000000000001],
-        "string": '\u20ac$\u000f\u000aA\'\u0042\u0022\u005c\\"\u002f',
+        "string": "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"\u002f",
         "literals": [None, True, False],
     }
     assert canonical(value) == (
@@ -63,7 +63,9 @@ def test_the_example_of_the_rfc() -> None:
 def test_names_stand_in_the_order_of_their_utf_16_units() -> None:
     """Section 3.2.3: a name above U+FFFF stands before one of U+FB33."""
     names = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\u0080", "\u00f6"]
-    written = json.loads(canonical(dict.fromkeys(names, 0)), object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+    written = json.loads(
+        canonical(dict.fromkeys(names, 0)), object_pairs_hook=lambda pairs: [name for name, _ in pairs]
+    )
     assert written == ["\r", "1", "\u0080", "\u00f6", "\u20ac", "\U0001f600", "\ufb33"]
 
 
