@@ -209,6 +209,13 @@ def test_a_key_that_can_not_sign_is_told(path: Path, audit: Told, tmp_path: Path
     assert audit("log", "--kind", "checkpoint") == Exit.OK and audit.out == "no entries\n"
 
 
+def test_nobody_signs_for_what_was_altered(path: Path, audit: Told) -> None:
+    with tampered(path) as base:
+        base.execute("UPDATE entry SET text = replace(text, 'storm', 'Storm')")
+    assert audit("anchor") == Exit.NOT_KEPT and "isn't signed: entry 14 has been altered" in audit.err
+    assert audit("log", "--kind", "checkpoint") == Exit.OK and audit.out == "no entries\n"
+
+
 def test_an_agent_signs(path: Path, audit: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private, signers = key(tmp_path)
     place = tmp_path / "agent"

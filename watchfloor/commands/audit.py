@@ -155,8 +155,7 @@ def anchor(
     signer = SshSigner(key) if key is not None else None
     who = Who(Party.PERSON, account(), signer.fingerprint() if signer else "")
     path = _file(ledger)
-    with LedgerReader(path):
-        pass  # an anchor begins no ledger
+    _check_intact(path)
     with Ledger(path) as kept:
         made = kept.checkpoint(who, signer)
     told = Anchor(State(made.origin, made.size, made.root), time_of(time.time_ns()), made.signature)
@@ -186,6 +185,16 @@ def _verified(file: Path, anchors: Sequence[Anchor], signers: Path | None) -> Re
         return _signed_by(Report(verify(lambda: _lines(file), None, anchors)), signers)
     with LedgerReader(file) as reader:
         return _signed_by(Report(_of_file(reader, anchors)), signers)
+
+
+def _check_intact(path: Path) -> None:
+    """Nobody signs for what was altered. Raises StoreError, also where there is no ledger."""
+    with LedgerReader(path) as reader:
+        found = _of_file(reader, ())
+    if not found.intact:
+        raise StoreError(
+            f"{path} isn't signed: {found.trouble}", "keep the file as evidence: `watchfloor audit verify`"
+        )
 
 
 def _of_file(reader: LedgerReader, anchors: Sequence[Anchor]) -> Verdict:

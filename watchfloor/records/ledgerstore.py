@@ -34,6 +34,7 @@ _TABLES = (
     # what the runner and the checkpoints are asked for all the time; verification reads no index
     """CREATE INDEX IF NOT EXISTS entry_run ON entry (json_extract(text, '$.entry.run'))
         WHERE json_extract(text, '$.entry.run') IS NOT NULL""",
+    "CREATE INDEX IF NOT EXISTS entry_kind ON entry (json_extract(text, '$.entry.kind'))",
     f"CREATE INDEX IF NOT EXISTS entry_checkpoint ON entry (number) WHERE {IS_CHECKPOINT}",
     # against accidents: who means harm drops them, and is found out by the hashes
     """CREATE TRIGGER IF NOT EXISTS entry_stays BEFORE UPDATE ON entry
