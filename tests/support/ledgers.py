@@ -71,7 +71,8 @@ def tampered(path: Path) -> Iterator[sqlite3.Connection]:
     base = sqlite3.connect(path, isolation_level=None)
     base.execute("DROP TRIGGER IF EXISTS entry_stays")
     base.execute("DROP TRIGGER IF EXISTS entry_remains")
-    base.execute("DROP INDEX IF EXISTS entry_run")  # which takes nothing but JSON
+    base.execute("DROP INDEX IF EXISTS entry_run")  # these take nothing but JSON
+    base.execute("DROP INDEX IF EXISTS entry_kind")
     try:
         yield base
     finally:
