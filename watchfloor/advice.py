@@ -76,6 +76,7 @@ rack-power-budget | lower the power limits in this rack, lowest priority first; 
 rack-heat | call the people who cool the hall; cap the power of the rack meanwhile
 inefficient | compare its temperature and limit with its neighbours'; clean it, then have it diagnosed
 straggler | run a short test against its neighbours; exchange the node at the job's next checkpoint
+job-straggler | mend the reason that it gives; have the job moved off it at its next checkpoint
 idle-held | ask its user; where nobody answers, end the process that holds it
 orphan-holder | ask its user, then end the process by its pid; where it doesn't end, drain the node and reboot it
 orphan-process | end what is left of the job by its pids; where it doesn't end, drain the node and reboot it

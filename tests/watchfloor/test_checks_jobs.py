@@ -215,3 +215,102 @@ def test_a_job_that_waits_for_what_never_comes() -> None:
     (found,) = floor.found("job-never-starts")
     assert found.text == "job 1 of alice can't start: DependencyNeverSatisfied (what it waits for has failed)"
     assert ("dependency", "afterok:4241") in found.evidence
+
+
+# -- stragglers
+
+BUSY: Values = {
+    "clock_sm": 1980, "throttle": 4, "temp": 62, "power_limit": 700, "pcie_gen": 5, "pcie_width": 16, "links_up": 18,
+    "util": 99, "ecc_corrected": 0,
+}  # fmt: skip
+PORT: Values = {"kind": "infiniband", "up": 1, "speed": 50e9}
+
+
+def crew(nodes: int = 2, ports: int = 0) -> Floor:
+    """One job on all boards of some nodes, all of them alike and busy."""
+    made = Floor()
+    tables: dict[Scope, tuple[Sequence[str], Sequence[str]]] = {
+        _BOARD: ([f"g{at}" for at in range(4)], (*_NAMES, *(name for name in BUSY if name not in _NAMES)))
+    }
+    keys = [f"mlx5_{at}" for at in range(ports)]
+    if ports:
+        tables[Scope.LINK] = (keys, ("name", *PORT))
+    made.boards = Boards(nodes, tables)
+    for node in range(nodes):
+        said: Values = {"model": "H100", "user": "alice", "job": "slurm:4242", "command": "python3 train.py", **BUSY}
+        made.boards.say({f"g{at}": {"name": f"gpu{at}", "index": at, **said} for at in range(4)}, node)
+        if ports:
+            made.boards.say({key: {"name": key, **PORT} for key in keys}, node, Scope.LINK)
+    held = [Allocation(f"n{node}", 4, (0, 1, 2, 3)) for node in range(nodes)]
+    made.tell(job(4242, *held), nodes=[replace(NODE, name=f"n{node}") for node in range(nodes)])
+    return made
+
+
+def lags(floor: Floor) -> list[str]:
+    floor.boards.pass_time(61)
+    return [one.text for one in floor.frame().findings if one.code in ("job-straggler", "straggler")]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"throttle": 0x44}, "thermal (hardware)"),
+        ({"throttle": 0x84, "temp": 60}, "power brake"),
+        ({"temp": 83}, "83 °C against 62"),
+        ({"power_limit": 400}, "power limit 400 W against 700"),
+        ({"throttle": 0x4C, "temp": 88}, "hardware slowdown, thermal (hardware), 88 °C against 62"),
+        ({}, "nothing tells why"),
+    ],
+)
+def test_a_board_that_holds_its_job_up_is_told_with_its_reason(values: Values, words: str) -> None:
+    """What all of them have (here a power cap) is no reason."""
+    floor = crew()
+    floor.boards.say({"g3": {"clock_sm": 1095, **values}}, node=1)
+    assert lags(floor) == [f"gpu3 of n1: 1,095 MHz against 1,980: {words}; slows job 4242 of alice (8 accelerators)"]
+    frame = floor.frame()
+    assert frame.jobs.view.cell(0, "stragglers").value == 1
+
+
+def test_memory_errors_are_a_reason() -> None:
+    floor = crew()
+    floor.boards.say({"g0": {"ecc_corrected": 40_000, "clock_sm": 1500}})
+    assert "40,000 corrected memory errors within the hour" in lags(floor)[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"pcie_width": 8}, "PCIe 5.0 x8 against 5.0 x16"),
+        ({"pcie_gen": 1}, "PCIe 1.0 x16 against 5.0 x16"),
+        ({"links_up": 16}, "scale-up links 16 up against 18 up"),
+    ],
+)
+def test_a_board_with_less_of_a_link_than_its_peers_lags(values: Values, words: str) -> None:
+    floor = crew()
+    floor.boards.say({"g2": values})
+    assert lags(floor) == [f"gpu2 of n0: {words}; slows job 4242 of alice (8 accelerators)"]
+
+
+def test_what_is_so_on_all_boards_of_a_job_or_on_an_idle_one_holds_nobody_up() -> None:
+    floor = crew()
+    for node in range(2):
+        floor.boards.say({f"g{at}": {"clock_sm": 1200, "pcie_width": 8, "links_up": 16} for at in range(4)}, node)
+    floor.boards.say({"g0": {"clock_sm": 345, "util": 0, "pcie_gen": 1}})
+    assert lags(floor) == []
+
+
+def test_boards_of_a_small_job_are_compared_within_their_node() -> None:
+    floor = crew(1)
+    floor.tell(*(job(4242 + at, Allocation("n0", 1, (at,))) for at in range(4)))
+    floor.boards.say({f"g{at}": {"job": f"slurm:{4242 + at}"} for at in range(4)})
+    floor.boards.say({"g3": {"clock_sm": 1095}})
+    assert lags(floor) == ["gpu3 of n0 ran at 1,095 MHz over the last minute, 3 equal boards beside it at 1,980 MHz"]
+
+
+def test_a_node_with_less_rdma_than_the_others_of_its_job_lags() -> None:
+    floor = crew(4, ports=4)
+    floor.boards.say({"mlx5_2": {"up": 0}, "mlx5_3": {"speed": 25e9}}, node=2, scope=Scope.LINK)
+    (found,) = lags(floor)
+    assert found == (
+        "n2: RDMA of 125 GB/s against 200 (mlx5_2 down, mlx5_3 at 25.0 GB/s); slows job 4242 of alice (16 accelerators)"
+    )

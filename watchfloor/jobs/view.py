@@ -20,7 +20,8 @@ from watchfloor.view import View
 if TYPE_CHECKING:
     from watchfloor.frame import Frame
 
-STRAGGLER = "straggler"  # code of the finding
+STRAGGLER, JOB_STRAGGLER = "straggler", "job-straggler"  # codes of findings
+_STRAGGLERS = frozenset({STRAGGLER, JOB_STRAGGLER})
 _NO_OWNERS = np.empty(0, np.int32)
 _NOWHERE: Mapping[int, SchedulerNode] = {}
 
@@ -139,7 +140,7 @@ class Jobs:
                 others = finding.others
                 rows = [row, *(others.rows.tolist() if isinstance(others, HasRows) else ())]
                 states[rows] = np.maximum(states[rows], np.int8(finding.state))
-            elif row is not None and finding.code == STRAGGLER:
+            elif row is not None and finding.subject.scope is Scope.ACCELERATOR and finding.code in _STRAGGLERS:
                 slow[row] = True
         boards = np.bincount(mine[held], minlength=count)
         stragglers = np.bincount(mine[held & slow], minlength=count)
