@@ -1,8 +1,9 @@
 """Jobs and nodes of a Slurm cluster, asked with its own commands on a node that has them.
 
-A round asks for the jobs; for the nodes every half minute; for the accounting once a minute, where jobs were restarted
-or left the queue. One question at a time; how long the round took says when the next one comes. A controller that is
-slow or dead is told as a failure with what was known before, and asked ever more seldom.
+A round asks for the jobs; for the nodes every half minute; for the steps of what runs once a minute, and so for the
+accounting, where jobs were restarted or left the queue. One question at a time; how long the round took says when the
+next one comes. A controller that is slow or dead is told as a failure with what was known before, and asked ever more
+seldom.
 
 Options: `bin`, the folder of the commands where the shell doesn't find them; `conf`, the slurm.conf; `cluster`, the
 name of one that the commands reach besides their own.
@@ -41,6 +42,7 @@ class Source:
         self._status = SourceStatus(spec.name, spec.kind, cluster=spec.cluster)
         self._failures = 0
         self._nodes_due = 0.0  # monotonic
+        self._steps_due = 0.0
         self._accounts_due = 0.0
         self._troubles: dict[str, WatchfloorError] = {}  # of the lesser questions
         self._awake = asyncio.Event()
@@ -56,7 +58,7 @@ class Source:
 
     def wake(self) -> None:
         self._failures = 0
-        self._nodes_due = self._accounts_due = 0.0
+        self._nodes_due = self._steps_due = self._accounts_due = 0.0
         self._awake.set()
 
     async def _round(self) -> SourceAnswer:
@@ -74,6 +76,7 @@ class Source:
         else:
             await asyncio.to_thread(self._memory.take, jobs, at)
         await self._lesser("nodes", self._look_at_nodes)
+        await self._lesser("steps", self._look_at_steps)
         await self._lesser("accounting", self._look_at_accounts)
         self._failures = 0
         took = self._cluster.took_seconds
@@ -104,6 +107,14 @@ class Source:
         self._nodes_due = now + rhythm.NODES_EVERY_SECONDS
         self._nodes = tuple(await self._cluster.nodes())
         self._troubles.pop("nodes", None)
+
+    async def _look_at_steps(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._steps_due or not self._memory.any_runs:
+            return
+        self._steps_due = now + rhythm.STEPS_EVERY_SECONDS
+        self._memory.take_steps(await self._cluster.steps())
+        self._troubles.pop("steps", None)
 
     async def _look_at_accounts(self) -> None:
         now = self._clock.monotonic()

@@ -64,9 +64,8 @@ def test_the_word_of_the_accounting_counts_for_earlier_attempts() -> None:
     memory = Memory()
     memory.take([AGAIN_RUNNING], 0)
     assert memory.wanted(_LATER) == [7]
-    memory.learn([7], {7: Account((ENDED, Attempt(2, JobState.RUNNING, "RUNNING", 300.0)), 3)}, 0)
+    memory.learn([7], {7: Account((ENDED, Attempt(2, JobState.RUNNING, "RUNNING", 300.0)))}, 0)
     assert _only(memory).attempts[0] == ENDED
-    assert _only(memory).labels["steps"] == "3"
     assert memory.wanted(_LATER) == [], "nothing is asked twice"
     memory.take([replace(AGAIN_RUNNING, attempt=3, started=None, state=JobState.PENDING)], 60)
     assert memory.wanted(_LATER) == [7], "another restart is news"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.sources._slurm import accounts, jobs_json, jobs_text, nodes, states, values
+from collectors.sources._slurm import accounts, jobs_json, jobs_text, nodes, states, steps, values
 from collectors.sources._slurm.refused import NoAnswer, Refused
 from tests.support.parts import samples
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
@@ -149,14 +149,40 @@ def test_every_attempt_of_a_requeued_job_is_in_the_accounting() -> None:
 def test_the_accounting_is_the_same_as_json() -> None:
     found = accounts.of_json(_live("sacct.json").read_bytes())
     assert [one.told_state for one in found[1].attempts][:1] == ["REQUEUED"]
+    assert [(step.number, step.name, step.tasks, step.nodes) for step in found[1].steps] == [
+        ("0", "bash", 2, ("gpu001", "gpu002")), ("batch", "batch", 1, ("gpu001",)),
+    ]  # fmt: skip
+    batch = found[1].steps[1]
+    assert (batch.state, batch.signal, batch.ended) == (JobState.CANCELLED, 15, 1795370133)
     failed = found[6].attempts[-1]
     assert (failed.state, failed.exit_code) == (JobState.FAILED, None), "its JSON says 0, and its table 3"
+
+
+def test_steps_that_run_go_by_what_people_call_their_job() -> None:
+    text = (
+        "4242.batch|1|1795893164|gpu001|batch\n4242.11|16|1795893164|gpu[001-002]|rank|s\n4242.2|4|Unknown||\n"
+        "4200_7.0|1|1795893164|gpu003|eval\nsqueue: error: of no use\n4300+1.0|2|1795893164|gpu004|left\n\n"
+    )
+    found = steps.running(text)
+    assert list(found) == ["4242", "4200_7", "4300+1"]
+    assert [(one.number, one.name, one.tasks, one.nodes) for one in found["4242"]] == [
+        ("2", "", 4, ()), ("11", "rank|s", 16, ("gpu001", "gpu002")), ("batch", "batch", 1, ("gpu001",)),
+    ]  # fmt: skip
+
+
+def test_steps_of_the_accounting_of_every_generation() -> None:
+    for version in ("24.05-0.0.41", "25.05-0.0.43"):
+        path = samples("slurm-json") / f"slurmrestd-{version}-slurmdb-job-gpus-completed.json"
+        (step,) = next(iter(accounts.of_json(path.read_bytes()).values())).steps
+        assert (step.number, step.state, step.tasks, step.nodes, step.exit_code) == (
+            "batch", JobState.DONE, 1, ("gpu1",), 0,
+        )  # fmt: skip
 
 
 def test_lines_that_are_cut_or_split_cost_no_more_than_themselves() -> None:
     table = "JobIDRaw|JobName|State\n7|two\nlines|COMPLETED\n7.0|a step|COMPLETED\n8|cut\n"
     found, unread = accounts.of_table(table)
-    assert (list(found), found[7].steps, unread) == ([7], 1, 1)
+    assert (list(found), [step.number for step in found[7].steps], unread) == ([7], ["0"], 1)
 
 
 def test_nodes_of_every_form_are_told_alike() -> None:

@@ -99,6 +99,36 @@ def _comparable(told: Job) -> Job:
     return replace(told, allocations=held, labels={}, priority=None, command="")
 
 
+async def test_steps_are_told_with_their_nodes_and_tasks(lab: Slurm, watch: Watch) -> None:
+    number = lab.submit(
+        "--nodes=2", "--ntasks-per-node=2", f"--gres=gpu:{KIND}:4",
+        script="srun --overlap -n4 --job-name=ranks sleep 600 & srun --overlap -N1 -n1 sleep 600; wait",
+    )  # fmt: skip
+    array = lab.submit("--array=7", script="srun --overlap --job-name='a|b' sleep 600")
+    ranks = "ranks"
+
+    def started(answer: SourceAnswer) -> bool:
+        one, task = job(answer, number), job(answer, f"{array}_7")
+        return bool(one and task and len(one.steps) == 3 and len(task.steps) == 2)
+
+    answer = await watch.until(started)
+    one, task = job(answer, number), job(answer, f"{array}_7")
+    assert one is not None and task is not None
+    named = {step.name: step for step in one.steps}
+    assert {name: (step.tasks, step.nodes) for name, step in named.items()} == {
+        ranks: (4, ("gpu001", "gpu002")), "sleep": (1, ("gpu001",)), "batch": (1, ("gpu001",)),
+    }  # fmt: skip
+    assert one.steps[-1].number == "batch" and all(step.state is JobState.RUNNING for step in one.steps)
+    listed = sorted(
+        line.split() for line in lab.run("squeue", "--steps", "--noheader", "--format=%i %A %S").splitlines()
+    )
+    told = [(f"{of.number}.{step.number}", step) for of in (one, task) for step in of.steps]
+    assert [called for called, *_ in listed] == sorted(called for called, _ in told)
+    assert task.steps[0].name == "a|b" and named[ranks].started is not None
+    lab.run("scancel", str(number))
+    await watch.until(lambda answer: (over := job(answer, number)) and over.state.is_over and not over.steps)
+
+
 async def test_tasks_of_an_array_are_told_apart(lab: Slurm, watch: Watch) -> None:
     number = lab.submit("--array=0-5%2", "--gres=gpu:1")
     first = await _until(watch, f"{number}_0", JobState.RUNNING)
@@ -227,7 +257,11 @@ async def test_a_job_that_left_the_queue_unseen_is_told_as_the_accounting_has_it
         (tmp_path / "hidden").touch()
         lab.run("scontrol", "release", str(number))
         gone = await _until(watch, number, JobState.FAILED)
-    assert (gone.exit_code, gone.attempts[-1].state, gone.labels["steps"]) == (7, JobState.FAILED, "1")
+    assert (gone.exit_code, gone.attempts[-1].state, [one.number for one in gone.steps]) == (
+        7,
+        JobState.FAILED,
+        ["0", "batch"],
+    )
     assert gone.ended is not None and gone.started is not None
 
 

@@ -10,9 +10,21 @@ import pytest
 from tests.support.boards import Boards, Values
 from watchfloor import checks
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.model import (
+    Allocation,
+    Attempt,
+    Job,
+    JobState,
+    SchedulerNode,
+    SourceAnswer,
+    SourceState,
+    SourceStatus,
+    Step,
+)
 from watchfloor.jobs.roll import Roll
 from watchfloor.model import Finding, Scope, Subject
+from watchfloor.snapshot.jobdetail import detail
+from watchfloor.snapshot.jobs import JobReport
 
 _BOARD = Scope.ACCELERATOR
 _NAMES = ("name", "model", "index", "uuid", "util", "mem_used", "mem", "user", "job", "command", "recovery", "xid")
@@ -314,3 +326,24 @@ def test_a_node_with_less_rdma_than_the_others_of_its_job_lags() -> None:
     assert found == (
         "n2: RDMA of 125 GB/s against 200 (mlx5_2 down, mlx5_3 at 25.0 GB/s); slows job 4242 of alice (16 accelerators)"
     )
+
+
+def test_one_job_in_full_tells_its_steps_its_spread_and_who_lags() -> None:
+    floor = crew()
+    steps = (Step("0", "torchrun", JobState.RUNNING, 8, ("n0", "n1"), 900_000.0), Step("batch", "batch", tasks=1))
+    attempts = (Attempt(1, JobState.NODE_FAILED, started=1.0, ended=61.0, reason="n9 failed"),)
+    held = [Allocation(f"n{node}", 4, (0, 1, 2, 3)) for node in range(2)]
+    floor.tell(job(4242, *held, name="train", steps=steps, attempts=attempts))
+    floor.boards.say({"g3": {"clock_sm": 1095, "throttle": 0x44}}, node=1)
+    floor.boards.pass_time(61)
+    frame = floor.frame()
+    told = detail(frame, 0)
+    assert "job 4242 train of alice: running" in told
+    assert "4242.0 torchrun: running, 8 tasks on n[0-1]" in told and "node failed after 1m: n9 failed" in told
+    assert "SMCLK    1,095 MHz to 1,980 MHz, median 1,980 MHz  (lowest gpu3 of n1, highest gpu0 of n0)" in told
+    assert told.rstrip().endswith("gpu3 of n1: 1,095 MHz against 1,980: thermal (hardware); slows job 4242 of alice "
+                                  "(8 accelerators)")  # fmt: skip
+    (entry,) = JobReport(frame).document()["jobs"]  # type: ignore[misc]
+    assert entry["spread"]["clock_sm"]["lowest_on"] == {"node": "n1", "accelerator": "g3", "rank": ""}
+    assert entry["stragglers"][0]["subject"] == "n1/g3"
+    assert next((step["number"], step["tasks"], step["nodes"]) for step in entry["steps"]) == ("0", 8, ("n0", "n1"))

@@ -16,10 +16,12 @@ from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.distinct import distinct
 from watchfloor.frame import Cell, Frame
 from watchfloor.jobs.model import Attempt, Job, JobState, SourceState
+from watchfloor.jobs.spread import lagging, spreads
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope, Subject
+from watchfloor.snapshot.jobdetail import called, step_words
 from watchfloor.snapshot.jobs import source_words
-from watchfloor.snapshot.words import duration
+from watchfloor.snapshot.words import duration, of_value
 
 JOB_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
@@ -64,6 +66,7 @@ _TOKENS = {
     **dict.fromkeys(_BAD, Token.CRITICAL),
 }
 _SELDOM = frozenset({"cost", "link_rx"})  # said only where there is something to say
+DETAIL_LINES = 5
 _ENDED_SECONDS = 3600.0  # how long the summary speaks of jobs that ended badly
 
 
@@ -177,12 +180,13 @@ def _sources_line(frame: Frame) -> Line:
 
 
 def detail_lines(frame: Frame, identity: Hashable, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
-    """Four lines on one job: what it is, its attempts, what it does, and its nodes one by one."""
+    """DETAIL_LINES on one job: what it is, its attempts and steps, what it does, how far apart its accelerators are or
+    who lags, and its nodes one by one."""
     row = frame.row(identity) if isinstance(identity, Subject) and identity.scope is Scope.JOB else None
     if row is None:
-        return [[], [], [], []]
+        return [[] for _ in range(DETAIL_LINES)]
     job = frame.jobs.rows[row]
-    return [_what(job), _tries(job), _figures(frame, row), _nodes(frame, row, glyphs)]
+    return [_what(job), _tries(job), _figures(frame, row), _spread(frame, row), _nodes(frame, row, glyphs)]
 
 
 def _what(job: Job) -> Line:
@@ -200,7 +204,7 @@ def _tries(job: Job) -> Line:
     for attempt in job.attempts[-3:]:
         token = _TOKENS.get(attempt.state, Token.DIM)
         found += [(f"attempt {attempt.number} ", Token.DIM), (_attempt_words(attempt), token), ("   ", Token.TEXT)]
-    return found
+    return [*found, *((f"step {step_words(job, step)}   ", Token.DIM) for step in job.steps if step.number.isdecimal())]
 
 
 def _attempt_words(attempt: Attempt) -> str:
@@ -221,6 +225,20 @@ def _figures(frame: Frame, row: int) -> Line:
             words, token = exact(cell, _METRICS[name])
             found += [(f"{label} ", Token.DIM), (words, token), ("   ", Token.TEXT)]
     return found
+
+
+def _spread(frame: Frame, row: int) -> Line:
+    """Its stragglers, each with its reason; where there is none, how far apart its accelerators are."""
+    slow = lagging(frame).get(row)
+    if slow:
+        return [(" ", Token.TEXT), *((f"{finding.text}   ", Token.WARNING) for finding in slow)]
+    found: list[Text] = []
+    for one in spreads(frame, row):
+        metric = CATALOGUE[Scope.ACCELERATOR][one.metric]
+        low, high = (of_value(metric, value) for value in (one.lowest, one.highest))
+        words = f"{low} to {high}, lowest {called(frame, one.lowest_on)}   " if low != high else f"{low}   "
+        found += [(f" {metric.title} ", Token.DIM), (words, Token.TEXT)]
+    return found or [(" it has no two accelerators to be compared", Token.DIM)]
 
 
 def _nodes(frame: Frame, row: int, glyphs: Glyphs) -> Line:

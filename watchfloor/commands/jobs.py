@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter
 
 from watchfloor import query, wiring
@@ -18,14 +19,17 @@ from watchfloor.frame import Frame
 from watchfloor.jobs.model import SourceState
 from watchfloor.model import Scope
 from watchfloor.places import lineage_place
-from watchfloor.snapshot.jobs import JobReport
+from watchfloor.snapshot.jobdetail import detail
+from watchfloor.snapshot.jobs import JobReport, Mask
 from watchfloor.snapshot.selection import failed_nodes
+from watchfloor.units import nearest
 
 
 def jobs(
     *hosts: Hosts,
     source: Source = Source(),
     where: Annotated[str, Parameter(help="Only what this query is true for, such as 'util < 20 and nodes > 1'.")] = "",
+    job: Annotated[str, Parameter(help="One job in full, over or not: its number, id or name.")] = "",
     all: Annotated[bool, Parameter(help="Those that are over, too.")] = False,
     json: Annotated[bool, Parameter(help="As JSON.")] = False,
     timeout: Annotated[float, Parameter(help="Seconds that slow nodes are waited for.")] = DEFAULT_TIMEOUT_SECONDS,
@@ -40,12 +44,26 @@ def jobs(
     condition = query.parse(where, Scope.JOB) if where else None
     specs, work = source.floor(hosts)
     frame = asyncio.run(wiring.collect(specs, timeout, _complete, work=replace(work, lineage=lineage_place())))
-    report = JobReport(frame, condition.mask(frame) if condition else None, over=all)
+    mask = condition.mask(frame) if condition else np.ones(len(frame.jobs.rows), np.bool_)
+    mask = mask & _meant(frame, job) if job else mask
+    report = JobReport(frame, mask, over=all or bool(job))
     if json:
         output.write_json(report.document())
+    elif job:
+        output.write("\n".join(detail(frame, row) for row in np.flatnonzero(mask).tolist()))
     else:
         output.write(report.text())
     return _code(frame)
+
+
+def _meant(frame: Frame, word: str) -> Mask:
+    """The jobs that go by this word. Raises ConfigError where none does."""
+    rows = frame.jobs.rows
+    mask = np.array([word in (job.number, job.id, job.name) for job in rows], np.bool_)
+    if not mask.any():
+        guess = nearest(word, [name for job in rows for name in (job.number, job.name) if name])
+        raise ConfigError(f"no job is called {word!r}", f"did you mean {guess!r}?" if guess else "", file="--job")
+    return mask
 
 
 def _complete(frame: Frame) -> bool:

@@ -89,6 +89,21 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What a job has started on its nodes (Slurm's srun), of its present attempt."""
+
+    number: str  # "0"; "batch" and "extern" are the scheduler's own
+    name: str = ""
+    state: JobState = JobState.UNKNOWN
+    tasks: int | None = None
+    nodes: tuple[str, ...] = ()
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A scheduler's unit of work.
 
@@ -126,6 +141,7 @@ class Job:
     owner: str = ""  # what made it: a Kubernetes owner "Job/train", a service "Deployment/llm"
     attempt: int = 1
     attempts: tuple[Attempt, ...] = ()  # those known, the oldest first, the present one included
+    steps: tuple[Step, ...] = ()  # of the present attempt, where the source has steps
     exit_code: int | None = None
     signal: int | None = None
     comment: str = ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import Attempt, Job, SchedulerNode, SourceState, SourceStatus
+from watchfloor.jobs.model import Attempt, Job, SchedulerNode, SourceState, SourceStatus, Step
+from watchfloor.jobs.spread import Spread, lagging, spreads
 from watchfloor.metrics import CATALOGUE, Kind
-from watchfloor.model import MISSING_LABELS, Missing, Scope, State
+from watchfloor.model import MISSING_LABELS, Finding, Missing, Scope, State
 from watchfloor.snapshot.words import duration, shown
 
 FORMAT = "watchfloor.jobs/1"
@@ -59,7 +61,23 @@ class JobReport:
             "figures": figures,
             "missing": missing,
             "on": [{"node": subject.node, "accelerator": subject.key} for subject in boards],
+            "spread": {one.metric: self._ends(one) for one in spreads(frame, row)},
+            "stragglers": [{"subject": str(one.subject), "text": one.text} for one in self._lagging.get(row, ())],
         }
+
+    def _ends(self, spread: Spread) -> Json:
+        """How far apart its accelerators are in one metric, and which are the first and the last."""
+        view = self._frame.accelerators
+        ends = {name: self._frame.subject(Scope.ACCELERATOR, row) for name, row in spread.ends.items()}
+        on = {
+            f"{name}_on": {"node": of.node, "accelerator": of.key, "rank": view.text(spread.ends[name], "rank")}
+            for name, of in ends.items()
+        }
+        return {"lowest": spread.lowest, "median": spread.median, "highest": spread.highest, **on}
+
+    @cached_property
+    def _lagging(self) -> Mapping[int, Sequence[Finding]]:
+        return lagging(self._frame)
 
     def _node(self, node: int, seen: SchedulerNode) -> Json:
         return {"node": self._frame.specs[node].name, "scheduler": asdict(seen)}
@@ -88,17 +106,18 @@ def source_words(source: SourceStatus, at: float) -> str:
 
 def _told(job: Job) -> Json:
     """All that its source tells."""
-    found = {name: value for name, value in asdict(job).items() if name not in ("attempts", "allocations")}
+    found = {name: value for name, value in asdict(job).items() if name not in ("attempts", "allocations", "steps")}
     return {
         **found,
         "state": job.state.value,
         "nodes": list(job.nodes),
         "allocations": [asdict(allocation) for allocation in job.allocations],
         "attempts": [_attempt(attempt) for attempt in job.attempts],
+        "steps": [_attempt(step) for step in job.steps],
     }
 
 
-def _attempt(attempt: Attempt) -> Json:
+def _attempt(attempt: Attempt | Step) -> Json:
     return {**asdict(attempt), "state": attempt.state.value}
 
 

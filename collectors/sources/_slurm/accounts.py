@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from collectors.sources._slurm import states, values, wire
+from collectors.sources._slurm import states, steps, values, wire
 from collectors.sources._slurm.jobs_text import exit_code
 from collectors.sources._slurm.refused import Refused
-from watchfloor.jobs.model import Attempt
+from watchfloor.jobs.model import Attempt, Step
 
 _DELIMITERS = ("|#", "|")
 
@@ -18,7 +18,7 @@ class Account:
     """What the accounting has of one job: its attempts, the oldest first, and the steps of the last one."""
 
     attempts: tuple[Attempt, ...] = ()
-    steps: int = 0
+    steps: tuple[Step, ...] = ()
 
 
 def of_table(text: str) -> tuple[dict[int, Account], int]:
@@ -37,7 +37,7 @@ def of_table(text: str) -> tuple[dict[int, Account], int]:
         if len(cells) != len(names) or not number.isdecimal():
             unread += 1
         elif dot:
-            _add_step(found, int(number), step)
+            _add_step(found, int(number), steps.of_row(step, row, exit_code(row.get("ExitCode"))))
         else:
             _add(found, int(number), _attempt(row))
     return found, unread
@@ -65,7 +65,7 @@ def of_json(raw: bytes) -> dict[int, Account]:
             raise Refused("jobs without a state of the accounting: those of squeue are of another shape")
         _add(found, job.job_id, _of_told(job, job.state))
         for one in job.steps:
-            _add_step(found, job.job_id, _step_name(one.step))
+            _add_step(found, job.job_id, steps.of_told(one))
     return found
 
 
@@ -79,12 +79,6 @@ def _of_told(job: wire.AccountTold, state: wire.AccountState) -> Attempt:
         words, wire.moment(time.start), wire.moment(time.end), wire.text(job.nodes), (code, signal),
         wire.text(state.reason),
     )  # fmt: skip
-
-
-def _step_name(step: Mapping[str, object]) -> str:
-    """Of {"id": "batch"} (22.05), {"id": "4747.batch"} (24.05), {"id": {"step_id": …}} in between: its name then."""
-    told = step.get("id")
-    return str(told).rpartition(".")[2] if isinstance(told, str | int) else str(step.get("name", ""))
 
 
 def _attempt(row: Mapping[str, str]) -> Attempt:
@@ -122,7 +116,7 @@ def _add(found: dict[int, Account], number: int, attempt: Attempt) -> None:
     found[number] = Account((*known, replace(attempt, number=len(known) + 1)))
 
 
-def _add_step(found: dict[int, Account], number: int, name: str) -> None:
-    """Steps that a user started; the batch script and the shell around it are Slurm's own."""
-    if number in found and name.isdecimal():
-        found[number] = replace(found[number], steps=found[number].steps + 1)
+def _add_step(found: dict[int, Account], number: int, step: Step) -> None:
+    """Behind the record of its attempt."""
+    if number in found:
+        found[number] = replace(found[number], steps=steps.in_order([*found[number].steps, step]))

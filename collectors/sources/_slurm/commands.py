@@ -17,12 +17,14 @@ MOST_IDS = 200  # in one question to the accounting
 _OPTIONS = {"bin": r"/[\w./+-]*", "conf": r"/[\w./+-]*", "cluster": r"[A-Za-z0-9][\w.-]*"}
 # where packages of vendors put the commands, which the shell of a command over SSH often doesn't know
 _FOLDERS = "/opt/slurm/bin:/usr/local/slurm/bin:/cm/shared/apps/slurm/current/bin"
-_ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason"
+_ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason,NTasks"
 
 VERSION = "squeue --version"
 PING = "scontrol ping"
 JOBS_JSON = "squeue --all --states=all --json"
 JOBS_TEXT = "scontrol --all --details --oneliner show job"
+# no JSON: squeue's has the jobs in their place, and scontrol's comes with 23.02
+STEPS = "squeue --all --steps --noheader '--format=%i|%A|%S|%N|%j'"
 NODES_JSON = "scontrol --all --json show node"
 NODES_JSON_OLD = "sinfo --all --json"  # before 23.02 scontrol speaks no JSON, and sinfo's has the nodes
 NODES_TEXT = "scontrol --all --details --oneliner show node"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from collectors.sources._slurm.accounts import Account
 from collectors.sources._slurm.commands import MOST_IDS
 from collectors.sources._slurm.record import present_attempt
-from watchfloor.jobs.model import Attempt, Job, JobState, numbered
+from watchfloor.jobs.model import Attempt, Job, JobState, Step, numbered
 
 KEPT_SECONDS = 900.0  # a job that left the queue
 MOST_KEPT = 2000
@@ -32,10 +32,31 @@ class Memory:
         self._accounts: dict[str, Account] = {}
         self._known: dict[str, int] = {}  # up to which attempt the accounting has told of a job
         self._tries: dict[str, tuple[int, float]] = {}  # how many, and when the last one was
+        self._steps: Mapping[str, tuple[Step, ...]] = {}  # of what runs, by what people call the job
 
     @property
     def jobs(self) -> tuple[Job, ...]:
         return (*self._present.values(), *(job for job, _ in self._gone.values()))
+
+    @property
+    def any_runs(self) -> bool:
+        return any(job.state is JobState.RUNNING for job in self._present.values())
+
+    def take_steps(self, steps: Mapping[str, tuple[Step, ...]]) -> None:
+        """A new answer on the steps that run."""
+        self._steps = steps
+        for job_id, job in self._present.items():
+            told = self._steps_of(job)
+            if told != job.steps:
+                self._present[job_id] = replace(job, steps=told)
+
+    def _steps_of(self, job: Job) -> tuple[Step, ...]:
+        """Those of an attempt before were started before this one."""
+        if not job.state.holds_nodes:
+            return ()
+        told = self._steps.get(job.number, ())
+        began = job.started or 0.0
+        return tuple(step for step in told if step.started is None or step.started >= began - 1)
 
     def take(self, jobs: Iterable[Job], now: float) -> None:
         """A new answer of the queue."""
@@ -86,8 +107,7 @@ class Memory:
         account = self._accounts.get(job.id) if self._known.get(job.id) == job.attempt else None
         seen = before.attempts if before is not None else ()
         attempts = _attempts(job, seen, account)
-        labels = {**job.labels, "steps": str(account.steps)} if account and account.steps else job.labels
-        return replace(job, attempts=attempts, labels=labels)
+        return replace(job, attempts=attempts, steps=self._steps_of(job))
 
     def _forget(self, now: float) -> None:
         self._gone = {number: entry for number, entry in self._gone.items() if now - entry[1] < KEPT_SECONDS}
@@ -150,5 +170,5 @@ def _as_accounted(job: Job, account: Account) -> Job:
         signal=last.signal,
         attempt=attempts[-1].number,
         attempts=attempts,
-        labels={**job.labels, "steps": str(account.steps)} if account.steps else job.labels,
+        steps=account.steps,
     )

@@ -14,6 +14,7 @@ SHARE = 0.02  # of the time, spent inside questions
 JITTER = 0.1  # of a pause, at random, comes on top: consoles don't ask in step
 
 NODES_EVERY_SECONDS = 30.0
+STEPS_EVERY_SECONDS = 60.0
 ACCOUNTS_EVERY_SECONDS = 60.0
 NO_ACCOUNTS_SECONDS = 600.0  # where the accounting gave no answer
 _DOUBLINGS = 4

@@ -152,8 +152,21 @@ class AccountState(msgspec.Struct):
     reason: Text = None
 
 
+class StepTasks(msgspec.Struct):
+    count: Number = None
+
+
+class StepNodes(msgspec.Struct):
+    range: Text = None
+
+
 class AccountStep(msgspec.Struct):
     step: dict[str, object] = {}
+    state: Words = None
+    time: AccountTime | None = None
+    tasks: StepTasks | None = None
+    nodes: StepNodes | None = None
+    exit_code: float | Exit | None = None
 
 
 class AccountTold(msgspec.Struct):
