@@ -238,7 +238,7 @@ def _spread(frame: Frame, row: int) -> Line:
         low, high = (of_value(metric, value) for value in (one.lowest, one.highest))
         words = f"{low} to {high}, lowest {called(frame, one.lowest_on)}   " if low != high else f"{low}   "
         found += [(f" {metric.title} ", Token.DIM), (words, Token.TEXT)]
-    return found or [(" it has no two accelerators to be compared", Token.DIM)]
+    return found or [(" no two of its accelerators tell anything that could be compared", Token.DIM)]
 
 
 def _nodes(frame: Frame, row: int, glyphs: Glyphs) -> Line:

@@ -8,6 +8,7 @@ import numpy as np
 
 from watchfloor.checks._tools import Rows, limit
 from watchfloor.columns import Floats
+from watchfloor.distinct import distinct, median
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Scope
@@ -38,10 +39,10 @@ def slow_rows(frame: Frame, rows: Rows) -> dict[int, Slow]:
     busy = (util.mean(axis=0) >= limit("straggler", "util", Unit.PERCENT)) & ~np.isnan(clock).any(axis=0)
     clock, model = clock.mean(axis=0), frame.accelerators.known("model")[rows]
     found: dict[int, Slow] = {}
-    for one in np.unique(model[busy]):
+    for one in distinct(model[busy]):
         equal = np.flatnonzero(busy & (model == one))
-        usual = np.median(clock[equal])
+        usual = median(clock[equal])
         if len(equal) > limit("straggler", "peers"):
-            slow = equal[clock[equal] < enough(usual)]
-            found |= {int(rows[at]): Slow(float(clock[at]), float(usual), len(equal) - 1) for at in slow.tolist()}
+            slow = equal[clock[equal] < enough(np.array(usual))]
+            found |= {int(rows[at]): Slow(float(clock[at]), usual, len(equal) - 1) for at in slow.tolist()}
     return found

@@ -17,6 +17,7 @@ from watchfloor.checks._jobs import job_words
 from watchfloor.checks._peers import enough, slow_rows
 from watchfloor.checks._tools import Evidence, Rows, limit, named, report, suspects
 from watchfloor.columns import Floats
+from watchfloor.distinct import among, distinct, median
 from watchfloor.frame import Frame
 from watchfloor.history import History
 from watchfloor.jobs.efficiency import Groups
@@ -184,7 +185,7 @@ def _differences(frame: Frame, row: int, peers: Rows) -> Iterator[str]:
 def _beside(values: Floats, row: int, peers: Rows) -> tuple[float, float]:
     """Its value and the median of its peers', NaN where not known."""
     theirs = values[peers][~np.isnan(values[peers])]
-    return float(values[row]), float(np.median(theirs)) if len(theirs) else np.nan
+    return float(values[row]), median(theirs) if len(theirs) else np.nan
 
 
 def _lanes(frame: Frame) -> tuple[Floats, str]:
@@ -201,7 +202,7 @@ def _fewer(frame: Frame, rows: Rows, read: _Read) -> Iterator[tuple[int, str]]:
     """Those that have less than the median of equal ones."""
     values, what = read(frame)
     model = frame.accelerators.last("model")
-    for one in np.unique(model[rows]):
+    for one in distinct(model[rows]):
         equal = rows[(model[rows] == one) & ~np.isnan(values[rows])]
         if len(equal) <= limit("straggler", "peers"):
             continue
@@ -224,7 +225,7 @@ def _late(frame: Frame, rows: Rows) -> Iterator[tuple[int, str]]:
     known = rows[~np.isnan(steps[rows])]
     if len(known) <= limit("straggler", "peers"):
         return
-    usual = float(np.median(steps[known]))
+    usual = median(steps[known])
     for row in known[steps[known] > usual * _slower_step()].tolist():
         yield row, f"a step of {steps[row] * 1000:,.1f} ms against {usual * 1000:,.1f}"
 
@@ -235,22 +236,22 @@ def _late(frame: Frame, rows: Rows) -> Iterator[tuple[int, str]]:
 def _short_of_rdma(frame: Frame, groups: Groups) -> dict[int, tuple[str, int]]:
     """Nodes whose RDMA ports together are slower than those of most nodes of their job."""
     links = frame.links
-    ports = suspects(links, "rdma-ports", ("kind",), lambda kind: np.isin(kind, _rdma(links.texts, kind)))
+    ports = suspects(links, "rdma-ports", ("kind",), lambda kind: among(kind, _rdma(links.texts, kind)))
     if not ports.size:
         return {}
     rates = np.where(links.known("up")[ports] == 1, np.nan_to_num(links.known("speed")[ports]), 0.0)
-    total = np.bincount(links.node[ports], rates, frame.nodes.count)
-    count = np.bincount(links.node[ports], minlength=frame.nodes.count)
-    pairs = np.unique(groups.owner.astype(np.int64) * frame.nodes.count + frame.accelerators.node[groups.rows])
+    total = np.bincount(links.node[ports], rates, frame.nodes.count).astype(np.float64)
+    count = np.bincount(links.node[ports], minlength=frame.nodes.count).astype(np.float64)
+    pairs = distinct(groups.owner.astype(np.int64) * frame.nodes.count + frame.accelerators.node[groups.rows])
     owner, node = np.divmod(pairs, frame.nodes.count)
     owner, node = owner[frame.live[node]], node[frame.live[node]]
     found: dict[int, tuple[str, int]] = {}
     fastest = np.zeros(groups.jobs)
     np.maximum.at(fastest, owner, total[node])
-    for job in np.unique(owner[total[node] < fastest[owner]]).tolist():
+    for job in distinct(owner[total[node] < fastest[owner]]).tolist():
         nodes = node[owner == job]
-        usual = float(np.median(total[nodes]))
-        alike = nodes[count[nodes] == np.median(count[nodes])]  # of other machines nobody expects as much
+        usual = median(total[nodes])
+        alike = nodes[count[nodes] == median(count[nodes])]  # of other machines nobody expects as much
         for slow in alike[total[alike] < usual * (1 - limit(JOB_STRAGGLER, "less", Unit.PERCENT) / 100)].tolist():
             if len(alike) > limit("straggler", "peers"):
                 words = f"RDMA of {total[slow] / 1e9:,.0f} GB/s against {usual / 1e9:,.0f}{_worst(frame, ports, slow)}"
@@ -259,7 +260,7 @@ def _short_of_rdma(frame: Frame, groups: Groups) -> dict[int, tuple[str, int]]:
 
 
 def _rdma(texts: Sequence[str], kinds: Floats) -> list[int]:
-    return [int(code) for code in np.unique(kinds[kinds > 0]) if texts[int(code)] in _RDMA]
+    return [int(code) for code in distinct(kinds[kinds > 0]) if texts[int(code)] in _RDMA]
 
 
 def _worst(frame: Frame, ports: Rows, node: int) -> str:
