@@ -42,7 +42,8 @@ def jobs(now: float) -> tuple[Job, ...]:
     return (
         slurm(4100, JobState.RUNNING, name="train-llm", queue="gpu", account="research", started=now - 3600,
               submitted=now - 9000, time_limit_seconds=86400.0, attempt=2, attempts=(first, second),
-              allocations=(Allocation("dgx-01", 8), Allocation("dgx-02", 8)), command="python3 train.py"),
+              allocations=(Allocation("dgx-01", 8), Allocation("dgx-02", 8)), command="python3 train.py",
+              image="nvcr.io/nvidia/pytorch:24.07-py3", working_directory="/home/mira/llm"),
         slurm(4201, JobState.PENDING, name="sweep", queue="gpu", submitted=now - 600, accelerators_wanted=64,
               nodes_wanted=8, reason="Resources", array="4201", array_tasks="8-63%4"),
         slurm(4090, JobState.FAILED, name="evaluate", queue="gpu", started=now - 900, ended=now - 300, exit_code=1,
@@ -87,6 +88,7 @@ async def test_the_cursor_tells_attempts_and_nodes() -> None:
         told = text_of(app, "#detail")
         assert "attempt 1 node failed" in told and "dgx-04 failed" in told
         assert "dgx-01×8" in told and "python3 train.py" in told
+        assert "image nvcr.io/nvidia/pytorch:24.07-py3" in told and "in /home/mira" in told
 
 
 async def test_enter_shows_the_accelerators_of_a_job() -> None:

@@ -16,6 +16,7 @@ from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.distinct import distinct
 from watchfloor.frame import Cell, Frame
 from watchfloor.jobs.model import Attempt, Job, JobState, SourceState
+from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import lagging, spreads
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope, Subject
@@ -66,7 +67,8 @@ _TOKENS = {
     **dict.fromkeys(_BAD, Token.CRITICAL),
 }
 _SELDOM = frozenset({"cost", "link_rx"})  # said only where there is something to say
-DETAIL_LINES = 5
+DETAIL_LINES = 6
+_COMMIT_SHOWN = 12  # digits
 _ENDED_SECONDS = 3600.0  # how long the summary speaks of jobs that ended badly
 
 
@@ -180,19 +182,49 @@ def _sources_line(frame: Frame) -> Line:
 
 
 def detail_lines(frame: Frame, identity: Hashable, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
-    """DETAIL_LINES on one job: what it is, its attempts and steps, what it does, how far apart its accelerators are or
-    who lags, and its nodes one by one."""
+    """DETAIL_LINES on one job: what it is, what it was started from, its attempts and steps, what it does, how
+    far apart its accelerators are or who lags, and its nodes one by one."""
     row = frame.row(identity) if isinstance(identity, Subject) and identity.scope is Scope.JOB else None
     if row is None:
         return [[] for _ in range(DETAIL_LINES)]
     job = frame.jobs.rows[row]
-    return [_what(job), _tries(job), _figures(frame, row), _spread(frame, row), _nodes(frame, row, glyphs)]
+    return [
+        _what(job),
+        _origin(job, frame.jobs.provenance.get(job.id)),
+        _tries(job),
+        _figures(frame, row),
+        _spread(frame, row),
+        _nodes(frame, row, glyphs),
+    ]
 
 
 def _what(job: Job) -> Line:
-    words = [job.command or job.owner, job.image, job.working_directory, job.comment]
+    words = [job.command or job.owner, job.comment]
     told = " · ".join(word for word in words if word) or "its command is not told"
     return [(f" {job.number} ", Token.STRONG), (f"{job.name}  ", Token.TEXT), (told, Token.DIM)]
+
+
+def _origin(job: Job, told: Provenance | None) -> Line:
+    """Image, commit, directory, runs and labels, by its processes; by its scheduler where these don't tell."""
+    told = told or Provenance()
+    labels = {**told.labels, **{name: value for name, value in job.labels.items() if value}}
+    parts = [
+        ("image", _several(told.images) or job.image),
+        ("commit", _several([commit[:_COMMIT_SHOWN] for commit in told.commits])),
+        ("in", _several(told.directories) or job.working_directory),
+        *told.runs.items(),
+        *labels.items(),
+    ]
+    found: list[Text] = [(" ", Token.TEXT)]
+    for name, words in parts:
+        if words:
+            found += [(f"{name} ", Token.DIM), (words, Token.TEXT), ("   ", Token.TEXT)]
+    return found if len(found) > 1 else [(" what it was started from is not told", Token.DIM)]
+
+
+def _several(values: Sequence[str]) -> str:
+    """The first, and how many more there are."""
+    return f"{values[0]}{f' and {len(values) - 1} more' if len(values) > 1 else ''}" if values else ""
 
 
 def _tries(job: Job) -> Line:

@@ -20,6 +20,7 @@ from watchfloor.jobs.efficiency import Groups, figures
 from watchfloor.jobs.hosts import Hosts
 from watchfloor.jobs.meter import Key, Meter, Metered
 from watchfloor.jobs.model import SchedulerNode, SourceAnswer
+from watchfloor.jobs.provenance import ProvenanceFinder
 from watchfloor.jobs.told import Told
 from watchfloor.jobs.view import Jobs, JobView, Standing, column
 from watchfloor.jobs.workers import Pids, WorkerFinder, Workers, pids_of
@@ -69,6 +70,7 @@ class Roll:
         self._standing: _Standing | None = None
         self._given: _Given | None = None
         self._workers = WorkerFinder()
+        self._provenance = ProvenanceFinder()
 
     def answer(self, answer: SourceAnswer) -> None:
         """What a source tells now, in place of what it told before."""
@@ -97,7 +99,8 @@ class Roll:
             **_costs(told, groups, standing.price, frame.at),
         }
         view = JobView(list(told.rows), told.texts, columns)
-        return Jobs(told.jobs, view, standing.owners, sources, standing.scheduler, standing.said)
+        provenance = self._provenance.find(frame, told.jobs, standing.owners)
+        return Jobs(told.jobs, view, standing.owners, sources, standing.scheduler, standing.said, provenance)
 
     # -- what holds for a while
 

@@ -19,11 +19,13 @@ from watchfloor.view import View
 
 if TYPE_CHECKING:
     from watchfloor.frame import Frame
+    from watchfloor.jobs.provenance import Provenance
 
 STRAGGLER, JOB_STRAGGLER = "straggler", "job-straggler"  # codes of findings
 _STRAGGLERS = frozenset({STRAGGLER, JOB_STRAGGLER})
 _NO_OWNERS = np.empty(0, np.int32)
 _NOWHERE: Mapping[int, SchedulerNode] = {}
+_NOTHING_TOLD: Mapping[str, Provenance] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,14 @@ class Jobs:
         sources: Sequence[SourceStatus] = (),
         scheduler: Mapping[int, SchedulerNode] | None = None,
         standing: Standing | None = None,
+        provenance: Mapping[str, Provenance] | None = None,
     ) -> None:
         self.rows = rows
         self.view = view or no_jobs()
         self.owners = owners
         self.sources = sources
         self.scheduler = _NOWHERE if scheduler is None else scheduler  # by node index: how its scheduler sees it
+        self.provenance = _NOTHING_TOLD if provenance is None else provenance  # by job id: what its processes say
         standing = standing or Standing()
         self.managers = standing.managers  # by node index: the source whose word that is
         self.holding = standing.holding  # by job: it has nodes now

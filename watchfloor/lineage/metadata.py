@@ -37,8 +37,11 @@ def from_comment(comment: str) -> Iterator[tuple[str, str]]:
 
 
 def named(name: str, value: str, beside: Words) -> Key | None:
-    """What a word names, None where it is a mere fact: a run's variable is one where `beside` names the run in full."""
-    known = name.lower()
+    """What a word names ("image", "image 2" …), None where it is a mere fact.
+
+    A run's variable is one where `beside` names the run in full.
+    """
+    known = name.lower().rstrip(" 0123456789")
     if known.removesuffix("_run_id") != known and known.removesuffix("_run_id") in beside:
         return None
     kind, before = _NAMES.get(known, (None, ""))

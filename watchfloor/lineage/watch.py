@@ -19,6 +19,7 @@ from watchfloor.record import Record, RecordKey
 NOTED_SECONDS = 3600.0  # so often what goes on is told again, that a store knows it is not forgotten
 AFTER_SECONDS = 60.0  # what is found so soon after an attempt ended concerns it still: events and silence tell late
 _REMEMBERED_SECONDS = 900.0  # how long an attempt that is over is kept for findings that come late
+_SWEEP_SECONDS = 60.0  # between two looks for what need not be remembered
 MOST_NEWS = 200  # jobs that one sight takes; the further ones wait for the next, so that none takes long
 MOST_WAITING = 300_000  # entities and edges that no store has taken; the oldest go first
 
@@ -58,9 +59,17 @@ class Watch:
     """One writer. `due` is what a store is to be told; `lost` counts what was dropped because none took it."""
 
     lost: int = 0
-    _jobs: dict[str, Seen] = field(default_factory=dict)
+    _jobs: dict[str, Seen] = field(default_factory=dict)  # what was told longest ago comes first
+    _rows: Sequence[Job] = ()  # of the last sight, and below what it said else: what is the same object is no news
+    _present: dict[str, Job] = field(default_factory=dict)
+    _held: Held = field(default_factory=dict)
+    _words: Mapping[str, Words] = field(default_factory=dict)
+    _gone: list[str] = field(default_factory=list)  # jobs that are told of no longer
+    _waiting: dict[str, None] = field(default_factory=dict)  # jobs that may have changed and were not looked at yet
+    _records: Sequence[Record] = ()
+    _swept_at: float = 0.0
     _spans: dict[str, dict[Key, _Span]] = field(default_factory=dict)  # node -> attempts that run or ran there lately
-    _findings: dict[RecordKey, _Noted] = field(default_factory=dict)
+    _findings: dict[RecordKey, _Noted] = field(default_factory=dict)  # what was told longest ago comes first
     _entities: dict[Key, Entity] = field(default_factory=dict)
     _edges: dict[EdgeKey, Edge] = field(default_factory=dict)
 
@@ -73,12 +82,18 @@ class Watch:
         words: Mapping[str, Words] | None = None,
         names: Names | None = None,
     ) -> None:
-        """Take one sight: all jobs that are told of, what each holds, findings over time, words of jobs' processes."""
+        """Take one sight: all jobs that are told of, what each holds, findings over time, words of jobs' processes.
+
+        None of these is changed afterwards: what is the same object in the next sight has not changed.
+        """
         names = names or Names()
         moved = self._take_jobs(at, jobs, held or {}, words or {}, names)
-        for record in records:
+        for record in self._news_of_findings(at, tuple(records), moved):
             self._take_finding(at, record, moved, names)
-        self._forget_findings(at)
+        if abs(at - self._swept_at) >= _SWEEP_SECONDS:
+            self._swept_at = at
+            self._forget_spans(at)
+            self._forget_findings(at)
         self._bound()
 
     # -- what a store takes
@@ -105,22 +120,36 @@ class Watch:
     ) -> set[str]:
         """The nodes on which an attempt began, ended or changed what it holds."""
         moved: set[str] = set()
-        for job, seen in islice(self._news(at, jobs, held, words), MOST_NEWS):
+        self._note_news(at, jobs, held, words)
+        for job, seen in islice(self._news(at, held, words), MOST_NEWS):
             moved |= self._tell_job(at, self._sight(at, seen, job, held, words), names)
-        if self._jobs:
-            told = {job.id for job in jobs}
-            for gone in [job_id for job_id in self._jobs if job_id not in told]:
-                moved |= self._job_gone(at, self._jobs.pop(gone), names)
-        self._forget_spans(at)
+        for gone in self._gone:
+            moved |= self._job_gone(at, self._jobs.pop(gone), names)
+        self._gone = []
         return moved
 
-    def _news(
-        self, at: float, jobs: Sequence[Job], held: Held, words: Mapping[str, Words]
-    ) -> Iterator[tuple[Job, Seen | None]]:
-        for job in jobs:
-            seen = self._jobs.get(job.id)
-            if seen is None or self._is_news(at, seen, job, held, words):
+    def _note_news(self, at: float, jobs: Sequence[Job], held: Held, words: Mapping[str, Words]) -> None:
+        """Who may have changed, by identity alone: thousands that did not are passed over in one go."""
+        if jobs is not self._rows:
+            known = set(map(id, self._rows))
+            self._waiting.update((job.id, None) for job in jobs if id(job) not in known)
+            self._rows, self._present = jobs, {job.id: job for job in jobs}
+            self._gone = [job_id for job_id in self._jobs if job_id not in self._present]
+        for told, before in ((held, self._held), (words, self._words)):
+            if told is not before:
+                self._waiting.update((job_id, None) for job_id, said in told.items() if before.get(job_id) is not said)
+        self._held, self._words = held, words
+        for job_id, seen in self._jobs.items():
+            if at - seen.told < NOTED_SECONDS:
+                break
+            self._waiting[job_id] = None
+
+    def _news(self, at: float, held: Held, words: Mapping[str, Words]) -> Iterator[tuple[Job, Seen | None]]:
+        for job_id in list(self._waiting):
+            job, seen = self._present.get(job_id), self._jobs.get(job_id)
+            if job is not None and (seen is None or self._is_news(at, seen, job, held, words)):
                 yield job, seen
+            del self._waiting[job_id]  # behind the yield: one that was not asked for any more waits on
 
     @staticmethod
     def _is_news(at: float, seen: Seen, job: Job, held: Held, words: Mapping[str, Words]) -> bool:
@@ -145,6 +174,7 @@ class Watch:
             {**before.held, job.attempt: holds} if holds else before.held,
             {**before.words, job.attempt: says} if says else before.words,
         )
+        self._jobs.pop(job.id, None)
         self._jobs[job.id] = now
         return now
 
@@ -194,15 +224,30 @@ class Watch:
 
     # -- findings
 
+    def _news_of_findings(self, at: float, records: Sequence[Record], moved: set[str]) -> list[Record]:
+        """Those that may concern somebody anew: what changed, what is on a node where attempts did, what is due."""
+        known = set(map(id, self._records))
+        news = [record for record in records if id(record) not in known or _is_on(record.finding, moved)]
+        present, self._records = set(map(id, records)), records
+        for noted in self._findings.values():
+            if at - noted.told < NOTED_SECONDS:
+                break
+            if id(noted.record) in present:
+                news.append(noted.record)
+        return news
+
     def _take_finding(self, at: float, record: Record, moved: set[str], names: Names) -> None:
         noted = self._findings.get(record.key)
         subjects = (record.finding.subject, *record.finding.others)
         fresh = noted is None or not noted.says(record) or at - noted.told >= NOTED_SECONDS
-        if not fresh and not any(subject.node in moved for subject in subjects):
+        if noted is not None and not fresh and not _is_on(record.finding, moved):
+            noted.record = record
             return
         if noted is None and not record.holds and at - record.last > _REMEMBERED_SECONDS:
             return  # it was over before anybody watched
-        now = self._findings[record.key] = _Noted(record, self._began(noted, record), at)
+        now = _Noted(record, self._began(noted, record), at)
+        self._findings.pop(record.key, None)
+        self._findings[record.key] = now
         for subject in subjects:
             self._tell_finding(now, subject, names)
 
@@ -262,6 +307,13 @@ class Watch:
             while len(waiting) > MOST_WAITING // 2:
                 del waiting[next(iter(waiting))]  # type: ignore[arg-type]
                 self.lost += 1
+
+
+def _is_on(finding: Finding, nodes: set[str]) -> bool:
+    """Whether one of its subjects is on one of these nodes."""
+    if not nodes:
+        return False
+    return finding.subject.node in nodes or any(subject.node in nodes for subject in finding.others)
 
 
 def finding_key(finding: Finding, subject: Subject) -> Key:

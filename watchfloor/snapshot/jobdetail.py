@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from watchfloor.frame import Frame
 from watchfloor.hosts import folded
 from watchfloor.jobs.model import Attempt, Job, Step
+from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import lagging, spreads
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
@@ -28,10 +29,13 @@ def detail(frame: Frame, row: int) -> str:
 def _what(frame: Frame, row: int) -> Iterator[str]:
     job, view, table = frame.jobs.rows[row], frame.jobs.view, CATALOGUE[Scope.JOB]
     yield f"job {job.number} {job.name}".rstrip() + (f" of {job.user}" if job.user else "") + f": {job.state.value}"
+    told = frame.jobs.provenance.get(job.id) or Provenance()
     facts = {
         "id": job.id, "account": job.account, "queue": job.queue, "where": view.text(row, "where"),
-        "reason": job.reason, "depends on": job.dependency, "command": job.command, "image": job.image,
-        "directory": job.working_directory, "comment": job.comment,
+        "reason": job.reason, "depends on": job.dependency, "command": job.command,
+        "image": ", ".join(told.images) or job.image, "commit": ", ".join(told.commits),
+        "directory": ", ".join(told.directories) or job.working_directory, "comment": job.comment,
+        **told.runs, **told.labels,
     }  # fmt: skip
     yield from (f"  {name:<11} {text}" for name, text in facts.items() if text)
     cells = ((name, view.cell(row, name)) for name in _FIGURES)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Attempt, Job, SchedulerNode, SourceState, SourceStatus, Step
+from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import Spread, lagging, spreads
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import MISSING_LABELS, Finding, Missing, Scope, State
@@ -57,6 +58,7 @@ class JobReport:
         boards = [frame.subject(Scope.ACCELERATOR, int(at)) for at in frame.jobs.accelerators_of(row)]
         return {
             **_told(job),
+            "processes": _provenance(frame.jobs.provenance.get(job.id)),
             "health": State(int(view.states[row])).label,
             "figures": figures,
             "missing": missing,
@@ -115,6 +117,11 @@ def _told(job: Job) -> Json:
         "attempts": [_attempt(attempt) for attempt in job.attempts],
         "steps": [_attempt(step) for step in job.steps],
     }
+
+
+def _provenance(told: Provenance | None) -> Json:
+    """What its processes on the fleet's nodes say of where they come from; empty where none of them says it."""
+    return asdict(told or Provenance())
 
 
 def _attempt(attempt: Attempt | Step) -> Json:
