@@ -56,7 +56,14 @@ def test_entries_are_numbered_chained_and_there_at_once(path: Path) -> None:
     with LedgerReader(path) as reader:
         entries = list(reader.entries())
     assert [entry.prev for entry in entries] == ["0" * 64, first.digest, *(each.digest for each in rest[:-1])]
-    assert verdict(path).intact and path.stat().st_mode & 0o777 == 0o600
+    assert verdict(path).intact
+
+
+def test_it_is_its_users_alone_journal_included(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.append(beat())
+        modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == {"ledger.db": 0o600, "ledger.db-wal": 0o600, "ledger.db-shm": 0o600}
 
 
 def test_a_picture_stays_as_it_was_while_others_append(path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.ledgers import ANNA, MODEL, beat, story
 from watchfloor.records import ledgerwords as words
-from watchfloor.records.ledgerclean import MOST_BYTES
+from watchfloor.records.ledgerclean import MOST_BYTES, clean
 from watchfloor.records.ledgerentry import (
     FIRST_PREV,
     MOST_SUBJECTS,
@@ -28,6 +28,7 @@ from watchfloor.records.ledgerjson import canonical
 from watchfloor.records.ledgerwords import BODIES, Kind
 
 AT = 1_764_355_538_123_456_789
+SECRETS = ["--token", "-u", "a:b c", "password=x y", "Bearer abcdefgh12345678", "curl -u a:b http://c:d@e", "key:", "="]
 SIGNATURE = "-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAkey==\n-----END SSH SIGNATURE-----\n"
 
 
@@ -113,15 +114,18 @@ def test_an_output_is_kept_as_its_beginning_and_the_digest_of_all_of_it() -> Non
     assert printed.bytes == 500_000 and len(printed.excerpt) == words.EXCERPT_BYTES and len(printed.sha256) == 64
 
 
-def test_a_body_that_is_too_large_is_cut_and_says_so() -> None:
+def test_a_text_that_is_too_long_is_cut_and_says_so() -> None:
     entry = kept(Note(ANNA, words.Refused(why="w", text="x" * 200_000)))
     assert entry["body"]["why"] == "w" and "(cut: 200000 bytes, sha256 " in entry["body"]["text"]
-    many = kept(Note(ANNA, words.Stop(reason="r", facts={str(at): "y" * 100 for at in range(5_000)})))
-    assert many["body"]["cut"]["bytes"] > 500_000 and len(many["body"]["cut"]["sha256"]) == 64
-    assert (
-        read(placed(told(Note(ANNA, words.Stop(reason="r", facts={"x": ["z"] * 99_999})), 0, ""), 0, ""), "").told()
-        is None
-    )
+
+
+def test_the_plan_for_thousands_of_nodes_is_kept_whole_and_what_is_larger_is_cut() -> None:
+    plan = {"steps": [{"action": "drain_node", "target": node(f"n{at}")} for at in range(5_000)]}
+    assert kept(Note(ANNA, words.Proposed(reason="r", plan=plan)))["body"]["plan"] == plan
+    larger = Note(ANNA, words.Proposed(reason="r", plan={str(at): "y" * 1_000 for at in range(5_000)}))
+    body = kept(larger)["body"]
+    assert body["cut"]["bytes"] > 5_000_000 and len(body["cut"]["sha256"]) == 64
+    assert read(placed(told(larger, AT, "c1"), 0, FIRST_PREV), "").told() is None
 
 
 def test_more_subjects_than_an_entry_takes_are_counted() -> None:
@@ -149,6 +153,12 @@ def test_whatever_is_told_becomes_canonical_bounded_bytes(facts: dict[str, Any],
     assert len(text) <= 2 * MOST_BYTES
     assert json.loads(text)["entry"]["time"] == time_of(ns)
     read(text, "")
+
+
+@given(st.dictionaries(st.text(), _anything | st.lists(st.text() | st.sampled_from(SECRETS))))
+def test_what_was_cleaned_stays_as_it_is(body: dict[str, Any]) -> None:
+    once = clean(body)
+    assert clean(json.loads(once)) == once
 
 
 @given(st.integers(0, 2**62))

@@ -69,7 +69,9 @@ def test_names_stand_in_the_order_of_their_utf_16_units() -> None:
     assert written == ["\r", "1", "\u0080", "\u00f6", "\u20ac", "\U0001f600", "\ufb33"]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), LARGEST + 1, -LARGEST - 1, "\ud800", {"\udfff": 1}])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), LARGEST + 2, -LARGEST - 2, 10**400, "\ud800", {"\udfff": 1}]
+)
 def test_what_json_says_differently_everywhere_is_refused(value: Any) -> None:
     with pytest.raises(ValueError):
         canonical(value)
@@ -82,8 +84,7 @@ def test_what_json_does_not_know_is_refused(value: Any) -> None:
 
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]))
-# larger ones come back as integers of Python, which know no rounding
-_numbers = st.integers(-LARGEST, LARGEST) | st.floats(-float(LARGEST), float(LARGEST))
+_numbers = st.integers(-LARGEST, LARGEST) | st.floats(allow_nan=False, allow_infinity=False)
 _json = st.recursive(
     st.none() | st.booleans() | _numbers | _texts, lambda inner: st.lists(inner) | st.dictionaries(_texts, inner)
 )
@@ -92,5 +93,5 @@ _json = st.recursive(
 @given(_json)
 def test_it_means_what_it_meant_and_is_canonical_already(value: Any) -> None:
     written = canonical(value)
-    assert json.loads(written) == value
+    assert json.loads(written, parse_int=float) == value  # as ECMAScript reads it
     assert canonical(json.loads(written)) == written

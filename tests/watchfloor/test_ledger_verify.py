@@ -245,6 +245,13 @@ def test_every_flipped_byte_of_the_file_is_found_or_changes_no_entry(
     assert found > 100  # most of the file is entries
 
 
+def test_a_file_whose_own_words_are_no_utf_8_is_unreadable(copy: Path) -> None:
+    """sqlite3 then fails at decoding its own message."""
+    copy.write_bytes(copy.read_bytes().replace(b"CREATE TABLE entry", b"CREATE TABL\xef entry"))
+    with pytest.raises(StoreError):
+        LedgerReader(copy)
+
+
 def test_rows_that_can_no_longer_be_read_are_named() -> None:
     def rows() -> Rows:
         raise StoreError("disk image is malformed")

@@ -13,13 +13,13 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from watchfloor.records.ledgerjson import LARGEST, canonical
+from watchfloor.records.ledgerjson import canonical, exact
 from watchfloor.redact import redact, redact_value, redact_words, suspicious
 
-MOST_BYTES = 65_536  # of a body
+MOST_BYTES = 1_048_576  # of a body: the plan for some thousand nodes
 MOST_WORD = 1_024  # characters
-MOST_TEXT = 16_384  # characters of one text in a body that is too large
-_SHOWN = 2_048  # characters of a body that is still too large then
+MOST_TEXT = 16_384  # characters of one text in it
+_SHOWN = 2_048  # characters of what is longer
 
 _BLANK = "\ue000"  # stands for a blank within a word: of private use, and no blank to any pattern
 
@@ -27,7 +27,11 @@ _SIGNATURE = re.compile(r"-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]+\n----
 
 
 def clean(body: Mapping[str, Any]) -> bytes:
-    """A body as it is kept. What is cut says how long it was, and the digest of what it was (secrets apart)."""
+    """A body as it is kept. What is cut says how long it was, and the digest of what it was (secrets apart).
+
+    What was cleaned once stays as it is. So a plan whose digest is to hold for what the ledger keeps is digested as
+    `clean` gives it.
+    """
     try:
         written = canonical(body)
     except (ValueError, TypeError):
@@ -36,13 +40,12 @@ def clean(body: Mapping[str, Any]) -> bytes:
     if suspicious(written.decode()):
         body = {name: _redacted(name, value) for name, value in body.items()}
         written = canonical(body)
-    return written if len(written) <= MOST_BYTES else _bounded(body, written)
+    return written if len(written) <= MOST_TEXT else _bounded(canonical(_cut(body)))
 
 
-def _bounded(body: Mapping[str, Any], whole: bytes) -> bytes:
-    written = canonical(_cut(body))
-    if len(written) <= MOST_BYTES:
-        return written
+def _bounded(whole: bytes) -> bytes:
+    if len(whole) <= MOST_BYTES:
+        return whole
     digest, excerpt = sha256(whole).hexdigest(), whole[:_SHOWN].decode("utf-8", "ignore")
     return canonical({"cut": {"bytes": len(whole), "sha256": digest, "excerpt": excerpt}})
 
@@ -59,7 +62,7 @@ def _sayable(value: Any) -> Any:  # noqa: PLR0911 - one line a type
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if abs(value) <= LARGEST else str(value)
+        return value if exact(value) else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-LARGEST = 2**53 - 1  # the integers that every reader of JSON has exactly
+LARGEST = 2**53 - 1  # of the integers of which a double has every one
 
 
 def canonical(value: Any) -> bytes:
@@ -54,10 +54,20 @@ def _placed(digits: str, point: int) -> str:
     return f"{digits[0]}.{digits[1:]}{power}" if len(digits) > 1 else digits + power
 
 
+def exact(value: int) -> bool:
+    """Whether its digits are those that ECMAScript writes for the double that it reads from them."""
+    try:
+        return abs(value) <= LARGEST or number(float(value)) == str(value)
+    except OverflowError:
+        return False
+
+
 def _integer(value: int) -> str:
-    if abs(value) > LARGEST:
+    if abs(value) <= LARGEST:
+        return str(int(value))
+    if not exact(value):
         raise ValueError(f"{value} has more digits than readers of JSON keep")
-    return str(int(value))
+    return number(float(value))
 
 
 def _object(value: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from watchfloor.errors import StoreError
 from watchfloor.records.ledgerentry import Entry, read, time_of
 from watchfloor.records.ledgermerkle import leaf
-from watchfloor.records.ledgerstore import IS_CHECKPOINT, Head, head_of, trouble, version_of
+from watchfloor.records.ledgerstore import FAULTS, IS_CHECKPOINT, Head, head_of, trouble, version_of
 
 _WAIT_SECONDS = 10.0
 _BATCH = 4_096  # rows
@@ -44,7 +44,7 @@ class LedgerReader:
             raise StoreError(f"there is no ledger at {path}", "it begins with the first entry; or name its file")
         try:
             self._base = self._opened("mode=ro")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             # a copy on a medium that can't be written to; with a journal beside it, that would hide what is in there
             if self._journal() or "not a database" in str(error) or "malformed" in str(error):
                 raise self._trouble(error) from error
@@ -53,7 +53,7 @@ class LedgerReader:
     def head(self) -> Head:
         try:
             return head_of(self._base.execute("SELECT size, last, peaks FROM head").fetchone())
-        except (sqlite3.Error, ValueError, TypeError) as error:
+        except FAULTS as error:
             raise self._trouble(error) from error
 
     def entry(self, number: int) -> Entry | None:
@@ -72,7 +72,7 @@ class LedgerReader:
         try:
             sql = f"SELECT json_extract(text, '$.entry.body.size') FROM entry WHERE {IS_CHECKPOINT}"
             return [size for (size,) in self._base.execute(sql) if isinstance(size, int)]
-        except sqlite3.Error:
+        except FAULTS:
             return []  # what is damaged is told by verification
 
     def rows(self) -> Iterator[Rows]:
@@ -83,7 +83,7 @@ class LedgerReader:
             while batch := found.fetchmany(_BATCH):
                 at = batch[-1][0] + 1
                 yield batch
-        except sqlite3.Error:
+        except FAULTS:
             yield from self._up_to_the_fault(at)
 
     def _up_to_the_fault(self, at: int) -> Iterator[Rows]:
@@ -93,7 +93,7 @@ class LedgerReader:
             )
             while (row := found.fetchone()) is not None:
                 yield [row]
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise self._trouble(error) from error
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class LedgerReader:
         try:
             for number, text in self._base.execute(sql, values):
                 yield self._read(number, text)
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise self._trouble(error) from error
 
     def _read(self, number: int, text: bytes) -> Entry:
@@ -125,7 +125,7 @@ class LedgerReader:
     def _frozen(self) -> sqlite3.Connection:
         try:
             return self._opened("mode=ro&immutable=1")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise self._trouble(error) from error
 
     def _opened(self, how: str) -> sqlite3.Connection:

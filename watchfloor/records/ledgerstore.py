@@ -42,6 +42,8 @@ _TABLES = (
     """CREATE TRIGGER IF NOT EXISTS entry_remains BEFORE DELETE ON entry
         BEGIN SELECT RAISE(ABORT, 'entries of the ledger are never removed'); END""",
 )
+# what reading a file may raise that somebody has altered: sqlite3 decodes names and messages, which may be no UTF-8
+FAULTS = (OSError, sqlite3.Error, ValueError, TypeError)
 _LAST = "SELECT number, CAST(text AS BLOB) FROM entry ORDER BY number DESC LIMIT 1"
 _HEAD = "SELECT size, last, peaks FROM head"
 
@@ -77,7 +79,7 @@ class LedgerFile:
         """Entries in this order, all or none; they are on disk when this returns."""
         try:
             return self._append(self._connected(), told)
-        except (OSError, sqlite3.Error, ValueError) as error:
+        except FAULTS as error:
             raise self._trouble(error) from error
         except StoreError:
             self.close()
@@ -86,7 +88,7 @@ class LedgerFile:
     def head(self) -> Head:
         try:
             return head_of(self._connected().execute(_HEAD).fetchone())
-        except (OSError, sqlite3.Error, ValueError) as error:
+        except FAULTS as error:
             raise self._trouble(error) from error
 
     def close(self) -> None:
@@ -129,7 +131,7 @@ class LedgerFile:
         if self._base is not None:
             self._check_place()
             return self._base
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make()
         base = sqlite3.connect(self._path, timeout=_WAIT_SECONDS, check_same_thread=False, isolation_level=None)
         try:
             self._prepare(base)
@@ -154,7 +156,19 @@ class LedgerFile:
         base.execute(f"PRAGMA application_id = {APPLICATION}")
         base.execute(f"PRAGMA user_version = {VERSION}")
         base.execute("COMMIT")
-        self._path.chmod(0o600)
+
+    def _make(self) -> None:
+        """An empty file, this user's alone before anything is in it; its name is on disk, too."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            return
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _check_place(self) -> None:
         """A file that was moved or removed under us would take entries that nobody finds again."""

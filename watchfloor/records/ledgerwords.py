@@ -2,6 +2,8 @@
 
 A kind is one struct. What it tells is what an auditor asks: why, by whose leave, what was done, what came of it;
 `facts` takes what a caller has to add. Digests are SHA-256 in lower-case hex.
+
+A field that is named as secrets are (key, auth, token, password …) is hidden, whatever it holds: call it otherwise.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ class Proposed(Body, frozen=True, kw_only=True):
     samples: dict[str, Any] = {}  # the raw values that it rests on
     considered: list[str] = []  # explanations that were held against one another
     shown: str = ""  # digest of the plan as it is displayed
-    plan: dict[str, Any] = {}  # the plan itself, whose digest stands in the entry
+    plan: dict[str, Any] = {}  # the plan itself, as `ledgerclean.clean` gives it; its digest stands in the entry
 
 
 class Decided(Body, frozen=True, kw_only=True):
