@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.scrollbar import ScrollBar
 from textual.theme import Theme
 from textual.timer import Timer
@@ -187,6 +188,10 @@ class WatchfloorApp(App[int]):
     def action_help(self) -> None:
         if isinstance(self.screen, Page):
             self.push_screen(HelpScreen(self.page, list(self.pages.values()), self.commands()))
+
+    def action_command_palette(self) -> None:
+        if not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(placeholder="letters of a command, a node, a metric"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "command":

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from watchfloor.errors import ConfigError, WatchfloorError
+from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 
 PALETTE_HITS = 60
 _STARTS = 1.0  # what starts with the words that are looked for comes before what has them in it
@@ -40,14 +40,18 @@ def table(commands: Sequence[Command]) -> Table:
 
 
 def run(commands: Table, text: str) -> None:
-    """Run one line. Raises WatchfloorError; ConfigError with the column where the name is unknown."""
+    """Run one line. Raises WatchfloorError; columns of a ConfigError and a QueryError count from the line's beginning."""
     name, _, rest = text.strip().partition(" ")
     if not name:
         return
     command = commands.get(name)
     if command is None:
         raise ConfigError(f"there is no command {name!r}", nearest(name, list(commands)), column=1)
-    command.run(rest.strip())
+    try:
+        command.run(rest.strip())
+    except (ConfigError, QueryError) as error:
+        error.column = max(1, error.column) + len(text) - len(text.lstrip().removeprefix(name).lstrip())
+        raise
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

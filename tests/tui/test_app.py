@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from tests.support import frames
 from tests.support.feeds import HandFeed, still_app
 from tests.support.frames import settled
-from tests.support.screens import text_of
+from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp, run
 from tui.base import AppOptions
 from tui.help import HelpScreen
@@ -368,7 +368,9 @@ async def test_a_wrong_command_says_the_nearest() -> None:
         assert hint.index("^") == len(" : ")
         await pilot.press("escape")
         await command(pilot, "node dgx-0l")
-        assert "there is no node 'dgx-0l'" in text_of(app, "#commandline .hint")
+        hint = text_of(app, "#commandline .hint")
+        assert "there is no node 'dgx-0l'" in hint
+        assert hint.index("^") == len(" : node "), "below what is wrong"
         await pilot.press("escape")
         assert not app.screen.query_one(CommandLine).display
         assert fleet(app).table.has_focus
@@ -392,6 +394,8 @@ async def test_the_palette_finds_nodes() -> None:
         await pilot.press("ctrl+p")
         assert isinstance(app.screen, CommandPalette)
         await type_text(pilot, "node dgx-05")
+        await pilot.pause()
+        assert "node dgx-05" in screen_of(app).splitlines()[3], "what is typed is seen"
         await pilot.app.workers.wait_for_complete()
         await pilot.pause(0.2)
         await pilot.press("enter")
