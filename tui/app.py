@@ -190,7 +190,7 @@ class WatchfloorApp(App[int]):
             self.push_screen(HelpScreen(self.page, list(self.pages.values()), self.commands()))
 
     def action_command_palette(self) -> None:
-        if not CommandPalette.is_open(self):
+        if isinstance(self.screen, Page):
             self.push_screen(CommandPalette(placeholder="letters of a command, a node, a metric"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

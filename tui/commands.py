@@ -40,7 +40,7 @@ def table(commands: Sequence[Command]) -> Table:
 
 
 def run(commands: Table, text: str) -> None:
-    """Run one line. Raises WatchfloorError; columns of a ConfigError and a QueryError count from the line's beginning."""
+    """Run one line. Raises WatchfloorError; where it has a column, this counts from the line's beginning."""
     name, _, rest = text.strip().partition(" ")
     if not name:
         return

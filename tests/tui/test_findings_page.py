@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.support.feeds import HandFeed, still_app
 from tests.support.onrecord import on_record
+from tests.support.patience import until
 from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
@@ -13,7 +14,8 @@ from tui.help import entries
 from tui.present.findings import FindingTable
 from tui.present.header import summarise
 from tui.screens.findings import FindingsPage
-from watchfloor.model import State
+from watchfloor.frame import Frame
+from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record, Records
 
 SIZE = (120, 40)
@@ -113,6 +115,45 @@ async def test_acknowledging_and_clearing_are_told_to_the_feed() -> None:
         await pilot.press("o", "end", "c")
         await pilot.pause()
         assert [code for _, code in feed(app).cleared] == ["temp-margin"]
+
+
+def worse(frame: Frame) -> Frame:
+    """The same with one more finding, which comes to be the first."""
+    subject = Subject(Scope.ACCELERATOR, "dgx-01", "GPU-dgx-01-0")
+    added = Finding(subject, "accelerator-lost", State.CRITICAL, "gpu0 of dgx-01 is lost")
+    records = {record.key: record for record in [*frame.records.by_key.values(), Record(added, frame.at, frame.at)]}
+    return replace(frame.with_findings((added, *frame.findings)), records=replace(frame.records, by_key=records))
+
+
+async def test_what_has_just_come_is_not_acknowledged_in_place_of_what_the_cursor_is_on() -> None:
+    app = still_app(on_record())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6")
+        await pilot.pause()
+        first = records(app)[0]
+        feed(app).give(worse(on_record()))
+        await until(lambda: records(app)[0] != first)
+        assert page(app).table.scroll_offset.y == 0, "it is in view"
+        await pilot.press("a")
+        await pilot.pause()
+        assert feed(app).acknowledged == [(*first.key, "")]
+
+
+async def test_a_note_is_about_the_finding_that_it_was_begun_for() -> None:
+    app = still_app(on_record())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home")
+        await pilot.pause()
+        frame, first = on_record(), records(app)[0]
+        await pilot.press("A", *"mine")
+        left = {key: record for key, record in frame.records.by_key.items() if key != first.key}
+        gone = tuple(finding for finding in frame.findings if (finding.subject, finding.code) != first.key)
+        feed(app).give(replace(frame.with_findings(gone), records=replace(frame.records, by_key=left)))
+        await until(lambda: first not in records(app))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert feed(app).acknowledged == []
+        assert "it is over" in text_of(app, "#status")
 
 
 async def test_read_only_has_no_key_and_no_command_for_it() -> None:

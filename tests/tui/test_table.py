@@ -320,3 +320,25 @@ async def test_other_columns_are_drawn_at_once() -> None:
         shown = str(app.export_screenshot())
         assert "TEMP" in shown
         assert "UTIL" not in shown
+
+
+async def test_a_view_of_the_first_rows_keeps_them_in_view() -> None:
+    app = TableApp(Rows(names(50)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("down", "down")
+        app.table.show(Rows(["worst", *names(50)]))
+        await pilot.pause()
+        assert app.table.cursor == "g00002"
+        assert "worst" in lines(app.table)[1]
+        app.table.show(Rows([*(f"h{number}" for number in range(100)), *names(50)]))
+        await pilot.pause()
+        assert "g00002" in lines(app.table)[3], "where they don't fit, it stays on its line"
+
+
+async def test_a_table_that_holds_keeps_its_first_row_though_no_key_was_pressed() -> None:
+    app = TableApp(Rows(names(50)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.table.hold()
+        app.table.show(Rows(["worst", *names(50)]))
+        await pilot.pause()
+        assert app.table.cursor == "g00000"

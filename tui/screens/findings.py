@@ -28,7 +28,7 @@ from watchfloor.errors import ConfigError, QueryError
 from watchfloor.frame import Frame
 from watchfloor.lineage.watch import finding_key
 from watchfloor.lineagebook import name_of
-from watchfloor.record import Record
+from watchfloor.record import Record, RecordKey
 
 _LEAST, _MOST = 7, 22  # lines of the detail
 _ROUND = 11  # lines that stay for what is around it, and a few rows, where it has most of the page
@@ -58,6 +58,7 @@ class FindingsPage(TablePage):
         self.over = False
         self.tall = False  # the detail has most of the page
         self._model: FindingTable | None = None
+        self._asked_about: RecordKey | None = None  # what the cursor was on when the command line was opened
         if desk.options.read_only:
             self.withheld = frozenset({"acknowledge", "unacknowledge", "clear", "ask"})
 
@@ -85,6 +86,7 @@ class FindingsPage(TablePage):
         self._model = FindingTable(frame, rows, columns, glyphs)
         self.table.empty = "nothing passes the filter" if self.filter else "nothing is wrong"
         self.table.show(self._model)
+        self.table.hold()  # keys act on what the cursor is on: nothing else may come under it by itself
         self.show_detail(frame)
 
     def show_detail(self, frame: Frame) -> None:
@@ -148,7 +150,7 @@ class FindingsPage(TablePage):
         self.redraw()
 
     def action_acknowledge(self) -> None:
-        self._acknowledge("")
+        self._acknowledge(self.record, "")
 
     def action_unacknowledge(self) -> None:
         record = self.record
@@ -168,8 +170,7 @@ class FindingsPage(TablePage):
             self.post_message(Clear(*record.key))
             self.say(f"{record.finding.code} of {record.finding.subject}: forgotten")
 
-    def _acknowledge(self, note: str) -> None:
-        record = self.record
+    def _acknowledge(self, record: Record | None, note: str) -> None:
         if record is None:
             self.say("there is nothing to acknowledge", Token.DIM)
         elif not record.holds:
@@ -188,6 +189,10 @@ class FindingsPage(TablePage):
 
     # -- commands
 
+    def prompt(self, text: str = "") -> None:
+        self._asked_about = self.record.key if self.record is not None else None
+        super().prompt(text)
+
     def own_commands(self) -> Sequence[Command]:
         shown = Command("findings", "what is wrong, the worst first", lambda _: self.desk.go(self.slug, None))
         if self.withheld:
@@ -202,7 +207,12 @@ class FindingsPage(TablePage):
         ]
 
     def _command_ack(self, note: str) -> None:
-        self._here(lambda: self._acknowledge(note))
+        """What the cursor was on when this was begun, whatever it is on now."""
+        asked = self._model.record(self._asked_about) if self._model is not None else None
+        if asked is None and self._asked_about is not None:
+            self._here(lambda: self.say("it is over by now", Token.DIM))
+        else:
+            self._here(lambda: self._acknowledge(asked, note))
 
     def _here(self, act: Callable[[], None]) -> None:
         """Raises ConfigError on another page, where no finding is under the cursor."""

@@ -1,8 +1,8 @@
 """A table that draws only what is visible, for lists of any length that change while they are looked at.
 
 The cursor is pinned to an identity, never to a row number: after a sort or a new frame the same accelerator stays
-selected, on the same line of the screen where it was visible and this is possible. It knows nothing of nodes or
-metrics: a `TableModel` gives it texts and tokens.
+selected, on the same line of the screen where it was visible and this is possible, unless that would take the first
+rows out of view. It knows nothing of nodes or metrics: a `TableModel` gives it texts and tokens.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Content = tuple[tuple[Text, ...], bool]
 
 
 class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
-    """Shows a `TableModel`. Until the first key or click the cursor is on the first row, then with its identity."""
+    """Shows a `TableModel`. Until a key, a click or `hold` the cursor is on the first row, then with its identity."""
 
     DEFAULT_CSS = """
     VirtualTable {
@@ -122,6 +122,10 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
         self._pinned = True
         self._go_to(index)
         return True
+
+    def hold(self) -> None:
+        """Keep the cursor on its row from now on, as if a key had put it there."""
+        self._pinned = self._index is not None
 
     # drawing
 
@@ -232,9 +236,16 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
         if found is not None:
             self._index = found
             if line is not None:
-                self._scroll_to_row(found - line)
+                self._keep_in_view(found, line)
             return
         self._set_cursor(min(self._index or 0, model.count - 1) if self._pinned else 0)
+
+    def _keep_in_view(self, index: int, line: int) -> None:
+        """The row stays on this line of the screen. A view of the first rows shows them as long as it can, though: what
+        has become the worst comes to be there.
+        """
+        if self.scroll_offset.y or index >= self._rows_visible:
+            self._scroll_to_row(index - line)
 
     def _set_cursor(self, index: int) -> None:
         assert self._model is not None
