@@ -327,12 +327,17 @@ def _findings(frame: Frame) -> list[Finding]:
     ]
 
 
-@cache
-def settled(seconds: int = 75) -> Frame:
-    """The small fleet after its faults have come: the same frame every time."""
+def fresh(seconds: int = 75) -> Frame:
+    """The small fleet after its faults have come, for a test that judges it anew."""
     fleet = SyntheticFleet()
     fleet.step(seconds)
     return fleet.frame()
+
+
+@cache
+def settled(seconds: int = 75) -> Frame:
+    """The same frame every time."""
+    return fresh(seconds)
 
 
 @cache

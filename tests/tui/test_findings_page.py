@@ -122,7 +122,7 @@ def worse(frame: Frame) -> Frame:
     subject = Subject(Scope.ACCELERATOR, "dgx-01", "GPU-dgx-01-0")
     added = Finding(subject, "accelerator-lost", State.CRITICAL, "gpu0 of dgx-01 is lost")
     records = {record.key: record for record in [*frame.records.by_key.values(), Record(added, frame.at, frame.at)]}
-    return replace(frame.with_findings((added, *frame.findings)), records=replace(frame.records, by_key=records))
+    return replace(frame, findings=(added, *frame.findings), records=replace(frame.records, by_key=records))
 
 
 async def test_what_has_just_come_is_not_acknowledged_in_place_of_what_the_cursor_is_on() -> None:
@@ -148,7 +148,7 @@ async def test_a_note_is_about_the_finding_that_it_was_begun_for() -> None:
         await pilot.press("A", *"mine")
         left = {key: record for key, record in frame.records.by_key.items() if key != first.key}
         gone = tuple(finding for finding in frame.findings if (finding.subject, finding.code) != first.key)
-        feed(app).give(replace(frame.with_findings(gone), records=replace(frame.records, by_key=left)))
+        feed(app).give(replace(frame, findings=gone, records=replace(frame.records, by_key=left)))
         await until(lambda: first not in records(app))
         await pilot.press("enter")
         await pilot.pause()

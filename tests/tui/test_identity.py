@@ -62,7 +62,7 @@ def test_a_chart_without_a_value_says_why(frame: Frame) -> None:
 def test_a_board_that_is_well_says_nothing_of_its_node(frame: Frame) -> None:
     """Its row is green; what is the matter with the node is told on the rows of nodes."""
     drift = Finding(Subject(Scope.NODE, "dgx-01"), "version-drift", State.WARNING, "dgx-01 differs from its group")
-    frame = frame.with_findings([*frame.findings, drift])
+    frame = replace(frame, findings=(*frame.findings, drift))
     worst, node = worst_findings(frame), frame.node_index["dgx-01"]
     well, hot = (int(frame.rows_of(Scope.ACCELERATOR, node)[at]) for at in (0, 5))
     assert frame.accelerators.states[well] == State.OK

@@ -26,7 +26,7 @@ FAILED = replace(OK, state=SourceState.FAILED, text="the controller does not ans
 
 @cache
 def floor(status: SourceStatus = OK) -> Frame:
-    frame = frames.settled()
+    frame = frames.fresh()
     roll = Roll(Pricing(2.0))
     roll.answer(SourceAnswer(status, jobs(frame.at)))
     frame = replace(frame, jobs=roll.frame(frame))

@@ -72,7 +72,7 @@ def watched() -> Watch:
 
 @cache
 def floor() -> Frame:
-    frame = frames.settled()
+    frame = frames.fresh()
     roll = Roll()
     roll.answer(SourceAnswer(SourceStatus("alpha", "slurm", SourceState.OK, NOW - 2, 0.1, 5.0), (job(FAILED, SECOND),)))
     frame = replace(frame, jobs=roll.frame(frame))
