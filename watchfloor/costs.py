@@ -26,14 +26,24 @@ class CostClass(StrEnum):
 def class_of(cost: Cost) -> CostClass:
     if cost.period <= 0:
         return CostClass.STATIC
-    if cost.seconds - cost.cpu > _WAITING_SECONDS:
+    if waiting(cost) > _WAITING_SECONDS:
         return CostClass.BLOCKING
     return CostClass.TICK if cost.period <= _TICK_SECONDS else CostClass.SLOW
 
 
+def waiting(cost: Cost) -> float:
+    """Seconds of an answer in which nothing was computed: for a driver or a program, or for something to happen."""
+    return max(0.0, cost.seconds - cost.cpu)
+
+
+def interval(cost: Cost) -> float:
+    """Seconds between two answers: nobody is asked anew while an answer is still awaited. 0: asked once."""
+    return max(cost.period, cost.seconds) if cost.period > 0 else 0.0
+
+
 def share(cost: Cost) -> float:
     """Percent of a core; what is asked once costs nothing in the long run."""
-    return 100 * cost.cpu / cost.period if cost.period > 0 else 0.0
+    return 100 * cost.cpu / interval(cost) if cost.period > 0 else 0.0
 
 
 def total(costs: Sequence[Cost]) -> float:
@@ -50,6 +60,7 @@ def record(spec: NodeSpec, costs: Sequence[Cost], why: str) -> dict[str, object]
             "class": class_of(cost).value,
             "seconds": cost.seconds,
             "cpu_seconds": cost.cpu,
+            "waiting_seconds": round(waiting(cost), 6),
             "period_seconds": cost.period,
             "core_percent": round(share(cost), 5),
         }
@@ -66,9 +77,10 @@ def text(spec: NodeSpec, costs: Sequence[Cost], why: str) -> str:
     width = max([len("SAMPLER, QUESTION"), *map(len, names)])
     lines = [
         f"{spec.name}: {total(costs):.3f} % of a core within the samplers",
-        f"  {'SAMPLER, QUESTION':<{width}}  CLASS        ms    CPU ms  EVERY s  % OF A CORE",
+        f"  {'SAMPLER, QUESTION':<{width}}  CLASS    CPU ms  WAITING ms  EVERY s  % OF A CORE",
     ]
     for name, cost in zip(names, costs, strict=True):
-        times = f"{1000 * cost.seconds:>8.3f}  {1000 * cost.cpu:>8.3f}  {cost.period:>7g}  {share(cost):>11.4f}"
+        spent = f"{1000 * cost.cpu:>8.3f}  {1000 * waiting(cost):>10.3f}"
+        times = f"{spent}  {interval(cost):>7.3g}  {share(cost):>11.4f}"
         lines.append(f"  {name:<{width}}  {class_of(cost):>5}  {times}")
     return "\n".join(lines)

@@ -67,7 +67,8 @@ class Assembly:
         before, now = self._cells.get(runner.name, _NOTHING), _cells(runner)
         if now is before:
             return []
-        return [scope for scope in {**before, **now} if _keys(before, scope) != _keys(now, scope)]
+        moved = [scope for scope, rows in now.items() if not _same_keys(rows, before.get(scope, _NOTHING))]
+        return moved + [scope for scope, rows in before.items() if rows and scope not in now]
 
     def _begin_schema(self) -> dict:
         keys = {scope: {} for scope in SCOPES}  # dictionaries for their order
@@ -177,8 +178,9 @@ def _cells(runner) -> dict:
     return _NOTHING if runner.reading is None else runner.reading.cells
 
 
-def _keys(cells: dict, scope: str):
-    return cells.get(scope, _NOTHING).keys()
+def _same_keys(rows: dict, last: dict) -> bool:
+    """In whatever order; that it is another one is rare, and costs more to find out."""
+    return rows is last or list(rows) == list(last) or rows.keys() == last.keys()
 
 
 def _changed(rows: dict, last: dict):

@@ -4,13 +4,16 @@
 longer over it than over a plain question, and profilers may have taken the counters.
 """
 
-from .cells import NOT_YET, UNSUPPORTED, Missing, Reading, rounded
+import struct
+
+from .cells import NOT_YET, UNSUPPORTED, Missing, Reading
 from .nvml import ask, closed, gpus, opened, partitions, plain, reason
 
 _LIST_EVERY = 5  # samples
 _LEAST_SECONDS = 0.1  # between two samples, by the driver's own word
 # metric -> id of nvml.h, nvmlGpmMetricId_t; all of them in percent
 _METRICS = {"sm_active": 2, "sm_occupancy": 3, "tensor_active": 5, "dram_active": 10}
+_ANSWERS = struct.Struct("=" + len(_METRICS) * "4xId24x")  # each pynvml's nvmlGpmMetric_t: id, code, value, names
 
 
 class Sampler:
@@ -70,6 +73,7 @@ class Subject:
         self._asked = nvml.c_nvmlGpmMetricsGet_t()
         self._asked.version = nvml.NVML_GPM_METRICS_GET_VERSION
         self._asked.numMetrics = len(_METRICS)
+        self._place = nvml.c_nvmlGpmMetricsGet_t.metrics.offset
         for place, metric in enumerate(_METRICS.values()):
             self._asked.metrics[place].metricId = metric
 
@@ -90,14 +94,14 @@ class Subject:
         refusal = ask(self._nvml, "nvmlGpmMetricsGet", self._asked)
         if isinstance(refusal, Missing):
             return dict.fromkeys(_METRICS, refusal)
-        return {name: self._value(self._asked.metrics[place]) for place, name in enumerate(_METRICS)}
+        told = _ANSWERS.unpack_from(self._asked, self._place)
+        return {name: self._value(code, value) for name, code, value in zip(_METRICS, told[0::2], told[1::2])}
 
-    def _value(self, metric) -> "float | Missing":
+    def _value(self, code: int, value: float) -> "float | Missing":
         """Each metric has a return code of its own; one that nothing was counted for is no number."""
-        code, value = plain(metric, "nvmlReturn"), plain(metric, "value")
         if code:
             return reason(self._nvml, code)
-        return rounded(min(100.0, value), 1) if value >= 0 else NOT_YET
+        return round(min(100.0, value), 1) if value >= 0 else NOT_YET
 
     def free(self) -> None:
         for sample in self._samples:

@@ -6,7 +6,7 @@ A full board has 18 links with a dozen values each, eight times in a node: most 
 from . import nvidia_link_errors, pcie
 from .cells import NOT_YET, UNSUPPORTED, Missing
 from .nvml import Device, ask, ask_fields, lost
-from .nvml_fields import FieldBatch, NumberCall
+from .nvml_fields import ByteRates, FieldBatch, NumberCall
 
 # field ids of nvml.h; the scope of a field is the link, or ALL for the sum
 _LINK_COUNT, _SPEED = 91, 164
@@ -16,7 +16,7 @@ _ALL = 0xFFFFFFFF
 _MOST_LINKS = 36  # NVML_NVLINK_MAX_LINKS
 _MEGABYTE, _KIB = 1e6, 1024
 _GPU, _SWITCH = 0, 2  # nvmlIntNvLinkDeviceType_t
-_ERRORS_EVERY, _SPEED_EVERY = 2, 6  # looks
+_ERRORS_EVERY, _SPEED_EVERY = 3, 6  # looks
 
 METRICS = "name kind accelerator medium gen peer up speed rx tx".split() + nvidia_link_errors.METRICS
 LASTING = "name kind accelerator medium gen peer".split()
@@ -35,7 +35,7 @@ class NvLinks:
         links = [] if isinstance(self._count, Missing) else range(self._count)
         self._keys = ["nvlink:%s:%d" % (device.key, link) for link in links]
         sent, received, unit, all_links = _byte_counters(nvml, device.handle, links)
-        self._all_rate, self._each_rate = _ByteRates(unit), _ByteRates(unit)
+        self._all_rate, self._each_rate = ByteRates(unit), ByteRates(unit)
         summed = [(field, scope) for field in (sent, received) for scope in all_links]
         self._all = FieldBatch(nvml, self._handle, summed)
         self._each = FieldBatch(nvml, self._handle, [(field, link) for field in (received, sent) for link in links])
@@ -124,30 +124,6 @@ def _names(device: Device, link: int, generation: "int | Missing") -> dict:
         "medium": generation if isinstance(generation, Missing) else "NVLink %d" % generation,
         "gen": generation,
     }
-
-
-class _ByteRates:
-    """Bytes a second of counters that are always read together: `cells.Rates` for many at once."""
-
-    def __init__(self, unit: int) -> None:
-        self._unit = unit  # bytes that they count in
-        self._last = []
-        self._at = 0.0
-
-    def of(self, counters: list, at: float) -> list:
-        """A rate for each, or why there is none; `at` is monotonic time in seconds."""
-        last, seconds = self._last or [NOT_YET] * len(counters), at - self._at
-        self._last, self._at = counters, at
-        scale = self._unit / seconds if seconds > 0 else 0.0
-        return [_rate(old, new, scale) for old, new in zip(last, counters)]
-
-
-def _rate(old, new, scale: float):
-    if isinstance(new, Missing):
-        return new
-    if isinstance(old, Missing) or new < old or not scale:  # a counter that goes backwards was reset
-        return NOT_YET
-    return int((new - old) * scale + 0.5)
 
 
 def _byte_counters(nvml, handle, links) -> tuple:

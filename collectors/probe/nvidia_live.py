@@ -153,12 +153,12 @@ SLOW = (
     (("pcie_gen", "pcie_width"), _pcie),
     (("pcie_replays",), _replays),
     (("ecc_corrected", "ecc_uncorrected", "ecc_corrected_total", "ecc_uncorrected_total"), _ecc),
-    (("rows_corrected", "rows_uncorrected", "rows_pending", "rows_failed"), _rows),
-    (("pages_retired", "pages_pending"), _pages),
 )
 
-# what somebody decides: it seldom changes
+# what somebody decides, or what a driver repairs and tells as an event too: it seldom changes
 SETTINGS = (
+    (("rows_corrected", "rows_uncorrected", "rows_pending", "rows_failed"), _rows),
+    (("pages_retired", "pages_pending"), _pages),
     (("power_limit",), _power_limit),
     (("ecc_mode",), _ecc_mode),
     (("persistence",), _persistence),

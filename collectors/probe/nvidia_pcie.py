@@ -5,9 +5,9 @@ tell of a link is asked of one GPU at every other sample.
 """
 
 from . import pcie
-from .cells import FAILED_CODE, LOST_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded
+from .cells import FAILED_CODE, LOST_CODE, UNSUPPORTED, Missing, Reading
 from .nvml import ask, ask_fields, closed, gpus, lost, opened
-from .nvml_fields import FieldBatch
+from .nvml_fields import ByteRates, FieldBatch
 
 _BYTES = [(197, 0), (198, 0)]  # field ids of nvml.h and no scope: bytes sent, bytes received
 _RECOVERIES, _LCRC_ERRORS = 169, 182  # newer boards only
@@ -39,8 +39,7 @@ class Sampler:
         self._world = world
         self._nvml = None
         self._gpus = []
-        self._counters = {}  # device key -> FieldBatch
-        self._rates = Rates()
+        self._counters = {}  # device key -> (FieldBatch, ByteRates)
         self._measured = {}  # device key -> cells, of devices without counters
         self._links = {}  # device key -> cells
         self._places = {}  # device key -> cells: where in the host it is
@@ -57,10 +56,11 @@ class Sampler:
 
     def _sample(self) -> Reading:
         if self._nvml is None:
-            self._nvml, self._samples = opened(self._world), 0
+            self._nvml, self._samples, self._counters = opened(self._world), 0, {}
         if self._samples % _LIST_EVERY == 0:
             self._gpus = gpus(self._nvml)
-            self._counters = {gpu.key: FieldBatch(self._nvml, gpu.handle, _BYTES) for gpu in self._gpus}
+            present = [gpu for gpu in self._gpus if not isinstance(gpu.handle, Missing)]
+            self._counters = {gpu.key: self._counters.get(gpu.key) or self._counter(gpu) for gpu in present}
             self._places = {gpu.key: self._places.get(gpu.key) or self._place(gpu) for gpu in self._gpus}
         turn, rest = self._samples % max(1, len(self._gpus)), self._samples % _LINK_EVERY
         link_turn = -1 if rest else self._samples // _LINK_EVERY % max(1, len(self._gpus))
@@ -72,6 +72,9 @@ class Sampler:
             both = {"rx": traffic["pcie_rx"], "tx": traffic["pcie_tx"]}
             links["pcie:" + gpu.key] = (self._link(gpu, gpu.index == link_turn), both)
         return Reading({"accelerator": accelerators, "link": links})
+
+    def _counter(self, gpu) -> tuple:
+        return FieldBatch(self._nvml, gpu.handle, _BYTES), ByteRates(1)
 
     def _place(self, gpu) -> dict:
         address = _address(self._nvml, gpu)
@@ -104,15 +107,13 @@ class Sampler:
     def _counted(self, gpu) -> "dict | None":
         if gpu.key in self._measured:
             return None
-        sent, received = self._counters[gpu.key].values()
-        for counter in (sent, received):
+        batch, rates = self._counters[gpu.key]
+        counted = batch.values()
+        for counter in counted:
             if isinstance(counter, Missing):  # a device that is lost may still have counters when it comes back
                 return {"pcie_rx": counter, "pcie_tx": counter} if counter.code == LOST_CODE else None
-        at = self._world.monotonic()
-        return {
-            "pcie_rx": rounded(self._rates.rate((gpu.key, "rx"), received, at)),
-            "pcie_tx": rounded(self._rates.rate((gpu.key, "tx"), sent, at)),
-        }
+        sent, received = rates.of(counted, self._world.monotonic())
+        return {"pcie_rx": received, "pcie_tx": sent}
 
 
 def _address(nvml, gpu) -> "str | Missing":

@@ -7,17 +7,19 @@ pynvml (the simulator's) has no function pointer to bind: it is asked in the ord
 import ctypes
 import struct
 
+from .cells import NOT_YET, Missing
 from .nvml import ask, ask_fields, reason
 
 _FIELD = struct.Struct("=IIqqIi8s")  # id, scope, timestamp, latency, type, return code, value
-_VALUES = [
-    struct.Struct("=%s%dx" % layout).unpack
-    for layout in (("d", 0), ("I", 4), ("Q", 0), ("Q", 0), ("q", 0), ("i", 4), ("H", 6))
-]  # by type, nvmlValueType_t
+_LAYOUTS = ("d", "I4x", "Q", "Q", "q", "i4x", "H6x")  # of the value, by type, nvmlValueType_t
+_VALUES = [struct.Struct("=" + layout).unpack for layout in _LAYOUTS]
 
 
 class FieldBatch:
-    """`fields` are (id, scope) of one device. `values` asks for all of them in one call."""
+    """`fields` are (id, scope) of one device. `values` asks for all of them in one call.
+
+    A field has the same type each time: once every one has told its own, all are unpacked in one go.
+    """
 
     def __init__(self, nvml, handle, fields: list) -> None:
         self._nvml = nvml
@@ -25,6 +27,7 @@ class FieldBatch:
         self._fields = fields
         self._call = _bound(nvml, "nvmlDeviceGetFieldValues")
         self._array = ctypes.create_string_buffer(_FIELD.size * len(self._fields))
+        self._at_once = None  # (their struct's unpack, return codes and types as they are expected)
         for index, (field, scope) in enumerate(self._fields):
             struct.pack_into("=II", self._array, _FIELD.size * index, field, scope)
 
@@ -37,10 +40,51 @@ class FieldBatch:
         code = self._call(self._handle, len(self._fields), self._array)
         if code:
             return [reason(self._nvml, code)] * len(self._fields)
+        if self._at_once is not None:
+            unpack, types, codes = self._at_once
+            told = unpack(self._array)
+            if told[0::3] == types and told[1::3] == codes:
+                return list(told[2::3])
+        return self._one_by_one()
+
+    def _one_by_one(self) -> list:
+        answers = list(_FIELD.iter_unpack(self._array))
+        if not any(answer[5] for answer in answers):
+            types = tuple(answer[4] for answer in answers)
+            layout = "=" + "".join("24xIi" + _LAYOUTS[kind] for kind in types)
+            self._at_once = struct.Struct(layout).unpack, types, (0,) * len(types)
         return [
-            reason(self._nvml, answer[5]) if answer[5] else _VALUES[answer[4]](answer[6])[0]
-            for answer in _FIELD.iter_unpack(self._array)
+            reason(self._nvml, answer[5]) if answer[5] else _VALUES[answer[4]](answer[6])[0] for answer in answers
         ]
+
+
+class ByteRates:
+    """Bytes a second of counters that are always read together: `cells.Rates` for many at once."""
+
+    def __init__(self, unit: int) -> None:
+        self._unit = unit  # bytes that they count in
+        self._last = []
+        self._at = 0.0
+
+    def of(self, counters: list, at: float) -> list:
+        """A rate for each, or why there is none; `at` is monotonic time in seconds."""
+        last, seconds = self._last or [NOT_YET] * len(counters), at - self._at
+        self._last, self._at = counters, at
+        if seconds <= 0:
+            return [_rate(NOT_YET, new, 0.0) for new in counters]
+        scale = self._unit / seconds
+        try:  # nearly always all of them are numbers that grow
+            return [int((new - old) * scale + 0.5) if new >= old else NOT_YET for old, new in zip(last, counters)]
+        except TypeError:  # a reason doesn't compare
+            return [_rate(old, new, scale) for old, new in zip(last, counters)]
+
+
+def _rate(old, new, scale: float):
+    if isinstance(new, Missing):
+        return new
+    if isinstance(old, Missing) or new < old:  # a counter that goes backwards was reset
+        return NOT_YET
+    return int((new - old) * scale + 0.5)
 
 
 class NumberCall:

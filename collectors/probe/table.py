@@ -7,6 +7,7 @@ from .cells import FAILED_CODE, UNSUPPORTED, Missing
 
 # what the console takes (watchfloor.report): what is beyond would cost the node its whole report
 _LARGEST, _LONGEST = 1e20, 4096
+_NUMBERS = (int, float)
 
 
 class Table:
@@ -31,10 +32,12 @@ class Table:
             return
         if not isinstance(row, tuple):
             self._store(base, row)
-            return
-        known = last if isinstance(last, tuple) and len(last) == len(row) else (None,) * len(row)
-        for part, before in zip(row, known):
-            if part is not before:
+        elif isinstance(last, tuple) and len(last) == len(row):
+            for part, before in zip(row, last):
+                if part is not before:
+                    self._store(base, part)
+        else:
+            for part in row:
                 self._store(base, part)
 
     def _store(self, base: int, cells: dict) -> None:
@@ -53,35 +56,38 @@ class Table:
         """
         if not full and not self._changed:
             return {}, {}
-        positions = sorted(self._changed)
+        values, positions = self._values, sorted(self._changed)
         if full:
-            positions = [at for at, value in enumerate(self._values) if value is not UNSUPPORTED]
+            positions = [at for at, value in enumerate(values) if value is not UNSUPPORTED]
         self._changed = set()
-        numbers, reasons, texts, notes = ([], []), ([], []), ([], []), {}
-        for at in positions:
-            value = _tellable(self._values[at])
-            if isinstance(value, str):
-                told, shown = texts, value
-            elif isinstance(value, Missing):
+        numbers = [at for at in positions if type(values[at]) in _NUMBERS and -_LARGEST <= values[at] <= _LARGEST]
+        reasons, texts, notes = ([], []), ([], []), {}
+        for at in _others(positions, numbers):
+            value = _tellable(values[at])
+            if isinstance(value, Missing):
                 told, shown = reasons, value.code
                 if value.note:
                     notes["%s:%d" % (self.metrics[at % self._width], value.code)] = _text(value.note)
             else:
-                told, shown = numbers, value
+                told, shown = texts, value
             told[0].append(at)
             told[1].append(shown)
-        return _named(numbers, reasons, texts), notes
+        return _named((numbers, [values[at] for at in numbers]), reasons, texts), notes
 
 
-def _tellable(value):
-    """The value of a cell, or why it is none: tools and runtimes give what is no number, too, or too large a one."""
-    kind = type(value)
-    if kind is Missing:
+def _others(positions: "list[int]", numbers: "list[int]") -> "list[int]":
+    if len(numbers) == len(positions):
+        return []
+    known = set(numbers)
+    return [at for at in positions if at not in known]
+
+
+def _tellable(value) -> "str | Missing":
+    """What is no number that a console takes: text, or why there is none. Tools and runtimes give anything."""
+    if isinstance(value, Missing):
         return value
-    if kind is str:
+    if isinstance(value, str):
         return _text(value)
-    if kind in (int, float) and -_LARGEST <= value <= _LARGEST:
-        return value
     return Missing(FAILED_CODE, "no value: %.80r" % (value,))
 
 

@@ -92,8 +92,16 @@ def test_the_table_and_the_document() -> None:
     rows = [Cost("nvidia", "", 0.002, 0.001, 1.0), Cost("nvidia", "temp", 0.0001, 0.0001, 1.0)]
     lines = costs.text(HERE, rows, "").splitlines()
     assert lines[0] == "here: 0.100 % of a core within the samplers"
-    assert lines[2].split() == ["nvidia", "B", "2.000", "1.000", "1", "0.1000"]
-    assert lines[3].split() == ["temp", "B", "0.100", "0.100", "1", "0.0100"]
+    assert lines[2].split() == ["nvidia", "B", "1.000", "1.000", "1", "0.1000"]
+    assert lines[3].split() == ["temp", "B", "0.100", "0.000", "1", "0.0100"]
     found = costs.record(HERE, rows, "")
     assert found["core_percent"] == 0.1
     assert json.loads(msgspec.json.encode(found))["costs"][1]["call"] == "temp"
+
+
+def test_who_waits_for_events_is_told_by_its_work_and_asked_no_more_often_than_it_answers() -> None:
+    waits = Cost("nvidia_xid", "", 10.0001, 0.0001, 1.0)
+    line = costs.text(HERE, [waits], "").splitlines()[2]
+    assert line.split() == ["nvidia_xid", "D", "0.100", "10000.000", "10", "0.0010"]
+    row = costs.record(HERE, [waits], "")["costs"]
+    assert isinstance(row, list) and row[0]["waiting_seconds"] == 10.0
