@@ -1,8 +1,11 @@
 """NVIDIA GPUs, their MIG instances and NVLinks, through NVML.
 
-Each device costs the driver some time: what changes slowly is asked every ten seconds, of one device a tick.
+Each device costs the driver some time: what changes slowly is asked every ten seconds, of a few devices a tick. Not of
+one alone: by the next tick code and data have left the processor's caches, so the first one costs more than the others.
 XID events and PCIe traffic, whose calls block, have samplers of their own.
 """
+
+from operator import is_not
 
 from . import nvidia_links, nvidia_live, nvidia_static
 from .cells import Missing, Reading
@@ -10,9 +13,10 @@ from .nvml import Device, answers, closed, gpus, lost, opened, partitions
 from .nvml_quick import Quick
 
 _SLOW_EVERY = 10  # samples
+_TOGETHER = 4  # devices that are asked what changes slowly in one sample
 _SETTINGS_EVERY = 30  # a multiple of it
 _FORGET_EVERY = 60  # what was not supported is asked once more
-_PROCESSES_EVERY = _TOTALS_EVERY = 2  # half of the devices at each tick
+_PROCESSES_EVERY = _TOTALS_EVERY = 2  # in turns
 _COSTS_AT = 3  # the sample after which the cost of every question is measured, once
 _PERIODS = {"quick": 1, "slow": _SLOW_EVERY, "settings": _SETTINGS_EVERY, "processes": _PROCESSES_EVERY}  # seconds
 _LOST = lost(nvidia_live.METRICS + nvidia_links.GPU_METRICS + ["processes"])
@@ -38,6 +42,8 @@ class Sampler:
         self._totals = {}  # device key -> cells of what goes over all links together
         self._holders = {}  # device key -> processes on it
         self._counts = {}  # device key -> the cell of how many they are
+        self._link_rows = {}  # the rows of all links, joined of
+        self._joined = []  # the cells of each NvLinks
         self._kept = (self._quick, self._slow, self._settings, self._links, self._totals, self._holders, self._counts)
         self._samples = 0
 
@@ -60,11 +66,17 @@ class Sampler:
             accelerators[gpu.key] = self._gpu(gpu)
             accelerators.update((part.key, self._partition(part)) for part in gpu.partitions)
         self._samples += 1
-        links = {}
-        for of_gpu in self._links.values():
-            links.update(of_gpu.cells)
         details = {"costs": self._costs()} if self._samples == _COSTS_AT else None
-        return Reading({"accelerator": accelerators, "link": links}, details, self._shown_holders())
+        return Reading({"accelerator": accelerators, "link": self._all_links()}, details, self._shown_holders())
+
+    def _all_links(self) -> dict:
+        """The very same ones where no device has looked at its links since."""
+        known = [of_gpu.cells for of_gpu in self._links.values()]
+        if len(known) != len(self._joined) or any(map(is_not, known, self._joined)):
+            self._joined, self._link_rows = known, {}
+            for cells in known:
+                self._link_rows.update(cells)
+        return self._link_rows
 
     def _costs(self) -> list:
         from . import nvidia_costs  # noqa: PLC0415 - needed once, and only where there is a GPU
@@ -130,7 +142,7 @@ class Sampler:
         )
 
     def _link_totals(self, gpu: Device) -> dict:
-        if gpu.key not in self._totals or (self._samples + gpu.index) % _TOTALS_EVERY == 0:
+        if gpu.key not in self._totals or self._samples % _TOTALS_EVERY == 0:
             self._totals[gpu.key] = self._links[gpu.key].totals(self._world.monotonic())
         return self._totals[gpu.key]
 
@@ -150,8 +162,8 @@ class Sampler:
         return self._quick[gpu.key].ask()
 
     def _look_closer(self, gpu: Device) -> bool:
-        """What isn't asked at every tick; spread, so that each tick has about the same to do. False: it is lost."""
-        due = gpu.key not in self._slow or (self._samples + gpu.index) % _SLOW_EVERY == 0
+        """What isn't asked at every tick; spread, so that no tick has it all to do. False: it is lost."""
+        due = gpu.key not in self._slow or (self._samples + gpu.index // _TOGETHER) % _SLOW_EVERY == 0
         if not due:
             return True
         if not (
@@ -167,7 +179,7 @@ class Sampler:
 
     def _renew(self, gpu: Device, known: dict, questions: tuple, every: int) -> bool:
         """Ask what is due by now. False: the device is lost."""
-        if gpu.key in known and (self._samples + gpu.index) % every:
+        if gpu.key in known and (self._samples + gpu.index // _TOGETHER) % every:
             return True
         cells = answers(self._nvml, gpu, questions)
         if cells is not None and known.get(gpu.key) != cells:
@@ -182,7 +194,7 @@ class Sampler:
         return part.known, cells, self._processes(part)
 
     def _processes(self, device: Device) -> dict:
-        if device.key not in self._holders or (self._samples + device.index) % _PROCESSES_EVERY == 0:
+        if device.key not in self._holders or self._samples % _PROCESSES_EVERY == 1:
             found = self._holders[device.key] = nvidia_live.holders(self._nvml, device.handle, self._list_sizes)
             count = {"processes": found if isinstance(found, Missing) else len(found)}
             if self._counts.get(device.key) != count:

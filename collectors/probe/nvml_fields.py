@@ -53,9 +53,7 @@ class FieldBatch:
             types = tuple(answer[4] for answer in answers)
             layout = "=" + "".join("24xIi" + _LAYOUTS[kind] for kind in types)
             self._at_once = struct.Struct(layout).unpack, types, (0,) * len(types)
-        return [
-            reason(self._nvml, answer[5]) if answer[5] else _VALUES[answer[4]](answer[6])[0] for answer in answers
-        ]
+        return [reason(self._nvml, answer[5]) if answer[5] else _VALUES[answer[4]](answer[6])[0] for answer in answers]
 
 
 class ByteRates:

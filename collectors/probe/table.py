@@ -19,7 +19,7 @@ class Table:
         self._width = len(metrics)
         self._row = {key: index * self._width for index, key in enumerate(keys)}
         self._column = {name: index for index, name in enumerate(metrics)}
-        self._values = [UNSUPPORTED] * (len(keys) * self._width)
+        self._values = [UNSUPPORTED] * (len(keys) * self._width)  # type: list
         self._changed = set()  # positions
 
     def put(self, key: str, row: "dict | tuple", last: "dict | tuple" = ()) -> None:
