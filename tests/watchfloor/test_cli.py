@@ -57,6 +57,7 @@ def _run(folder: Path, *arguments: str, code: int = 0) -> str:
     [
         (["--version"], {"textual", "asyncssh", "numpy", "yaml", "lark"}),
         (["metrics"], {"textual", "asyncssh"}),
+        (["audit", "verify"], {"textual", "asyncssh", "numpy", "yaml", "lark"}),
         (["snapshot", "--where", "nonsense >"], {"textual", "asyncssh"}),
     ],
 )

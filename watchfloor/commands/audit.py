@@ -16,7 +16,6 @@ from watchfloor.anchors import SYSLOG, read, to_file, to_git, to_syslog
 from watchfloor.commands import output
 from watchfloor.errors import ConfigError, StoreError
 from watchfloor.exits import Audit, Exit
-from watchfloor.keeper import account
 from watchfloor.lineage.times import Times
 from watchfloor.metrics import Unit
 from watchfloor.places import ledger_file
@@ -152,6 +151,8 @@ def anchor(
     log_socket: Annotated[Path, Parameter(help="The system log's socket.")] = SYSLOG,
 ) -> int:
     """Put a checkpoint on record, signed, and tell it elsewhere: whoever cuts the ledger then is found out."""
+    from watchfloor.keeper import account  # noqa: PLC0415 - it knows the fleet's findings, which no other command needs
+
     signer = SshSigner(key) if key is not None else None
     who = Who(Party.PERSON, account(), signer.fingerprint() if signer else "")
     path = _file(ledger)
