@@ -24,6 +24,7 @@ Nodes = Mapping[str, Mapping[str, int]]  # source of jobs -> its name of a node 
 
 BY_CGROUP = "cgroups"  # source of jobs that no scheduler tells of
 NO_SCHEDULER = "processes"
+_NOT_LOOKED = -2
 _PREFIXES = {"slurm": "slurm", "pod": "kubernetes"}
 
 
@@ -95,22 +96,54 @@ class _Places:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Which job the processes of each accelerator name: a number into `ids`, -1 for none."""
+    """What the processes of each accelerator name: a number into `rows`, 0 for nothing."""
 
     numbers: Rows
-    ids: Mapping[int, str]
+    rows: Owners  # by number: the row of the job, -1 where no source tells of it
+    unknown: Mapping[int, str]  # the ids of those that no source tells of
 
 
-def named(frame: Frame, told: Told, clusters: Mapping[int, str]) -> Named:
-    """`clusters` by node: a cgroup says a number alone, and its node in which cluster that is."""
-    codes, texts = _codes(frame), frame.accelerators.texts
-    names = ["", *sorted(set(clusters.values()))]
-    places = np.zeros(frame.nodes.count, np.intp)
-    for node, cluster in clusters.items():
-        places[node] = names.index(cluster)
-    numbers = np.where(codes > 0, codes * len(names) + places[frame.accelerators.node], -1)
-    pairs = {number: divmod(number, len(names)) for number in distinct(numbers[numbers >= 0]).tolist()}
-    return Named(numbers, {number: _meant(str(texts[code]), names[of], told) for number, (code, of) in pairs.items()})
+class Names:
+    """Looks up once what processes name, for as long as the same jobs are told of.
+
+    `clusters` by node: a cgroup says a number alone, and its node in which cluster that is.
+    """
+
+    def __init__(self, told: Told, clusters: Mapping[int, str]) -> None:
+        self._told, self._of_nodes = told, clusters
+        self._clusters = ["", *sorted(set(clusters.values()))]
+        self._texts: Sequence[str] = ()
+        self._rows = np.empty(0, np.int32)
+        self._ids: dict[int, str] = {}  # of those that nobody tells of
+
+    def of(self, frame: Frame) -> Named:
+        if frame.accelerators.texts is not self._texts:  # codes mean other texts
+            self._texts, self._rows, self._ids = frame.accelerators.texts, np.empty(0, np.int32), {}
+        numbers = np.maximum(_codes(frame), 0) * len(self._clusters) + self._places(frame)
+        numbers[numbers < len(self._clusters)] = 0
+        missing = int(numbers.max(initial=0)) + 1 - len(self._rows)
+        if missing > 0:
+            self._rows = np.concatenate([self._rows, np.full(2 * missing + len(self._rows), _NOT_LOOKED, np.int32)])
+            self._rows[0] = -1
+        for number in distinct(numbers[self._rows[numbers] == _NOT_LOOKED]).tolist():
+            self._look(number)
+        present = np.bincount(numbers, minlength=len(self._rows)) > 0
+        return Named(numbers, self._rows, {number: name for number, name in self._ids.items() if present[number]})
+
+    def _places(self, frame: Frame) -> Rows:
+        """Of each accelerator, the number of its node's cluster."""
+        places = np.zeros(frame.nodes.count, np.intp)
+        for node, cluster in self._of_nodes.items():
+            places[node] = self._clusters.index(cluster)
+        return places[frame.accelerators.node]
+
+    def _look(self, number: int) -> None:
+        code, cluster = divmod(number, len(self._clusters))
+        name = _meant(self._texts[code], self._clusters[cluster], self._told)
+        row = self._told.row(name)
+        self._rows[number] = -1 if row is None else row
+        if row is None:
+            self._ids[number] = name
 
 
 def _meant(text: str, cluster: str, told: Told) -> str:
@@ -121,9 +154,9 @@ def _meant(text: str, cluster: str, told: Told) -> str:
     return known[0] if len(known) == 1 and not cluster else numbered(kind, number, cluster)
 
 
-def running(frame: Frame, told: Told, names: Named) -> Running:
+def running(frame: Frame, names: Named) -> Running:
     """By what runs on the accelerators now, or ran when their node was heard last."""
-    jobs = _by_cgroups(frame, told, names)
+    jobs = _by_cgroups(frame, names)
     rows = _unscheduled(frame)
     places: dict[str, int] = {}
     by_row = np.empty(len(rows), np.intp)
@@ -138,13 +171,13 @@ def running(frame: Frame, told: Told, names: Named) -> Running:
     return Running(tuple(jobs), rows, tuple(by_row.tolist()))
 
 
-def _by_cgroups(frame: Frame, told: Told, names: Named) -> list[Job]:
+def _by_cgroups(frame: Frame, names: Named) -> list[Job]:
     """The jobs that processes name and no source tells of."""
-    unknown = [number for number, name in names.ids.items() if told.row(name) is None]
+    unknown = list(names.unknown)
     rows = np.flatnonzero(among(names.numbers, unknown)) if unknown else np.empty(0, np.intp)
     found: dict[str, Job] = {}
     for mine in _alike(names.numbers[rows]):
-        job = _by_cgroup(frame, rows[mine], names.ids[int(names.numbers[rows[mine[0]]])])
+        job = _by_cgroup(frame, rows[mine], names.unknown[int(names.numbers[rows[mine[0]]])])
         found[job.id] = _joined(found[job.id], job) if job.id in found else job
     return list(found.values())
 
@@ -256,11 +289,10 @@ def _joined(before: Job, more: Job) -> Job:
 
 def owners_of(told: Told, held: Owners, names: Named, found: Running, workers: Workers) -> Owners:
     """`held` by allocation, over which what runs is laid. `told` knows the jobs of `found`, too."""
-    rows_of = np.full(max(names.ids, default=0) + 2, -1, np.int32)  # the last one is that of -1
-    for number, name in names.ids.items():
-        row = told.row(name)
-        rows_of[number] = -1 if row is None else row
-    owners = np.where(rows_of[names.numbers] >= 0, rows_of[names.numbers], held)
+    rows = names.rows.copy() if names.unknown else names.rows
+    for number, name in names.unknown.items():
+        rows[number] = told.rows[name]
+    owners = np.where(rows[names.numbers] >= 0, rows[names.numbers], held)
     if found.rows.size:
         rows_of_jobs = np.array([told.rows[job.id] for job in found.jobs], np.int32)
         owners[found.rows] = rows_of_jobs[list(found.by_row)]

@@ -33,6 +33,8 @@ class Meter:
         self._slots: dict[Key, int] = {}
         self._sums = np.zeros((5, 64))  # joules, percent-seconds, seconds with utilisation, seconds watched, with power
         self._at: float | None = None
+        self._keys: Sequence[Key] = ()
+        self._known: NDArray[np.intp] = np.empty(0, np.intp)  # of each of these keys its slot, -1 where not looked up
 
     def advance(self, at: float, keys: Sequence[Key], rows: NDArray[np.intp], power: Floats, util: Floats) -> None:
         """The time since the last call went by so: `rows` are the jobs with accelerators, as are `power` and `util`."""
@@ -40,7 +42,7 @@ class Meter:
         step = min(at - before, LONGEST_STEP_SECONDS) if before is not None and at > before else 0.0
         if not len(rows):
             return
-        slots = np.array([self._slot(keys[row]) for row in rows.tolist()], np.intp)
+        slots = self._slots_of(keys, rows)
         busy = ~np.isnan(util)
         self._sums[0, slots] += np.nan_to_num(power) * step
         self._sums[1, slots] += np.nan_to_num(util) * step
@@ -49,13 +51,19 @@ class Meter:
         self._sums[4, slots] += ~np.isnan(power) * step
 
     def read(self, keys: Sequence[Key], rows: NDArray[np.intp], jobs: int) -> Metered:
-        slots = np.array([self._slots.get(keys[row], -1) for row in rows.tolist()], np.intp)
         found = np.full((3, jobs), np.nan)
-        known = slots >= 0
-        joules, share, busy, watched, powered = self._sums[:, slots[known]]
+        joules, share, busy, watched, powered = self._sums[:, self._slots_of(keys, rows)]
         with np.errstate(invalid="ignore", divide="ignore"):
-            found[:, rows[known]] = np.where(powered > 0, joules, np.nan), share / busy, watched
+            found[:, rows] = np.where(powered > 0, joules, np.nan), share / busy, watched
         return Metered(*found)
+
+    def _slots_of(self, keys: Sequence[Key], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Looked up once for as long as the keys are the same object."""
+        if self._keys is not keys:
+            self._keys, self._known = keys, np.full(len(keys), -1, np.intp)
+        for row in rows[self._known[rows] < 0].tolist():
+            self._known[row] = self._slot(keys[row])
+        return self._known[rows]
 
     def _slot(self, key: Key) -> int:
         slot = self._slots.get(key)
@@ -64,6 +72,7 @@ class Meter:
         if len(self._slots) >= MOST_KEPT:
             slot = self._slots.pop(next(iter(self._slots)))  # the one that was met first
             self._sums[:, slot] = 0.0
+            self._known[self._known == slot] = -1
         else:
             slot = len(self._slots)
             if slot == self._sums.shape[1]:

@@ -14,12 +14,12 @@ import numpy as np
 from watchfloor.columns import Floats, Picture
 from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
-from watchfloor.jobs.attribution import Owners, allocated, named, owners_of, running
+from watchfloor.jobs.attribution import Names, Owners, allocated, owners_of, running
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.efficiency import Groups, figures
 from watchfloor.jobs.hosts import Hosts
-from watchfloor.jobs.meter import Key, Meter, Metered
-from watchfloor.jobs.model import SchedulerNode, SourceAnswer
+from watchfloor.jobs.meter import Meter, Metered
+from watchfloor.jobs.model import Job, SchedulerNode, SourceAnswer
 from watchfloor.jobs.provenance import ProvenanceFinder
 from watchfloor.jobs.told import Told
 from watchfloor.jobs.view import Jobs, JobView, Standing, column
@@ -41,7 +41,6 @@ class _Standing:
     told: Told
     owners: Owners
     groups: Groups
-    keys: list[Key]
     texts: Mapping[str, Picture]
     scheduler: Mapping[int, SchedulerNode]
     said: Standing
@@ -57,7 +56,7 @@ class _Given:
     scheduler: Mapping[int, SchedulerNode]
     managers: Mapping[int, str]  # by node: the source that tells of it
     pids: Pids
-    clusters: Mapping[int, str]  # by node, where several clusters number their jobs
+    names: Names
 
 
 class Roll:
@@ -67,6 +66,7 @@ class Roll:
         self._prices = prices or Pricing()
         self._meter = Meter()
         self._sources: tuple[int, Told] = (-1, Told(()))
+        self._more: tuple[Told, tuple[Job, ...], Told] = (self._sources[1], (), self._sources[1])
         self._standing: _Standing | None = None
         self._given: _Given | None = None
         self._workers = WorkerFinder()
@@ -87,8 +87,8 @@ class Roll:
             return Jobs(sources=sources, scheduler=standing.scheduler, standing=standing.said)
         now = figures(frame.accelerators, groups)
         present = groups.present
-        self._meter.advance(frame.at, standing.keys, present, now["power"][present], now["util"][present])
-        metered = self._meter.read(standing.keys, present, len(told.jobs))
+        self._meter.advance(frame.at, told.keys, present, now["power"][present], now["util"][present])
+        metered = self._meter.read(told.keys, present, len(told.jobs))
         columns = {
             **standing.texts,
             "state": Picture(np.zeros(len(told.jobs)), np.zeros(len(told.jobs), np.int8)),
@@ -98,7 +98,7 @@ class Roll:
             **_metered(metered, groups),
             **_costs(told, groups, standing.price, frame.at),
         }
-        view = JobView(list(told.rows), told.texts, columns)
+        view = JobView(told.ids, told.texts, columns)
         provenance = self._provenance.find(frame, told.jobs, standing.owners)
         return Jobs(told.jobs, view, standing.owners, sources, standing.scheduler, standing.said, provenance)
 
@@ -115,16 +115,14 @@ class Roll:
         return standing
 
     def _made(self, frame: Frame, given: _Given, workers: Workers, seen: tuple[object, ...]) -> _Standing:
-        listed = self._listed()
-        names = named(frame, listed, given.clusters)
-        found = running(frame, listed, names)
-        told = listed.with_more(found.jobs) if found.jobs else listed
+        names = given.names.of(frame)
+        found = running(frame, names)
+        told = self._with_more(found.jobs)
         owners = owners_of(told, given.owners, names, found, workers)
         groups = Groups(owners, len(told.jobs))
-        keys = [(job.id, job.attempt) for job in told.jobs]
-        texts = {name: Picture(told.codes[name], np.zeros(len(keys), np.int8)) for name in _TEXTS}
-        said = Standing(given.owners, told.holding, given.managers)
-        return _Standing(seen, told, owners, groups, keys, texts, given.scheduler, said, self._price(frame, groups))
+        texts = {name: Picture(told.codes[name], np.zeros(len(told.jobs), np.int8)) for name in _TEXTS}
+        said = Standing(given.owners, told.holding, given.managers, told.rows)
+        return _Standing(seen, told, owners, groups, texts, given.scheduler, said, self._price(frame, groups))
 
     def _given_to(self, frame: Frame) -> _Given:
         """What schedulers gave to whom: it doesn't hang on what runs."""
@@ -133,8 +131,20 @@ class Roll:
         if given is None or not _same(given.seen, seen):
             listed, (scheduler, managers, nodes) = self._listed(), self._nodes(frame)
             owners, pids = allocated(frame, listed, nodes), pids_of(listed, nodes)
-            given = self._given = _Given(seen, owners, scheduler, managers, pids, self._clusters(nodes, managers))
+            names = Names(listed, self._clusters(nodes, managers))
+            given = self._given = _Given(seen, owners, scheduler, managers, pids, names)
         return given
+
+    def _with_more(self, jobs: tuple[Job, ...]) -> Told:
+        """The jobs of all sources, and behind them what runs besides: mostly the same as in the frame before."""
+        listed = self._listed()
+        if not jobs:
+            return listed
+        before, more, told = self._more
+        if before is not listed or more != jobs:
+            told = listed.with_more(jobs)
+            self._more = (listed, jobs, told)
+        return told
 
     def _listed(self) -> Told:
         """The jobs of all sources; of an id that two tell of, the first."""
@@ -204,10 +214,7 @@ def _times(told: Told, at: float) -> dict[str, Picture]:
     begun = np.where(told.waiting | np.isnan(started), np.where(told.waiting, at, np.nan), started)
     over = ~np.isnan(ended)
     return {
-        "nodes": column(numbers["nodes"]),
-        "accelerators": column(numbers["accelerators"]),
-        "attempt": column(numbers["attempt"]),
-        "priority": column(numbers["priority"]),
+        **told.fixed,
         "waited": column(np.maximum(0.0, begun - submitted)),
         "elapsed": _not_yet(elapsed, told),
         "time_left": column(np.where(over, np.nan, numbers["limit"] - np.nan_to_num(elapsed))),

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor import hosts
-from watchfloor.columns import Floats
+from watchfloor.columns import Floats, Picture
 from watchfloor.jobs.model import Job, JobState
+from watchfloor.model import Missing
 
 _TEXTS = {
     "name": lambda job: job.number,
@@ -31,6 +32,8 @@ _TEXTS = {
 }
 
 
+_FIXED = ("nodes", "accelerators", "attempt", "priority")
+_UNTOLD, _TOLD = np.int8(Missing.UNSUPPORTED), np.int8(Missing.NO)
 _CLUSTERED = ("slurm", "ray")  # ids of these kinds may begin with the name of a cluster
 
 
@@ -81,6 +84,21 @@ class Told:
         self.numbers: Mapping[str, Floats] = _behind(before.numbers if before else {}, numbers)
         self.holding = np.concatenate([before.holding, holding]) if before else holding
         self.waiting = np.concatenate([before.waiting, waiting]) if before else waiting
+
+    @cached_property
+    def fixed(self) -> Mapping[str, Picture]:
+        """Columns that are the same in every frame."""
+        reasons = {name: np.where(np.isnan(self.numbers[name]), _UNTOLD, _TOLD) for name in _FIXED}
+        return {name: Picture(self.numbers[name], reasons[name]) for name in _FIXED}
+
+    @cached_property
+    def ids(self) -> Sequence[str]:
+        return list(self.rows)
+
+    @cached_property
+    def keys(self) -> Sequence[tuple[str, int]]:
+        """Of each attempt: the job's id and its number."""
+        return [(job.id, job.attempt) for job in self.jobs]
 
     def with_more(self, jobs: Sequence[Job]) -> Told:
         """These jobs, and more behind them."""

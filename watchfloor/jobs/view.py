@@ -35,6 +35,7 @@ class Standing:
     given: NDArray[np.int32] = field(default_factory=lambda: _NO_OWNERS)
     holding: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     managers: Mapping[int, str] = field(default_factory=dict)
+    index: Mapping[str, int] | None = None  # job id -> row
 
 
 @runtime_checkable
@@ -96,7 +97,8 @@ class Jobs:
         self.managers = standing.managers  # by node index: the source whose word that is
         self.holding = standing.holding  # by job: it has nodes now
         self._given = standing.given
-        self.index: Mapping[str, int] = {job.id: row for row, job in enumerate(rows)} if rows else {}
+        index = standing.index
+        self.index: Mapping[str, int] = {job.id: row for row, job in enumerate(rows)} if index is None else index
 
     def owner_of(self, accelerator: int) -> int:
         """The row of its job, -1 for none."""
