@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -280,20 +277,6 @@ async def test_without_accounting_jobs_are_told_all_the_same(lab: Slurm, tmp_pat
     told = job(answer, number)
     assert told is not None and told.attempts[0].nodes == first.nodes
     assert (told.attempts[0].state, told.attempt) == (JobState.UNKNOWN, 2)
-
-
-def test_the_command_lists_what_squeue_lists(lab: Slurm, tmp_path: Path) -> None:
-    """By a fleet file that names the source and no period: the usual one counts."""
-    lab.submit("--hold", "--job-name=one", f"--gres=gpu:{KIND}:2", "--nodes=2")
-    lab.submit("--hold", "--job-name=two", "--array=0-3%2")
-    fleet = tmp_path / "fleet.yaml"
-    fleet.write_text(f"jobs:\n  lab: {{kind: slurm, via: local, conf: {lab.conf}}}\nnodes: {{here: {{local: true}}}}\n")
-    command = [sys.executable, "-m", "watchfloor", "jobs", "--fleet", str(fleet), "--json"]
-    done = subprocess.run(command, cwd=parts.ROOT, capture_output=True, text=True, timeout=50, check=True)
-    told = [job for job in json.loads(done.stdout)["jobs"] if job["kind"] == "slurm" and job["state"] == "held"]
-    ours = sorted((job["number"], job["name"], job["queue"], job["user"], job["reason"]) for job in told)
-    lines = lab.run("squeue", "--noheader", "--format=%i|%j|%P|%u|%r").splitlines()
-    assert ours == sorted(tuple(line.split("|")) for line in lines)
 
 
 @pytest.mark.parametrize(

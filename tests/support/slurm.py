@@ -171,6 +171,10 @@ class Slurm:
         self.run("scancel", "--user=root")
         self._until("no jobs", lambda: not self.run("squeue", "--noheader"))
 
+    def wait(self, holds: Callable[[], bool]) -> None:
+        """Until what a test has set off has come."""
+        self._until("what the test waits for", holds)
+
     def stop_controller(self) -> None:
         """It saves its state and ends: to those who ask, it is gone."""
         self._kill("slurmctld", signal.SIGTERM)
