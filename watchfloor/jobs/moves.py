@@ -19,15 +19,17 @@ class Moves:
         self._seen: tuple[object, object] = (None, None)  # the very jobs and owners of the last time
         self._numbers: dict[str, int] = {}  # job id -> a number that stays
         self._next = 0
+        self._of_jobs = np.empty(0, np.int64)  # by job row: its number
         self._whose = np.empty(0, np.int64)  # by accelerator row: the number of its job
 
     def rows(self, jobs: Sequence[Job], owners: NDArray[np.int32]) -> NDArray[np.intp]:
         """The accelerator rows whose job is another one. `owners`: as in watchfloor.jobs.view.Jobs."""
         if self._seen[0] is jobs and self._seen[1] is owners:
             return np.empty(0, np.intp)
-        self._seen = jobs, owners
-        numbers = np.array([self._number(job.id) for job in jobs], np.int64)
-        self._numbers = {job.id: int(number) for job, number in zip(jobs, numbers, strict=True)}
+        if self._seen[0] is not jobs:
+            self._of_jobs = np.array([self._number(job.id) for job in jobs], np.int64)
+            self._numbers = dict(zip((job.id for job in jobs), self._of_jobs.tolist(), strict=True))
+        self._seen, numbers = (jobs, owners), self._of_jobs
         whose = np.where(owners >= 0, numbers[owners], _NOBODY) if len(jobs) else np.full(len(owners), _NOBODY)
         before = np.full(len(whose), _NOBODY)
         shared = min(len(before), len(self._whose))
