@@ -5,6 +5,7 @@
       QueryError             a query that can't be understood: column, nearest name
       ConnectError           a node that can't be reached; `problem` says in which way
         HostKeyError         its host key is unknown or has changed: never accepted unasked
+      HandsError             an act that could not be begun: nothing was changed
       StoreError             a file or database of ours that can't be read or written
       StreamError            a node was reached and then broke the contract of the stream
 
@@ -53,6 +54,17 @@ class QueryError(WatchfloorError):
     def pointed(self) -> str:
         """The query with a caret under the column, then the message: three lines for a terminal."""
         return f"{self.query}\n{' ' * max(0, self.column - 1)}^\n{self}"
+
+
+class HandsError(WatchfloorError):
+    """An act that was surely not begun: no connection, no permission, a place that nobody knows.
+
+    `transient`: trying again may help.
+    """
+
+    def __init__(self, message: str, advice: str = "", *, transient: bool = False) -> None:
+        super().__init__(message, advice)
+        self.transient = transient
 
 
 class StoreError(WatchfloorError):

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import SourceAnswer
 from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.report import Event, Hello, Report, Schema, Software
+
+if TYPE_CHECKING:
+    from watchfloor.change import Deed, Done  # what only consoles that act need
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,50 @@ class JobSource(Protocol):
 
     def wake(self) -> None:
         """Ask now rather than when the period is over. On the loop of `run`."""
+
+
+class Hands(Protocol):
+    """How deeds are done: on a node over its connection, at a scheduler, or here. A read-only console has none.
+
+    An operation's id names one deed for good: whatever happens to the console or the connection, the place keeps what
+    came of it until it is acknowledged, and the same id is never carried out twice.
+    """
+
+    async def do(self, deed: Deed, operation: str) -> Done:
+        """Carry it out, or tell what came of it where this operation was begun before.
+
+        Never raises for what happens there: an exit code of None says that nobody knows how it ended. Raises HandsError
+        where nothing was begun, surely.
+        """
+        ...
+
+    async def recall(self, deed: Deed, operation: str) -> Done | None:
+        """What came of an operation; None where the place never heard of it. Raises HandsError where nobody answers."""
+        ...
+
+    async def acknowledge(self, deed: Deed, operation: str) -> None:
+        """It is in the ledger: the place may forget it. Never raises."""
+
+    async def look(self, deed: Deed) -> Done:
+        """A deed that changes nothing, to see how things stand. Raises HandsError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Floor(Protocol):
+    """The fleet as it is now."""
+
+    def frame(self) -> Frame:
+        """The newest."""
+        ...
+
+    async def later(self, than: Frame) -> Frame:
+        """The first frame after this one."""
+        ...
+
+    def ask_anew(self) -> None:
+        """Ask the sources of jobs now rather than when their period is over."""
 
 
 class Feed(Protocol):

@@ -1,0 +1,121 @@
+"""What an action is: one named change, its parameters and risk, and the five things that it can be asked.
+
+An action is one module of `agents/actions` with a class `Action`; its file's name is its own. It decides nothing of
+whether it may be done: `agents/harness.py` is the only one that calls `apply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from watchfloor.change import Deed, Done, Risk, Seen, Step, Value
+from watchfloor.errors import WatchfloorError
+from watchfloor.frame import Frame
+from watchfloor.model import Scope
+from watchfloor.ports import Floor, Hands
+
+
+class Kind(StrEnum):
+    """Of a parameter."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`default` None: it must be given. `least` and `most` bound a number; `choices` a text."""
+
+    summary: str
+    kind: Kind = Kind.TEXT
+    default: Value | None = None
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    longest: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the work of a node, or of a job, is scheduled."""
+
+    name: str  # of the source of jobs
+    kind: str  # slurm, kubernetes, ray
+    node: str = ""  # the node as the scheduler calls it
+    options: Mapping[str, str] = field(default_factory=dict)  # of the source: bin, conf, cluster …
+
+
+class Homes(Protocol):
+    """Which scheduler has what."""
+
+    def of_node(self, frame: Frame, node: str) -> Home | None: ...
+
+    def of_job(self, frame: Frame, job: str) -> Home | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an action may know when it prepares or checks itself."""
+
+    frame: Frame
+    homes: Homes
+
+
+class CannotPrepare(WatchfloorError):
+    """This action can't be done to this target as things are: why, and what would help."""
+
+
+class Action(Protocol):
+    """One named change. Everything but `apply` and `observe` is pure."""
+
+    summary: ClassVar[str]
+    risk: ClassVar[Risk]
+    scope: ClassVar[Scope]  # of its targets
+    parameters: ClassVar[Mapping[str, Parameter]]
+
+    def prepare(self, scene: Scene, step: Step) -> Step:
+        """`step` has key, action, target and parameters; what comes back has the rest: deeds, before, after, undo.
+
+        Raises CannotPrepare.
+        """
+        ...
+
+    def precheck(self, scene: Scene, step: Step) -> str:
+        """Why it must not be done now, on the newest frame; "" where nothing speaks against it."""
+        ...
+
+    async def apply(self, step: Step, hands: Hands, operation: str) -> Sequence[Done]:
+        """Do it: usually `done_in_order`."""
+        ...
+
+    async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
+        """Whether it took effect. Looks, and changes nothing; also asked after a stop that left that in doubt."""
+        ...
+
+
+async def done_in_order(deeds: Sequence[Deed], hands: Hands, operation: str) -> list[Done]:
+    """One after the other; the first that doesn't end well is the last. Raises HandsError where one can't begin."""
+    results: list[Done] = []
+    for number, deed in enumerate(deeds):
+        name = f"{operation}.{number}"
+        done = msgspec.structs.replace(await hands.do(deed, name), operation=name)
+        results.append(done)
+        if not done.ok:
+            break
+    return results
+
+
+def actions() -> dict[str, Action]:
+    """Every action there is, by the name of its file."""
+    from agents import actions as room  # noqa: PLC0415
+
+    names = sorted(found.name for found in iter_modules(room.__path__) if not found.name.startswith("_"))
+    return {name: import_module(f"agents.actions.{name}").Action() for name in names}
