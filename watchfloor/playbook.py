@@ -1,0 +1,98 @@
+"""What a playbook says: when it is due, what it looks at, which steps it proposes, and within which bounds. Frozen.
+
+The YAML of `playbooks/` becomes these by `watchfloor/playbookfile.py`; `agents/plan.py` makes a plan of one of them and
+the newest frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from watchfloor.change import Risk, Value
+from watchfloor.model import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTrigger:
+    """A query over frames, true without a break for so long. `clear`: what ends it; "" is the query being false."""
+
+    query: str
+    for_seconds: float = 0.0
+    clear: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventTrigger:
+    """An event of a node: kernel log lines, XIDs; or a finding of these codes when it is first seen."""
+
+    events: tuple[str, ...] = ()  # kinds of watchfloor.report.Event, as "xid"
+    codes: tuple[str, ...] = ()  # of the event: "79", "48"
+    findings: tuple[str, ...] = ()  # codes of findings: "xid", "nvlink-down"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTrigger:
+    """Five fields as cron has them, in the console's own time zone."""
+
+    cron: str
+
+
+Trigger = QueryTrigger | EventTrigger | ScheduleTrigger
+
+
+@dataclass(frozen=True, slots=True)
+class StepRule:
+    """One action on what the target leads to.
+
+    `of`: whose it is: "target" is what the playbook was begun for; "node" the node that it is on or stands for,
+    "jobs" those that run there, "accelerators" those of the node; "" is what the action's scope asks for. Texts of
+    `parameters` may hold {node}, {target}, {reason}, {job}, {rack}, {run}: nothing else, and never in an argv by
+    themselves.
+    """
+
+    key: str
+    action: str
+    of: str = ""
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    only_if: str = ""
+    wait: str = ""
+    wait_seconds: float = 0.0
+    timeout_seconds: float | None = None
+    attempts: int | None = None
+    verify_seconds: float | None = None
+    optional: bool = False  # left out where the action can't be prepared for the target, with the reason noted
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Bounds of the playbook itself; interlocks bind beside them."""
+
+    cooldown_seconds: float = 3600.0  # between two runs on one target
+    at_once: int = 1  # runs of it
+    most_targets: int = 1  # of one plan
+    fresh_seconds: float = 300.0  # an event or finding that began earlier never fires
+    windows: tuple[str, ...] = ()  # "Mon-Fri 08:00-18:00": it begins only within; none is always
+    fold_seconds: float = 10.0  # what comes together becomes one incident
+    storm: int = 10  # so many targets at once are no single faults: propose nothing but to tell
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """`digest` is of the file's content as read (SHA-256). `planner`: a module of playbooks/planners, instead of steps."""
+
+    name: str
+    summary: str
+    scope: Scope = Scope.NODE
+    triggers: tuple[Trigger, ...] = ()
+    evidence: tuple[str, ...] = ()  # metrics whose values the plan holds
+    steps: tuple[StepRule, ...] = ()
+    planner: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)  # of the planner
+    guards: Guards = Guards()
+    risk: Risk = Risk.READ  # at least
+    rollback: bool = False
+    lifetime_seconds: float = 4 * 3600.0  # of a plan that waits for approval
+    digest: str = ""
+    file: str = ""
