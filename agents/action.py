@@ -79,6 +79,8 @@ class Action(Protocol):
     summary: ClassVar[str]
     risk: ClassVar[Risk]
     scope: ClassVar[Scope]  # of its targets
+    harms: ClassVar[str]  # what becomes of the jobs on its target: "requeued", "slowed"; "" where nothing does
+    heals: ClassVar[bool]  # makes something healthy again: an open circuit breaker lets it pass
     parameters: ClassVar[Mapping[str, Parameter]]
 
     def prepare(self, scene: Scene, step: Step) -> Step:

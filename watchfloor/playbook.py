@@ -80,7 +80,7 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """`digest` is of the file's content as read (SHA-256). `planner`: a module of playbooks/planners, instead of steps."""
+    """`digest` is of the file as read (SHA-256). `planner`: a module of playbooks/planners, instead of steps."""
 
     name: str
     summary: str

@@ -1,0 +1,337 @@
+"""The one road by which anything is changed: propose, decide, approve, recheck, act, verify, account.
+
+People, cron and LLM agents all come here, and nothing else calls an action's `apply`. Every step of the way is in the
+ledger before the next one is taken; what is refused is there, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from agents.action import Action, Homes, Scene
+from agents.fingerprint import moved
+from agents.interlocks import Case, Happened, Interlock, Limits, held_back, interlocks
+from agents.runner import Result, Runner, World
+from watchfloor.change import Outcome, Plan, Risk, Ruling, Step, Verdict, plain
+from watchfloor.errors import StoreError
+from watchfloor.frame import Frame
+from watchfloor.ports import Clock, Floor, Hands
+from watchfloor.records.leases import Lease
+from watchfloor.records.ledgerentry import Entry, Note, Party, Who
+from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Proposed, Refused, Resume, Stop
+from watchfloor.records.ledgerwords import Outcome as Ended
+from watchfloor.runs import RunRecord
+
+LEASE_SECONDS = 60.0
+_RENEW_SECONDS = 15.0
+
+Judge = Callable[[Plan, Frame], Verdict]
+
+
+class Tally(Protocol):
+    """How the approvals of a plan stand, signatures and all."""
+
+    def __call__(self, plan: Plan, verdict: Verdict, entries: Sequence[Entry], now: float) -> Count: ...
+
+
+class Count(Protocol):
+    @property
+    def approved(self) -> bool: ...
+
+    @property
+    def text(self) -> str:
+        """ "1 of 2: anna" — for a person."""
+        ...
+
+
+class Book(Protocol):
+    """The ledger, as the harness needs it."""
+
+    async def keep(self, note: Note) -> None:
+        """Raises StoreError where it isn't on disk: nothing may be done then."""
+
+    def run(self, run: str) -> RunRecord | None: ...
+
+    def approvals(self, digest: str) -> Sequence[Entry]: ...
+
+    def happened(self, since: float) -> Sequence[Happened]: ...
+
+    def stopped(self) -> str:
+        """Why everything is stopped, "" where nothing is."""
+        ...
+
+    def breaker_closed_at(self) -> float: ...
+
+
+class Holds(Protocol):
+    """The leases (watchfloor.records.leases)."""
+
+    def take(self, targets: Sequence[str], run: str, holder: str, now: float, seconds: float) -> list[Lease]: ...
+
+    def renew(self, run: str, holder: str, now: float, seconds: float) -> bool: ...
+
+    def held(self, targets: Sequence[str], holder: str, now: float) -> bool: ...
+
+    def release(self, run: str, holder: str) -> None: ...
+
+    def all(self) -> list[Lease]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that the harness works with."""
+
+    book: Book
+    leases: Holds
+    floor: Floor
+    hands: Hands
+    judge: Judge
+    tally: Tally
+    actions: Mapping[str, Action]
+    homes: Homes
+    clock: Clock
+    new_id: Callable[[], str]
+    holder: str  # this process, unique
+    limits: Limits = field(default_factory=Limits)
+    interlocks: Mapping[str, Interlock] = field(default_factory=interlocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was said of a proposed plan."""
+
+    run: str
+    plan: Plan
+    verdict: Verdict
+    held: Mapping[str, str]  # interlock -> why
+
+    @property
+    def ruling(self) -> str:
+        if self.verdict.ruling is Ruling.DENY:
+            return Ruling.DENY
+        return "interlocked" if self.held else self.verdict.ruling
+
+
+class Harness:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    # -- propose and decide
+
+    def weigh(self, plan: Plan) -> Decision:
+        """What policy and interlocks would say; nothing is kept. For dry runs."""
+        frame = self._desk.floor.frame()
+        return Decision("", plan, self._desk.judge(plan, frame), self._held(plan, None, ""))
+
+    async def propose(self, plan: Plan) -> Decision:
+        """Put the plan and what is said of it on record. Raises StoreError."""
+        run = self._desk.new_id()
+        origin = plan.origin
+        await self._note(
+            plan.who,
+            Proposed(
+                reason=origin.reason,
+                trigger=origin.trigger,
+                playbook=plan.playbook,
+                playbook_digest=plan.playbook_digest,
+                samples=origin.samples,
+                considered=list(origin.considered),
+                plan=plain(plan),
+            ),
+            plan,
+            run,
+        )
+        decision = replace(self.weigh(plan), run=run)
+        await self._decided(decision)
+        return decision
+
+    async def _decided(self, decision: Decision, reasons: Sequence[str] = ()) -> None:
+        verdict = decision.verdict
+        body = Decided(
+            verdict=decision.ruling,
+            reasons=[*reasons, *verdict.reasons, *decision.held.values()],
+            policies=list(verdict.policies),
+            policy_digest=verdict.policy_digest,
+            approvals=verdict.approvals,
+            interlocks=list(decision.held),
+        )
+        await self._note(decision.plan.who, body, decision.plan, decision.run)
+
+    # -- carry out
+
+    async def carry_out(self, run: str, who: Who) -> Result:
+        """Do what may be done: from the beginning, or from where a killed console left it. Raises StoreError."""
+        record = self._desk.book.run(run)
+        if record is None or record.plan is None:
+            raise StoreError(f"the ledger has no run {run}", "`watchfloor runs` lists them")
+        if record.outcome:
+            return Result(Outcome(record.outcome), f"it is over: {record.text}")
+        with self._leases(record.plan, run) as others:
+            if others:
+                return await self._refuse(record, who, "lease", others)
+            if why := self._may_not(record):
+                return await self._refuse(record, who, *why)
+            if not record.begun:
+                await self._leave(record)
+            return await self._acted(record, who)
+
+    def _may_not(self, record: RunRecord) -> tuple[str, str] | None:
+        """A word for the ledger and a sentence, where it must not go on."""
+        plan, desk = record.plan, self._desk
+        assert plan is not None
+        now, frame = desk.clock.now(), desk.floor.frame()
+        verdict = desk.judge(plan, frame)
+        if verdict.ruling is Ruling.DENY:
+            return "denied", "; ".join(verdict.reasons) or "no policy permits it"
+        if not record.begun:
+            if now >= plan.expires:
+                return "expired", "the plan is too old: make a new one"
+            if changes := moved(frame, plan.steps, plan.state):
+                return "moved", f"since the plan was made, {'; '.join(changes)}"
+        if verdict.ruling is Ruling.NEEDS_APPROVAL:
+            count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), now)
+            if not count.approved:
+                return "not-approved", count.text
+        held = self._held(plan, None, record.run) if not record.begun else {}
+        return ("interlocked", "; ".join(held.values())) if held else None
+
+    async def _leave(self, record: RunRecord) -> None:
+        """Why it may begin is on record before it does."""
+        plan, desk = record.plan, self._desk
+        assert plan is not None
+        verdict = desk.judge(plan, desk.floor.frame())
+        count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), desk.clock.now())
+        permit = replace_ruling(verdict, Ruling.PERMIT)
+        await self._decided(Decision(record.run, plan, permit, {}), [f"approvals: {count.text}"] if count.text else [])
+
+    async def _acted(self, record: RunRecord, who: Who) -> Result:
+        plan = record.plan
+        assert plan is not None
+        lost = asyncio.Event()
+        world = World(
+            self._desk.actions,
+            self._desk.hands,
+            self._desk.floor,
+            self._desk.clock,
+            self._scene,
+            self._desk.book.keep,
+            lambda step: self._recheck(plan, step, record.run, lost),
+            lambda step: self._rebooted(plan, step),
+        )
+        runner = Runner(record, plan, who, world)
+        renewing = asyncio.create_task(self._renewed(record.run, lost))
+        try:
+            result = await runner.run()
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+        await self._over(record, plan, who, result)
+        return result
+
+    async def _over(self, record: RunRecord, plan: Plan, who: Who, result: Result) -> None:
+        if result.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.UNVERIFIED):
+            for hit in plan.impact.jobs:
+                body = JobImpact(job=hit.job, effect=hit.effect, user=hit.user, gpu_hours_lost=hit.gpu_hours_lost)
+                await self._note(who, body, plan, record.run)
+        await self._note(who, Ended(outcome=str(result.outcome), text=result.text), plan, record.run)
+
+    async def _refuse(self, record: RunRecord, who: Who, why: str, text: str) -> Result:
+        """What wasn't done is on record. A plan that can't be done any more is over; others may be tried again."""
+        plan = record.plan
+        assert plan is not None
+        await self._note(who, Refused(why=why, text=text), plan, record.run)
+        if why in ("expired", "moved", "denied"):
+            await self._note(who, Ended(outcome=str(Outcome.REFUSED), text=f"{why}: {text}"), plan, record.run)
+        return Result(Outcome.REFUSED, f"{why}: {text}")
+
+    # -- what holds it back
+
+    def _scene(self) -> Scene:
+        return Scene(self._desk.floor.frame(), self._desk.homes)
+
+    def _held(self, plan: Plan, step: Step | None, run: str) -> dict[str, str]:
+        desk, now = self._desk, self._desk.clock.now()
+        case = Case(
+            plan,
+            step,
+            desk.floor.frame(),
+            now,
+            run,
+            desk.book.stopped(),
+            desk.book.breaker_closed_at(),
+            desk.book.happened(now - desk.limits.breaker_seconds),
+            desk.leases.all(),
+            desk.holder,
+            desk.limits,
+        )
+        return held_back(case, desk.interlocks)
+
+    def _recheck(self, plan: Plan, step: Step, run: str, lost: asyncio.Event) -> str:
+        """On the newest frame, in the instant before the act."""
+        if lost.is_set() or not self._desk.leases.held(_targets(plan, run), self._desk.holder, self._desk.clock.now()):
+            return "the lease was lost to another console"
+        if held := self._held(plan, step, run):
+            return "; ".join(f"{name}: {why}" for name, why in held.items())
+        action = self._desk.actions.get(step.action)
+        return f"there is no action {step.action}" if action is None else action.precheck(self._scene(), step)
+
+    def _rebooted(self, plan: Plan, step: Step) -> bool:
+        frame = self._desk.floor.frame()
+        node = frame.node_index.get(step.target.node)
+        planned = plan.state.get(f"{step.target.node} boot")
+        return node is not None and planned is not None and frame.nodes.text(node, "boot_id") != planned
+
+    # -- leases
+
+    @contextmanager
+    def _leases(self, plan: Plan, run: str) -> Iterator[str]:
+        """Yields what holds it up, "" where all are ours."""
+        desk = self._desk
+        others = desk.leases.take(_targets(plan, run), run, desk.holder, desk.clock.now(), LEASE_SECONDS)
+        try:
+            yield "; ".join(f"{lease.target} is held by run {lease.run}" for lease in others)
+        finally:
+            if not others:
+                desk.leases.release(run, desk.holder)
+
+    async def _renewed(self, run: str, lost: asyncio.Event) -> None:
+        while not lost.is_set():
+            await asyncio.sleep(_RENEW_SECONDS)
+            if not self._desk.leases.renew(run, self._desk.holder, self._desk.clock.now(), LEASE_SECONDS):
+                lost.set()
+
+    # -- the global stop
+
+    async def stop(self, who: Who, reason: str) -> None:
+        await self._desk.book.keep(Note(who, Stop(reason=reason)))
+
+    async def resume(self, who: Who, reason: str) -> None:
+        """Ends a stop, and closes the circuit breaker. An agent can't: raises PermissionError."""
+        if who.kind is not Party.PERSON:
+            raise PermissionError("a person resumes, never a service or an agent")
+        await self._desk.book.keep(Note(who, Resume(reason=reason)))
+
+    async def _note(self, who: Who, body: Body, plan: Plan, run: str) -> None:
+        subjects = tuple(dict.fromkeys(f"{step.target.scope}:{step.target}" for step in plan.steps))
+        nodes = tuple(dict.fromkeys(f"node:{step.target.node}" for step in plan.steps if step.target.node))
+        jobs = tuple(f"job:{hit.job}" for hit in plan.impact.jobs)
+        together = tuple(dict.fromkeys((*subjects, *nodes, *jobs)))
+        await self._desk.book.keep(Note(who, body, together, run, plan.digest))
+
+
+def _targets(plan: Plan, run: str) -> list[str]:
+    """What a run holds: itself, so that nobody else goes on with it, and all that it changes."""
+    changed = {str(step.target) for step in plan.steps if step.risk > Risk.READ}
+    nodes = {step.target.node for step in plan.steps if step.risk > Risk.READ and step.target.node}
+    return [f"run {run}", *sorted(changed | nodes)]
+
+
+def replace_ruling(verdict: Verdict, ruling: Ruling) -> Verdict:
+    return Verdict(
+        ruling, verdict.reasons, verdict.policies, verdict.policy_digest, verdict.approvals, verdict.not_requester
+    )

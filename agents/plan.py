@@ -1,0 +1,197 @@
+"""A playbook, its targets and the newest frame -> a plan: concrete, finite, ready to be judged. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from agents.action import Action, CannotPrepare, Scene
+from agents.fingerprint import state_of
+from agents.impact import impact_of
+from watchfloor.change import Origin, Plan, Risk, Step, Target, Value
+from watchfloor.errors import WatchfloorError
+from watchfloor.frame import Frame
+from watchfloor.model import Scope, Subject
+from watchfloor.playbook import Playbook, StepRule
+from watchfloor.records.ledgerentry import Who
+
+_WORD = re.compile(r"\{(\w+)\}")
+MOST_STEPS = 1_000  # of a plan: nobody can read more
+
+
+class CannotPlan(WatchfloorError):
+    """No plan can be made of this playbook for these targets: why, and what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for it, why, and when."""
+
+    who: Who
+    origin: Origin
+    at: float
+
+
+def make_plan(
+    playbook: Playbook, targets: Sequence[Subject], scene: Scene, actions: Mapping[str, Action], asked: Asked
+) -> Plan:
+    """Raises CannotPlan where a step can't be prepared, there is no target, or there would be too many steps."""
+    if not targets:
+        raise CannotPlan(f"nothing in the fleet is what {playbook.name} was asked for", "see what --target finds")
+    if len(targets) > playbook.guards.most_targets:
+        raise CannotPlan(
+            f"{len(targets)} targets, and {playbook.name} takes {playbook.guards.most_targets} at once",
+            "ask for fewer, or raise guards: targets: in the playbook",
+        )
+    steps = [step for target in targets for step in _steps(playbook, target, scene, actions, asked)]
+    if not steps:
+        raise CannotPlan(f"{playbook.name} has nothing to do for {', '.join(map(str, targets))}")
+    return planned(playbook, steps, scene, asked)
+
+
+def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Asked) -> Plan:
+    """The plan of these prepared steps: of a playbook's, or of a planner's."""
+    if len(steps) > MOST_STEPS:
+        raise CannotPlan(f"{len(steps)} steps are more than the {MOST_STEPS} that anybody can read", "ask for less")
+    return Plan(
+        playbook=playbook.name,
+        playbook_digest=playbook.digest,
+        who=asked.who,
+        origin=asked.origin,
+        steps=tuple(steps),
+        created=asked.at,
+        expires=asked.at + playbook.lifetime_seconds,
+        impact=impact_of(scene.frame, steps, asked.at),
+        state=state_of(scene.frame, steps),
+        rollback=playbook.rollback,
+        risk=max([playbook.risk, *(step.risk for step in steps)], default=Risk.READ),
+    )
+
+
+def prepared(action: Action, name: str, target: Subject, given: Mapping[str, Value], scene: Scene, key: str) -> Step:
+    """One step of a planner. Raises CannotPrepare."""
+    bare = Step(
+        key,
+        name,
+        Target(target.scope, target.node, target.key),
+        action.risk,
+        action.summary,
+        parameters=dict(given),
+        harms=action.harms,
+        heals=action.heals,
+    )
+    return action.prepare(scene, bare)
+
+
+def _steps(
+    playbook: Playbook, target: Subject, scene: Scene, actions: Mapping[str, Action], asked: Asked
+) -> Iterator[Step]:
+    keys: dict[str, list[str]] = {}
+    for rule in playbook.steps:
+        action = actions.get(rule.action)
+        if action is None:
+            raise CannotPlan(f"{playbook.name} names the action {rule.action}, which there is not")
+        mine = keys.setdefault(rule.key, [])
+        for subject in subjects_of(rule, action, target, scene.frame):
+            words = _words(subject, target, scene.frame, asked)
+            try:
+                step = _prepared(rule, action, subject, words, scene)
+            except CannotPrepare as error:
+                if rule.optional:
+                    continue
+                raise CannotPlan(
+                    f"{rule.key} of {playbook.name} on {subject}: {error.message}", error.advice
+                ) from error
+            needs = tuple(key for name in rule.needs for key in keys.get(name, ()))
+            mine.append(step.key)
+            yield msgspec.structs.replace(step, needs=needs)
+
+
+def _prepared(rule: StepRule, action: Action, subject: Subject, words: Mapping[str, str], scene: Scene) -> Step:
+    given = {name: filled(value, words) for name, value in rule.parameters.items()}
+    step = prepared(action, rule.action, subject, given, scene, f"{rule.key} {subject}")
+    own = {
+        "timeout_seconds": rule.timeout_seconds,
+        "attempts": rule.attempts,
+        "verify_seconds": rule.verify_seconds,
+    }
+    told = {name: value for name, value in own.items() if value is not None}
+    return msgspec.structs.replace(step, only_if=rule.only_if, wait=rule.wait, wait_seconds=rule.wait_seconds, **told)
+
+
+def filled(value: Value, words: Mapping[str, str]) -> Value:
+    """A text with its {words} filled in. Raises CannotPrepare for a word that isn't known."""
+    if not isinstance(value, str):
+        return value
+
+    def word(found: re.Match[str]) -> str:
+        if found[1] not in words:
+            raise CannotPrepare(f"{{{found[1]}}} is nothing that is known here", f"one of {', '.join(sorted(words))}")
+        return words[found[1]]
+
+    return _WORD.sub(word, value)
+
+
+def _words(subject: Subject, target: Subject, frame: Frame, asked: Asked) -> dict[str, str]:
+    node = frame.node_index.get(subject.node or target.node)
+    spec = frame.specs[node] if node is not None else None
+    return {
+        "target": str(target),
+        "subject": str(subject),
+        "node": spec.name if spec else "",
+        "rack": spec.rack if spec else "",
+        "site": spec.site if spec else "",
+        "group": spec.group if spec else "",
+        "job": subject.key if subject.scope is Scope.JOB else "",
+        "reason": asked.origin.reason,
+        "who": asked.who.name,
+    }
+
+
+# -- whose a step is
+
+
+def subjects_of(rule: StepRule, action: Action, target: Subject, frame: Frame) -> list[Subject]:
+    """The subjects of a step, in the order in which the fleet has them."""
+    of = rule.of or _usual(action.scope, target.scope)
+    match of:
+        case "target":
+            return [target]
+        case "node" | "nodes":
+            return [Subject(Scope.NODE, name) for name in _nodes(target, frame)]
+        case "jobs":
+            rows = {frame.jobs.owner_of(row) for row in _accelerators(target, frame)} - {-1}
+            return [Subject(Scope.JOB, "", frame.jobs.rows[row].id) for row in sorted(rows)]
+        case "accelerators":
+            return [frame.subject(Scope.ACCELERATOR, row) for row in _accelerators(target, frame)]
+    raise CannotPlan(f"{rule.key}: of: {of} is not known", "target, node, jobs or accelerators")
+
+
+def _usual(wanted: Scope, of_target: Scope) -> str:
+    if wanted is of_target:
+        return "target"
+    return {Scope.NODE: "node", Scope.JOB: "jobs", Scope.ACCELERATOR: "accelerators"}.get(wanted, "target")
+
+
+def _nodes(target: Subject, frame: Frame) -> list[str]:
+    if target.scope is not Scope.JOB:
+        return [target.node]
+    boards = _accelerators(target, frame)
+    return [frame.specs[node].name for node in sorted({int(frame.accelerators.node[row]) for row in boards})]
+
+
+def _accelerators(target: Subject, frame: Frame) -> list[int]:
+    row = frame.row(target)
+    if row is None:
+        return []
+    match target.scope:
+        case Scope.ACCELERATOR:
+            return [row]
+        case Scope.JOB:
+            return np.asarray(frame.jobs.accelerators_of(row)).tolist()
+        case _:
+            return frame.rows_of(Scope.ACCELERATOR, frame.node_index[target.node]).tolist()

@@ -1,0 +1,211 @@
+"""Runs as the ledger tells them: what was proposed, decided, approved, done, seen, and how it ended. Pure.
+
+There is no other record of a run: whoever resumes, shows or reviews one folds its entries. What the ledger holds is on
+disk before anything is done, so a run that was killed at any instant is exactly what its entries say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from watchfloor.change import Plan, Step, read_plan
+from watchfloor.records import ledgerwords as words
+from watchfloor.records.ledgerentry import Entry, Who
+
+
+class Standing(StrEnum):
+    """Where a run stands."""
+
+    PROPOSED = "proposed"
+    WAITING = "waits for approval"
+    READY = "may begin"
+    RUNNING = "running"
+    OVER = "over"
+
+
+class StepState(StrEnum):
+    WAITING = "waiting"
+    BEGUN = "begun"  # its intent is on record, and nothing of what came of it
+    APPLIED = "applied"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    UNVERIFIED = "unverified"
+    SKIPPED = "skipped"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One intent, and the commands of it that ended."""
+
+    operation: str
+    number: int
+    at: float
+    undo: bool = False
+    applied: tuple[words.Applied, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether the last command ended well."""
+        return bool(self.applied) and self.applied[-1].exit_code == 0
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether nobody knows how it ended."""
+        return not self.applied or self.applied[-1].exit_code is None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    key: str
+    state: StepState = StepState.WAITING
+    attempts: tuple[Attempt, ...] = ()
+    text: str = ""
+    at: float = 0.0
+
+    @property
+    def last(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Times in seconds since the epoch; `entries` are the numbers of the first and the last one."""
+
+    run: str
+    digest: str = ""
+    plan: Plan | None = None
+    who: Who | None = None
+    proposed: float = 0.0
+    ruling: str = ""  # permit, needs-approval, deny, interlocked
+    decided: words.Decided | None = None
+    begun: float = 0.0  # the first intent
+    steps: Mapping[str, StepRecord] = field(default_factory=dict)
+    outcome: str = ""
+    text: str = ""
+    ended: float = 0.0
+    refusals: tuple[words.Refused, ...] = ()
+    given: tuple[Entry, ...] = ()  # approvals, rejections, withdrawals
+    entries: tuple[int, int] = (-1, -1)
+
+    @property
+    def standing(self) -> Standing:
+        if self.outcome:
+            return Standing.OVER
+        if self.begun:
+            return Standing.RUNNING
+        return {"needs-approval": Standing.WAITING, "permit": Standing.READY}.get(self.ruling, Standing.PROPOSED)
+
+    def step(self, key: str) -> StepRecord:
+        return self.steps.get(key, StepRecord(key))
+
+    def of_plan(self) -> list[tuple[Step, StepRecord]]:
+        """The steps of the plan in their order, with what became of each."""
+        return [(step, self.step(step.key)) for step in self.plan.steps] if self.plan else []
+
+
+def fold(entries: Iterable[Entry]) -> dict[str, RunRecord]:
+    """Runs by their id, from entries in the order of their numbers. Approvals name a plan: they go to its runs."""
+    runs: dict[str, RunRecord] = {}
+    by_plan: dict[str, list[str]] = {}
+    for entry in entries:
+        named = [entry.run] if entry.run else by_plan.get(entry.plan, ())
+        for run in named:
+            before = runs.get(run, RunRecord(run, entries=(entry.number, entry.number)))
+            after = _after(before, entry)
+            runs[run] = replace(after, entries=(before.entries[0], entry.number))
+            if entry.plan and run not in by_plan.setdefault(entry.plan, []):
+                by_plan[entry.plan].append(run)
+    return runs
+
+
+def _after(run: RunRecord, entry: Entry) -> RunRecord:
+    body = entry.told()
+    fold_in = _FOLDS.get(type(body))
+    return run if fold_in is None else fold_in(run, entry, body)
+
+
+def _proposed(run: RunRecord, entry: Entry, body: words.Proposed) -> RunRecord:
+    return replace(run, digest=entry.plan, plan=_plan(body), who=entry.who, proposed=entry.seconds)
+
+
+def _decided(run: RunRecord, entry: Entry, body: words.Decided) -> RunRecord:
+    return replace(run, ruling=body.verdict, decided=body, digest=run.digest or entry.plan)
+
+
+def _given(run: RunRecord, entry: Entry, body: words.Body) -> RunRecord:
+    return replace(run, given=(*run.given, entry))
+
+
+def _refused(run: RunRecord, entry: Entry, body: words.Refused) -> RunRecord:
+    return replace(run, refusals=(*run.refusals, body))
+
+
+def _intent(run: RunRecord, entry: Entry, body: words.Intent) -> RunRecord:
+    begun = replace(run, begun=run.begun or entry.seconds)
+    return _with(begun, _intended(run.step(body.step), body, entry.seconds))
+
+
+def _apply(run: RunRecord, entry: Entry, body: words.Applied) -> RunRecord:
+    return _with(run, _applied(run.step(body.step), body, entry.seconds))
+
+
+def _verify(run: RunRecord, entry: Entry, body: words.Verified) -> RunRecord:
+    return _with(run, _verified(run.step(body.step), body, entry.seconds))
+
+
+def _over(run: RunRecord, entry: Entry, body: words.Outcome) -> RunRecord:
+    return replace(run, outcome=body.outcome, text=body.text, ended=entry.seconds)
+
+
+_FOLDS: Mapping[type, Callable[[RunRecord, Entry, Any], RunRecord]] = {
+    words.Proposed: _proposed,
+    words.Decided: _decided,
+    words.Approval: _given,
+    words.Rejection: _given,
+    words.Withdrawal: _given,
+    words.Refused: _refused,
+    words.Intent: _intent,
+    words.Applied: _apply,
+    words.Verified: _verify,
+    words.Outcome: _over,
+}
+
+
+def _plan(body: words.Proposed) -> Plan | None:
+    try:
+        return read_plan(body.plan)
+    except msgspec.ValidationError:
+        return None
+
+
+def _with(run: RunRecord, step: StepRecord) -> RunRecord:
+    return replace(run, steps={**run.steps, step.key: step})
+
+
+def _intended(step: StepRecord, body: words.Intent, at: float) -> StepRecord:
+    attempt = Attempt(body.operation, body.attempt, at, bool(body.facts.get("undo")))
+    return replace(step, state=StepState.BEGUN, attempts=(*step.attempts, attempt), at=at, text="")
+
+
+def _applied(step: StepRecord, body: words.Applied, at: float) -> StepRecord:
+    last = step.last
+    if last is None:
+        return step
+    last = replace(last, applied=(*last.applied, body))
+    return replace(step, state=StepState.APPLIED, attempts=(*step.attempts[:-1], last), at=at)
+
+
+def _verified(step: StepRecord, body: words.Verified, at: float) -> StepRecord:
+    undone = step.last is not None and step.last.undo
+    state = {
+        "took-effect": StepState.UNDONE if undone else StepState.VERIFIED,
+        "no-effect": StepState.FAILED,
+        "skipped": StepState.SKIPPED,
+    }.get(body.result, StepState.UNVERIFIED)
+    return replace(step, state=state, text=body.text, at=at)
