@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import msgspec
+
 from agents.action import Action, Homes, Scene
 from agents.fingerprint import moved
 from agents.interlocks import Case, Happened, Interlock, Limits, held_back, interlocks
@@ -205,7 +207,7 @@ class Harness:
         assert plan is not None
         verdict = desk.judge(plan, desk.floor.frame())
         count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), desk.clock.now())
-        permit = replace_ruling(verdict, Ruling.PERMIT)
+        permit = msgspec.structs.replace(verdict, ruling=Ruling.PERMIT)
         await self._decided(Decision(record.run, plan, permit, {}), [f"approvals: {count.text}"] if count.text else [])
 
     async def _acted(self, record: RunRecord, who: Who) -> Result:
@@ -329,9 +331,3 @@ def _targets(plan: Plan, run: str) -> list[str]:
     changed = {str(step.target) for step in plan.steps if step.risk > Risk.READ}
     nodes = {step.target.node for step in plan.steps if step.risk > Risk.READ and step.target.node}
     return [f"run {run}", *sorted(changed | nodes)]
-
-
-def replace_ruling(verdict: Verdict, ruling: Ruling) -> Verdict:
-    return Verdict(
-        ruling, verdict.reasons, verdict.policies, verdict.policy_digest, verdict.approvals, verdict.not_requester
-    )

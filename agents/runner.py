@@ -142,7 +142,7 @@ class Runner:
     async def _intend(self, step: Step, operation: str, attempt: int, undo: bool = False) -> None:
         deeds = step.undo if undo else step.deeds
         told = [word for deed in deeds[:1] for word in getattr(deed, "words", (deed.__class__.__name__,))]
-        facts = {"undo": True} if undo else {}
+        facts = {"undo": True} if undo else {"risk": int(step.risk), "heals": step.heals}
         body = Intent(
             step=step.key,
             action=step.action,
