@@ -7,7 +7,7 @@ another one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +26,7 @@ from watchfloor.model import Scope, Subject
 from watchfloor.ports import Floor, Hands
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
-from watchfloor.records.ledgerentry import Entry, Party, Who
+from watchfloor.records.ledgerentry import Entry, Note, Party, Who
 
 ANNA = Who(Party.PERSON, "anna")
 PERMITTED = Verdict(Ruling.PERMIT, ("so it is",), ("test",))
@@ -212,7 +212,7 @@ class Road:
         points = points or self.points
         return Harness(
             Desk(
-                _KillableBook(self.book, points),
+                _KillableBook(self.ledger, points),
                 self.leases,
                 self.floor,
                 MemoryHands(self.nodes, points),
@@ -248,19 +248,17 @@ class Road:
         self.leases.close()
 
 
-class _KillableBook:
+class _KillableBook(LedgerBook):
     """The ledger's book; the console may be killed right before an entry is written, and right after."""
 
-    def __init__(self, book: LedgerBook, points: Points) -> None:
-        self._book, self._points = book, points
+    def __init__(self, ledger: Ledger, points: Points) -> None:
+        super().__init__(ledger)
+        self._points = points
 
-    async def keep(self, note) -> None:
+    async def keep(self, note: Note) -> None:
         self._points.pass_by()
-        await self._book.keep(note)
+        await super().keep(note)
         self._points.pass_by()
-
-    def __getattr__(self, name: str) -> Callable:
-        return getattr(self._book, name)
 
 
 def origin(text: str = "because") -> Origin:

@@ -1,0 +1,111 @@
+"""A plan as a readable diff of the world, for a terminal and for whoever signs it. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from watchfloor.change import Command, Deed, Impact, JobHit, Plan, Step, Value
+from watchfloor.snapshot.words import duration
+
+_INDENT = "   "
+
+
+def plan_text(plan: Plan, now: float) -> str:
+    """The whole of it: what is not shown here is not done."""
+    return "\n".join(printable(line) for line in _lines(plan, now))
+
+
+def printable(text: str) -> str:
+    """No name of a job or a node may move the cursor of whoever reads before signing."""
+    return "".join(character if character.isprintable() else "·" for character in text)
+
+
+def _lines(plan: Plan, now: float) -> Iterator[str]:
+    yield f"{plan.playbook} · {plan.risk.label} · plan {plan.digest[:16]}"
+    yield f"asked by {_who(plan)}: {plan.origin.reason}"
+    if plan.origin.finding:
+        yield f"found: {plan.origin.finding} on {plan.origin.subject}"
+    yield from (f"{_INDENT}{name} {value}" for name, value in plan.origin.samples.items())
+    yield _expiry(plan, now)
+    for number, step in enumerate(plan.steps, 1):
+        yield ""
+        yield from _step(number, step)
+    yield ""
+    yield from _impact(plan.impact)
+    if plan.state:
+        yield ""
+        yield "Relies on:"
+        yield from (f"{_INDENT}{name}: {_shown(value)}" for name, value in plan.state.items())
+
+
+def _who(plan: Plan) -> str:
+    who = plan.who
+    model = f" ({who.model})" if who.model else ""
+    behalf = f" for {who.on_behalf_of}" if who.on_behalf_of else ""
+    return f"{who.kind} {who.name}{model}{behalf}"
+
+
+def _expiry(plan: Plan, now: float) -> str:
+    left = plan.expires - now
+    return f"void in {duration(left)}" if left > 0 else f"void since {duration(-left)} ago"
+
+
+def _step(number: int, step: Step) -> Iterator[str]:
+    yield f"{number}. {step.summary} · {step.action} on {step.target} · {step.risk.label}"
+    yield from (f"{_INDENT}{line}" for line in _changes(step))
+    yield from (f"{_INDENT}$ {deed_text(deed)}" for deed in step.deeds)
+    yield from (f"{_INDENT}undone by: {deed_text(deed)}" for deed in step.undo)
+    if step.needs:
+        yield f"{_INDENT}after: {', '.join(step.needs)}"
+    if step.wait:
+        yield f"{_INDENT}waits for: {step.wait}, at most {duration(step.wait_seconds)}"
+    if step.only_if:
+        yield f"{_INDENT}only if: {step.only_if}"
+    tried = f"tried {step.attempts} times, " if step.attempts > 1 else ""
+    yield f"{_INDENT}{tried}{duration(step.timeout_seconds)} to end, {duration(step.verify_seconds)} to be seen"
+
+
+def _changes(step: Step) -> Iterator[str]:
+    for name in dict.fromkeys((*step.before, *step.after)):
+        before, after = step.before.get(name), step.after.get(name)
+        if after is None:
+            yield f"{name}: {_shown(before)}"
+        elif before is None or before == after:
+            yield f"{name}: {_shown(after)}"
+        else:
+            yield f"{name}: {_shown(before)} → {_shown(after)}"
+
+
+def deed_text(deed: Deed) -> str:
+    """What is done, and where, as a person would type it."""
+    if isinstance(deed, Command):
+        return f"{shlex.join(deed.words)}   ({deed.place})"
+    return f"{deed.method} {deed.path}   ({deed.place})"
+
+
+def _shown(value: Value | None) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def _impact(impact: Impact) -> Iterator[str]:
+    yield "Impact:"
+    if impact.nodes:
+        yield f"{_INDENT}takes out {', '.join(impact.nodes)}: {impact.accelerators} accelerators"
+    if impact.capacity_left is not None and impact.nodes:
+        yield f"{_INDENT}{impact.capacity_left:.0%} of the fleet's accelerators stay healthy and open to work"
+    yield from (f"{_INDENT}{_hit(hit)}" for hit in impact.jobs)
+    if not impact.jobs:
+        yield f"{_INDENT}no job is harmed"
+    elif impact.cheapest:
+        yield f"{_INDENT}costs least {impact.cheapest}"
+
+
+def _hit(hit: JobHit) -> str:
+    boards = f", {hit.accelerators} accelerators" if hit.accelerators else ""
+    lost = "what it loses is not known"
+    if hit.gpu_hours_lost is not None:
+        lost = f"{hit.gpu_hours_lost:.1f} accelerator hours lost since its {hit.since or 'start'}"
+    return f"job {hit.job} {hit.name} of {hit.user or 'somebody'}{boards}: {hit.effect}, {lost}"

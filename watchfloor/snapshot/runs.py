@@ -1,0 +1,109 @@
+"""Runs as text and as documents. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from watchfloor.change import plain
+from watchfloor.lineage.times import Times
+from watchfloor.runs import RunRecord, Standing, StepRecord
+from watchfloor.snapshot.plan import plan_text, printable
+
+FORMAT = "watchfloor.runs/1"
+
+
+def standing_text(run: RunRecord) -> str:
+    """In one word, or two."""
+    if run.outcome:
+        return run.outcome
+    if run.standing is Standing.PROPOSED and run.ruling:
+        return run.ruling
+    return run.standing
+
+
+def runs_text(runs: Sequence[RunRecord], times: Times) -> str:
+    if not runs:
+        return "no runs"
+    rows = [("RUN", "WHEN", "PLAYBOOK", "TARGETS", "BY", "STANDS")]
+    rows += [_row(run, times) for run in runs]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
+        for row in rows
+    )
+
+
+def _row(run: RunRecord, times: Times) -> tuple[str, str, str, str, str, str]:
+    plan = run.plan
+    targets = list(dict.fromkeys(str(step.target) for step in plan.steps)) if plan else []
+    more = f" +{len(targets) - 3}" if len(targets) > 3 else ""
+    who = run.who.name if run.who else ""
+    name = plan.playbook if plan else "?"
+    return (run.run, times.at(run.proposed), name, ", ".join(targets[:3]) + more, who, standing_text(run))
+
+
+def run_text(run: RunRecord, times: Times) -> str:
+    """Everything: the plan as it was shown, what was decided, each step with its commands, and how it ended."""
+    return "\n".join(printable(line) for text in _lines(run, times) for line in text.split("\n"))
+
+
+def _lines(run: RunRecord, times: Times) -> Iterator[str]:
+    yield f"run {run.run}: {standing_text(run)}" + (f" · {run.text}" if run.text else "")
+    yield f"proposed {times.at(run.proposed)}, entries {run.entries[0]} to {run.entries[1]} of the ledger"
+    if run.decided is not None:
+        reasons = "; ".join(run.decided.reasons)
+        yield f"decided: {run.decided.verdict}" + (f": {reasons}" if reasons else "")
+        if run.decided.policies:
+            yield f"   by policies {', '.join(run.decided.policies)}"
+    for entry in run.given:
+        yield f"{entry.kind} of {entry.who.name}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
+    for refusal in run.refusals:
+        yield f"refused: {refusal.why}: {refusal.text}"
+    for step, record in run.of_plan():
+        yield ""
+        yield f"{step.key}: {record.state}" + (f" · {record.text}" if record.text else "")
+        yield from _attempts(record, times)
+    if run.plan is not None:
+        yield ""
+        yield plan_text(run.plan, run.proposed)
+
+
+def _attempts(record: StepRecord, times: Times) -> Iterator[str]:
+    for attempt in record.attempts:
+        undo = "undo, " if attempt.undo else ""
+        yield f"   {undo}attempt {attempt.number}, {times.at(attempt.at)}, operation {attempt.operation}"
+        for applied in attempt.applied:
+            code = "nobody knows how it ended" if applied.exit_code is None else f"exit code {applied.exit_code}"
+            yield f"      $ {' '.join(applied.argv)}: {code}, {applied.seconds:.2f} s"
+            for printed in (applied.output, applied.errors):
+                if printed is not None and printed.excerpt.strip():
+                    yield from (f"        {line}" for line in printed.excerpt.strip().splitlines()[:12])
+
+
+def document(run: RunRecord) -> dict[str, Any]:
+    decided = run.decided
+    return {
+        "run": run.run,
+        "standing": standing_text(run),
+        "plan_digest": run.digest,
+        "plan": plain(run.plan) if run.plan else None,
+        "ruling": run.ruling,
+        "reasons": list(decided.reasons) if decided else [],
+        "policies": list(decided.policies) if decided else [],
+        "outcome": run.outcome or None,
+        "text": run.text,
+        "proposed": run.proposed or None,
+        "begun": run.begun or None,
+        "ended": run.ended or None,
+        "refusals": [{"why": refusal.why, "text": refusal.text} for refusal in run.refusals],
+        "steps": [
+            {"step": step.key, "state": record.state, "text": record.text, "attempts": len(record.attempts)}
+            for step, record in run.of_plan()
+        ],
+        "entries": list(run.entries),
+    }
+
+
+def runs_document(runs: Sequence[RunRecord]) -> dict[str, Any]:
+    return {"format": FORMAT, "runs": [document(run) for run in runs]}
