@@ -12,11 +12,7 @@ from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Entry, Note, subjects_of
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
 from watchfloor.records.ledgerwords import Intent, Kind, Outcome, Resume, Stop
-from watchfloor.runs import RunRecord, fold
-
-_APPROVALS = (Kind.APPROVAL, Kind.REJECTION, Kind.WITHDRAWAL)
-_RUNS = (Kind.PROPOSED, Kind.DECIDED, Kind.REFUSED, Kind.INTENT, Kind.APPLIED, Kind.VERIFIED, Kind.OUTCOME, *_APPROVALS)
-_LATELY_SECONDS = 28 * 24 * 3600.0  # of runs that are listed
+from watchfloor.runs import APPROVALS, RunRecord, fold, runs_of
 
 
 class LedgerBook:
@@ -29,26 +25,23 @@ class LedgerBook:
         await asyncio.shield(asyncio.wrap_future(self._ledger.post([note])))
 
     def run(self, run: str) -> RunRecord | None:
-        """By its id, or the beginning of it where there is one such run."""
         with self._reader() as reader:
             found = [] if reader is None else list(reader.entries(Wanted(run=run)))
             if reader is None or not found:
                 return None
             plan = next((entry.plan for entry in found if entry.plan), "")
-            given = list(reader.entries(Wanted(plan=plan, kinds=_APPROVALS))) if plan else []
+            given = list(reader.entries(Wanted(plan=plan, kinds=APPROVALS))) if plan else []
         together = {entry.number: entry for entry in (*found, *given)}
         return fold(together[number] for number in sorted(together)).get(run)
 
     def runs(self, since: float = 0.0) -> list[RunRecord]:
         """Those of which something was told since then, the oldest first."""
         with self._reader() as reader:
-            if reader is None:
-                return []
-            return list(fold(reader.entries(Wanted(kinds=_RUNS, since=since or None))).values())
+            return [] if reader is None else runs_of(reader, since)
 
     def approvals(self, digest: str) -> Sequence[Entry]:
         with self._reader() as reader:
-            return [] if reader is None else list(reader.entries(Wanted(plan=digest, kinds=_APPROVALS)))
+            return [] if reader is None else list(reader.entries(Wanted(plan=digest, kinds=APPROVALS)))
 
     def happened(self, since: float) -> Sequence[Happened]:
         wanted = Wanted(kinds=(Kind.INTENT, Kind.OUTCOME), since=since)

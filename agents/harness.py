@@ -249,7 +249,7 @@ class Harness:
         await self._note(who, Refused(why=why, text=text), plan, record.run)
         if why in ("expired", "moved", "denied"):
             await self._note(who, Ended(outcome=str(Outcome.REFUSED), text=f"{why}: {text}"), plan, record.run)
-        return Result(Outcome.REFUSED, f"{why}: {text}")
+        return Result(Outcome.REFUSED, f"{why}: {text}", why)
 
     # -- what holds it back
 

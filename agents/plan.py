@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 import numpy as np
@@ -16,7 +18,7 @@ from watchfloor.change import Origin, Plan, Risk, Step, Target, Value
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
-from watchfloor.playbook import Playbook, StepRule
+from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.records.ledgerentry import Who
 
 _WORD = re.compile(r"\{(\w+)\}")
@@ -51,6 +53,20 @@ def make_plan(
     if not steps:
         raise CannotPlan(f"{playbook.name} has nothing to do for {', '.join(map(str, targets))}")
     return planned(playbook, steps, scene, asked)
+
+
+def single(name: str, action: Action, given: Mapping[str, Value]) -> Playbook:
+    """An action by itself, as a playbook of one step."""
+    rule = StepRule(name, name, "target", dict(given))
+    told = json.dumps([name, dict(given)], sort_keys=True)
+    return Playbook(
+        name.replace("_", "-"),
+        action.summary,
+        action.scope,
+        steps=(rule,),
+        guards=Guards(most_targets=MOST_STEPS),
+        digest=sha256(told.encode()).hexdigest(),
+    )
 
 
 def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Asked) -> Plan:

@@ -52,8 +52,11 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """`why`: of a refusal, the word that the ledger has for it."""
+
     outcome: Outcome
     text: str
+    why: str = ""
 
 
 class Runner:
@@ -82,11 +85,11 @@ class Runner:
         await self._note(step, Refused(why=held.why, text=held.message, what=step.key))
         begun = [key for key, record in self._states.items() if record.attempts]
         if not begun:
-            return Result(Outcome.REFUSED, held.message)
+            return Result(Outcome.REFUSED, held.message, held.why)
         undone = await self._undone() if self._plan.rollback else []
         if undone:
             return Result(Outcome.ROLLED_BACK, f"{held.message}; undone: {', '.join(undone)}")
-        return Result(Outcome.ABANDONED, f"{held.message}; done before: {', '.join(begun)}")
+        return Result(Outcome.ABANDONED, f"{held.message}; done before: {', '.join(begun)}", held.why)
 
     # -- one step
 

@@ -16,6 +16,19 @@ import msgspec
 from watchfloor.change import Plan, Step, read_plan
 from watchfloor.records import ledgerwords as words
 from watchfloor.records.ledgerentry import Entry, Who
+from watchfloor.records.ledgerreader import LedgerReader, Wanted
+
+APPROVALS = (words.Kind.APPROVAL, words.Kind.REJECTION, words.Kind.WITHDRAWAL)
+KINDS = (
+    words.Kind.PROPOSED,
+    words.Kind.DECIDED,
+    words.Kind.REFUSED,
+    words.Kind.INTENT,
+    words.Kind.APPLIED,
+    words.Kind.VERIFIED,
+    words.Kind.OUTCOME,
+    *APPROVALS,
+)
 
 
 class Standing(StrEnum):
@@ -122,6 +135,21 @@ def fold(entries: Iterable[Entry]) -> dict[str, RunRecord]:
             if entry.plan and run not in by_plan.setdefault(entry.plan, []):
                 by_plan[entry.plan].append(run)
     return runs
+
+
+def runs_of(reader: LedgerReader, since: float) -> list[RunRecord]:
+    """Those of which something was told since then, in their order; what was told of them before is there as well."""
+    return [run for run in fold(reader.entries(Wanted(kinds=KINDS))).values() if _latest(run) >= since]
+
+
+def find(reader: LedgerReader, run: str) -> list[RunRecord]:
+    """The run of this id, else those whose ids begin so."""
+    found = fold(reader.entries(Wanted(kinds=KINDS)))
+    return [found[run]] if run in found else [record for name, record in found.items() if name.startswith(run)]
+
+
+def _latest(run: RunRecord) -> float:
+    return max(run.proposed, run.begun, run.ended, *(step.at for step in run.steps.values()), 0.0)
 
 
 def _after(run: RunRecord, entry: Entry) -> RunRecord:

@@ -1,0 +1,248 @@
+"""`watchfloor run`: a playbook as a plan; with --apply carried out, as far as policy and interlocks let it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter
+
+from watchfloor import query
+from watchfloor.change import Outcome, Plan, Ruling, Value, plain
+from watchfloor.commands import output
+from watchfloor.commands.arguments import Source
+from watchfloor.commands.waiting import settled
+from watchfloor.errors import ConfigError
+from watchfloor.exits import Exit
+from watchfloor.frame import Frame
+from watchfloor.jobs.model import SourceState
+from watchfloor.keeper import account
+from watchfloor.lineage.times import Times
+from watchfloor.model import Subject
+from watchfloor.playbook import Playbook
+from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.snapshot.plan import plan_text
+from watchfloor.snapshot.runs import document, run_text
+
+if TYPE_CHECKING:
+    from agents.harness import Decision
+    from agents.runner import Result
+    from watchfloor.acting import Post
+
+FORMAT = "watchfloor.run/1"
+_POLL_SECONDS = 1.0
+
+_REFUSALS = {
+    "not-approved": Exit.WAITS_FOR_APPROVAL,
+    "denied": Exit.DENIED,
+    "moved": Exit.VOID,
+    "expired": Exit.VOID,
+}
+_OUTCOMES = {
+    Outcome.SUCCEEDED: Exit.OK,
+    Outcome.FAILED: Exit.FAILED,
+    Outcome.ROLLED_BACK: Exit.ROLLED_BACK,
+    Outcome.UNVERIFIED: Exit.UNVERIFIED,
+    Outcome.ABANDONED: Exit.ABANDONED,
+}
+
+
+def run(
+    what: Annotated[str, Parameter(help="A playbook or an action, such as drain-node; or a run's id, to go on with.")],
+    /,
+    *hosts: Annotated[str, Parameter(help="Hosts, as for `watchfloor`. None: --fleet, else here.")],
+    source: Source = Source(),
+    target: Annotated[str, Parameter(help="A query that says on what: 'node == \"n2\"'.")] = "",
+    set: Annotated[tuple[str, ...], Parameter(help="A parameter, such as watts=500; may be given again.")] = (),
+    reason: Annotated[str, Parameter(help="Why. It is in the ledger, and whoever approves reads it.")] = "",
+    apply: Annotated[bool, Parameter(help="Do it. Without, the plan is shown and nothing is changed.")] = False,
+    wait: Annotated[float, Parameter(help="With --apply: so many seconds for an approval to come.")] = 0.0,
+    service: Annotated[str, Parameter(help="Ask as this service, for cron, rather than as a person.")] = "",
+    json: Annotated[bool, Parameter(help="As JSON.")] = False,
+    timeout: Annotated[float, Parameter(help="Seconds that slow nodes are waited for.")] = 20.0,
+) -> int:
+    """Show what would be done; with --apply, do it (exit code 10: it waits for approval, 11 denied, 12 interlocked).
+
+    The same road for people, cron and agents. Nothing is changed without --apply.
+    """
+    specs, work = source.floor(hosts)
+    who = Who(Party.SERVICE, service, on_behalf_of=account()) if service else Who(Party.PERSON, account())
+    asked = _Asked(what, target, _values(set), reason or f"asked for by {who.name}", apply, wait, json, who)
+    return asyncio.run(_road(asked, specs, work, timeout))
+
+
+class _Asked:
+    """What the command line says."""
+
+    def __init__(
+        self,
+        what: str,
+        target: str,
+        given: dict[str, Value],
+        reason: str,
+        apply: bool,
+        wait: float,
+        json: bool,
+        who: Who,
+    ) -> None:
+        self.what, self.target, self.given, self.reason = what, target, given, reason
+        self.apply, self.wait, self.json, self.who = apply, wait, json, who
+
+
+async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float) -> int:
+    from watchfloor.acting import post  # noqa: PLC0415 - joins all rooms, and acts
+
+    async with post(specs, work) as at:
+        known = at.book.run(asked.what)
+        if known is None:
+            at.playbook(asked.what, asked.given)  # a slip of the finger is told before anything is waited for
+        await at.until(_complete, seconds)
+        if known is not None:
+            return await _go_on(asked, at, known.run)
+        playbook = at.playbook(asked.what, asked.given)
+        targets = _targets(asked, playbook, at.floor.frame())
+        if not targets:
+            return _nothing(asked)
+        plan = at.plan(playbook, targets, asked.who, asked.reason)
+        if not asked.apply:
+            return _shown(asked, at, at.harness.weigh(plan))
+        return await _applied(asked, at, await at.harness.propose(plan))
+
+
+def _complete(frame: Frame) -> bool:
+    return settled(frame) and all(status.state is not SourceState.WAITING for status in frame.jobs.sources)
+
+
+def _targets(asked: _Asked, playbook: Playbook, frame: Frame) -> list[Subject]:
+    """Raises QueryError; ConfigError where nothing says on what."""
+    if not asked.target:
+        raise ConfigError(f"{playbook.name} on what?", f"""--target, a query over {playbook.scope}s: 'node == "n2"'""")
+    mask = query.parse(asked.target, playbook.scope).mask(frame)
+    return [frame.subject(playbook.scope, row) for row in np.flatnonzero(mask).tolist()]
+
+
+def _nothing(asked: _Asked) -> int:
+    if asked.json:
+        output.write_json({"format": FORMAT, "plan": None, "ruling": None, "result": "nothing-to-do"})
+    else:
+        output.write(f"nothing is what --target asks for: {asked.target}")
+    return Exit.NOTHING_TO_DO
+
+
+def _shown(asked: _Asked, at: Post, decision: Decision) -> int:
+    """A dry run: what would be done and what would be said of it."""
+    if asked.json:
+        output.write_json({"format": FORMAT, **_decision(decision), "result": "dry-run"})
+    else:
+        output.write(
+            f"{plan_text(decision.plan, time.time())}\n\n{_words(decision)}\n\nNothing was changed: --apply does it."
+        )
+    return {Ruling.DENY: Exit.DENIED, "interlocked": Exit.INTERLOCKED}.get(decision.ruling, Exit.OK)
+
+
+async def _applied(asked: _Asked, at: Post, decision: Decision) -> int:
+    if not asked.json:
+        output.write(f"{plan_text(decision.plan, time.time())}\n\n{_words(decision)}")
+    if decision.ruling == Ruling.NEEDS_APPROVAL and not await _approved(at, decision.plan, asked.wait):
+        return _waiting(asked, decision)
+    return _told(asked, at, decision.run, await at.harness.carry_out(decision.run, asked.who))
+
+
+async def _go_on(asked: _Asked, at: Post, run: str) -> int:
+    """With a run that was approved meanwhile, or that a console left behind."""
+    record = at.book.run(run)
+    if not asked.apply:
+        assert record is not None
+        if asked.json:
+            output.write_json(document(record))
+        else:
+            output.write(run_text(record, _times()))
+        return Exit.OK
+    return _told(asked, at, run, await at.harness.carry_out(run, asked.who))
+
+
+async def _approved(at: Post, plan: Plan, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not at.approved(plan):
+        if time.monotonic() >= until:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
+
+
+def _waiting(asked: _Asked, decision: Decision) -> int:
+    if asked.json:
+        output.write_json({"format": FORMAT, **_decision(decision), "result": "waits-for-approval"})
+    else:
+        output.write(
+            f"\nRun {decision.run} waits for approval: `watchfloor approve {decision.run} --reason …`, "
+            f"then `watchfloor run {decision.run} --apply` (a running `watchfloor watch` goes on by itself)."
+        )
+    return Exit.WAITS_FOR_APPROVAL
+
+
+def _told(asked: _Asked, at: Post, run: str, result: Result) -> int:
+    record = at.book.run(run)
+    if asked.json:
+        output.write_json(
+            {"format": FORMAT, **document(record), "result": str(result.outcome), "why": result.why or None}
+        )
+    else:
+        output.write(f"\nRun {run} {result.outcome}: {result.text}")
+    if result.outcome is Outcome.REFUSED:
+        return _REFUSALS.get(result.why, Exit.INTERLOCKED)
+    return _OUTCOMES[result.outcome]
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "run": decision.run or None,
+        "plan_digest": decision.plan.digest,
+        "plan": plain(decision.plan),
+        "ruling": str(decision.ruling),
+        "reasons": list(decision.verdict.reasons),
+        "policies": list(decision.verdict.policies),
+        "approvals": decision.verdict.approvals,
+        "interlocks": dict(decision.held),
+    }
+
+
+def _words(decision: Decision) -> str:
+    verdict = decision.verdict
+    lines = [f"Verdict: {decision.ruling}" + (f" ({verdict.approvals} wanted)" if verdict.approvals else "")]
+    lines += [f"   {reason}" for reason in verdict.reasons]
+    lines += [f"   by policy {name}" for name in verdict.policies]
+    lines += [f"   held back by {name}: {why}" for name, why in decision.held.items()]
+    return "\n".join(lines)
+
+
+def _values(given: Sequence[str]) -> dict[str, Value]:
+    """name=value; numbers and yes/no as such. Raises ConfigError."""
+    found: dict[str, Value] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise ConfigError(f"{text!r} sets nothing", "name=value, such as watts=500", file="--set")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> Value:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _times() -> Times:
+    return Times(time.time(), datetime.now().astimezone().tzinfo or Times(0.0).zone)
