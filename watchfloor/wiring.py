@@ -114,6 +114,15 @@ class Collection:
 
         return {source: PrometheusSource(source, its, self.fleet, self._clock) for source, its in nodes.items()}
 
+    def transport_for(self, spec: NodeSpec) -> Transport:
+        """The connections of this collection, for what else goes to its nodes."""
+        return self._transports.for_node(spec)
+
+    def wake_schedulers(self) -> None:
+        """Ask the sources of jobs now rather than when their period is over. On the loop of `run`."""
+        for scheduler in self._schedulers:
+            scheduler.wake()
+
     def reconnect(self, node: int) -> None:
         """Try this node now. On the loop of `run`."""
         source = self._specs[node].source
