@@ -15,7 +15,7 @@ import msgspec
 
 from watchfloor.model import Scope, Subject
 from watchfloor.records.ledgerentry import Who
-from watchfloor.records.ledgerjson import canonical
+from watchfloor.records.ledgerclean import clean
 
 Value = str | int | float | bool  # of a parameter
 
@@ -204,8 +204,8 @@ def plain(plan: Plan) -> dict[str, Any]:
 
 
 def digest_of(plan: Plan) -> str:
-    """SHA-256 of its canonical JSON (RFC 8785), in lower-case hex."""
-    return sha256(canonical(plain(plan))).hexdigest()
+    """SHA-256 of its canonical JSON (RFC 8785) as the ledger keeps it, without secrets, in lower-case hex."""
+    return sha256(clean(plain(plan))).hexdigest()
 
 
 def read_plan(told: Mapping[str, Any]) -> Plan:

@@ -1,4 +1,4 @@
-"""Consoles that are killed, again and again, at moments that a seed chooses: no act twice, none lost, the ledger verifies.
+"""Consoles that are killed at moments that a seed chooses: no act twice, none lost, the ledger verifies.
 
 One console follows the other until the run is over. Each may die anywhere: before or after any entry, any deed,
 any acknowledgement. The nodes outlive them and remember operations, as the hands on a node do.
@@ -15,7 +15,7 @@ import pytest
 
 from agents.plan import Asked, make_plan
 from tests.support.road import ANNA, Killed, Points, Road, SetValue, node, origin
-from watchfloor.change import Command, Done, Effect, On, Outcome, Place, Plan, Seen, Step
+from watchfloor.change import Command, Deed, Done, Effect, On, Outcome, Place, Plan, Seen, Step
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Floor, Hands
 from watchfloor.records.ledgerreader import LedgerReader
@@ -54,10 +54,9 @@ def plan(road: Road, dice: random.Random) -> Plan:
 
 def troubled(road: Road, made: Plan, dice: random.Random) -> bool:
     """Perhaps one deed ends otherwise. Whether the run can succeed all the same."""
-    step = dice.choice(made.steps)
-    deed = dice.choice(step.deeds)
-    assert isinstance(deed, Command)
-    name = f"{deed.argv[0]} {deed.argv[1]}"
+    deed = dice.choice(dice.choice(made.steps).deeds)
+    name = _name(deed)
+    met = next(step for step in made.steps for other in step.deeds if _name(other) == name)  # it ends so once
     kind = dice.choice(["well", "well", "nobody knows", "transient", "fails"])
     if kind == "nobody knows":
         road.nodes.fails[name] = Done(None)
@@ -65,8 +64,13 @@ def troubled(road: Road, made: Plan, dice: random.Random) -> bool:
         road.nodes.fails[name] = Done(1, stderr="busy", transient=True)
     if kind == "fails":
         road.nodes.fails[name] = Done(1, stderr="no")
-    last = deed is step.deeds[-1]  # what comes after an end that nobody knows is not begun
+    last = _name(met.deeds[-1]) == name  # what comes after an end that nobody knows is not begun
     return kind == "well" or (kind == "nobody knows" and last)
+
+
+def _name(deed: Deed) -> str:
+    assert isinstance(deed, Command)
+    return f"{deed.argv[0]} {deed.argv[1]}"
 
 
 async def to_the_end(road: Road, run: str, dice: random.Random) -> tuple[Outcome, int]:
