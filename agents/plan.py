@@ -14,7 +14,7 @@ import numpy as np
 from agents.action import Action, CannotPrepare, Scene
 from agents.fingerprint import state_of
 from agents.impact import impact_of
-from watchfloor.change import Origin, Plan, Risk, Step, Target, Value
+from watchfloor.change import Origin, Plan, Risk, Step, Target, Value, as_kept
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
@@ -73,7 +73,7 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
     """The plan of these prepared steps: of a playbook's, or of a planner's."""
     if len(steps) > MOST_STEPS:
         raise CannotPlan(f"{len(steps)} steps are more than the {MOST_STEPS} that anybody can read", "ask for less")
-    return Plan(
+    plan = Plan(
         playbook=playbook.name,
         playbook_digest=playbook.digest,
         who=asked.who,
@@ -86,6 +86,7 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
         rollback=playbook.rollback,
         risk=max([playbook.risk, *(step.risk for step in steps)], default=Risk.READ),
     )
+    return as_kept(plan)
 
 
 def prepared(action: Action, name: str, target: Subject, given: Mapping[str, Value], scene: Scene, key: str) -> Step:

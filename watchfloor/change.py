@@ -6,6 +6,7 @@ approves or runs anything names that digest; what is not in the plan is not done
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from hashlib import sha256
@@ -14,8 +15,8 @@ from typing import Any
 import msgspec
 
 from watchfloor.model import Scope, Subject
-from watchfloor.records.ledgerentry import Who
 from watchfloor.records.ledgerclean import clean
+from watchfloor.records.ledgerentry import Who
 
 Value = str | int | float | bool  # of a parameter
 
@@ -206,6 +207,11 @@ def plain(plan: Plan) -> dict[str, Any]:
 def digest_of(plan: Plan) -> str:
     """SHA-256 of its canonical JSON (RFC 8785) as the ledger keeps it, without secrets, in lower-case hex."""
     return sha256(clean(plain(plan))).hexdigest()
+
+
+def as_kept(plan: Plan) -> Plan:
+    """The plan as the ledger keeps it: what looks like a secret in it is gone, from what is shown and done as well."""
+    return read_plan(json.loads(clean(plain(plan))))
 
 
 def read_plan(told: Mapping[str, Any]) -> Plan:

@@ -226,3 +226,12 @@ async def test_a_killed_console_is_followed_by_another_that_repeats_nothing_and_
         assert road.nodes.log == ["dgx-01=a", "dgx-01=b of dgx-01"], f"killed at moment {moment}"
         assert road.kinds().count("outcome") == 1
         road.close()
+
+
+async def test_what_looks_like_a_secret_is_in_no_plan_so_that_what_is_kept_is_what_was_approved(road: Road) -> None:
+    steps = (StepRule("first", "set_value", parameters={"value": "password=hunter2"}),)
+    made = plan(road, Playbook("secret", "secret", steps=steps))
+    decision = await road.console().propose(made)
+    kept = road.book.run(decision.run)
+    assert kept is not None and kept.plan == made and kept.plan.digest == kept.digest == made.digest
+    assert "hunter2" not in str(road.entries()) and "hunter2" not in str(made)
