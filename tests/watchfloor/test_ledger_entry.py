@@ -165,3 +165,9 @@ def test_what_was_cleaned_stays_as_it_is(body: dict[str, Any]) -> None:
 def test_times_are_exact_and_sort_as_texts(ns: int) -> None:
     assert time_of(ns) < time_of(ns + 1)
     assert seconds_of(time_of(ns)) == pytest.approx(ns / 1e9)
+
+
+def test_secrets_in_tuples_are_found_as_in_lists() -> None:
+    assert clean({"steps": ({"argv": ("set", "password=hunter2")},)}) == clean(
+        {"steps": [{"argv": ["set", "password=***"]}]}
+    )

@@ -84,7 +84,7 @@ def _redacted(name: str, value: Any) -> Any:
         return value if _SIGNATURE.match(value) else redact_value(name, value)
     if isinstance(value, dict):
         return {within: _redacted(within, part) for within, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         if value and all(isinstance(part, str) for part in value):
             return _words(value)
         return [_redacted(name, part) for part in value]
@@ -106,6 +106,6 @@ def _cut(value: Any) -> Any:
         return f"{value[:_SHOWN]}… (cut: {len(whole)} bytes, sha256 {sha256(whole).hexdigest()})"
     if isinstance(value, dict):
         return {name: _cut(part) for name, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_cut(part) for part in value]
     return value
