@@ -40,7 +40,7 @@ class Target(msgspec.Struct, frozen=True):
 
     scope: Scope
     node: str = ""
-    key: str = ""
+    key: str = msgspec.field(default="", name="id")  # what is called key is hidden as a secret
 
     def __str__(self) -> str:
         return f"{self.node}/{self.key}" if self.node and self.key else self.node or self.key
@@ -108,7 +108,7 @@ class Step(msgspec.Struct, frozen=True):
     and as wanted, by name. `undo` is done in reverse order where the plan says so.
     """
 
-    key: str
+    key: str = msgspec.field(name="step")  # what is called key is hidden as a secret
     action: str
     target: Target
     risk: Risk

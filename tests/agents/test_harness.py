@@ -233,6 +233,6 @@ async def test_what_looks_like_a_secret_is_in_no_plan_so_that_what_is_kept_is_wh
     made = plan(road, Playbook("secret", "secret", steps=steps))
     decision = await road.console().propose(made)
     kept = road.book.run(decision.run)
-    assert kept is not None and kept.plan == made
+    assert kept is not None and kept.plan is not None and kept.plan == made
     assert kept.digest == made.digest == digest_of(kept.plan)
     assert "hunter2" not in str(road.entries()) and "hunter2" not in str(made)
