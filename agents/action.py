@@ -81,6 +81,7 @@ class Action(Protocol):
     scope: ClassVar[Scope]  # of its targets
     harms: ClassVar[str]  # what becomes of the jobs on its target: "requeued", "slowed"; "" where nothing does
     heals: ClassVar[bool]  # makes something healthy again: an open circuit breaker lets it pass
+    traceless: ClassVar[bool]  # leaves nothing to be seen (a message): the end of its deeds is the word that counts
     parameters: ClassVar[Mapping[str, Parameter]]
 
     def prepare(self, scene: Scene, step: Step) -> Step:

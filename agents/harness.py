@@ -293,13 +293,24 @@ class Harness:
     @contextmanager
     def _leases(self, plan: Plan, run: str) -> Iterator[str]:
         """Yields what holds it up, "" where all are ours."""
-        desk = self._desk
-        others = desk.leases.take(_targets(plan, run), run, desk.holder, desk.clock.now(), LEASE_SECONDS)
+        others = self._taken(plan, run)
         try:
             yield "; ".join(f"{lease.target} is held by run {lease.run}" for lease in others)
         finally:
             if not others:
-                desk.leases.release(run, desk.holder)
+                self._desk.leases.release(run, self._desk.holder)
+
+    def _taken(self, plan: Plan, run: str) -> list[Lease]:
+        """What others hold of it; [] where all is taken, and one of the playbook's places where these are counted."""
+        desk, wanted = self._desk, _targets(plan, run)
+        places = [f"{plan.playbook}, place {place + 1} of {plan.at_once}" for place in range(plan.at_once)]
+        others: list[Lease] = []
+        for place in places or [""]:
+            targets = [*wanted, place] if place else wanted
+            others = desk.leases.take(targets, run, desk.holder, desk.clock.now(), LEASE_SECONDS)
+            if not others or any(lease.target != place for lease in others):
+                return others
+        return others
 
     async def _renewed(self, run: str, lost: asyncio.Event) -> None:
         while not lost.is_set():

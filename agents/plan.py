@@ -64,7 +64,7 @@ def single(name: str, action: Action, given: Mapping[str, Value]) -> Playbook:
         action.summary,
         action.scope,
         steps=(rule,),
-        guards=Guards(most_targets=MOST_STEPS),
+        guards=Guards(at_once=0, most_targets=MOST_STEPS),
         digest=sha256(told.encode()).hexdigest(),
     )
 
@@ -84,6 +84,7 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
         impact=impact_of(scene.frame, steps, asked.at),
         state=state_of(scene.frame, steps),
         rollback=playbook.rollback,
+        at_once=playbook.guards.at_once,
         risk=max([playbook.risk, *(step.risk for step in steps)], default=Risk.READ),
     )
     return as_kept(plan)

@@ -140,7 +140,7 @@ class Runner:
         """A deed that failed is no effect; where nobody knows how it ended, the world is asked."""
         if done and done[-1].exit_code is not None and not done[-1].ok:
             return await self._seen(step, Effect.NONE, _words(done[-1]))
-        return await self._verified(step)
+        return await self._verified(step, bool(done) and done[-1].ok)
 
     async def _intend(self, step: Step, operation: str, attempt: int, undo: bool = False) -> None:
         deeds = step.undo if undo else step.deeds
@@ -194,14 +194,18 @@ class Runner:
             )
             await self._note(step, body)
 
-    async def _verified(self, step: Step) -> StepState:
-        """Look until the change is seen, for as long as the step gives it."""
+    async def _verified(self, step: Step, ended: bool) -> StepState:
+        """Look until the change is seen, for as long as the step gives it. `ended`: every deed is known to be done."""
         action, world = self._world.actions[step.action], self._world
         until = world.clock.monotonic() + step.verify_seconds
         while True:
             seen = await self._observed(action, step)
             if seen.effect is Effect.TOOK:
                 return await self._seen(step, Effect.TOOK, seen.text, seen)
+            if seen.effect is Effect.UNKNOWN and action.traceless and ended:
+                return await self._seen(
+                    step, Effect.TOOK, seen.text or "it ended well, and leaves nothing to see", seen
+                )
             left = until - world.clock.monotonic()
             if left <= 0:
                 return await self._seen(step, Effect.UNKNOWN, seen.text or "it was not seen to take effect", seen)
@@ -240,7 +244,7 @@ class Runner:
         if len(done) < len(step.deeds) and None not in done and not self._world.rebooted(step):
             self._may(step)
             return await self._judged(step, await self._applied(step, last.operation, last.number, len(done)))
-        return await self._verified(step)
+        return await self._verified(step, len(done) == len(step.deeds) and set(done) == {0})
 
     async def _recalled(self, step: Step, last: Attempt) -> list[Done]:
         """What the places say of the deeds of an attempt that are not on record; nobody knows where one is silent."""

@@ -182,6 +182,7 @@ class Plan(msgspec.Struct, frozen=True):
     playbook_digest: str = ""
     rollback: bool = False
     risk: Risk = Risk.READ
+    at_once: int = 0  # so many runs of this playbook at a time; 0: as many as there are
 
     @property
     def digest(self) -> str:

@@ -70,7 +70,7 @@ class Guards:
     """Bounds of the playbook itself; interlocks bind beside them."""
 
     cooldown_seconds: float = 3600.0  # between two runs on one target
-    at_once: int = 1  # runs of it
+    at_once: int = 1  # runs of it; 0: as many as there are
     most_targets: int = 1  # of one plan
     fresh_seconds: float = 300.0  # an event or finding that began earlier never fires
     windows: tuple[str, ...] = ()  # "Mon-Fri 08:00-18:00": it begins only within; none is always

@@ -236,3 +236,17 @@ async def test_what_looks_like_a_secret_is_in_no_plan_so_that_what_is_kept_is_wh
     assert kept is not None and kept.plan is not None and kept.plan == made
     assert kept.digest == made.digest == digest_of(kept.plan)
     assert "hunter2" not in str(road.entries()) and "hunter2" not in str(made)
+
+
+async def test_a_playbook_has_so_many_runs_at_once_as_it_says(road: Road) -> None:
+    guards = Guards(at_once=2, most_targets=9)
+    playbook = Playbook("few", "few", steps=TWO.steps[:1], guards=guards)
+    harness = [road.console(name) for name in ("one", "two", "three")]
+    names = ("dgx-01", "dgx-02", "dgx-03")
+    runs = [(await each.propose(plan(road, playbook, name))).run for each, name in zip(harness, names, strict=True)]
+    for place, (run, holder) in enumerate(zip(runs[:2], ("one", "two"), strict=True), 1):
+        assert not road.leases.take([f"few, place {place} of 2"], run, holder, road.now(), 60.0)
+    result = await harness[2].carry_out(runs[2], ANNA)
+    assert result.why == "lease" and "few, place 2 of 2 is held by run r2" in result.text
+    road.leases.release(runs[0], "one")
+    assert (await harness[2].carry_out(runs[2], ANNA)).outcome is Outcome.SUCCEEDED

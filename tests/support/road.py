@@ -110,6 +110,7 @@ class SetValue:
     scope: ClassVar[Scope] = Scope.NODE
     harms: ClassVar[str] = ""
     heals: ClassVar[bool] = False
+    traceless: ClassVar[bool] = False
     parameters: ClassVar[Mapping[str, Parameter]] = {"value": Parameter("what it becomes")}
     why_not: str = ""
 
