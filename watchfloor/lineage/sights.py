@@ -115,9 +115,12 @@ def _said(told: Provenance) -> dict[str, str]:
 
 
 def _names(frame: Frame) -> Names:
-    """Nodes by the fleet's names, their parts by those that the boards have: n2/gpu3."""
+    """Nodes by the fleet's names, their parts by those that the boards have (n2/gpu3), jobs by their numbers."""
 
     def short(subject: Subject) -> str:
+        if subject.scope is Scope.JOB:
+            row = frame.row(subject)
+            return f"job {frame.jobs.rows[row].number if row is not None else subject.key}"
         row = frame.row(subject) if subject.scope in _PARTS else None
         name = frame.view(subject.scope).text(row, "name") if row is not None else ""
         return f"{subject.node}/{name}" if name else str(subject)
