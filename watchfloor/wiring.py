@@ -150,6 +150,8 @@ class Collection:
             with suppress(asyncio.CancelledError):
                 await supervising
             await self.findings.close()
+            if self._sights is not None:
+                self._sights.take_last()
             await self._lineage.close()
             await self._transports.close()
 

@@ -22,7 +22,7 @@ from typing import Any
 import asyncssh
 
 from collectors import payload
-from collectors.simulator import ssh_server
+from collectors.simulator import scheduler, ssh_server
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import Floor, NodePlan, plan_floor
 from collectors.simulator.machine import Machine
@@ -31,6 +31,7 @@ from collectors.simulator.tools import tools
 
 _WATCH_SECONDS = 0.25
 _READ_SIZE = 1 << 16
+_SLURM = ("squeue", "scontrol", "sacct")
 
 
 class Session(asyncssh.SSHServerSession[bytes]):
@@ -109,11 +110,18 @@ def answer(plan: NodePlan, command: str, present: Callable[[], Machine]) -> tupl
     }
     if command in known and (nvidia or not command.startswith("nvidia-smi")):
         return 0, known[command]
-    words = shlex.split(command) or [""]
+    words = scheduler.bare(shlex.split(command)) or [""]
+    said = _slurm(present(), words) if words[0] in _SLURM else None
+    if said is not None:
+        return 0, said
     for tool in tools(shape):
         if tool.program == words[0] and tool.answer is not None:
-            return _told(tool.answer, present(), words)
+            return _told(tool.answer, present(), list(words))
     return 127, f"sh: 1: {words[0]}: not found (a simulated node knows few commands)\n"
+
+
+def _slurm(machine: Machine, words: Sequence[str]) -> str | None:
+    return scheduler.answer(machine, words, time.time() - machine.time)
 
 
 def _told(ask: Callable[[Machine, list[str]], str], machine: Machine, words: list[str]) -> tuple[int, str]:

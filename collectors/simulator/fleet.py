@@ -15,6 +15,8 @@ from collectors.simulator.floor import Floor, plan_floor
 from collectors.simulator.service import Service
 from collectors.simulator.ssh_files import ADDRESS, CONFIG, client_options
 from watchfloor.errors import ConfigError
+from watchfloor.jobs.config import Work
+from watchfloor.jobs.model import JobSourceSpec
 from watchfloor.model import NodeSpec
 
 SITE = "demo"
@@ -35,6 +37,12 @@ class DemoFleet:
     def ssh_config(self) -> Path:
         """For `ssh -F`: every node by its name."""
         return self.service.folder / CONFIG
+
+    @property
+    def work(self) -> Work:
+        """The demo's Slurm, and lineage that goes with the demo."""
+        via = next((spec for spec in self.specs if spec.group == "login"), self.specs[-1])
+        return Work((JobSourceSpec(SITE, "slurm", via),), lineage=str(self.service.folder / "lineage.db"))
 
     @property
     def pid(self) -> int:

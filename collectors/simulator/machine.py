@@ -59,8 +59,8 @@ class Machine:
         self.boots = 0
         self.booted_at = -86_400.0 * (2 + 40 * noise(floor.seed, plan.index, 1))
         self.jobs: list[Job] = []
-        self._floor = floor
-        self._incidents = incidents
+        self.floor = floor
+        self.all_incidents = incidents
         self._second = -WARM_UP_SECONDS
         self._reset()
 
@@ -108,11 +108,11 @@ class Machine:
     @property
     def incidents(self) -> list[Incident]:
         """Those of this node."""
-        return [incident for incident in self._incidents if incident.node.index == self.plan.index]
+        return [incident for incident in self.all_incidents if incident.node.index == self.plan.index]
 
     def faults_at(self, t: float) -> Faults:
         faults = Faults()
-        for incident in self._incidents:
+        for incident in self.all_incidents:
             since = incident.since(t)
             if since is not None and incident.node.index == self.plan.index:
                 incident.strike(since, faults)
@@ -121,7 +121,7 @@ class Machine:
     def running(self, slot: Slot, t: float) -> tuple[Job | None, float]:
         """The job in a place and its pace; no job where one of its nodes has ended it."""
         job, pace = slot.job(t), 1.0
-        for incident in self._incidents:
+        for incident in self.all_incidents:
             if job is None or incident.node.index not in slot.nodes:
                 continue
             since = incident.since(t)
@@ -135,7 +135,7 @@ class Machine:
     # -- one second
 
     def _step(self, t: float) -> None:
-        boots = sum(incident.boots(t) for incident in self._incidents if incident.node.index == self.plan.index)
+        boots = sum(incident.boots(t) for incident in self.all_incidents if incident.node.index == self.plan.index)
         if boots != self.boots:
             self.boots, self.booted_at = boots, t
             self._reset()
@@ -153,7 +153,7 @@ class Machine:
         self.jobs = []
         for board in self.boards:
             board.job = None
-        for slot in self._floor.slots_on(self.plan.index):
+        for slot in self.floor.slots_on(self.plan.index):
             job, pace = self.running(slot, t)
             if job is not None:
                 self._occupy(job, slot.boards, pace, doings, t)
@@ -175,7 +175,7 @@ class Machine:
         per_board = 1 / max(1, shape.boards)
         reading = sum(doing.reading for doing in doings) * per_board
         writing = sum(doing.writing for doing in doings) * per_board
-        busy = 0.012 + 0.02 * noise(self._floor.seed, self.plan.index, int(t)) + 0.14 * per_board * sum(
+        busy = 0.012 + 0.02 * noise(self.floor.seed, self.plan.index, int(t)) + 0.14 * per_board * sum(
             0.3 + doing.draw for doing in doings if doing.memory
         )  # fmt: skip
         host.wait_share = 0.002 + 0.05 * max(0.0, writing - 0.05) + 0.02 * max(0.0, reading - 0.1)

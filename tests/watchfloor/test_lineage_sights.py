@@ -29,3 +29,17 @@ def test_nodes_and_boards_go_by_the_names_of_the_fleet() -> None:
     assert {one.name for one in graph.of_kind(Kind.NODE)} >= {name, "n3"}
     assert "n2" not in {one.name for one in graph.of_kind(Kind.NODE)}
     assert f"{name}/gpu0" in {one.name for one in graph.of_kind(Kind.ACCELERATOR)}
+
+
+def test_what_comes_between_two_sights_counts_at_the_end() -> None:
+    """A command that asks once ends with the answer, right behind a frame without jobs."""
+    frame, watch = settled(), Watch()
+    sights = Sights(watch)
+    sights.take(replace(frame, jobs=Jobs()))
+    sights.take(replace(frame, jobs=Jobs([job(FIRST)]), at=frame.at + 0.5))
+    assert not watch.due()
+    sights.take_last()
+    assert watch.due()
+    watch.saved(watch.due())
+    sights.take_last()
+    assert not watch.due()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
+from functools import reduce
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import jsonschema
@@ -124,8 +128,22 @@ def test_times_say_the_day_where_it_is_another_one() -> None:
 # -- OpenLineage
 
 
+FORMATS = jsonschema.FormatChecker()  # which checks these two only where further packages are installed
+
+
+@FORMATS.checks("date-time", ValueError)
+def _is_date_time(told: object) -> bool:
+    """RFC 3339."""
+    return not isinstance(told, str) or datetime.fromisoformat(told).tzinfo is not None
+
+
+@FORMATS.checks("uri", ValueError)
+def _is_uri(told: object) -> bool:
+    return not isinstance(told, str) or bool(urlsplit(told).scheme and told.split() == [told])
+
+
 def valid(event: Any) -> None:
-    jsonschema.validate(event, SCHEMA, jsonschema.Draft202012Validator, format_checker=jsonschema.FormatChecker())
+    jsonschema.validate(event, SCHEMA, jsonschema.Draft202012Validator, format_checker=FORMATS)
 
 
 def test_events_are_as_the_schema_wants_them() -> None:
@@ -199,6 +217,7 @@ def test_our_own_events_come_back_as_what_they_were_made_of() -> None:
     assert Key(Kind.DATASET, "s3://data/tokens-v3") in back and Key(Kind.USER, "alice") in back
 
 
+BASE = {"_producer": "https://example.org/etl", "_schemaURL": "https://example.org/facet.json#/$defs/Facet"}
 FOREIGN: dict[str, Any] = {
     "eventType": "COMPLETE",
     "eventTime": "2026-11-28T10:00:00.000+01:00",
@@ -208,6 +227,7 @@ FOREIGN: dict[str, Any] = {
         "runId": "01906a2c-0000-7000-8000-000000000001",
         "facets": {
             "parent": {
+                **BASE,
                 "run": {"runId": "01906a2c-0000-7000-8000-000000000002"},
                 "job": {"namespace": "airflow", "name": "nightly.tokenise"},
             }
@@ -220,7 +240,7 @@ FOREIGN: dict[str, Any] = {
 
 
 def test_a_foreign_run_leads_from_its_inputs_to_its_outputs() -> None:
-    valid({**FOREIGN, "run": {"runId": FOREIGN["run"]["runId"]}})
+    valid(FOREIGN)
     changes = read_lines([json.dumps(FOREIGN).encode(), b"\n"])
     graph = Graph(changes.entities, changes.edges)
     run = Key(Kind.TRACKED_RUN, "openlineage:01906a2c-0000-7000-8000-000000000001")
@@ -246,11 +266,47 @@ def test_a_foreign_run_leads_from_its_inputs_to_its_outputs() -> None:
         ({"inputs": [7]}, "a dataset is no JSON object"),
         ({"inputs": [{}] * 1001}, "inputs is no list of 1000"),
         ({"outputs": {}}, "outputs is no list"),
+        ({"producer": "somebody"}, "producer is no URI"),
+        ({"schemaURL": 7}, "schemaURL is no text"),
+        ({"job": {"namespace": "x", "name": "y", "facets": {"sql": {}}}}, r"job\.facets\.sql\._producer is no text"),
     ],
 )
 def test_what_is_wrong_with_an_event_is_said_with_its_line(change: dict[str, Any], why: str) -> None:
     with pytest.raises(LineError, match=f"line 2: .*{why}"):
         read_lines([json.dumps(FOREIGN).encode(), json.dumps({**FOREIGN, **change}).encode()])
+
+
+WHOLE: dict[str, Any] = {
+    **FOREIGN,
+    "job": {**FOREIGN["job"], "facets": {"sql": {**BASE, "query": "select 1"}}},
+    "inputs": [{**FOREIGN["inputs"][0], "facets": {"schema": BASE}, "inputFacets": {"quality": BASE}}],
+    "outputs": [{**FOREIGN["outputs"][0], "facets": {"schema": BASE}, "outputFacets": {"size": BASE}}],
+}
+
+
+def _ways(told: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """To everything within an event."""
+    items = told.items() if isinstance(told, dict) else enumerate(told) if isinstance(told, list) else ()
+    for name, part in items:
+        yield (*way, name)
+        yield from _ways(part, (*way, name))
+
+
+@pytest.mark.parametrize("way", list(_ways(WHOLE)), ids=lambda way: ".".join(map(str, way)))
+@pytest.mark.parametrize("other", ["gone", None, 7, "some words", [], {}], ids=repr)
+def test_what_the_schema_does_not_allow_is_not_accepted(way: tuple[Any, ...], other: object) -> None:
+    event = json.loads(json.dumps(WHOLE))
+    *before, last = way
+    place = reduce(lambda told, name: told[name], before, event)
+    if other == "gone":
+        del place[last]
+    else:
+        place[last] = other
+    try:
+        valid(event)
+    except jsonschema.ValidationError:
+        with pytest.raises(ValueError, match=r" (is|has) "):
+            read_event(json.dumps(event).encode())
 
 
 @pytest.mark.parametrize("text", [b"{", b"[" * 100_000, b"null", b"\xff\xfe", b'{"a": 1}', b"x" * 2_000_000])

@@ -12,6 +12,8 @@ from tests.support.lineages import FIRST, FIRST_OVER, GPU, HELD, MINUTE, NAMES, 
 from watchfloor.jobs.model import Attempt, JobState
 from watchfloor.lineage import watch as watching
 from watchfloor.lineage.graph import LONGEST_ID, Changes, Edge, Graph, Key, Kind, Relation
+from watchfloor.lineage.times import Times
+from watchfloor.lineage.tree import lines, tree
 from watchfloor.lineage.watch import NOTED_SECONDS, Watch
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record
@@ -82,6 +84,22 @@ def test_an_attempt_that_is_told_late_still_meets_what_was_found() -> None:
     watch.update(TEN + 50 * MINUTE, [], {}, [xid], {}, NAMES)
     watch.update(TEN + 51 * MINUTE, [job(FIRST)], {}, [xid], {}, NAMES)
     assert only(graph_of(watch).effects(FOUND, Relation.DURING)).effect == ATTEMPT_1
+
+
+def test_what_was_over_before_an_attempt_began_is_not_said_to_go_on_during_it() -> None:
+    """A finding settles half a minute after it was seen last; meanwhile the job begins anew on the same board."""
+    watch, again = Watch(), replace(SECOND, nodes=("n2", "n3"))
+    began = again.started or 0.0
+    held = {"slurm:4242": HELD}
+    record = Record(XID, TEN + 99 * MINUTE, TEN + 99 * MINUTE)
+    watch.update(TEN + 99 * MINUTE, [job(FIRST)], held, [record])
+    watch.update(began + 1, [job(again, FIRST_OVER)], held, [replace(record, last=began + 1)])
+    watch.update(began + 30, [job(again, FIRST_OVER)], held, [replace(record, last=began - 10, holds=False)])
+    graph = graph_of(watch)
+    during = [edge for edge in graph.edges if edge.relation is Relation.DURING]
+    assert len(during) == 2 and all(edge.end == began - 10 for edge in during)
+    shown = list(lines(tree(graph, Key(Kind.JOB, "slurm:4242"), Times(began + 60))))
+    assert sum("finding xid-fatal" in line for line in shown) == 1
 
 
 def test_a_finding_that_comes_again_tells_its_new_beginning() -> None:

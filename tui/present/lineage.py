@@ -193,14 +193,16 @@ def summary_lines(report: LineageReport, width: int, most: int) -> Sequence[Line
     if len(told) > most - 1:
         told = [*told[: most - 2], f"{told[most - 2][: max(0, width - 4)]}…"]
     cut: Line = [("   more than can be told at once", Token.WARNING)] if report.graph.cut else []
-    title: Line = [(f" {_question(report.root)}", Token.STRONG), *cut]
+    title: Line = [(f" {_question(report)}", Token.STRONG), *cut]
     return [title, *([(f" {line}", Token.TEXT)] for line in told)]
 
 
-def _question(root: Key) -> str:
-    name = root.id.partition(":")[2] if root.kind is Kind.JOB else root.id
-    if root.kind in (Kind.JOB, Kind.USER):
-        return f"What happened to {'job ' + name if root.kind is Kind.JOB else 'the jobs of ' + name}, and why?"
+def _question(report: LineageReport) -> str:
+    root, name = report.root, report.graph.entities[report.root].name
+    if root.kind is Kind.JOB:
+        return f"What happened to job {name}, and why?"
+    if root.kind is Kind.USER:
+        return f"What happened to the jobs of {name}, and why?"
     return f"What happened with {root.kind.value} {name}?"
 
 

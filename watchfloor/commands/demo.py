@@ -6,11 +6,11 @@ import asyncio
 import os
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from watchfloor import wiring
+from watchfloor import lineagebook, wiring
 from watchfloor.commands import output
 from watchfloor.commands.snapshot import show
 from watchfloor.errors import ConfigError
@@ -18,6 +18,9 @@ from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
 from watchfloor.snapshot.selection import failed_nodes, select
+
+if TYPE_CHECKING:
+    from collectors.simulator.fleet import DemoFleet
 
 
 def demo(
@@ -39,10 +42,17 @@ def demo(
             _write(write_fleet, fleet_text(fleet.specs))
         if not headless:
             output.remark(fleet.describe())  # below the terminal: there to be read again when it closes
-            return wiring.run_terminal(wiring.LiveFeed(fleet.specs), context=f"demo: {scenario}")
+            return _watch(fleet, f"demo: {scenario}")
         if seconds is None:
             return _serve(fleet.describe(), fleet.ssh_config, write_fleet)
         return _print(asyncio.run(wiring.collect(fleet.specs, seconds, _never)), json)
+
+
+def _watch(fleet: DemoFleet, context: str) -> int:
+    """Its lineage goes with the demo: that of real nodes is never mixed with it."""
+    work = fleet.work
+    with lineagebook.opened(work.lineage or "") as book:
+        return wiring.run_terminal(wiring.LiveFeed(fleet.specs, work=work), context, lineage=book)
 
 
 def _check(seconds: float | None, headless: bool, json: bool) -> None:

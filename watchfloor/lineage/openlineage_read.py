@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, clipped, facts, mention, tidied
@@ -65,7 +66,10 @@ def read_event(text: bytes) -> list[Entity | Edge]:
 
 
 class _Event:
-    """One run event whose fields are as the specification wants them."""
+    """One run event that is as the specification 2-0-2 wants it: what it demands must be there, what is there be so.
+
+    Of facets the specification demands who says it and by which schema; of a parent, its run and its job besides.
+    """
 
     def __init__(self, event: Json) -> None:
         if "run" not in event:
@@ -74,13 +78,17 @@ class _Event:
         if self.kind not in _TYPES:
             raise ValueError(f"eventType is {clipped(repr(self.kind))}, none of {', '.join(_TYPES)}")
         self.at = _time(event.get("eventTime"))
+        _uri(event.get("producer"), "producer")
+        _uri(event.get("schemaURL"), "schemaURL")
         self._run = _object(event["run"], "run")
         self._run_id = _uuid(self._run.get("runId"), "run.runId")
-        self._facets = _object(self._run.get("facets") or {}, "run.facets")
+        self._facets = _facets(self._run, "facets", "run.facets")
         job = _object(event.get("job"), "job")
+        _facets(job, "facets", "job.facets")
         self._namespace, self._name = _text(job.get("namespace"), "job.namespace"), _text(job.get("name"), "job.name")
-        self._inputs = [_dataset(one) for one in _list(event.get("inputs"), "inputs", _MOST_DATASETS)]
-        self._outputs = [_dataset(one) for one in _list(event.get("outputs"), "outputs", _MOST_DATASETS)]
+        self._inputs = [_dataset(one, "inputFacets") for one in _list(event, "inputs", _MOST_DATASETS)]
+        self._outputs = [_dataset(one, "outputFacets") for one in _list(event, "outputs", _MOST_DATASETS)]
+        self._parent = _parent(self._facets)
 
     def told(self) -> Iterator[Entity | Edge]:
         run = yield from self._of_run()
@@ -100,17 +108,11 @@ class _Event:
         run = _tracked(self._run_id)
         said = facts(name=self._name, namespace=self._namespace, state=self.kind.lower())
         yield Entity(run, self.at, self._end(), _short(self._name), said, seen=self.at)
-        parent = self._facets.get("parent")
-        if parent is not None:
-            yield from self._parent(_object(parent, "run.facets.parent"), run)
+        if self._parent is not None:
+            key, name = self._parent
+            yield mention(key, self.at, name)
+            yield Edge(key, run, Relation.STARTED, self.at, self.at, seen=self.at)
         return run
-
-    def _parent(self, parent: Json, run: Key) -> Iterator[Entity | Edge]:
-        of_run = _object(parent.get("run"), "run.facets.parent.run")
-        of_job = _object(parent.get("job"), "run.facets.parent.job")
-        key = _tracked(_uuid(of_run.get("runId"), "run.facets.parent.run.runId"))
-        yield mention(key, self.at, _short(_text(of_job.get("name"), "run.facets.parent.job.name")))
-        yield Edge(key, run, Relation.STARTED, self.at, self.at, seen=self.at)
 
     def _job(self, told: Json) -> Iterator[Entity | Edge]:
         key = Key.of(Kind.JOB, redact(told["id"]))
@@ -130,7 +132,7 @@ class _Event:
         yield Entity(key, self.at, self._end(), "", said, seen=self.at)
         yield Edge(job, key, Relation.TRIED_AS, self.at, self._end(), seen=self.at)
         for kind, field in ((Kind.NODE, "nodes"), (Kind.ACCELERATOR, "accelerators")):
-            for name in _list(told.get(field), field, _MOST_NODES):
+            for name in _list(told, field, _MOST_NODES):
                 end = Key.of(kind, _text(name, field))
                 yield mention(end, self.at)
                 yield Edge(key, end, Relation.RAN_ON, self.at, self._end(), seen=self.at)
@@ -152,8 +154,36 @@ def _tracked(run_id: str) -> Key:
     return Key.of(Kind.TRACKED_RUN, f"openlineage:{run_id}")
 
 
-def _dataset(told: object) -> tuple[Key, dict[str, str]]:
+def _parent(facets: Json) -> tuple[Key, str] | None:
+    """The run that started this one, and what its job is called."""
+    if "parent" not in facets:
+        return None
+    what, facet = "run.facets.parent", _object(facets["parent"], "run.facets.parent")
+    if "root" in facet:
+        _run_and_job(_object(facet["root"], f"{what}.root"), f"{what}.root")
+    return _run_and_job(facet, what)
+
+
+def _run_and_job(told: Json, what: str) -> tuple[Key, str]:
+    run, job = _object(told.get("run"), f"{what}.run"), _object(told.get("job"), f"{what}.job")
+    _text(job.get("namespace"), f"{what}.job.namespace")
+    return _tracked(_uuid(run.get("runId"), f"{what}.run.runId")), _short(_text(job.get("name"), f"{what}.job.name"))
+
+
+def _facets(told: Json, name: str, what: str) -> dict[str, Any]:
+    found = _object(told[name], what) if name in told else {}
+    for facet, said in found.items():
+        of = f"{what}.{clipped(facet)}"
+        base = _object(said, of)
+        _uri(base.get("_producer"), f"{of}._producer")
+        _uri(base.get("_schemaURL"), f"{of}._schemaURL")
+    return found
+
+
+def _dataset(told: object, own_facets: str) -> tuple[Key, dict[str, str]]:
     dataset = _object(told, "a dataset")
+    for facets in ("facets", own_facets):
+        _facets(dataset, facets, f"a dataset's {facets}")
     namespace = redact(_text(dataset.get("namespace"), "a dataset's namespace"))
     name = redact(_text(dataset.get("name"), "a dataset's name"))
     whole = name if namespace == "file" else f"{namespace}/{name}"  # as jobs name them: a path, s3://bucket/key
@@ -166,9 +196,8 @@ def _object(told: object, what: str) -> dict[str, Any]:
     return told
 
 
-def _list(told: object, what: str, most: int) -> list[object]:
-    if told is None:
-        return []
+def _list(of: Json, what: str, most: int) -> list[object]:
+    told = of.get(what, [])
     if not isinstance(told, list) or len(told) > most:
         raise ValueError(f"{what} is no list of {most} at most")
     return told
@@ -182,6 +211,16 @@ def _text(told: object, what: str) -> str:
 
 def _short(text: str) -> str:
     return clipped(redact(text))
+
+
+def _uri(told: object, what: str) -> None:
+    text = _text(told, what)
+    try:
+        scheme = urlsplit(text).scheme
+    except ValueError:
+        scheme = ""
+    if not scheme or any(character.isspace() for character in text):
+        raise ValueError(f"{what} is no URI, such as https://…")
 
 
 def _uuid(told: object, what: str) -> str:

@@ -27,6 +27,7 @@ class Sights:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._at = 0.0  # console time of the last sight
+        self._last: Frame | None = None
         self._moves = Moves()
         self._holder: dict[int, str] = {}  # accelerator row -> the job that holds it
         self._held: Mapping[str, list[Subject]] = {}
@@ -35,8 +36,16 @@ class Sights:
 
     def take(self, frame: Frame) -> None:
         """Take a sight of this frame where one is due."""
-        if abs(frame.at - self._at) < SIGHT_SECONDS:
-            return
+        self._last = frame
+        if abs(frame.at - self._at) >= SIGHT_SECONDS:
+            self._take(frame)
+
+    def take_last(self) -> None:
+        """The last frame was the last: what came between two sights counts, too."""
+        if self._last is not None and self._last.at != self._at:
+            self._take(self._last)
+
+    def _take(self, frame: Frame) -> None:
         self._at = frame.at
         records = frame.records.by_key.values()
         held, words = self._held_in(frame), self._words_of(frame)
@@ -106,9 +115,12 @@ def _said(told: Provenance) -> dict[str, str]:
 
 
 def _names(frame: Frame) -> Names:
-    """Nodes by the fleet's names, their parts by those that the boards have: n2/gpu3."""
+    """Nodes by the fleet's names, their parts by those that the boards have (n2/gpu3), jobs by their numbers."""
 
     def short(subject: Subject) -> str:
+        if subject.scope is Scope.JOB:
+            row = frame.row(subject)
+            return f"job {frame.jobs.rows[row].number if row is not None else subject.key}"
         row = frame.row(subject) if subject.scope in _PARTS else None
         name = frame.view(subject.scope).text(row, "name") if row is not None else ""
         return f"{subject.node}/{name}" if name else str(subject)

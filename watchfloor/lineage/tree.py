@@ -100,7 +100,7 @@ class _Grower:
             yield Branch(awaited.key, edge.start, f"waited for {self._words.job(awaited)}", (), state, edge.end)
 
     def _attempt(self, attempt: Entity, text: str, used_before: frozenset[Key] = frozenset()) -> Branch:
-        grown = [self._finding(edge, edge.cause) for edge in self._graph.causes(attempt.key, Relation.DURING)]
+        grown = [self._finding(edge, edge.cause) for edge in self._words.meanwhile(attempt)]
         if self._root.kind in WHOLE_JOBS:
             grown += self._provenance(attempt.key, used_before)
         for edge in self._graph.effects(attempt.key, Relation.REQUEUED_AS):

@@ -48,6 +48,7 @@ class _Noted:
     record: Record
     began: float
     told: float
+    during: dict[Key, set[Key]] = field(default_factory=dict)  # by finding of each subject: attempts told of it so far
 
     def says(self, record: Record) -> bool:
         before, now = self.record, record
@@ -246,6 +247,8 @@ class Watch:
         if noted is None and not record.holds and at - record.last > _REMEMBERED_SECONDS:
             return  # it was over before anybody watched
         now = _Noted(record, self._began(noted, record), at)
+        if noted is not None and noted.began == now.began:
+            now.during = noted.during
         self._findings.pop(record.key, None)
         self._findings[record.key] = now
         for subject in subjects:
@@ -267,7 +270,10 @@ class Watch:
             self._put(told)
         self._put(Entity(key, record.first, end, f"{finding.code} on {name}", {**said, "times": str(record.times)}))
         self._put(Edge(subject_key(subject), key, Relation.FOUND_ON, noted.began, end))
-        for attempt in self._concerned(subject, noted.began, end):
+        # one that began behind its end, before anybody knew of that, is told the end, too
+        during = noted.during.setdefault(key, set())
+        during.update(self._concerned(subject, noted.began, end))
+        for attempt in sorted(during):
             self._put(Edge(key, attempt, Relation.DURING, noted.began, end, said))
 
     def _concerned(self, subject: Subject, start: float, end: float | None) -> Iterator[Key]:

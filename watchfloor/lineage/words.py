@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from watchfloor.hosts import folded
 from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
@@ -97,6 +99,14 @@ class Words:
         """It ended, and not because it was done or because somebody wanted it to."""
         return attempt.end is not None and attempt.facts.get("state", "") in _FAILURES
 
+    def meanwhile(self, attempt: Entity) -> Iterator[Edge]:
+        """What was found during an attempt; not what turned out to have been over before it began."""
+        return (
+            edge
+            for edge in self._graph.causes(attempt.key, Relation.DURING)
+            if edge.end is None or edge.end >= attempt.start
+        )
+
     def reasons(self, attempt: Entity) -> list[Edge]:
         """The findings that may be why a failed attempt ended: grave ones that came shortly before, the worst first."""
         if attempt.end is None or not (self.has_failed(attempt) or attempt.facts.get("state") == "unknown"):
@@ -104,7 +114,7 @@ class Words:
         end = attempt.end
         near = [
             edge
-            for edge in self._graph.causes(attempt.key, Relation.DURING)
+            for edge in self.meanwhile(attempt)
             if end - _BEFORE_SECONDS <= edge.start <= end + AFTER_SECONDS and edge.facts.get("state") in _GRAVE
         ]
         return sorted(near, key=lambda edge: (_GRAVE.index(edge.facts["state"]), abs(end - edge.start), edge.cause))
