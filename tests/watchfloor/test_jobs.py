@@ -12,6 +12,7 @@ from tests.support.frames import START, SyntheticFleet
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Pricing
+from watchfloor.jobs.hosts import Hosts
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
@@ -269,3 +270,14 @@ def test_a_node_that_tells_again_what_it_told_costs_no_new_attribution() -> None
     column.values = column.values.copy()
     assert fleet.frame().accelerators.told("uuid") is not row, "another picture of the same"
     assert floor.frame().jobs.owners is before.owners
+
+
+def test_no_two_nodes_of_a_scheduler_are_one_node_of_the_fleet() -> None:
+    """Several daemons on one host tell the same hostname: an act on one must not go to another."""
+    frame = Floor().fleet.fleet.frame()
+    hostname = frame.nodes.text(1, "hostname")
+    assert hostname == "dgx-02"
+    same = tuple(SchedulerNode(name, "idle", hostname=hostname) for name in ("dgx-02", "a", "b"))
+    assert Hosts(frame).by_scheduler_name(same) == {"dgx-02": 1}
+    assert Hosts(frame).by_scheduler_name(same[1:]) == {}, "nobody knows which of them it is"
+    assert Hosts(frame).by_scheduler_name(same[1:2]) == {"a": 1}

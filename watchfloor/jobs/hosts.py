@@ -27,14 +27,18 @@ class Hosts:
         return found if found >= 0 else None
 
     def by_scheduler_name(self, nodes: tuple[SchedulerNode, ...]) -> Mapping[str, int]:
-        """Where the scheduler's own name says nothing, the hostname that it knows may."""
-        found: dict[str, int] = {}
+        """Where the scheduler's own name says nothing, the hostname that it knows may.
+
+        No two of its nodes are the same node of the fleet: what is done to one would be done to the other. One that is
+        known by its name is nobody else, and a hostname that several have leads nowhere.
+        """
+        found = {node.name: at for node in nodes if (at := self.find(node.name)) is not None}
+        known, claims = set(found.values()), dict[int, list[str]]()
         for node in nodes:
-            at = self.find(node.name)
-            if at is None and node.hostname:
-                at = self.find(node.hostname)
-            if at is not None:
-                found[node.name] = at
+            at = self.find(node.hostname) if node.name not in found and node.hostname else None
+            if at is not None and at not in known:
+                claims.setdefault(at, []).append(node.name)
+        found.update({names[0]: at for at, names in claims.items() if len(names) == 1})
         return found
 
 
