@@ -98,6 +98,7 @@ class Desk:
     clock: Clock
     new_id: Callable[[], str]
     holder: str  # this process, unique
+    is_dead: Callable[[str], bool] = lambda holder: False  # whether the process of a lease is surely gone
     limits: Limits = field(default_factory=Limits)
     interlocks: Mapping[str, Interlock] = field(default_factory=interlocks)
 
@@ -306,11 +307,21 @@ class Harness:
         places = [f"{plan.playbook}, place {place + 1} of {plan.at_once}" for place in range(plan.at_once)]
         others: list[Lease] = []
         for place in places or [""]:
-            targets = [*wanted, place] if place else wanted
-            others = desk.leases.take(targets, run, desk.holder, desk.clock.now(), LEASE_SECONDS)
+            others = self._take([*wanted, place] if place else wanted, run)
             if not others or any(lease.target != place for lease in others):
                 return others
         return others
+
+    def _take(self, targets: Sequence[str], run: str) -> list[Lease]:
+        """As Leases.take; what a dead process left behind holds nothing up."""
+        desk = self._desk
+        others = desk.leases.take(targets, run, desk.holder, desk.clock.now(), LEASE_SECONDS)
+        dead = [lease for lease in others if desk.is_dead(lease.holder)]
+        if not dead:
+            return others
+        for lease in dead:
+            desk.leases.release(lease.run, lease.holder)
+        return desk.leases.take(targets, run, desk.holder, desk.clock.now(), LEASE_SECONDS)
 
     async def _renewed(self, run: str, lost: asyncio.Event) -> None:
         while not lost.is_set():

@@ -250,3 +250,10 @@ async def test_a_playbook_has_so_many_runs_at_once_as_it_says(road: Road) -> Non
     assert result.why == "lease" and "few, place 2 of 2 is held by run r2" in result.text
     road.leases.release(runs[0], "one")
     assert (await harness[2].carry_out(runs[2], ANNA)).outcome is Outcome.SUCCEEDED
+
+
+async def test_a_dead_console_holds_nothing_up_and_one_that_may_live_does(road: Road) -> None:
+    run = (await road.console().propose(plan(road))).run
+    road.leases.take([f"run {run}", "dgx-01"], run, "gone", road.now(), 60.0)
+    assert (await road.console("two").carry_out(run, ANNA)).why == "lease"
+    assert (await road.console("two", dead="gone").carry_out(run, ANNA)).outcome is Outcome.SUCCEEDED

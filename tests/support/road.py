@@ -209,7 +209,7 @@ class Road:
     def monotonic(self) -> float:
         return self.fleet.now
 
-    def console(self, holder: str = "one", points: Points | None = None) -> Harness:
+    def console(self, holder: str = "one", points: Points | None = None, dead: str = "") -> Harness:
         points = points or self.points
         return Harness(
             Desk(
@@ -224,6 +224,7 @@ class Road:
                 self,
                 self._new_id,
                 holder,
+                lambda other: other == dead,
                 self.limits,
             )
         )
