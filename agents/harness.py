@@ -303,7 +303,7 @@ class Harness:
 
     def _taken(self, plan: Plan, run: str) -> list[Lease]:
         """What others hold of it; [] where all is taken, and one of the playbook's places where these are counted."""
-        desk, wanted = self._desk, _targets(plan, run)
+        wanted = _targets(plan, run)
         places = [f"{plan.playbook}, place {place + 1} of {plan.at_once}" for place in range(plan.at_once)]
         others: list[Lease] = []
         for place in places or [""]:
