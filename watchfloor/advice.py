@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _TABLE = """
-accelerator-lost | drain the node, then reset the board; if it stays away, power-cycle the node, check seating and cables
+accelerator-lost | drain the node, then reset the board; if it stays away, power-cycle the node, check seat and cables
 accelerator-count | look for the missing board in lspci and in the kernel's log; reboot, then open a hardware ticket
 accelerator-untold | look for its address in the kernel's log; load its driver, or reset it; then open a ticket
 recovery-action | drain the node, then do exactly what the driver asks for
