@@ -74,7 +74,7 @@ _ENDED_SECONDS = 3600.0  # how long the summary speaks of jobs that ended badly
 def job_columns(view: View, width: int) -> list[Column]:
     """Columns as `width` cells have space for; what is told of no job gets none."""
     told = [field for field in JOB_FIELDS if not field.rank or _is_told(view, field.name)]
-    return columns_for(told, width, {"name": _longest(view, "name")})
+    return columns_for(told, width, {"name": min(_longest(view, "name"), width // 5)})
 
 
 def _is_told(view: View, name: str) -> bool:

@@ -105,7 +105,8 @@ class FleetPage(SortedPage):
 
     def _show_table(self, frame: Frame) -> None:
         rows = self.rows_shown(frame)
-        longest = {"node": self._longest_name(frame), "name": longest_text(frame.accelerators, "name")}
+        texts = {name: longest_text(frame.accelerators, name) for name in ("name", "job")}
+        longest = {"node": self._longest_name(frame), **texts}
         columns = columns_for(_FIELDS[rows], self.size.width - 1, longest)
         kind = AcceleratorTable if rows is Rows.ACCELERATORS else NodeTable
         self.table.show(kind(frame, columns, self.choice, self.passed(frame), glyphs=self.desk.palette.glyphs))

@@ -147,7 +147,8 @@ class NodePage(Page):
         boards.display = count > 0
         height = min(count + 1, max(3, int(self.size.height * (0.3 if self._is_short else 0.4))))
         give_height(boards, height)
-        columns = columns_for(_FIELDS, self.size.width - 1, {"name": longest_text(frame.accelerators, "name")})
+        longest = {name: longest_text(frame.accelerators, name) for name in ("name", "job")}
+        columns = columns_for(_FIELDS, self.size.width - 1, longest)
         boards.show(AcceleratorTable(frame, columns, _IN_ORDER, within=node, glyphs=self.desk.palette.glyphs))
         row = self.board_of(frame, node)
         if row is not None and boards.cursor != (subject := frame.subject(Scope.ACCELERATOR, row)):
