@@ -12,6 +12,7 @@ from tests.support import frames
 from tests.support.feeds import still_app
 from tests.support.screens import text_of
 from tui.app import WatchfloorApp
+from tui.present.findings import subject_name
 from tui.present.jobs import detail_lines, job_columns
 from tui.screens.fleet import FleetPage
 from tui.screens.jobs import JobsPage
@@ -151,3 +152,7 @@ def test_what_no_job_tells_has_no_column() -> None:
     assert "account" in names or "queue" in names
     nobody = frames.settled()
     assert not {"account", "queue", "time_left"} & {column.name for column in job_columns(nobody.jobs.view, 300)}
+
+
+def test_a_finding_of_a_job_names_it_as_one() -> None:
+    assert subject_name(floor(), Subject(Scope.JOB, "", "slurm:4100")) == "job 4100"
