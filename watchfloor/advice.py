@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _TABLE = """
-accelerator-lost | drain the node, then reset the GPU; if it stays away, power-cycle the node, check seating and cables
+accelerator-lost | drain the node, then reset the board; if it stays away, power-cycle the node, check seat and cables
 accelerator-count | look for the missing board in lspci and in the kernel's log; reboot, then open a hardware ticket
 accelerator-untold | look for its address in the kernel's log; load its driver, or reset it; then open a ticket
 recovery-action | drain the node, then do exactly what the driver asks for
 row-remap-failed | take the board out of service and have it exchanged
 row-remap-pending | reset the GPU when it is idle; other work may go on until then
-repair-pending | reset the GPU when it is idle
+repair-pending | reset the board when it is idle
 ecc-uncorrected | drain the users of this board, then reset it; watch whether the errors come back
 ecc-corrected | watch it; have the memory diagnosed when the node is free
 ecc-sram | drain it and run the vendor's diagnostics; several within days are a case for exchange
 ecc-sram-corrected | watch it; have the board diagnosed when the node is free
 sram-threshold | drain it and run the vendor's field diagnostics: this is what an exchange is granted for
-pages-pending | reset the GPU when it is idle
+pages-pending | reset the board when it is idle
 pages-retired | plan its exchange: memory that fails keeps failing
 fabric-not-joined | check the fabric manager (NVSwitch) or IMEX, and that no board is missing; then reset it
 fabric-ill | look at the NVLinks of this board and its fellows, and at the fabric manager's log; reset it when idle
@@ -65,9 +65,9 @@ rdma-ack-timeouts | look for congestion or loss on the way
 roce-slow-restarts | check PFC and ECN on the way: packets were lost
 port-receive-errors | replace the cable or module
 port-discards | look for congestion: check PFC, ECN and routes
-link-crc-errors | watch it; where it grows, drain the node and reset its GPUs
-link-replays | watch it; where it grows, drain the node and reset its GPUs
-link-recoveries | drain the node and reset its GPUs
+link-crc-errors | watch it; where it grows, drain the node and reset its boards
+link-replays | watch it; where it grows, drain the node and reset its boards
+link-recoveries | drain the node and reset its boards
 link-symbol-errors | watch it; where it grows, check the cable
 link-fec-errors | clean or replace the cable or module
 power-over-limit | read the limit back; restart the vendor's power daemon or the driver if it isn't obeyed

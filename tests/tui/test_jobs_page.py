@@ -12,6 +12,8 @@ from tests.support import frames
 from tests.support.feeds import still_app
 from tests.support.screens import text_of
 from tui.app import WatchfloorApp
+from tui.present.findings import subject_name
+from tui.present.jobs import detail_lines, job_columns
 from tui.screens.fleet import FleetPage
 from tui.screens.jobs import JobsPage
 from watchfloor.frame import Frame
@@ -129,3 +131,28 @@ async def test_sorting_by_key_and_again() -> None:
         assert page(app).order.column == "accelerators" and shown(app)[0] == "slurm:4201"
         await pilot.press("A")
         assert shown(app)[0] != "slurm:4201"
+
+
+@pytest.mark.parametrize("width", [78, 118, 198])
+def test_a_job_is_told_in_lines_that_wrap_each_subject_on_one_at_least(width: int) -> None:
+    frame, job = floor(), Subject(Scope.JOB, "", "slurm:4100")
+    for most in (6, 12):
+        lines = detail_lines(frame, job, width, most)
+        told = ["".join(text for text, _ in line) for line in lines]
+        assert len(lines) <= most and max(map(len, told)) <= width
+        assert any("attempt 1 node failed" in line for line in told)
+        assert any("dgx-01×8" in line for line in told)
+    whole = " ".join("".join(text for text, _ in line) for line in detail_lines(frame, job, width, 20))
+    assert "…" not in whole
+    assert "in /home/mira" in whole and "stragglers" in whole and "silent" in whole
+
+
+def test_what_no_job_tells_has_no_column() -> None:
+    names = {column.name for column in job_columns(floor().jobs.view, 300)}
+    assert "account" in names or "queue" in names
+    nobody = frames.settled()
+    assert not {"account", "queue", "time_left"} & {column.name for column in job_columns(nobody.jobs.view, 300)}
+
+
+def test_a_finding_of_a_job_names_it_as_one() -> None:
+    assert subject_name(floor(), Subject(Scope.JOB, "", "slurm:4100")) == "job 4100"

@@ -236,6 +236,21 @@ def test_every_rule_of_growing_errors(rule: object) -> None:
     assert found(made, rule.code) == []
 
 
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("ib.link_downed", "counted 1 time that the link went down within"),
+        ("rdma.rnr_nak_retry", "counted 1 retry for a receiver"),
+        ("ib.buffer_overrun", "counted 1 buffer overrun in a row"),
+    ],
+)
+def test_what_was_counted_once_is_told_in_the_singular(metric: str, words: str) -> None:
+    made = links(**{metric: 100})
+    made.say({"l0": {metric: 101}}, scope=Scope.LINK)
+    (rule,) = (one for one in growths("link-errors") if one.metric == metric)
+    assert words in text(made, rule.code)
+
+
 def test_a_rule_is_for_its_kinds_of_link() -> None:
     made = links(kind="pcie", crc_errors=0)
     made.say({"l0": {"crc_errors": 5}}, scope=Scope.LINK)

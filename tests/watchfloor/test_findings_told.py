@@ -99,3 +99,8 @@ def test_there_is_advice_for_every_code() -> None:
     }
     assert len(codes) > 60
     assert sorted(code for code in codes if not advice(code)) == []
+
+
+@pytest.mark.parametrize("code", ["accelerator-lost", "repair-pending", "link-crc-errors", "link-replays"])
+def test_what_every_vendors_boards_may_have_is_no_matter_of_gpus_alone(code: str) -> None:
+    assert "GPU" not in advice(code)

@@ -54,7 +54,7 @@ ACCELERATOR_FIELDS: Sequence[Field] = (
     Field("ecc_uncorrected", "ECCU", 5, 15),
     Field("xid", "XID", 5, 16, letter="X"),
     Field("user", "USER", 9, 4, "left", "W"),
-    Field("job", "JOB", 12, 2, "left", "J"),
+    Field("job", "JOB", 12, 2, "left", "J", most=24),
     Field("note", "NOTE", _NOTE_LEAST, 0, "left", flexible=True),
 )
 

@@ -192,11 +192,12 @@ def _ago(seconds: float) -> str:
 
 
 def subject_name(frame: Frame, subject: Subject) -> str:
-    """`dgx-07 gpu3`: short names, for a column."""
+    """`dgx-07 gpu3`, `job 4711`: short names, for a column."""
     row = frame.row(subject)
     if row is None or subject.scope is Scope.NODE:
         return str(subject)
-    return f"{subject.node} {frame.view(subject.scope).text(row, 'name') or subject.key}"
+    name = frame.view(subject.scope).text(row, "name") or subject.key
+    return f"{subject.node or subject.scope.value} {name}"
 
 
 def longest_subject(frame: Frame, rows: Sequence[Record]) -> int:

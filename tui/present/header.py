@@ -125,12 +125,12 @@ def _figures(summary: Summary, glyphs: Glyphs, noun: str, between: str, gauge: i
 
 
 def _compact(summary: Summary, glyphs: Glyphs, power: Line) -> Line:
-    boards: list[Piece] = [(f"{summary.busy}", Token.STRONG), (f"/{summary.accelerators} busy", Token.DIM)]
+    boards: list[Line] = [[(f"{summary.busy}", Token.STRONG), (f"/{summary.accelerators} busy", Token.DIM)]]
     if summary.faulted:
-        boards += [(f"  {summary.faulted} faulted", Token.CRITICAL)]
+        boards.append([(f"{summary.faulted} faulted", Token.CRITICAL)])
     if summary.unknown:
-        boards += [(f"  {summary.unknown} unknown", Token.UNKNOWN)]
-    parts = [_nodes(summary), boards if summary.accelerators else [], power]
+        boards.append([(f"{summary.unknown} unknown", Token.UNKNOWN)])
+    parts = [_nodes(summary), joined(boards) if summary.accelerators else [], power]
     return [(" ", Token.TEXT), *joined([*parts, _findings(summary, glyphs, "")], "   ")]
 
 
@@ -164,7 +164,7 @@ def _findings(summary: Summary, glyphs: Glyphs, label: str) -> list[Piece]:
     if not summary.criticals and not summary.warnings:
         return [*found, ("none", Token.OK)] if label else found
     if summary.criticals:
-        found.append((f"{glyphs.states[State.CRITICAL]} {summary.criticals} ", Token.CRITICAL))
+        found += [(f"{glyphs.states[State.CRITICAL]} {summary.criticals}", Token.CRITICAL), (" ", Token.TEXT)]
     if summary.warnings:
         found.append((f"{glyphs.states[State.WARNING]} {summary.warnings}", Token.WARNING))
     return found

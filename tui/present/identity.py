@@ -102,18 +102,23 @@ def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int, ea
     if silence is not None:
         advice = f"  what to do: {status.advice}" if status.advice else ""
         state = max(State.WARNING, State(int(frame.nodes.states[node])))
-        words = paragraphs(f"{glyphs.states[state]} {silence[0]}{advice}", width - 2)
-        lines += [[(f" {text}", STATE_TOKENS[state])] for text in words]
+        words = paragraphs(f"{silence[0]}{advice}", width - 4)
+        lines += _signed([[(text, STATE_TOKENS[state])] for text in words], state, glyphs)
     own = _own_findings(frame, node, silence is not None)
     for finding in own[:most]:
         where = _where(frame, finding.subject.scope, finding.subject.key, node)
         said = finding.text if where in finding.text else f"{where}: {finding.text}"
-        token, sign = STATE_TOKENS[finding.state], glyphs.states[finding.state]
-        told = within(broken([(said, token)], width - 4), each, width - 4)
-        lines += [[(f" {sign if at == 0 else ' '} ", token), *line] for at, line in enumerate(told)]
+        told = within(broken([(said, STATE_TOKENS[finding.state])], width - 4), each, width - 4)
+        lines += _signed(told, finding.state, glyphs)
     if len(own) > most:
         lines.append([(f"   and {len(own) - most} more", Token.DIM)])
     return lines
+
+
+def _signed(lines: Sequence[Line], state: State, glyphs: Glyphs) -> list[Line]:
+    """The state's glyph before the first line; the others stand below its words."""
+    signs = (f" {glyphs.states[state]} ", *[" " * 3] * (len(lines) - 1))
+    return [[(sign, STATE_TOKENS[state]), *line] for sign, line in zip(signs, lines, strict=True)]
 
 
 def _own_findings(frame: Frame, node: int, is_silent: bool) -> Sequence[Finding]:

@@ -9,16 +9,16 @@ import numpy as np
 from tui.present.choice import Mask, Sort
 from tui.present.fields import Field, columns_for
 from tui.present.format import Text, exact, meter, value
-from tui.present.line import Line
+from tui.present.line import Line, flow, within
 from tui.present.order import arrange, keys_of
 from tui.present.rows import Column
 from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.distinct import distinct
-from watchfloor.frame import Cell, Frame
+from watchfloor.frame import Cell, Frame, View
 from watchfloor.jobs.model import Attempt, Job, JobState, SourceState
 from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import lagging, spreads
-from watchfloor.metrics import CATALOGUE
+from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope, Subject
 from watchfloor.snapshot.jobdetail import called, step_words
 from watchfloor.snapshot.jobs import source_words
@@ -26,7 +26,7 @@ from watchfloor.snapshot.words import duration, of_value
 
 JOB_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
-    Field("name", "JOB", 12, 0, "left", "N"),
+    Field("name", "JOB", 12, 0, "left", "N", most=36),
     Field("title", "NAME", 18, 3, "left"),
     Field("user", "USER", 9, 0, "left", "W"),
     Field("account", "ACCOUNT", 9, 12, "left"),
@@ -67,13 +67,23 @@ _TOKENS = {
     **dict.fromkeys(_BAD, Token.CRITICAL),
 }
 _SELDOM = frozenset({"cost", "link_rx"})  # said only where there is something to say
-DETAIL_LINES = 6
 _COMMIT_SHOWN = 12  # digits
 _ENDED_SECONDS = 3600.0  # how long the summary speaks of jobs that ended badly
 
 
-def job_columns(width: int) -> list[Column]:
-    return columns_for(JOB_FIELDS, width)
+def job_columns(view: View, width: int) -> list[Column]:
+    """Columns as `width` cells have space for; what is told of no job gets none."""
+    told = [field for field in JOB_FIELDS if not field.rank or _is_told(view, field.name)]
+    return columns_for(told, width, {"name": min(_longest(view, "name"), width // 5)})
+
+
+def _is_told(view: View, name: str) -> bool:
+    return bool(_longest(view, name) if _METRICS[name].kind is Kind.TEXT else np.any(~np.isnan(view.known(name))))
+
+
+def _longest(view: View, name: str) -> int:
+    codes = view.last(name)
+    return max((len(view.texts[int(code)]) for code in distinct(codes[~np.isnan(codes)]).tolist()), default=0)
 
 
 class JobTable:
@@ -151,60 +161,70 @@ def _note(job: Job, where: str) -> Text:
     return (f"{why} · {where}" if where and why else why or where), _TOKENS.get(job.state, Token.DIM)
 
 
-def summary_lines(frame: Frame, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
-    """What runs, what waits, what ended badly; then a line on the sources, the troubled ones first."""
+def summary_lines(frame: Frame, width: int) -> Sequence[Line]:
+    """What runs, what waits, what ended badly; then the sources, the troubled ones first."""
     rows = frame.jobs.rows
     running = sum(job.state.holds_nodes for job in rows)
     waiting = [job for job in rows if job.state in (JobState.PENDING, JobState.HELD)]
     wanted = sum(job.accelerators_wanted or 0 for job in waiting)
     failed = sum(job.state in _BAD and frame.at - (job.ended or 0.0) < _ENDED_SECONDS for job in rows)
     busy, total = int(np.count_nonzero(frame.jobs.owners >= 0)), frame.accelerators.count
-    line: Line = [
-        (f" {running}", Token.STRONG), (" running on ", Token.DIM), (f"{busy}", Token.STRONG),
-        (f" of {total} accelerators", Token.DIM), (f"   {len(waiting)}", Token.STRONG), (" waiting", Token.DIM),
+    counts: list[Line] = [
+        [(f"{running}", Token.STRONG), (" running on ", Token.DIM), (f"{busy}", Token.STRONG),
+         (f" of {total} accelerators", Token.DIM)],
+        [(f"{len(waiting)}", Token.STRONG), (" waiting", Token.DIM)],
     ]  # fmt: skip
     if wanted:
-        line = [*line, (" for ", Token.DIM), (f"{wanted}", Token.STRONG)]
+        counts[-1] = [*counts[-1], (" for ", Token.DIM), (f"{wanted}", Token.STRONG)]
     if failed:
-        line = [*line, (f"   {failed} ended badly within the hour", Token.CRITICAL)]
-    return [line, _sources_line(frame)]
+        counts.append([(f"{failed} ended badly within the hour", Token.CRITICAL)])
+    return [*flow(counts, width), *flow(_sources(frame), width)]
 
 
-def _sources_line(frame: Frame) -> Line:
+def _sources(frame: Frame) -> Sequence[Line]:
     sources = sorted(frame.jobs.sources, key=lambda source: source.state is SourceState.OK)
     if not sources:
-        return [(" no scheduler is asked: jobs are those that processes tell of", Token.DIM)]
-    found: list[Text] = []
-    for source in sources:
-        token = Token.CRITICAL if source.state is SourceState.FAILED else Token.DIM
-        found.append((f"{'   ' if found else ' '}{source_words(source, frame.at)}", token))
-    return found
+        return [[("no scheduler is asked: jobs are those that processes tell of", Token.DIM)]]
+    tokens = {SourceState.FAILED: Token.CRITICAL}
+    return [[(source_words(source, frame.at), tokens.get(source.state, Token.DIM))] for source in sources]
 
 
-def detail_lines(frame: Frame, identity: Hashable, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
-    """DETAIL_LINES on one job: what it is, what it was started from, its attempts and steps, what it does, how
-    far apart its accelerators are or who lags, and its nodes one by one."""
+def detail_lines(frame: Frame, identity: Hashable, width: int, most: int, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
+    """One job on at most so many lines: what it is, what it was started from, its attempts and steps, what it does, how
+    far apart its accelerators are or who lags, and its nodes one by one.
+    """
     row = frame.row(identity) if isinstance(identity, Subject) and identity.scope is Scope.JOB else None
     if row is None:
-        return [[] for _ in range(DETAIL_LINES)]
+        return []
     job = frame.jobs.rows[row]
-    return [
+    told = (
         _what(job),
         _origin(job, frame.jobs.provenance.get(job.id)),
         _tries(job),
         _figures(frame, row),
         _spread(frame, row),
         _nodes(frame, row, glyphs),
-    ]
+    )
+    return _dealt([flow(parts, width) for parts in told], most, width)
 
 
-def _what(job: Job) -> Line:
+def _dealt(sections: Sequence[Sequence[Line]], most: int, width: int) -> list[Line]:
+    """A line each, then to the first ones as many as they need, as long as there are any."""
+    spare, found = max(0, most - len(sections)), list[Line]()
+    for section in sections:
+        taken = min(len(section), 1 + spare)
+        spare -= taken - 1
+        found += within(section, taken, width)
+    return found[:most]
+
+
+def _what(job: Job) -> Sequence[Line]:
     words = [job.command or job.owner, job.comment]
     told = " · ".join(word for word in words if word) or "its command is not told"
-    return [(f" {job.number} ", Token.STRONG), (f"{job.name}  ", Token.TEXT), (told, Token.DIM)]
+    return [[(f"{job.number} ", Token.STRONG), (f"{job.name}  ", Token.TEXT), (told, Token.DIM)]]
 
 
-def _origin(job: Job, told: Provenance | None) -> Line:
+def _origin(job: Job, told: Provenance | None) -> Sequence[Line]:
     """Image, commit, directory, runs and labels, by its processes; by its scheduler where these don't tell."""
     told = told or Provenance()
     labels = {**told.labels, **{name: value for name, value in job.labels.items() if value}}
@@ -215,11 +235,12 @@ def _origin(job: Job, told: Provenance | None) -> Line:
         *told.runs.items(),
         *labels.items(),
     ]
-    found: list[Text] = [(" ", Token.TEXT)]
-    for name, words in parts:
-        if words:
-            found += [(f"{name} ", Token.DIM), (words, Token.TEXT), ("   ", Token.TEXT)]
-    return found if len(found) > 1 else [(" what it was started from is not told", Token.DIM)]
+    found = [_fact(name, words) for name, words in parts if words]
+    return found or [[("what it was started from is not told", Token.DIM)]]
+
+
+def _fact(name: str, words: str, token: Token = Token.TEXT) -> Line:
+    return [(f"{name} ", Token.DIM), (words, token)]
 
 
 def _several(values: Sequence[str]) -> str:
@@ -227,16 +248,17 @@ def _several(values: Sequence[str]) -> str:
     return f"{values[0]}{f' and {len(values) - 1} more' if len(values) > 1 else ''}" if values else ""
 
 
-def _tries(job: Job) -> Line:
+def _tries(job: Job) -> Sequence[Line]:
     """Its attempts, the newest last; what it waits for where it has none."""
     if not job.attempts:
         depends = f"depends on {job.dependency}" if job.dependency else f"attempt {job.attempt}"
-        return [(f" {depends}", Token.DIM)]
-    found: list[Text] = [(" ", Token.TEXT)]
-    for attempt in job.attempts[-3:]:
-        token = _TOKENS.get(attempt.state, Token.DIM)
-        found += [(f"attempt {attempt.number} ", Token.DIM), (_attempt_words(attempt), token), ("   ", Token.TEXT)]
-    return [*found, *((f"step {step_words(job, step)}   ", Token.DIM) for step in job.steps if step.number.isdecimal())]
+        return [[(depends, Token.DIM)]]
+    attempts = [
+        _fact(f"attempt {attempt.number}", _attempt_words(attempt), _TOKENS.get(attempt.state, Token.DIM))
+        for attempt in job.attempts[-3:]
+    ]
+    steps = [[(f"step {step_words(job, step)}", Token.DIM)] for step in job.steps if step.number.isdecimal()]
+    return [*attempts, *steps]
 
 
 def _attempt_words(attempt: Attempt) -> str:
@@ -246,48 +268,44 @@ def _attempt_words(attempt: Attempt) -> str:
     return f"{attempt.state.value}{lasted}{f': {attempt.reason}' if attempt.reason else ''}"
 
 
-def _figures(frame: Frame, row: int) -> Line:
-    found: list[Text] = [(" ", Token.TEXT)]
+def _figures(frame: Frame, row: int) -> Sequence[Line]:
+    found: list[Line] = []
     for name, label in (
         ("util_mean", "mean util"), ("energy", "energy"), ("watched", "watched for"), ("cost", "cost"),
         ("idle", "idle"), ("stragglers", "stragglers"), ("silent", "silent"), ("link_rx", "links in"),
     ):  # fmt: skip
         cell = frame.jobs.view.cell(row, name)
         if cell.missing is Missing.NO or name not in _SELDOM:
-            words, token = exact(cell, _METRICS[name])
-            found += [(f"{label} ", Token.DIM), (words, token), ("   ", Token.TEXT)]
+            found.append(_fact(label, *exact(cell, _METRICS[name])))
     return found
 
 
-def _spread(frame: Frame, row: int) -> Line:
+def _spread(frame: Frame, row: int) -> Sequence[Line]:
     """Its stragglers, each with its reason; where there is none, how far apart its accelerators are."""
     slow = lagging(frame).get(row)
     if slow:
-        return [(" ", Token.TEXT), *((f"{finding.text}   ", Token.WARNING) for finding in slow)]
-    found: list[Text] = []
+        return [[(finding.text, Token.WARNING)] for finding in slow]
+    found: list[Line] = []
     for one in spreads(frame, row):
         metric = CATALOGUE[Scope.ACCELERATOR][one.metric]
         low, high = (of_value(metric, value) for value in (one.lowest, one.highest))
-        words = f"{low} to {high}, lowest {called(frame, one.lowest_on)}   " if low != high else f"{low}   "
-        found += [(f" {metric.title} ", Token.DIM), (words, Token.TEXT)]
-    return found or [(" no two of its accelerators tell anything that could be compared", Token.DIM)]
+        words = f"{low} to {high}, lowest {called(frame, one.lowest_on)}" if low != high else low
+        found.append(_fact(metric.title, words))
+    return found or [[("no two of its accelerators tell anything that could be compared", Token.DIM)]]
 
 
-def _nodes(frame: Frame, row: int, glyphs: Glyphs) -> Line:
+def _nodes(frame: Frame, row: int, glyphs: Glyphs) -> Sequence[Line]:
     """Each of its nodes with the mean utilisation of the accelerators that are its own there."""
     boards = frame.jobs.accelerators_of(row)
     if not boards.size:
-        return [(" nothing of it is seen on the fleet's accelerators", Token.DIM)]
+        return [[("nothing of it is seen on the fleet's accelerators", Token.DIM)]]
     util, node = frame.accelerators.known("util")[boards], frame.accelerators.node[boards]
-    found: list[Text] = [(" ", Token.TEXT)]
+    found: list[Line] = []
     for index in distinct(node).tolist():
         mine = util[node == index]
         known = mine[~np.isnan(mine)]
-        seen = frame.jobs.scheduler.get(index)
         words = f"{known.mean():.0f}% {meter(float(known.mean()) / 100, 6, glyphs)}" if known.size else "silent"
-        token = Token.TEXT if known.size else Token.STALE
-        found += [(f"{frame.specs[index].name}×{mine.size} ", Token.DIM), (words, token)]
-        if seen is not None and not seen.takes_work:
-            found.append((f" {seen.state}", Token.WARNING))
-        found.append(("   ", Token.TEXT))
+        part = _fact(f"{frame.specs[index].name}×{mine.size}", words, Token.TEXT if known.size else Token.STALE)
+        seen = frame.jobs.scheduler.get(index)
+        found.append(part if seen is None or seen.takes_work else [*part, (f" {seen.state}", Token.WARNING)])
     return found

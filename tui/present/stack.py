@@ -20,18 +20,24 @@ _BAR = 8
 _INNER = "  "
 
 
-def columns_for(room: int) -> Sequence[Column]:
-    """As many columns, and as wide, as `room` cells have space for."""
+def columns_for(room: int, rows: Sequence[Row] = ()) -> Sequence[Column]:
+    """As many columns, and as wide, as `room` cells have space for and the rows need."""
     wide = room >= _WIDE
+    names = (len(_INNER + row.thing.name) for row in rows if row.thing is not None)
+    versions = (len(row.version.version) for row in rows if row.version is not None)
     return (
         Column("sign", "", 1, fixed=True),
-        Column("name", "SOFTWARE", 26 if wide else 20, fixed=True),
-        Column("version", "VERSION", 24 if wide else 16),
+        Column("name", "SOFTWARE", _between(26, names, room // 4) if wide else 20, fixed=True),
+        Column("version", "VERSION", _between(24, versions, room // 4) if wide else 16),
         Column("count", "NODES", 9, "right"),
         *([Column("share", "SHARE", _BAR)] if wide else []),
         Column("group", "AMONG", 22 if room >= _WIDEST else 16 if wide else 8),
         Column("where", "WHERE", 16, flexible=True),
     )
+
+
+def _between(least: int, wanted: Iterable[int], most: int) -> int:
+    return max(least, min(max(wanted, default=0), most))
 
 
 @dataclass(frozen=True, slots=True)

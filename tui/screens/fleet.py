@@ -105,7 +105,9 @@ class FleetPage(SortedPage):
 
     def _show_table(self, frame: Frame) -> None:
         rows = self.rows_shown(frame)
-        longest = {"node": self._longest_name(frame), "name": longest_text(frame.accelerators, "name")}
+        boards, room = frame.accelerators, self.size.width // 8  # a job's name may be long: others want room, too
+        texts = {"name": longest_text(boards, "name"), "job": min(longest_text(boards, "job"), room)}
+        longest = {"node": self._longest_name(frame), **texts}
         columns = columns_for(_FIELDS[rows], self.size.width - 1, longest)
         kind = AcceleratorTable if rows is Rows.ACCELERATORS else NodeTable
         self.table.show(kind(frame, columns, self.choice, self.passed(frame), glyphs=self.desk.palette.glyphs))

@@ -17,10 +17,12 @@ from tui.present.line import Line
 from tui.present.style import Token
 from tui.sorted import SortedPage, letters
 from tui.tabled import TablePage
+from tui.widgets.drawn import give_height
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Job
 from watchfloor.model import Scope, Subject
 
+_LEAST = 6  # lines of the detail
 _MOST_NODES = 40  # of a job, in the filter that shows its accelerators
 
 
@@ -62,17 +64,18 @@ class JobsPage(TablePage, SortedPage):
 
     def show(self, frame: Frame) -> None:
         glyphs = self.desk.palette.glyphs
-        self.summary.show(lambda _: summary_lines(frame, glyphs))
+        self.summary.show(lambda width: summary_lines(frame, width))
         mask = self.filter.jobs(frame) if self.filter else None
-        columns = job_columns(self.size.width - 1)
+        columns = job_columns(frame.jobs.view, self.size.width - 1)
         self._model = JobTable(frame, columns, self.order, mask, self.over, glyphs)
         self.table.empty = "no job passes the filter" if self.filter else "no jobs"
         self.table.show(self._model)
         self.show_detail(frame)
 
     def show_detail(self, frame: Frame) -> None:
-        lines = detail_lines(frame, self.table.cursor, self.desk.palette.glyphs)
-        self.detail.show(lambda _: lines)
+        job, most, glyphs = self.table.cursor, max(_LEAST, self.size.height // 5), self.desk.palette.glyphs
+        give_height(self.detail, most)
+        self.detail.show(lambda width: detail_lines(frame, job, width, most, glyphs))
 
     def facts(self) -> Sequence[Line]:
         frame = self.desk.frame

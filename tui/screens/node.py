@@ -147,7 +147,9 @@ class NodePage(Page):
         boards.display = count > 0
         height = min(count + 1, max(3, int(self.size.height * (0.3 if self._is_short else 0.4))))
         give_height(boards, height)
-        columns = columns_for(_FIELDS, self.size.width - 1, {"name": longest_text(frame.accelerators, "name")})
+        view, room = frame.accelerators, self.size.width // 8  # a job's name may be long: others want room, too
+        longest = {"name": longest_text(view, "name"), "job": min(longest_text(view, "job"), room)}
+        columns = columns_for(_FIELDS, self.size.width - 1, longest)
         boards.show(AcceleratorTable(frame, columns, _IN_ORDER, within=node, glyphs=self.desk.palette.glyphs))
         row = self.board_of(frame, node)
         if row is not None and boards.cursor != (subject := frame.subject(Scope.ACCELERATOR, row)):

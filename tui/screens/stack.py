@@ -69,7 +69,7 @@ class StackPage(TablePage):
         found, trouble = self._things, self._trouble
         self.summary.show(lambda width: [summary_line(frame, found, trouble, silent, width, glyphs)])
         rows = rows_of(found, trouble, self.only_different)
-        self._model = StackTable(frame, rows, trouble, columns_for(self.size.width - 1), glyphs)
+        self._model = StackTable(frame, rows, trouble, columns_for(self.size.width - 1, rows), glyphs)
         self.table.empty = "nothing differs" if found else "no node has told its software yet"
         self.table.show(self._model)
         self.show_detail(frame)

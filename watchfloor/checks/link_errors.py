@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Finding, Scope, State
 
 _AT = Scope.LINK
+_PLURAL = re.compile(r"(\w+?)(ies|s)\b")
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -44,9 +46,18 @@ def _growing(frame: Frame, rule: Growth) -> Iterator[Finding]:
         np.array(list(grown), np.intp),
         rule.code,
         rule.state,
-        lambda row: f"{named(frame, _AT, row)} counted {grown[row]:,.0f} {what} within the last {rule.span}",
+        lambda row: f"{named(frame, _AT, row)} counted {_amount(grown[row], what)} within the last {rule.span}",
         (rule.metric, "up", "peer"),
     )
+
+
+def _amount(count: float, what: str) -> str:
+    """`21 times that the link went down`, `1 time that …`: the plural is the first word of `what` that ends in an s."""
+    return f"{count:,.0f} {what if count != 1 else _PLURAL.sub(_singular, what, count=1)}"
+
+
+def _singular(plural: re.Match[str]) -> str:
+    return f"{plural[1]}y" if plural[2] == "ies" else plural[1]
 
 
 def _bit_errors(frame: Frame) -> Iterator[Finding]:
