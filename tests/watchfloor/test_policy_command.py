@@ -112,6 +112,12 @@ def test_why_names_the_policy_and_what_would_change_it(policy: Told, tmp_path: P
     assert "permit r3-another-person" in policy.out and "default.cedar:" in policy.out
 
 
+def test_why_says_where_it_does_not_know_where_a_node_stands(policy: Told, tmp_path: Path) -> None:
+    proposed(tmp_path / "ledger.db", plan("label_node"))
+    assert policy("why", "r1", "--policies", own(tmp_path, FORBID)) == Exit.OK
+    assert "no fleet file has them: n1" in policy.err
+
+
 def test_why_takes_a_plans_file_and_a_digest(policy: Told, tmp_path: Path, fleet: Path) -> None:
     a_plan = plan("label_node")
     path = tmp_path / "plan.json"

@@ -16,10 +16,9 @@ from watchfloor import governance
 from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Source
-from watchfloor.commands.plans import run_of
+from watchfloor.commands.plans import placed, run_of
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
-from watchfloor.inventory import from_arguments
 from watchfloor.keeper import account
 from watchfloor.metrics import Unit
 from watchfloor.places import ledger_file, signers_file
@@ -114,8 +113,7 @@ class _Desk:
         told = governance.verdict_on_record(self._record.decided)
         if told is not None:
             return told
-        specs = list(from_arguments((), source.fleet, source.ssh_options()).specs)
-        return governance.reasoned(self._plan, specs, self._in_force).verdict
+        return governance.reasoned(self._plan, placed(self._plan, source), self._in_force).verdict
 
     def said(self, reason: str, expires: str = "") -> int:
         now = time.time_ns()

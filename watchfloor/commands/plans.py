@@ -9,7 +9,11 @@ from pathlib import Path
 import msgspec
 
 from watchfloor.change import Plan, read_plan
+from watchfloor.commands import output
+from watchfloor.commands.arguments import Source
 from watchfloor.errors import ConfigError
+from watchfloor.inventory import from_arguments
+from watchfloor.model import NodeSpec
 from watchfloor.places import ledger_file
 from watchfloor.records.ledgerentry import Entry
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
@@ -17,6 +21,15 @@ from watchfloor.runs import RunRecord, fold
 
 LARGEST_FILE_BYTES = 16 * 2**20
 _DIGEST = re.compile(r"[0-9a-f]{4,64}")
+
+
+def placed(plan: Plan, source: Source) -> list[NodeSpec]:
+    """The plan's nodes as the fleet file has them. One that it doesn't know is told, and stands nowhere."""
+    known = {spec.name: spec for spec in from_arguments((), source.fleet, source.ssh_options()).specs}
+    names = dict.fromkeys(step.target.node for step in plan.steps if step.target.node)
+    if lost := [name for name in names if name not in known]:
+        output.remark(f"without site, rack, group and labels, for no fleet file has them: {', '.join(lost)}")
+    return [known.get(name) or NodeSpec(name, name) for name in names]
 
 
 def plan_of(word: str, ledger: Path | None) -> Plan:

@@ -12,9 +12,8 @@ from watchfloor import governance
 from watchfloor.change import Ruling, Verdict
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Source
-from watchfloor.commands.plans import plan_of
+from watchfloor.commands.plans import placed, plan_of
 from watchfloor.exits import Exit
-from watchfloor.inventory import from_arguments
 from watchfloor.snapshot.plan import printable
 
 if TYPE_CHECKING:
@@ -70,8 +69,7 @@ def why(
     Nodes stand where the fleet file has them; jobs are known as far as the plan tells of them.
     """
     found = plan_of(plan, ledger)
-    specs = list(from_arguments((), source.fleet, source.ssh_options()).specs)
-    reasoning = governance.reasoned(found, specs, governance.policies(policies, people))
+    reasoning = governance.reasoned(found, placed(found, source), governance.policies(policies, people))
     if json:
         output.write_json({"format": WHY, "plan": found.digest, **_reasoning_document(reasoning)})
     else:
