@@ -203,12 +203,21 @@ def _said(plan: Plan, statement: Statement, now: float, people: People, check: C
         if "incorrect signature" in checked.why or not statement.signature:
             return Refusal(statement, Word.NOT_SIGNED, "it is over another plan, or was altered since")
         return Refusal(statement, Word.UNKNOWN_KEY, f"no key that counts has signed it ({checked.why})")
+    if wrong := _of_nobody(who, statement, now):
+        return Refusal(statement, *wrong, who)
     at = seconds_of(statement.time)
-    if who.partition(":")[0] in (Party.AGENT, Party.SERVICE):
-        return Refusal(statement, Word.AGENT, f"{who} is no person", who)
-    if at > now + _SKEW_SECONDS:
-        return Refusal(statement, Word.FROM_THE_FUTURE, f"signed at {statement.time}, which is still to come", who)
     return Said(statement, people.person(who, checked.fingerprint), who, checked.fingerprint, at)
+
+
+def _of_nobody(who: str, statement: Statement, now: float) -> tuple[Word, str] | None:
+    """Why this principal is no person, or hasn't said it yet."""
+    if set(who) & set("*?!"):
+        return Word.UNKNOWN_KEY, f"{who} is a pattern: allowed_signers must name each person"
+    if who.partition(":")[0] in (Party.AGENT, Party.SERVICE):
+        return Word.AGENT, f"{who} is no person"
+    if seconds_of(statement.time) > now + _SKEW_SECONDS:
+        return Word.FROM_THE_FUTURE, f"signed at {statement.time}, which is still to come"
+    return None
 
 
 def _beforehand(plan: Plan, statement: Statement) -> tuple[Word, str] | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 
 import cedarpy
 
@@ -58,6 +59,44 @@ class Policies:
         """What would be in force if these policies weren't there."""
         kept = tuple(rule for rule in self.rules if rule.id not in ids)
         return replace(self, rules=kept, handle=_handle(kept))
+
+
+class InForce:
+    """The policies of these places, read anew when a file of theirs is another: a forbid counts once it is saved."""
+
+    def __init__(self, places: PolicyPlaces, actions: Mapping[str, ActionClass]) -> None:
+        self._places, self._actions = places, actions
+        self._stamps: object = None
+        self._policies: Policies | None = None
+
+    def now(self) -> Policies:
+        """Never raises."""
+        stamps = _stamps(self._places)
+        if self._policies is None or stamps != self._stamps:
+            self._policies, self._stamps = read(self._places, self._actions), stamps
+        return self._policies
+
+
+def _stamps(places: PolicyPlaces) -> list[tuple[object, ...]]:
+    """Of every file: its time, size and inode; a file that is taken away is missing here."""
+    folders = [folder for folder in (places.shipped, places.own) if folder is not None]
+    paths = [path for folder in folders for path in _listed(folder)]
+    return [_stamp(path) for path in [*folders, *sorted(paths), *([places.people] if places.people else [])]]
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.suffix in (".cedar", ".cedarschema")]
+    except OSError:
+        return []
+
+
+def _stamp(path: Path) -> tuple[object, ...]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return str(path), error.errno
+    return str(path), found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read(places: PolicyPlaces, actions: Mapping[str, ActionClass]) -> Policies:

@@ -125,12 +125,16 @@ def _checked(path: Path, namespace: str, data: bytes, signature: str, stamp: obj
 
 def usual_key(signers: Path) -> Path | None:
     """The public key of this user that an allowed_signers file knows, the first of ~/.ssh/*.pub; None for none."""
+    known = _words_of(signers)
+    keys = sorted((Path.home() / ".ssh").glob("*.pub"))
+    return next((key for key in keys if set(_words_of(key)[1:2]) & set(known)), None)
+
+
+def _words_of(file: Path) -> list[str]:
     try:
-        known = set(signers.read_text("utf-8").split())
-        keys = sorted((Path.home() / ".ssh").glob("*.pub"))
-        return next((key for key in keys if key.read_text("utf-8").split()[1:2][0] in known), None)
-    except (OSError, UnicodeDecodeError, IndexError):
-        return None
+        return file.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def _keygen(words: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:

@@ -194,6 +194,12 @@ def test_a_key_of_another_namespace_or_time_does_not_count(bench: Bench) -> None
         assert words(bench.stands(bench.says("carol"))) == [Word.UNKNOWN_KEY]
 
 
+def test_a_key_for_whoever_fits_a_pattern_is_nobodys(bench: Bench) -> None:
+    bench.signers.write_text(replace(bench.people["carol"], principal="*@example.org").line(), "utf-8")
+    found = bench.stands(bench.says("carol"))
+    assert words(found) == [Word.UNKNOWN_KEY] and "must name each person" in found.refused[0].text
+
+
 def test_a_signature_for_another_purpose_does_not_count(bench: Bench) -> None:
     told = bench.says("carol")
     elsewhere = SshSigner(bench.people["carol"].key).sign("git", told.text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace as swapped
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from agents.policy import judge
 from agents.policycases import read, run
-from agents.policyset import Policies, compiled
+from agents.policyset import InForce, Policies, compiled
 from agents.policyset import read as read_policies
 from agents.policywhy import reasoning
 from agents.policyworld import world_of_frame
@@ -254,6 +255,21 @@ def test_the_digest_is_of_all_that_decides() -> None:
         compiled([swapped(text, name="shipped/other.cedar") for text in shipped()], schema(), ACTIONS),
     ]
     assert len({digest(each) for each in [usual, *others]}) == 5
+
+
+def test_a_policy_counts_once_it_is_saved(tmp_path: Path) -> None:
+    in_force = InForce(PolicyPlaces(SHIPPED, tmp_path, people=tmp_path / "people.yaml"), ACTIONS)
+    asked = plan("label_node")
+    assert judge(asked, world(asked), in_force.now()).ruling is Ruling.PERMIT
+    assert in_force.now() is in_force.now()
+    (tmp_path / "people.yaml").write_text("groups: {operators: bob}\n", "utf-8")
+    assert judge(asked, world(asked), in_force.now()).ruling is Ruling.NEEDS_APPROVAL
+    (tmp_path / "mine.cedar").write_text(own("forbid (principal, action, resource);"), "utf-8")
+    assert judge(asked, world(asked), in_force.now()).policies == ("mine",)
+    (tmp_path / "mine.cedar").write_text("forbid", "utf-8")
+    denied(judge(asked, world(asked), in_force.now()), "mine.cedar:1")
+    (tmp_path / "mine.cedar").unlink()
+    assert judge(asked, world(asked), in_force.now()).ruling is Ruling.NEEDS_APPROVAL
 
 
 # -- what would change it
