@@ -17,6 +17,7 @@ import msgspec
 from agents.action import Action, Homes, Scene
 from agents.fingerprint import moved
 from agents.interlocks import Case, Happened, Interlock, Limits, held_back, interlocks
+from agents.onrecord import facts_of
 from agents.runner import Result, Runner, World
 from watchfloor.change import Outcome, Plan, Risk, Ruling, Step, Verdict, plain
 from watchfloor.errors import StoreError
@@ -161,6 +162,7 @@ class Harness:
             policy_digest=verdict.policy_digest,
             approvals=verdict.approvals,
             interlocks=list(decision.held),
+            facts=facts_of(verdict),
         )
         await self._note(decision.plan.who, body, decision.plan, decision.run)
 

@@ -34,7 +34,7 @@ from watchfloor.playbook import Playbook
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Entry, Who
-from watchfloor.signing import check
+from watchfloor.signing import Signers
 from watchfloor.units import nearest
 from watchfloor.wiring import Collection, SystemClock
 
@@ -146,17 +146,14 @@ async def post(specs: Sequence[NodeSpec], work: Work, limits: Limits = USUAL) ->
 def judging(known: Mapping[str, Action]) -> tuple[Callable[[Plan, Frame], Verdict], Callable[..., approvals.Standing]]:
     """Policy, and the count of approvals, as the files of this user have them."""
     classes = {name: policyset.ActionClass(action.scope, action.risk) for name, action in known.items()}
-    policies = policyset.read(policy_places(), classes)
-    signers = signers_file()
+    in_force = policyset.InForce(policy_places(), classes)
+    check = Signers(signers_file(), approvals.NAMESPACE)
 
     def judge(plan: Plan, frame: Frame) -> Verdict:
-        return policy.judge(plan, world_of_frame(frame), policies)
+        return policy.judge(plan, world_of_frame(frame), in_force.now())
 
     def tally(plan: Plan, verdict: Verdict, entries: Sequence[Entry], now: float) -> approvals.Standing:
-        def checked(data: bytes, signature: str):
-            return check(signers, approvals.NAMESPACE, data, signature)
-
-        return approvals.standing(plan, verdict, approvals.statements(entries), now, policies.people, checked)
+        return approvals.Tally(in_force.now().people, check)(plan, verdict, entries, now)
 
     return judge, tally
 

@@ -38,6 +38,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("watchfloor.commands.runs:show", "One run: plan, decision, commands, outcome."),
     "stop": ("watchfloor.commands.stopping:stop", "No act begins any more, whoever asks."),
     "resume": ("watchfloor.commands.stopping:resume", "Acts may begin again."),
+    "policy": (
+        "watchfloor.commands.policy:app",
+        "What policy permits, and why; tables of cases; mistakes in policies.",
+    ),
+    "approve": ("watchfloor.commands.approve:approve", "Sign a plan with an SSH key, so that it may be carried out."),
+    "reject": ("watchfloor.commands.approve:reject", "Sign that a plan must not be carried out."),
+    "withdraw": ("watchfloor.commands.approve:withdraw", "Take back one's own approval or rejection of a plan."),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """10 to 19 are kept for the outcomes of acts (waiting for approval, denied, interlocked, rolled back …)."""
+    """10 to 19 tell how an act ended, or why there was none. An act that succeeded is 0."""
 
     OK = 0
     USAGE = 2
@@ -14,6 +14,15 @@ class Exit(IntEnum):
     NOTHING_READ = 4
     INTERNAL = 5
     NOT_KEPT = 6
+    WAITS_FOR_APPROVAL = 10
+    DENIED = 11
+    INTERLOCKED = 12
+    FAILED = 13
+    ROLLED_BACK = 14
+    UNVERIFIED = 15
+    NOTHING_TO_DO = 16
+    ABANDONED = 17
+    VOID = 18
     INTERRUPTED = 130
 
     @property
@@ -48,6 +57,15 @@ MEANINGS = {
     Exit.NOTHING_READ: "not one node could be read",
     Exit.INTERNAL: "an error of watchfloor's own: please report it with the text shown",
     Exit.NOT_KEPT: "a file or database of watchfloor's own could not be read or written",
+    Exit.WAITS_FOR_APPROVAL: "a plan waits for approvals, or an approval counts and others are still to come",
+    Exit.DENIED: "policy denies it, or an approval or rejection was refused: nothing was changed",
+    Exit.INTERLOCKED: "an interlock holds it back, the global stop among them: nothing was changed",
+    Exit.FAILED: "an act, or a case of `policy test`, failed; what was done before stays",
+    Exit.ROLLED_BACK: "an act failed, and what was done before was undone",
+    Exit.UNVERIFIED: "everything was done, and its effect can't be seen",
+    Exit.NOTHING_TO_DO: "there was nothing to change",
+    Exit.ABANDONED: "given up before its end; what was done before stays",
+    Exit.VOID: "the plan expired, or the world moved away from it: nothing was changed",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -27,3 +29,57 @@ def ledger_file() -> Path:
     """Where the ledger is kept: WATCHFLOOR_LEDGER, else a file beside the findings."""
     named = os.environ.get("WATCHFLOOR_LEDGER", "")
     return Path(named) if named else state_folder(os.environ) / "ledger.db"
+
+
+def config_folder(env: Mapping[str, str]) -> Path:
+    """What its user writes for it (XDG base directory specification)."""
+    base = env.get("XDG_CONFIG_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".config") / "watchfloor"
+
+
+def policies_folder() -> Path:
+    """Where this user's own policies are: WATCHFLOOR_POLICIES, else a folder of the configuration."""
+    return _configured("WATCHFLOOR_POLICIES", "policies")
+
+
+def people_file() -> Path:
+    """Who is of which group: WATCHFLOOR_PEOPLE, else a file of the configuration."""
+    return _configured("WATCHFLOOR_PEOPLE", "people.yaml")
+
+
+def signers_file() -> Path:
+    """Whose signatures count as approvals: WATCHFLOOR_SIGNERS, else a file of the configuration."""
+    return _configured("WATCHFLOOR_SIGNERS", "allowed_signers")
+
+
+def _configured(variable: str, name: str) -> Path:
+    named = os.environ.get(variable, "")
+    return Path(named) if named else config_folder(os.environ) / name
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPlaces:
+    """`own_named`, `people_named`: somebody asked for it, so it must be there."""
+
+    shipped: Path
+    own: Path | None = None
+    own_named: bool = False
+    people: Path | None = None
+    people_named: bool = False
+
+
+def policy_places(own: Path | None = None, people: Path | None = None) -> PolicyPlaces:
+    """Where policies come from: what an option names, a variable of the environment, or the configuration."""
+    return PolicyPlaces(
+        shipped_policies(),
+        own or policies_folder(),
+        own is not None or bool(os.environ.get("WATCHFLOOR_POLICIES")),
+        people or people_file(),
+        people is not None or bool(os.environ.get("WATCHFLOOR_PEOPLE")),
+    )
+
+
+def shipped_policies() -> Path:
+    """The folder of those that watchfloor comes with."""
+    found = find_spec("playbooks")
+    return Path(found.origin).parent / "policies" if found is not None and found.origin else Path("policies")

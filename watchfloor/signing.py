@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from watchfloor.errors import ConfigError
@@ -46,10 +50,11 @@ class SshSigner:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Who has signed, by the name in allowed_signers; "" and why not, where nobody there has."""
+    """Who has signed, by the name in allowed_signers, and the key's fingerprint; "" and why not, where nobody has."""
 
     principal: str
     why: str = ""
+    fingerprint: str = ""
 
 
 def check(signers: Path, namespace: str, data: bytes, signature: str, at: float | None = None) -> Checked:
@@ -74,9 +79,62 @@ def check(signers: Path, namespace: str, data: bytes, signature: str, at: float 
                 continue
             done = _keygen(["-Y", "verify", *when, *with_file, "-I", name, "-n", namespace], data)
             if done.returncode == 0:
-                return Checked(name)
+                return Checked(name, fingerprint=fingerprint_of(signature))
             why = _words(done)
     return Checked("", why)
+
+
+def fingerprint_of(signature: str) -> str:
+    """Of the key that a signature (OpenSSH's PROTOCOL.sshsig) names, as in SHA256:…; "" where it is none."""
+    try:
+        blob = b64decode(
+            "".join(line for line in signature.splitlines() if not line.startswith("-----")), validate=True
+        )
+    except ValueError:
+        return ""
+    length = int.from_bytes(blob[10:14], "big")
+    key = blob[14 : 14 + length]
+    if blob[:6] != b"SSHSIG" or not key or len(key) != length:
+        return ""
+    return "SHA256:" + b64encode(sha256(key).digest()).decode("ascii").rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Checks signatures of one namespace. Who is known now counts; what was checked is known for a minute."""
+
+    path: Path
+    namespace: str
+
+    def __call__(self, data: bytes, signature: str) -> Checked:
+        """Never raises: without a file that can be read, nobody is known."""
+        try:
+            found = self.path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino, int(time.time() // 60))
+            return _checked(self.path, self.namespace, data, signature, stamp)
+        except OSError as error:
+            return Checked("", f"{self.path}: {error.strerror}")
+        except ConfigError as error:
+            return Checked("", str(error))
+
+
+@lru_cache(maxsize=512)
+def _checked(path: Path, namespace: str, data: bytes, signature: str, stamp: object) -> Checked:
+    return check(path, namespace, data, signature)
+
+
+def usual_key(signers: Path) -> Path | None:
+    """The public key of this user that an allowed_signers file knows, the first of ~/.ssh/*.pub; None for none."""
+    known = _words_of(signers)
+    keys = sorted((Path.home() / ".ssh").glob("*.pub"))
+    return next((key for key in keys if set(_words_of(key)[1:2]) & set(known)), None)
+
+
+def _words_of(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def _keygen(words: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:

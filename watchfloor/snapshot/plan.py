@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 
@@ -80,8 +81,10 @@ def _changes(step: Step) -> Iterator[str]:
 def deed_text(deed: Deed) -> str:
     """What is done, and where, as a person would type it."""
     if isinstance(deed, Command):
-        return f"{shlex.join(deed.words)}   ({deed.place})"
-    return f"{deed.method} {deed.path}   ({deed.place})"
+        given = f" < {deed.stdin!r}" if deed.stdin else ""
+        return f"{shlex.join(deed.words)}{given}   ({deed.place})"
+    body = f" {json.dumps(deed.body, ensure_ascii=False, sort_keys=True)}" if deed.body else ""
+    return f"{deed.method} {deed.path}{body}   ({deed.place})"
 
 
 def _shown(value: Value | None) -> str:

@@ -1,0 +1,53 @@
+"""Joins policy and approvals to the files of this user, for commands that judge and sign, and act on nothing.
+
+Must not do: anything of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from agents import approvals, policycases, policylint, policyset, policywhy
+from agents.action import actions
+from agents.onrecord import verdict_of as verdict_on_record
+from agents.policy import needed_words
+from agents.policyset import ActionClass, Policies
+from agents.policywhy import Reasoning
+from agents.policyworld import world_of_inventory
+from watchfloor.change import Plan
+from watchfloor.model import NodeSpec
+from watchfloor.places import policy_places
+from watchfloor.signing import Signers
+
+__all__ = [
+    "approvals",
+    "known_actions",
+    "needed_words",
+    "policies",
+    "policycases",
+    "policylint",
+    "reasoned",
+    "signers",
+    "verdict_on_record",
+]
+
+
+def known_actions() -> dict[str, ActionClass]:
+    return {name: ActionClass(action.scope, action.risk) for name, action in actions().items()}
+
+
+def policies(
+    own: Path | None = None, people: Path | None = None, known: Mapping[str, ActionClass] | None = None
+) -> Policies:
+    """Those in force; a named folder or file goes before the usual one."""
+    return policyset.read(policy_places(own, people), known_actions() if known is None else known)
+
+
+def reasoned(plan: Plan, specs: list[NodeSpec], in_force: Policies) -> Reasoning:
+    """A plan judged with nodes as the fleet file has them, and jobs as the plan tells of them."""
+    return policywhy.reasoning(plan, world_of_inventory(specs, plan.impact), in_force)
+
+
+def signers(file: Path) -> Signers:
+    return Signers(file, approvals.NAMESPACE)
