@@ -1,4 +1,4 @@
-"""Lines of sudoers for what actions do as root on a node, and where such a line lets through more than it seems to. Pure.
+"""Lines of sudoers for what actions do as root on a node, and where one lets through more than it seems to. Pure.
 
 A rule is a program with its arguments: as they stand, or a regular expression over all of them between ^ and $, which
 sudo has since 1.9.10. Older ones take such a line for words, and refuse.

@@ -30,6 +30,7 @@ class Conversation:
         loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[wire.Greeting] = loop.create_future()
         self.open = True
+        self.timed_out = False  # closed because no answer came
         self._clock = clock
         self._channel: Channel | None = None
         self._stream = LineStream(Budget(_BURST_BYTES, _BYTES_PER_SECOND), 4 * wire.LONGEST_LINE)

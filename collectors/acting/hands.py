@@ -7,6 +7,7 @@ jobs, or to an endpoint that the configuration names.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -120,8 +121,8 @@ class FleetHands:
 
     def _at(self, command: Command) -> tuple[NodeHands, Settings]:
         """Raises HandsError."""
-        if len(command.stdin) + sum(map(len, command.argv)) > LONGEST_LINE // 8 or not command.argv:
-            raise HandsError("a command has one word at least, and a mebibyte at most with its standard input")
+        if not command.argv or len(json.dumps([command.argv, command.stdin])) > LONGEST_LINE // 2:
+            raise HandsError("a command has one word at least, and no more than 4 MiB with its standard input, as JSON")
         if any("\0" in word for word in command.argv):
             raise HandsError("a word of a command can't hold a NUL")
         place = command.place

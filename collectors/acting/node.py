@@ -108,25 +108,15 @@ class NodeHands:
 
     async def recall(self, command: Command, operation: str) -> Done | None:
         """As ports.Hands. One that still runs is waited for."""
-        talk = await self._talk()
         boot = await self._notes.boot_of(operation)
-        try:
-            answer = await self._ask(talk, {"t": "recall", "operation": operation}, _longest(command))
-        except Lost as lost:
-            raise HandsError(f"{self._spec.name}: {lost.message}", lost.advice, transient=True) from lost
+        answer, now = await self._asked({"t": "recall", "operation": operation}, _longest(command))
         if isinstance(answer, wire.Ended):
             return told.done(answer, operation)
-        if boot is not None and boot != talk.boot:
-            return self._rebooted(operation)
-        return None
+        return self._rebooted(operation) if boot is not None and boot != now else None
 
     async def look(self, command: Command, settings: Settings) -> Done:
         """As ports.Hands."""
-        talk = await self._talk()
-        try:
-            answer = await self._ask(talk, {"t": "look", **_order(command, settings)}, _longest(command))
-        except Lost as lost:
-            raise HandsError(f"{self._spec.name}: {lost.message}", lost.advice, transient=True) from lost
+        answer, _ = await self._asked({"t": "look", **_order(command, settings)}, _longest(command))
         if not isinstance(answer, wire.Ended):
             raise self._not_begun(command, answer)
         refused = told.sudo_refused(command, answer, self._spec.name)
@@ -203,11 +193,23 @@ class NodeHands:
             return HandsError(text, advice, transient=True)
         return told.unreachable(self._spec.name, error)
 
+    async def _asked(self, message: dict[str, Any], seconds: float) -> tuple[wire.Answer, str]:
+        """What changes nothing, and the boot that answers; once more where the channel was already dead."""
+        for last in (False, True):
+            talk = await self._talk()
+            try:
+                return await self._ask(talk, message, seconds), talk.boot
+            except Lost as lost:
+                if last or talk.timed_out:
+                    raise HandsError(f"{self._spec.name}: {lost.message}", lost.advice, transient=True) from lost
+        raise AssertionError("the last try returns or raises")
+
     async def _ask(self, talk: Conversation, message: dict[str, Any], seconds: float) -> wire.Answer:
         """Raises Lost. A channel on which no answer comes is of no use to anybody."""
         try:
             return await talk.ask(message, max(0.0, seconds))
         except TimeoutError:
+            talk.timed_out = True
             await talk.close()
             raise Lost(f"no answer within {seconds:.3g} s") from None
         finally:

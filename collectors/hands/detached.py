@@ -1,5 +1,6 @@
 """Work in a process that nobody can hang up on: a session of its own, nobody's child, no pipe of the connection."""
 
+import errno
 import os
 
 
@@ -15,17 +16,27 @@ def start(work, *kept):
         os.close(reader)
         os.close(writer)
         raise
-    if child:
-        os.close(writer)
-        os.waitpid(child, 0)
-        return reader
+    if not child:
+        _apart(work, writer, kept)
+    os.close(writer)
+    if os.waitpid(child, 0)[1]:
+        os.close(reader)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return reader
+
+
+def _apart(work, writer, kept):
+    """Never returns. The process in between ends with 1 where there can be no other."""
+    status = 1
     try:
         os.setsid()
-        if not os.fork():
+        other = os.fork()
+        status = 0
+        if not other:
             _alone({writer, *kept})
             _write(writer, work())
     finally:
-        os._exit(0)
+        os._exit(status)
 
 
 def _alone(kept):

@@ -14,14 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.acting import Bench, python
+from tests.support.acting import Bench, command, python
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sshd import Lab
-from watchfloor.change import Done
+from watchfloor.change import Done, On
 
-_RUNS = 40
-_SECONDS = 60.0
-_DEED = "import os, sys; f = os.open(sys.argv[1], os.O_CREAT | os.O_APPEND | os.O_WRONLY); os.write(f, b'x'); print('did it')"
+_RUNS = 150  # at the most, within so many seconds
+_SECONDS = 15.0
+_DEED = """
+import os, sys
+os.write(os.open(sys.argv[1], os.O_CREAT | os.O_APPEND | os.O_WRONLY), b"x")
+print("did it")
+"""
 # a console of its own process: does one operation on the node of an ssh_config, and says what came of it
 _CONSOLE = """
 import asyncio, sys
@@ -54,12 +58,13 @@ async def bench(lab: Lab, tmp_path: Path) -> AsyncIterator[Bench]:
     await made.close()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_killed_at_any_moment(bench: Bench, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "on"), [(1, On.NODE), (2, On.HERE), (3, On.HERE)])
+async def test_killed_at_any_moment(bench: Bench, seed: int, on: On, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHFLOOR_HANDS", str(bench.kept))
     rng, hands, until = random.Random(seed), bench.hands(), time.monotonic() + _SECONDS
     for number in range(_RUNS):
         count, operation = bench.path / f"count-{number}", f"op-{number}"
-        deed = python(_DEED, str(count))
+        deed = command(sys.executable, "-c", _DEED, str(count), on=on)
         doing = asyncio.create_task(hands.do(deed, operation))
         for _ in range(rng.randrange(3)):
             await asyncio.sleep(rng.expovariate(20))
@@ -73,6 +78,7 @@ async def test_killed_at_any_moment(bench: Bench, seed: int) -> None:
         _agrees(done, count)
         if time.monotonic() > until:
             break
+    assert (bench.path / "count-1").exists()
 
 
 def _kill_some(bench: Bench, rng: random.Random) -> None:
@@ -96,8 +102,8 @@ def _agrees(done: Done, count: Path) -> None:
 
 
 async def test_a_console_that_is_killed_and_started_again(bench: Bench) -> None:
-    rng, until = random.Random(3), time.monotonic() + _SECONDS
-    for number in range(_RUNS // 4):
+    rng, until = random.Random(4), time.monotonic() + _SECONDS
+    for number in range(_RUNS):
         count = bench.path / f"count-{number}"
         deed = python(_DEED, str(count))
         console = [str(bench.lab.config), str(bench.path / "notes"), f"op-{number}", *deed.argv]

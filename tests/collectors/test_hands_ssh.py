@@ -156,6 +156,14 @@ async def test_a_node_that_hangs_leaves_it_unknown_and_begins_nothing_later(benc
     assert not began.exists()
 
 
+async def test_a_look_over_a_channel_that_has_died_takes_another(bench: Bench) -> None:
+    hands = bench.hands()
+    await hands.look(command("true"))
+    for pid in bench.processes(detached=False):
+        os.kill(pid, signal.SIGKILL)
+    assert (await hands.look(command("echo", "again"))).stdout == "again\n"
+
+
 async def test_a_node_that_was_never_reached_did_nothing(bench: Bench) -> None:
     bench.host.stop()
     with pytest.raises(HandsError, match="refused the connection") as caught:
@@ -398,6 +406,7 @@ async def test_where_nothing_can_be_done_it_says_so(bench: Bench) -> None:
         (command("true", on=On.SCHEDULER, name="alpha"), "there is no source of jobs 'alpha'"),
         (command(), "has one word at least"),
         (command("a\0b"), "can't hold a NUL"),
+        (command("cat", stdin="\U0001f600" * 500_000), "no more than 4 MiB"),
     ):
         with pytest.raises(HandsError, match=words):
             await hands.do(deed, "op")
