@@ -355,13 +355,6 @@ async def costs(specs: Sequence[NodeSpec], at_once: int = 32) -> list[tuple[Node
         await transports.close()
 
 
-def sudo_rules() -> dict[str, tuple[str, ...]]:
-    """By action: what sudoers must allow on the nodes, as `watchfloor.sudoers` says."""
-    from agents.action import actions  # noqa: PLC0415 - the only command that reads and knows what could be done
-
-    return {name: tuple(getattr(action, "sudo_rules", ())) for name, action in actions().items()}
-
-
 def read_capture(name: str, data: bytes) -> Reading:
     """What a saved output of a vendor's tool says; why not, where nobody can read it."""
     from collectors import captures  # noqa: PLC0415

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import parts
-from watchfloor import sudoers, wiring
+from watchfloor import acting, sudoers
 from watchfloor.commands.doctor import doctor
 
 _TRICKY: Mapping[str, Sequence[str]] = {
@@ -34,7 +34,7 @@ def test_visudo_accepts_them(tmp_path: Path) -> None:
 
 
 def test_visudo_accepts_what_the_actions_want(tmp_path: Path) -> None:
-    rules = wiring.sudo_rules()
+    rules = acting.rules_of_sudo()
     _accepted(sudoers.text(rules), tmp_path)
     careful = {rule: warned for its in rules.values() for rule in its if (warned := sudoers.warnings(rule))}
     assert not careful
@@ -72,9 +72,9 @@ def test_what_lets_through_more_than_it_seems_is_named(rule: str, words: str) ->
 
 
 def test_the_doctor_prints_them(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "sudo_rules", lambda: _TRICKY)
+    monkeypatch.setattr(acting, "rules_of_sudo", lambda: _TRICKY)
     assert doctor(sudoers=True) == 0
     assert capsys.readouterr().out == sudoers.text(_TRICKY)
-    monkeypatch.setattr(wiring, "sudo_rules", dict)
+    monkeypatch.setattr(acting, "rules_of_sudo", dict)
     doctor(sudoers=True)
     assert "No action wants anything" in capsys.readouterr().out

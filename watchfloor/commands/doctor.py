@@ -59,9 +59,9 @@ def _costs(specs: list[NodeSpec], json: bool) -> int:
 
 
 def _sudoers(json: bool) -> int:
-    from watchfloor import sudoers  # noqa: PLC0415 - only asked for now and then
+    from watchfloor import acting, sudoers  # noqa: PLC0415 - no other question of the doctor's knows what could be done
 
-    rules = wiring.sudo_rules()
+    rules = acting.rules_of_sudo()
     if json:
         told = [{"action": name, "rules": list(its), "warnings": [w for rule in its for w in sudoers.warnings(rule)]}
                 for name, its in sorted(rules.items()) if its]  # fmt: skip
