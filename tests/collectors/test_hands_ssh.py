@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from collectors.acting.node import Waits
-from tests.support.acting import Bench, command, python
+from tests.support.handed import Bench, command, python
 from tests.support.patience import PATIENCE_SECONDS, until
 from tests.support.sshd import Lab
 from watchfloor.change import Done, On
