@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import watchfloor
+from agents.action import actions
 from tests.support import parts
-from watchfloor import acting, sudoers
+from watchfloor import sudoers
 from watchfloor.commands.doctor import doctor
 
 _TRICKY: Mapping[str, Sequence[str]] = {
@@ -34,7 +38,7 @@ def test_visudo_accepts_them(tmp_path: Path) -> None:
 
 
 def test_visudo_accepts_what_the_actions_want(tmp_path: Path) -> None:
-    rules = acting.rules_of_sudo()
+    rules = {name: getattr(action, "sudo_rules", ()) for name, action in actions().items()}
     _accepted(sudoers.text(rules), tmp_path)
     careful = {rule: warned for its in rules.values() for rule in its if (warned := sudoers.warnings(rule))}
     assert not careful
@@ -72,9 +76,11 @@ def test_what_lets_through_more_than_it_seems_is_named(rule: str, words: str) ->
 
 
 def test_the_doctor_prints_them(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acting, "rules_of_sudo", lambda: _TRICKY)
+    joint = SimpleNamespace(rules_of_sudo=lambda: _TRICKY)
+    monkeypatch.setitem(sys.modules, "watchfloor.acting", joint)
+    monkeypatch.setattr(watchfloor, "acting", joint, raising=False)
     assert doctor(sudoers=True) == 0
     assert capsys.readouterr().out == sudoers.text(_TRICKY)
-    monkeypatch.setattr(acting, "rules_of_sudo", dict)
+    joint.rules_of_sudo = dict
     doctor(sudoers=True)
     assert "No action wants anything" in capsys.readouterr().out
