@@ -18,6 +18,19 @@ _NOT_SENT = ("ClientConnectorError", "ClientConnectorDNSError", "ClientConnector
              "ClientConnectorSSLError", "InvalidURL")  # fmt: skip
 
 
+class _Straight:
+    """The client's session, which would go wherever it is sent."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def request(self, **asked: Any) -> Any:
+        return await self._session.request(**asked, allow_redirects=False)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
 class Cluster(Api):
     """One cluster, by its source of jobs."""
 
@@ -41,6 +54,11 @@ class Cluster(Api):
         except Exception as error:
             raise self._no_way(error) from error
         return await self._bounded(request, headers)
+
+    async def _load(self) -> Any:
+        api = await super()._load()
+        api.rest_client.pool_manager = _Straight(api.rest_client.pool_manager)
+        return api
 
     async def _bounded(self, request: Request, headers: dict[str, str]) -> Answer:
         try:
