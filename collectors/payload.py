@@ -11,65 +11,23 @@ import json
 from functools import cache
 
 from collectors.archive import archive
+from collectors.bootstrap import bootstrap, command, headed
 
-# Runs on the node under whatever python3 is there, so even its syntax is old. No quote ', no ! and no backslash: it
-# travels within single quotes through the login shell of the node, which may be csh. A global WORLD replaces the node.
-BOOTSTRAP = """
-import os, sys, json, zlib
-def fault(text):
-    os.write(1, (json.dumps({"t": "fault", "text": text}) + chr(10)).encode())
-    os._exit(1)
-def take(size):
-    parts = []
-    while size:
-        part = os.read(0, size)
-        if not part:
-            os._exit(0)
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-if sys.version_info < (3, 6):
-    fault("python3 of this node is %d.%d; the probe needs 3.6 or newer" % sys.version_info[:2])
-try:
-    from _sha2 import sha256
-except ImportError:
-    try:
-        from _sha256 import sha256
-    except ImportError:
-        from hashlib import sha256
-header = b""
-while not header.endswith(b"%c" % 10):
-    header += take(1)
-size, digest = header.split()
-archive = take(int(size))
-if not sha256(archive).hexdigest() == digest.decode():
-    fault("the archive of the probe was damaged on its way")
-sources = json.loads(zlib.decompress(archive).decode())
-import importlib.machinery
-class Archive:
-    def find_spec(self, name, path=None, target=None):
-        if name in sources:
-            return importlib.machinery.ModuleSpec(name, self, is_package=name == "probe")
-    def create_module(self, spec):
-        return None
-    def exec_module(self, module):
-        name = module.__name__
-        exec(compile(sources[name], name, "exec", 0, True, 2), module.__dict__)
-sys.dont_write_bytecode = True
-sys.meta_path.insert(0, Archive())
-from probe.main import main
+# a global WORLD replaces the node
+BOOTSTRAP = bootstrap(
+    "probe",
+    """from probe.main import main
 samplers = [name for name in sorted(sources) if "class Sampler:" in sources[name]]
 main(globals().get("WORLD"), samplers, digest.decode())
-"""
-
-# -I: nothing of the user's environment; -B: no .pyc; -S: no site-packages (the world asks for them when it needs them)
-COMMAND = f"exec python3 -IBSu -c 'exec({json.dumps(BOOTSTRAP)})'"
+""",
+)
+COMMAND = command(BOOTSTRAP)  # the world asks for site-packages when it needs them
 
 
 @cache
 def payload() -> bytes:
     """All that goes to the standard input before the first settings line: header and archive."""
-    return f"{len(archive())} {digest()}\n".encode() + archive()
+    return headed(archive())
 
 
 @cache

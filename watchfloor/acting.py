@@ -158,6 +158,11 @@ def judging(known: Mapping[str, Action]) -> tuple[Callable[[Plan, Frame], Verdic
     return judge, tally
 
 
+def rules_of_sudo() -> dict[str, tuple[str, ...]]:
+    """By action: what sudoers must allow on the nodes, as `watchfloor.sudoers` says."""
+    return {name: tuple(getattr(action, "sudo_rules", ())) for name, action in actions().items()}
+
+
 def leases_file() -> Path:
     """Beside the ledger: those who share one share the other."""
     return ledger_file().with_suffix(".leases")

@@ -1,4 +1,4 @@
-"""The probe under real old Pythons, from 3.6 on, on a node of every vendor.
+"""The probe under real old Pythons, from 3.6 on, on a node of every vendor; and the hands.
 
 Grammar and calls are held to 3.6 by the house tests wherever they run; this is the proof, where such a Python is at
 hand: in PATH, among pyenv's versions, or named by WATCHFLOOR_OLD_PYTHONS (paths separated by colons).
@@ -19,6 +19,9 @@ from threading import Timer
 import pytest
 
 from collectors import payload
+from collectors.acting import payload as acting
+from collectors.acting.wire import Ended, Greeting, Refused, encode
+from collectors.acting.wire import decode as wire
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
 from collectors.simulator.world import SimulatedWorld
@@ -121,3 +124,29 @@ def test_boards_of_nvidia_are_read_through_the_real_library(python: str, library
     nvidia = {name: status for name, status in samplers.items() if name.startswith("nvidia")}
     assert {status.state for status in nvidia.values()} <= {"ok", "absent"}, nvidia
     assert nvidia["nvidia"].state == "ok"
+
+
+def test_hands_carry_out_and_keep(python: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    order = {
+        "argv": ["sh", "-c", "cat; exit 3"],
+        "stdin": "said",
+        "timeout": 60,
+        "env": {},
+        "path": [],
+        "path_behind": [],
+    }
+    lines = [
+        {"t": "do", "id": 1, "operation": "op", "by": 1e12, **order},
+        {"t": "recall", "id": 2, "operation": "op"},
+        {"t": "look", "id": 3, **order, "argv": ["no-such-program"]},
+    ]
+    with running([python, "-IBSu", "-c", acting.BOOTSTRAP], {"WATCHFLOOR_HANDS": str(kept)}) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(acting.payload() + b"".join(encode(line) for line in lines))
+        process.stdin.flush()
+        greeting, *answers = (wire(process.stdout.readline()) for _ in range(4))
+    assert isinstance(greeting, Greeting)
+    told = {answer.id: answer for answer in answers if isinstance(answer, Ended | Refused)}
+    assert isinstance(told[1], Ended) and (told[1].exit, told[1].out) == (3, "said")
+    assert isinstance(told[2], Ended) and told[2].out == "said" and isinstance(told[3], Refused)

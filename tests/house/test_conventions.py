@@ -109,35 +109,38 @@ def test_files_and_functions_stay_readable() -> None:
     assert not functions, f"{LONGEST_FUNCTION} lines or more: {functions}"
 
 
-def _probe() -> Iterator[tuple[Path, str]]:
-    for path in sorted((ROOT / "collectors" / "probe").rglob("*.py")):
-        yield path, path.read_text("utf-8")
+_ON_NODES = (ROOT / "collectors" / "probe", ROOT / "collectors" / "hands")
 
 
-def test_the_probe_is_python_3_6() -> None:
-    for path, text in _probe():
+def _on_nodes() -> Iterator[tuple[Path, str]]:
+    for folder in _ON_NODES:
+        for path in sorted(folder.rglob("*.py")):
+            yield path, path.read_text("utf-8")
+
+
+def test_what_runs_on_nodes_is_python_3_6() -> None:
+    for path, text in _on_nodes():
         ast.parse(text, str(path), feature_version=(3, 6))
 
 
-def test_the_probe_calls_nothing_that_is_newer_than_python_3_6() -> None:
+def test_what_runs_on_nodes_calls_nothing_that_is_newer_than_python_3_6() -> None:
     """Its grammar may be old and its calls not: capture_output, time.time_ns and the like."""
-    folder = ROOT / "collectors" / "probe"
     program = "import sys, vermin; sys.exit(vermin.main())"
-    command = [sys.executable, "-c", program, "--no-tips", "--violations", "-t=3.6-", str(folder)]
+    command = [sys.executable, "-c", program, "--no-tips", "--violations", "-t=3.6-", *map(str, _ON_NODES)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "Minimum required versions" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_probe_imports_nothing_that_a_node_may_lack() -> None:
+def test_what_runs_on_nodes_imports_nothing_that_one_may_lack() -> None:
     allowed = {*sys.stdlib_module_names, "pynvml", "psutil", "collectors"}
     foreign = [
         f"{shown(path)}: {name}"
-        for path, text in _probe()
+        for path, text in _on_nodes()
         for node in ast.walk(ast.parse(text))
         for name in _imported(node)
         if name.split(".")[0] not in allowed or (name.startswith("collectors") and "probe" not in name)
     ]
-    assert not foreign, f"the probe runs on the node's bare python3: {foreign}"
+    assert not foreign, f"it runs on the node's bare python3: {foreign}"
 
 
 def _imported(node: ast.AST) -> list[str]:

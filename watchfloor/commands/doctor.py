@@ -27,9 +27,14 @@ def doctor(
     costs: Annotated[
         bool, Parameter(help="What reading costs each node, by sampler and question: takes 13 s.")
     ] = False,
+    sudoers: Annotated[
+        bool, Parameter(help="Print the lines of sudoers that actions need on nodes; asks no node.")
+    ] = False,
     json: Annotated[bool, Parameter(help="As JSON.")] = False,
 ) -> int:
     """Check name, ssh, host key, python3, driver, permission and clock of every node, each with what to do next."""
+    if sudoers:
+        return _sudoers(json)
     if costs:
         return _costs(source.specs(hosts), json)
     diagnosed = asyncio.run(wiring.diagnose(source.specs(hosts)))
@@ -51,6 +56,19 @@ def _costs(specs: list[NodeSpec], json: bool) -> int:
         output.write("\n\n".join(costs.text(spec, rows, why) for spec, rows, why in measured))
     failed = sum(bool(why) for _, _, why in measured)
     return of_fleet(len(measured) - failed, failed) if measured else Exit.OK
+
+
+def _sudoers(json: bool) -> int:
+    from watchfloor import acting, sudoers  # noqa: PLC0415 - no other question of the doctor's knows what could be done
+
+    rules = acting.rules_of_sudo()
+    if json:
+        told = [{"action": name, "rules": list(its), "warnings": [w for rule in its for w in sudoers.warnings(rule)]}
+                for name, its in sorted(rules.items()) if its]  # fmt: skip
+        output.write_json({"actions": told})
+    else:
+        output.write(sudoers.text(rules).rstrip("\n"))
+    return Exit.OK
 
 
 def _record(spec: NodeSpec, checks: Sequence[Check]) -> dict[str, object]:

@@ -16,7 +16,7 @@ MOST_IDS = 200  # in one question to the accounting
 
 _OPTIONS = {"bin": r"/[\w./+-]*", "conf": r"/[\w./+-]*", "cluster": r"[A-Za-z0-9][\w.-]*"}
 # where packages of vendors put the commands, which the shell of a command over SSH often doesn't know
-_FOLDERS = "/opt/slurm/bin:/usr/local/slurm/bin:/cm/shared/apps/slurm/current/bin"
+FOLDERS = "/opt/slurm/bin:/usr/local/slurm/bin:/cm/shared/apps/slurm/current/bin"
 _ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason,NTasks"
 
 VERSION = "squeue --version"
@@ -51,7 +51,7 @@ def accounts(job_ids: Sequence[int], json: bool = False) -> str:
 def command_line(question: str, options: Mapping[str, str], timeout_seconds: float) -> str:
     """`question` as it is started on the node. `options` as `checked` gave them."""
     folders = f"{options['bin']}:$PATH" if "bin" in options else "$PATH"
-    settings = [f'PATH="{folders}:{_FOLDERS}"', "LC_ALL=C", "TZ=UTC0", "SLURM_TIME_FORMAT=%s", "SLURM_BITSTR_LEN=0"]
+    settings = [f'PATH="{folders}:{FOLDERS}"', "LC_ALL=C", "TZ=UTC0", "SLURM_TIME_FORMAT=%s", "SLURM_BITSTR_LEN=0"]
     settings += [f"SLURM_CONF={shlex.quote(options['conf'])}"] if "conf" in options else []
     settings += [f"SLURM_CLUSTERS={shlex.quote(options['cluster'])}"] if "cluster" in options else []
     return f"env {' '.join(settings)} timeout -k 5 {timeout_seconds:.0f} {question}"
