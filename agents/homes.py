@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from agents.action import Home
 from watchfloor.frame import Frame
+from watchfloor.jobs.model import JobSourceSpec
 
 _NOT_SCHEDULED = "process"  # the kind of what somebody started by hand
 
 
-class FrameHomes:
-    """agents.action.Homes. `sources`: name of a source of jobs -> its kind and options, as the fleet file has them."""
+class KnownHomes:
+    """agents.action.Homes. `sources`: those of the fleet file, by name."""
 
-    def __init__(self, sources: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+    def __init__(self, sources: Mapping[str, JobSourceSpec]) -> None:
         self._sources = sources
 
     def of_node(self, frame: Frame, node: str) -> Home | None:
@@ -30,7 +31,5 @@ class FrameHomes:
         return self._home(frame.jobs.rows[row].source)
 
     def _home(self, source: str, node: str = "") -> Home | None:
-        if source not in self._sources:
-            return None
-        kind, options = self._sources[source]
-        return Home(source, kind, node, options)
+        spec = self._sources.get(source)
+        return Home(source, spec.kind, node, spec.options) if spec is not None else None

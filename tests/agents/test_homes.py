@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from agents.action import Home
-from agents.homes import FrameHomes
+from agents.homes import KnownHomes
 from tests.support.acting import Machine, answer, frame_of
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
+from watchfloor.jobs.model import Allocation, Job, JobSourceSpec, JobState, SchedulerNode
 
-SOURCES = {"alpha": ("slurm", {"conf": "/etc/slurm/alpha.conf"}), "prod": ("kubernetes", {"context": "prod"})}
+SOURCES = {
+    "alpha": JobSourceSpec("alpha", "slurm", options={"conf": "/etc/slurm/alpha.conf"}),
+    "prod": JobSourceSpec("prod", "kubernetes", options={"context": "prod"}),
+}
 
 
 def frame() -> Frame:
@@ -24,7 +27,7 @@ def frame() -> Frame:
 
 
 def test_nodes_and_jobs_have_their_schedulers() -> None:
-    homes, told = FrameHomes(SOURCES), frame()
+    homes, told = KnownHomes(SOURCES), frame()
     assert homes.of_node(told, "n1") == Home("alpha", "slurm", "n1", {"conf": "/etc/slurm/alpha.conf"})
     assert homes.of_node(told, "n2") == Home("prod", "kubernetes", "worker-2", {"context": "prod"})
     assert homes.of_job(told, "slurm:7") == Home("alpha", "slurm", "", {"conf": "/etc/slurm/alpha.conf"})
@@ -32,8 +35,8 @@ def test_nodes_and_jobs_have_their_schedulers() -> None:
 
 
 def test_what_nobody_schedules_has_none() -> None:
-    homes, told = FrameHomes(SOURCES), frame()
+    homes, told = KnownHomes(SOURCES), frame()
     assert homes.of_node(told, "n3") is None
     assert homes.of_node(told, "n9") is None
     assert homes.of_job(told, "slurm:8") is None
-    assert FrameHomes({}).of_node(told, "n1") is None
+    assert KnownHomes({}).of_node(told, "n1") is None

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from agents.action import Action, Scene, actions
-from agents.homes import FrameHomes
+from agents.homes import KnownHomes
 from watchfloor.change import Command, Deed, Done, Request, Seen, Step, Target, Value
 from watchfloor.errors import HandsError
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import Job, SchedulerNode, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.model import Job, JobSourceSpec, SchedulerNode, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Scope
 from watchfloor.records.ledgerclean import clean
@@ -90,8 +90,9 @@ def _cells(rows: Sequence[Values], metrics: Sequence[str]) -> Cells:
 
 def scene_of(frame: Frame, **options: Mapping[str, str]) -> Scene:
     """`options` of the sources of jobs, by their names."""
-    kinds = {source.name: source.kind for source in frame.jobs.sources}
-    return Scene(frame, FrameHomes({name: (kind, options.get(name, {})) for name, kind in kinds.items()}))
+    known = frame.jobs.sources
+    specs = {one.name: JobSourceSpec(one.name, one.kind, options=options.get(one.name, {})) for one in known}
+    return Scene(frame, KnownHomes(specs))
 
 
 def bare(action: str, target: Target, **parameters: Value) -> Step:
