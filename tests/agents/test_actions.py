@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +62,15 @@ def test_what_sudo_must_allow_is_narrow(name: str) -> None:
             re.compile(arguments)
         else:
             assert arguments and not set(arguments) & set("*?[")
+
+
+def test_sudo_takes_the_rules(tmp_path: Path) -> None:
+    visudo = shutil.which("visudo", path="/usr/sbin:/usr/bin")
+    if visudo is None:
+        pytest.skip("visudo (Debian: sudo) is missing")
+    rules = [rule for action in actions().values() for rule in sudo_rules(action)]
+    file = tmp_path / "sudoers"
+    file.write_text("".join(f"ops ALL=(root) NOPASSWD: {rule}\n" for rule in rules))
+    file.chmod(0o440)
+    done = subprocess.run([visudo, "-cf", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
