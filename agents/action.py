@@ -104,6 +104,12 @@ class Action(Protocol):
         ...
 
 
+def sudo_rules(action: Action) -> tuple[str, ...]:
+    """What sudoers must allow on the nodes: program and arguments as sudoers has them, regular expressions between ^
+    and $ (sudo 1.9.10 and newer)."""
+    return tuple(getattr(action, "sudo_rules", ()))
+
+
 async def done_in_order(deeds: Sequence[Deed], hands: Hands, operation: str) -> list[Done]:
     """One after the other; the first that doesn't end well is the last. Raises HandsError where one can't begin."""
     results: list[Done] = []

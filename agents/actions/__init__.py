@@ -1,1 +1,1 @@
-"""The room of actions, one a file named verb_noun; empty until the harness that alone may call them is there."""
+"""What can be done, one action a file named verb_noun; what several share begins with a dash below."""

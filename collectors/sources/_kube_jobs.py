@@ -167,7 +167,8 @@ def _wide(job: BatchFacts) -> int:
 
 def _allocation(pod: PodFacts) -> Allocation:
     work = pod.work
-    return Allocation(pod.node, work.count, pod.indices, pod.uuids, pod.uid, work.cpus, work.memory_bytes)
+    return Allocation(pod.node, work.count, pod.indices, pod.uuids, pod.uid, work.cpus, work.memory_bytes,
+                      pod_name=pod.name)  # fmt: skip
 
 
 def _state(group: Group, pods: Sequence[PodFacts], attempts: Sequence[Attempt]) -> tuple[JobState, str, str]:

@@ -242,6 +242,8 @@ def test_what_is_no_accelerator_counts_as_none(text: str) -> None:
         ("COMPLETING", "", JobState.ENDING),
         ("CANCELLED by 1185200069", "", JobState.CANCELLED),
         (["PENDING"], "JobHeldAdmin", JobState.HELD),
+        (["PENDING"], "job requeued in held state", JobState.HELD),
+        (["PENDING"], "launch_failed_requeued_held", JobState.HELD),
         (["PENDING", "SPECIAL_EXIT"], "", JobState.HELD),
         (["PENDING", "REQUEUED"], "BeginTime", JobState.PENDING),
         (["FAILED", "LAUNCH_FAILED"], "", JobState.FAILED),

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from agents.catalogue import as_markdown as actions_as_markdown
 from tests.house.sources import files, shown
 from tests.support.feeds import HandFeed
 from tests.support.golden import same_as_golden
@@ -52,6 +53,10 @@ def test_every_exit_code_is_documented(code: Exit) -> None:
 
 def test_every_metric_is_documented() -> None:
     same_as_golden(ROOT / "docs" / "metrics.md", as_markdown())
+
+
+def test_every_action_is_documented() -> None:
+    same_as_golden(ROOT / "docs" / "actions.md", actions_as_markdown())
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -7,88 +7,26 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.error
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from collectors.sources._kube_client import Api
 from collectors.sources.kubernetes import Source
 from tests.support import kube_objects as made
-from tests.support.answers import WallClock, is_ok, running
-from tests.support.kubernetes import control_plane
+from tests.support.answers import is_ok, running
 from tests.support.kubernetes.control_plane import ControlPlane
 from tests.support.kubernetes.kubelets import Kubelets
-from watchfloor.jobs.model import JobSourceSpec, JobState
+from tests.support.kubernetes.work import NODES, PROGRAMS, batch_job, create, deployment, pods_of, source_of
+from watchfloor.jobs.model import JobState
 
-ASKED = os.environ.get("WATCHFLOOR_TEST_KUBERNETES", "")  # the folder of the control plane's programs
 CLUSTER = os.environ.get("KUBECONFIG", "")
-NODES = ["gpu001", "gpu002", "gpu003"]
 
 pytestmark = [
-    pytest.mark.skipif(not ASKED, reason="runs by `make test-kubernetes`"),
+    pytest.mark.skipif(not PROGRAMS, reason="runs by `make test-kubernetes`"),
     pytest.mark.timeout(300),
 ]
 ours = pytest.mark.skipif(bool(CLUSTER), reason="a cluster that is somebody's is only read")
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with control_plane.running(tmp_path_factory.mktemp("kubernetes"), Path(ASKED).resolve()) as started:
-        yield started
-
-
-@pytest.fixture
-def kubelets(plane: ControlPlane) -> Iterator[Kubelets]:
-    """Fresh nodes and an empty namespace for each test."""
-    kubelets = Kubelets(plane, NODES)
-    kubelets.start()
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "lab"}}
-    with suppress(urllib.error.HTTPError):  # it is there already
-        kubelets.call("POST", "/api/v1/namespaces", namespace)
-    yield kubelets
-    for path in ("/apis/batch/v1/namespaces/lab/jobs", "/apis/apps/v1/namespaces/lab/deployments",
-                 "/apis/apps/v1/namespaces/lab/replicasets", "/api/v1/namespaces/lab/pods"):  # fmt: skip
-        kubelets.call("DELETE", path, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
-    kubelets.stop()
-    for name in NODES:
-        kubelets.call("DELETE", f"/api/v1/nodes/{name}")
-
-
-def source_of(kubeconfig: str, **options: str) -> Source:
-    told = {"kubeconfig": kubeconfig, **options}
-    return Source(JobSourceSpec("lab", "kubernetes", options=told, period_seconds=1.0), None, WallClock())
-
-
-def create(kubelets: Kubelets, thing: dict[str, Any]) -> dict[str, Any]:
-    api = thing["apiVersion"]
-    thing["metadata"] = {"name": thing["metadata"]["name"], "namespace": "lab"}
-    root = f"/apis/{api}" if "/" in api else f"/api/{api}"
-    return kubelets.call("POST", f"{root}/namespaces/lab/{thing['kind'].lower()}s", thing)
-
-
-def batch_job(name: str, **spec: Any) -> dict[str, Any]:
-    job = made.batch_job(name, **spec)
-    job["spec"]["template"]["spec"]["restartPolicy"] = "Never"
-    job["spec"]["completions"] = job["spec"]["parallelism"]
-    del job["status"]
-    return job
-
-
-def deployment(name: str, replicas: int, gpus: int) -> dict[str, Any]:
-    labels = {"app": name}
-    spec = {"containers": made.pod("x", gpus=gpus)["spec"]["containers"]}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels},
-                     "template": {"metadata": {"labels": labels}, "spec": spec}}}  # fmt: skip
-
-
-def pods_of(kubelets: Kubelets, prefix: str) -> list[dict[str, Any]]:
-    items = kubelets.call("GET", "/api/v1/namespaces/lab/pods")["items"]
-    return [pod for pod in items if pod["metadata"]["name"].startswith(prefix)]
 
 
 async def test_any_cluster_is_read_as_it_tells() -> None:

@@ -1,4 +1,6 @@
-"""A Kubernetes API server as far as a reader sees one: lists in pages, watches, bookmarks, and the ways they end."""
+"""A Kubernetes API server as far as watchfloor sees one: lists in pages, watches, bookmarks, and the ways they end;
+merge patches and evictions, and the ways they are turned down.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,10 @@ class KubeApi:
         self.token = ""  # what a client must show; "" lets everybody in
         self.stalled = threading.Event()  # while set, nothing is answered
         self.page = 500
+        self.written: list[tuple[str, str, Object]] = []  # method, path, body
+        self.forbidden: set[str] = set()  # methods
+        self.conflicts = 0  # so many writes to come meet an object that has changed meanwhile
+        self.budgets: dict[str, int] = {}  # pod -> so many evictions to come are more than its budget allows
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.headers: list[dict[str, str]] = []
         self.changed = threading.Condition()
@@ -104,7 +110,46 @@ class KubeApi:
                 except OSError:
                     self.close_connection = True
 
+            def do_PATCH(self) -> None:
+                self._write()
+
+            def do_POST(self) -> None:
+                self._write()
+
+            def _write(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                api.written.append((self.command, self.path, body))
+                api._change(self, self.command, self.path, body)
+
         return Handler
+
+    def _change(self, to: QuietHandler, method: str, path: str, body: Object) -> None:
+        plural, name = self._named(path.strip("/").split("/"))
+        found = [thing for thing in self.objects[plural].values() if thing["metadata"]["name"] == name]
+        if method in self.forbidden:
+            self._status(to, 403, f'{plural} "{name}" is forbidden: User "viewer" cannot do this')
+        elif not found:
+            self._status(to, 404, f'{plural} "{name}" not found')
+        elif self.conflicts:
+            self.conflicts -= 1
+            self._status(to, 409, f"Operation cannot be fulfilled on {plural}: the object has been modified")
+        elif path.endswith("/eviction"):
+            self._evict(to, found[0], body)
+        else:
+            self.put(plural, _merged(found[0], body))
+            self._send(to, 200, found[0])
+
+    def _evict(self, to: QuietHandler, pod: Object, body: Object) -> None:
+        uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
+        meant = body["deleteOptions"]["preconditions"]["uid"]
+        if meant != uid:
+            self._status(to, 409, f"Precondition failed: UID in precondition: {meant}, UID in object meta: {uid}")
+        elif self.budgets.get(name):
+            self.budgets[name] -= 1
+            self._status(to, 429, "Cannot evict pod as it would violate the pod's disruption budget.")
+        else:
+            self.delete("pods", uid)
+            self._status(to, 201, "")
 
     def _answer(self, to: QuietHandler, path: str, query: dict[str, str]) -> None:
         words = path.strip("/").split("/")
@@ -188,3 +233,12 @@ class KubeApi:
         line = json.dumps(event).encode() + b"\n"
         to.wfile.write(b"%x\r\n%s\r\n" % (len(line), line) + (b"0\r\n\r\n" if end else b""))
         to.wfile.flush()
+
+
+def _merged(thing: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict) or not isinstance(thing, dict):
+        return patch
+    kept = {name: value for name, value in thing.items() if name not in patch}
+    changed = {name: _merged(thing.get(name, {}), value) for name, value in patch.items() if value is not None}
+    return {**kept, **changed}

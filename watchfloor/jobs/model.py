@@ -71,6 +71,7 @@ class Allocation:
     cpus: int | None = None
     memory_bytes: int | None = None
     pids: tuple[int, ...] = ()  # processes on the node, where the source names them
+    pod_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ _FLAGS = {
     "RESIZING": JobState.RUNNING,
     "SIGNALING": JobState.RUNNING,
 }
-_HELD = re.compile(r"JobHeld\w+|launch_failed_requeued_held|job_requeued_in_held_state", re.IGNORECASE)
+# squeue's JSON has the words of the description, with blanks
+_HELD = re.compile(
+    r"JobHeld\w+|launch[_ ]failed[_ ]requeued[_ ]held|job[_ ]requeued[_ ]in[_ ]held[_ ]state", re.IGNORECASE
+)
 
 _OUT_OF_WORK = frozenset(
     ("down", "drain", "drained", "draining", "fail", "failing", "error", "future", "unknown", "maint", "reserved",
