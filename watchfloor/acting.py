@@ -14,23 +14,23 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.homes import KnownHomes
-from agents.policyworld import world_of_frame
-from collectors.acting.hands import FleetHands, Places
-
 from agents import approvals, policy, policyset
 from agents.action import Action, Scene, actions
 from agents.book import LedgerBook
 from agents.harness import Desk, Harness
-from agents.interlocks import Limits
+from agents.homes import KnownHomes
+from agents.limits import read_limits
 from agents.plan import Asked, make_plan, single
+from agents.policyworld import world_of_frame
+from collectors.acting.hands import FleetHands, Places
 from watchfloor.change import Origin, Plan, Value, Verdict
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work, told_apart
 from watchfloor.model import NodeSpec, Subject
-from watchfloor.places import ledger_file, policy_places, signers_file, state_folder
+from watchfloor.places import ledger_file, limits_file, policy_places, signers_file, state_folder
 from watchfloor.playbook import Playbook
+from watchfloor.processid import is_dead, this_process
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Entry, Who
@@ -38,7 +38,6 @@ from watchfloor.signing import Signers
 from watchfloor.units import nearest
 from watchfloor.wiring import Collection, SystemClock
 
-USUAL = Limits()
 _FRAMES_A_SECOND = 4
 
 
@@ -117,8 +116,9 @@ class Post:
 
 
 @asynccontextmanager
-async def post(specs: Sequence[NodeSpec], work: Work, limits: Limits = USUAL) -> AsyncIterator[Post]:
-    """Raises StoreError where ledger or leases can't be kept: nothing may be done then."""
+async def post(specs: Sequence[NodeSpec], work: Work) -> AsyncIterator[Post]:
+    """Raises StoreError where ledger or leases can't be kept, ConfigError for limits: nothing may be done then."""
+    limits = read_limits(limits_file())
     clock, collection, known = SystemClock(), Collection(specs, work=work), actions()
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection), KnownHomes({spec.name: spec for spec in sources})
@@ -127,7 +127,8 @@ async def post(specs: Sequence[NodeSpec], work: Work, limits: Limits = USUAL) ->
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
         judge, tally = judging(known)
-        desk = Desk(book, leases, floor, hands, judge, tally, known, homes, clock, _new_run, _this_process(), limits)
+        mine = this_process()
+        desk = Desk(book, leases, floor, hands, judge, tally, known, homes, clock, _new_run, mine, is_dead, limits)
 
         def stands(plan: Plan) -> approvals.Standing:
             return tally(plan, judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
@@ -166,10 +167,6 @@ def rules_of_sudo() -> dict[str, tuple[str, ...]]:
 def leases_file() -> Path:
     """Beside the ledger: those who share one share the other."""
     return ledger_file().with_suffix(".leases")
-
-
-def _this_process() -> str:
-    return f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _new_run() -> str:

@@ -52,6 +52,11 @@ def signers_file() -> Path:
     return _configured("WATCHFLOOR_SIGNERS", "allowed_signers")
 
 
+def limits_file() -> Path:
+    """What interlocks hold to: WATCHFLOOR_LIMITS, else a file of the configuration."""
+    return _configured("WATCHFLOOR_LIMITS", "limits.yaml")
+
+
 def _configured(variable: str, name: str) -> Path:
     named = os.environ.get(variable, "")
     return Path(named) if named else config_folder(os.environ) / name

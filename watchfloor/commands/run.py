@@ -188,9 +188,8 @@ def _waiting(asked: _Asked, decision: Decision) -> int:
 def _told(asked: _Asked, at: Post, run: str, result: Result) -> int:
     record = at.book.run(run)
     if asked.json:
-        output.write_json(
-            {"format": FORMAT, **document(record), "result": str(result.outcome), "why": result.why or None}
-        )
+        told = document(record) if record is not None else {"run": run}
+        output.write_json({"format": FORMAT, **told, "result": str(result.outcome), "why": result.why or None})
     else:
         output.write(f"\nRun {run} {result.outcome}: {result.text}")
     if result.outcome is Outcome.REFUSED:

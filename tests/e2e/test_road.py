@@ -1,0 +1,131 @@
+"""The whole road on a real Slurm, as a person walks it: plan, approval, drain, verification, audit."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import parts
+from tests.support.slurm import Slurm
+from watchfloor.exits import Audit, Exit
+from watchfloor.records.ledgerreader import LedgerReader
+
+NODE = "gpu002"
+
+
+@pytest.fixture
+def lab(slurm: Slurm) -> Iterator[Slurm]:
+    yield slurm
+    slurm.cancel_all()
+    for name in slurm.node_names:
+        if "DRAIN" in slurm.run("scontrol", "-o", "show", "node", name):
+            slurm.run("scontrol", "update", f"NodeName={name}", "State=RESUME")
+    slurm.wait_for_nodes()
+
+
+class Person:
+    """Somebody with a home, a key and a console."""
+
+    def __init__(self, folder: Path, lab: Slurm) -> None:
+        self.folder, self.lab = folder, lab
+        self.fleet = folder / "fleet.yaml"
+        self.fleet.write_text(
+            f"jobs:\n  lab: {{kind: slurm, via: local, conf: {lab.conf}, period: 1s}}\n"
+            f"nodes: {{{NODE}: {{local: true}}}}\n"
+        )
+        (folder / "limits.yaml").write_text("rack_nodes: 4\ngroup_share: 100%\nhealthy_share: 20%\n")
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "bob")], check=True, timeout=30
+        )
+        key = (folder / "bob.pub").read_text().split()
+        (folder / "allowed_signers").write_text(f"bob {key[0]} {key[1]}\n")
+
+        self.env = {
+            **os.environ,
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "WATCHFLOOR_SIGNERS": str(folder / "allowed_signers"),
+            "WATCHFLOOR_LIMITS": str(folder / "limits.yaml"),
+        }
+
+    def __call__(self, *arguments: str, code: int = Exit.OK) -> str:
+        command = [sys.executable, "-m", "watchfloor", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=parts.ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def run(self, *arguments: str, code: int = Exit.OK) -> str:
+        return self("run", *arguments, "--fleet", str(self.fleet), code=code)
+
+
+def state(lab: Slurm) -> str:
+    return lab.run("sinfo", "--noheader", "--Node", f"--nodes={NODE}", "--partition=train", "--format=%T|%E").strip()
+
+
+def test_a_node_is_drained_by_the_whole_road_and_every_step_is_accounted_for(lab: Slurm, tmp_path: Path) -> None:
+    person = Person(tmp_path, lab)
+    words = ("drain-node", "--target", f'node == "{NODE}"', "--set", "reason=xid 79", "--reason", "a fatal fault")
+
+    shown = person.run(*words)
+    assert "scontrol" in shown and "Nothing was changed" in shown and state(lab).startswith("idle")
+
+    waiting = person.run(*words, "--apply", code=Exit.WAITS_FOR_APPROVAL)
+    assert state(lab).startswith("idle")
+    run = waiting.split("watchfloor approve ")[1].split()[0]
+
+    still = person.run(run, "--apply", code=Exit.WAITS_FOR_APPROVAL)
+    assert "not-approved" in still
+
+    person("approve", run, "--reason", "seen it", "--key", str(tmp_path / "bob"), "--yes")
+    done = person.run(run, "--apply")
+    assert "succeeded" in done and state(lab).startswith("drained|xid 79")
+
+    told = json.loads(person("show", run, "--json"))
+    assert (told["outcome"], [step["state"] for step in told["steps"]]) == ("succeeded", ["verified"])
+    assert "intact" in person("audit", "verify")
+    copy = tmp_path / "copy.db"
+    with sqlite3.connect(tmp_path / "state/watchfloor/ledger.db") as base:
+        base.execute("VACUUM INTO ?", (str(copy),))
+    data = copy.read_bytes()
+    at = data.find(b"a fatal fault")
+    copy.write_bytes(data[:at] + b"A" + data[at + 1 :])
+    assert "entry 0" in person("audit", "verify", str(copy), code=Audit.ALTERED)
+
+
+def test_a_console_killed_in_the_middle_is_followed_by_one_that_repeats_nothing(lab: Slurm, tmp_path: Path) -> None:
+    person = Person(tmp_path, lab)
+    words = ("drain-node", "--target", f'node == "{NODE}"', "--set", "reason=xid 79", "--reason", "a fatal fault")
+    waiting = person.run(*words, "--apply", code=Exit.WAITS_FOR_APPROVAL)
+    run = waiting.split("watchfloor approve ")[1].split()[0]
+    person("approve", run, "--reason", "seen it", "--key", str(tmp_path / "bob"), "--yes")
+    command = [sys.executable, "-m", "watchfloor", "run", run, "--apply", "--fleet", str(person.fleet)]
+    ledger = tmp_path / "state/watchfloor/ledger.db"
+    with subprocess.Popen(command, cwd=parts.ROOT, env=person.env, stdout=subprocess.DEVNULL) as console:
+        lab.wait(lambda: "intent" in kinds(ledger))
+        console.kill()
+    done = person.run(run, "--apply")
+    assert "succeeded" in done and state(lab).startswith("drained|xid 79")
+    told = kinds(ledger)
+    assert (told.count("intent"), told.count("outcome")) == (1, 1)
+    assert "intact" in person("audit", "verify")
+
+
+def kinds(ledger: Path) -> list[str]:
+    with LedgerReader(ledger) as reader:
+        return [entry.kind for entry in reader.entries()]
