@@ -6,6 +6,7 @@ Must not do: try again what may have arrived.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from collectors.acting.http import MOST_BYTES, Answer
 from collectors.acting.told import LASTING
@@ -16,6 +17,19 @@ from watchfloor.jobs.model import JobSourceSpec
 
 _NOT_SENT = ("ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorCertificateError",
              "ClientConnectorSSLError", "InvalidURL")  # fmt: skip
+
+
+class _Straight:
+    """The client's session, which would go wherever it is sent."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def request(self, **asked: Any) -> Any:
+        return await self._session.request(**asked, allow_redirects=False)
+
+    async def close(self) -> None:
+        await self._session.close()
 
 
 class Cluster(Api):
@@ -41,6 +55,11 @@ class Cluster(Api):
         except Exception as error:
             raise self._no_way(error) from error
         return await self._bounded(request, headers)
+
+    async def _load(self) -> Any:
+        api = await super()._load()
+        api.rest_client.pool_manager = _Straight(api.rest_client.pool_manager)
+        return api
 
     async def _bounded(self, request: Request, headers: dict[str, str]) -> Answer:
         try:

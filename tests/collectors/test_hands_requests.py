@@ -260,6 +260,11 @@ async def test_what_kubernetes_refuses_is_told(hook: Hook, cluster: FleetHands, 
     assert len(hook.told) == 1
 
 
+async def test_a_kubernetes_that_points_elsewhere_is_not_followed(hook: Hook, cluster: FleetHands) -> None:
+    hook.status, hook.headers = 307, {"Location": f"{hook.url}/elsewhere"}
+    assert (await cluster.do(cordon(), "op")).exit_code == 307 and len(hook.told) == 1
+
+
 async def test_a_token_that_ran_out_is_renewed_once(hook: Hook, cluster: FleetHands) -> None:
     hook.status = 401
     done = await cluster.do(cordon(), "op")
