@@ -6,6 +6,7 @@ Must not do: try again what may have arrived.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from collectors.acting.http import MOST_BYTES, Answer
 from collectors.acting.told import LASTING
