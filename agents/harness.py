@@ -46,6 +46,11 @@ class Count(Protocol):
     def approved(self) -> bool: ...
 
     @property
+    def rejected(self) -> Sequence[object]:
+        """Who is against it: that holds it up, also where policy asks nobody."""
+        ...
+
+    @property
     def text(self) -> str:
         """ "1 of 2: anna" — for a person."""
         ...
@@ -197,10 +202,9 @@ class Harness:
                 return "expired", "the plan is too old: make a new one"
             if changes := moved(frame, plan.steps, plan.state):
                 return "moved", f"since the plan was made, {'; '.join(changes)}"
-        if verdict.ruling is Ruling.NEEDS_APPROVAL:
-            count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), now)
-            if not count.approved:
-                return "not-approved", count.text
+        count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), now)
+        if count.rejected or (verdict.ruling is Ruling.NEEDS_APPROVAL and not count.approved):
+            return "not-approved", count.text
         held = self._held(plan, None, record.run) if not record.begun else {}
         return ("interlocked", "; ".join(held.values())) if held else None
 

@@ -257,3 +257,12 @@ async def test_a_dead_console_holds_nothing_up_and_one_that_may_live_does(road: 
     road.leases.take([f"run {run}", "dgx-01"], run, "gone", road.now(), 60.0)
     assert (await road.console("two").carry_out(run, ANNA)).why == "lease"
     assert (await road.console("two", dead="gone").carry_out(run, ANNA)).outcome is Outcome.SUCCEEDED
+
+
+async def test_somebody_who_is_against_it_holds_up_also_what_policy_permits(road: Road) -> None:
+    road.rejected = ("bob: not today",)
+    harness = road.console()
+    run = (await harness.propose(plan(road))).run
+    assert (await harness.carry_out(run, ANNA)).why == "not-approved" and not road.nodes.log
+    road.rejected = ()
+    assert (await harness.carry_out(run, ANNA)).outcome is Outcome.SUCCEEDED

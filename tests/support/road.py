@@ -178,6 +178,7 @@ class NoHomes:
 class Count:
     approved: bool
     text: str = ""
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass
@@ -189,6 +190,7 @@ class Road:
     fleet: SyntheticFleet = field(default_factory=lambda: SyntheticFleet(faults=False))
     verdict: Verdict = PERMITTED
     approved: bool = False
+    rejected: tuple[str, ...] = ()
     limits: Limits = USUAL
     actions: dict[str, SetValue] = field(default_factory=lambda: {"set_value": SetValue(), "drain": Drain()})
     points: Points = field(default_factory=Points)
@@ -218,7 +220,9 @@ class Road:
                 self.floor,
                 MemoryHands(self.nodes, points),
                 lambda plan, frame: self.verdict,
-                lambda plan, verdict, entries, now: Count(self.approved, "1 of 1" if self.approved else "0 of 1"),
+                lambda plan, verdict, entries, now: Count(
+                    self.approved, "1 of 1" if self.approved else "0 of 1", self.rejected
+                ),
                 self.actions,
                 NoHomes(),
                 self,

@@ -23,8 +23,10 @@ from watchfloor.jobs.model import SourceState
 from watchfloor.keeper import account
 from watchfloor.lineage.times import Times
 from watchfloor.model import Subject
+from watchfloor.places import signers_file
 from watchfloor.playbook import Playbook
 from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.signing import SshSigner, usual_key
 from watchfloor.snapshot.plan import plan_text
 from watchfloor.snapshot.runs import document, run_text
 
@@ -70,9 +72,16 @@ def run(
     The same road for people, cron and agents. Nothing is changed without --apply.
     """
     specs, work = source.floor(hosts)
-    who = Who(Party.SERVICE, service, on_behalf_of=account()) if service else Who(Party.PERSON, account())
+    who = Who(Party.SERVICE, service, on_behalf_of=account()) if service else myself()
     asked = _Asked(what, target, _values(set), reason or f"asked for by {who.name}", apply, wait, json, who)
     return asyncio.run(_road(asked, specs, work, timeout))
+
+
+def myself() -> Who:
+    """The account, and the key that this person would approve with: nobody approves a plan of their own by another
+    name."""
+    key = usual_key(signers_file())
+    return Who(Party.PERSON, account(), SshSigner(key).fingerprint() if key is not None else "")
 
 
 class _Asked:
