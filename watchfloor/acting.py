@@ -22,13 +22,14 @@ from agents.homes import KnownHomes
 from agents.limits import read_limits
 from agents.plan import Asked, make_plan, single
 from agents.policyworld import world_of_frame
+from collectors.acting.endpoints import read_endpoints
 from collectors.acting.hands import FleetHands, Places
 from watchfloor.change import Origin, Plan, Value, Verdict
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work, told_apart
 from watchfloor.model import NodeSpec, Subject
-from watchfloor.places import ledger_file, limits_file, policy_places, signers_file, state_folder
+from watchfloor.places import endpoints_file, ledger_file, limits_file, policy_places, signers_file, state_folder
 from watchfloor.playbook import Playbook
 from watchfloor.processid import is_dead, this_process
 from watchfloor.records.leases import Leases
@@ -117,13 +118,14 @@ class Post:
 
 @asynccontextmanager
 async def post(specs: Sequence[NodeSpec], work: Work) -> AsyncIterator[Post]:
-    """Raises StoreError where ledger or leases can't be kept, ConfigError for limits: nothing may be done then."""
+    """Raises StoreError where ledger or leases can't stand, ConfigError for limits, endpoints: nothing can be done."""
     limits = read_limits(limits_file())
     clock, collection, known = SystemClock(), Collection(specs, work=work), actions()
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection), KnownHomes({spec.name: spec for spec in sources})
     notes = state_folder(os.environ)
-    hands = FleetHands(Places(specs, sources), collection.transport_for, clock, notes / "operations")
+    places = Places(specs, sources, read_endpoints(endpoints_file()))
+    hands = FleetHands(places, collection.transport_for, clock, notes / "operations")
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
         judge, tally = judging(known)

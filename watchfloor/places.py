@@ -52,6 +52,11 @@ def signers_file() -> Path:
     return _configured("WATCHFLOOR_SIGNERS", "allowed_signers")
 
 
+def endpoints_file() -> Path:
+    """Where requests of a name go."""
+    return _configured("WATCHFLOOR_ENDPOINTS", "endpoints.yaml")
+
+
 def limits_file() -> Path:
     """What interlocks hold to: WATCHFLOOR_LIMITS, else a file of the configuration."""
     return _configured("WATCHFLOOR_LIMITS", "limits.yaml")
