@@ -265,8 +265,8 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """How a deed ended. `exit_code` None: nobody knows (killed, out of time, cut off). Of a request: its HTTP status
-    below 400 is 0, else the status."""
+    """How a deed ended. `exit_code` None: nobody knows (killed, out of time, cut off). Of a request: 0 for an
+    HTTP status of 2xx, else the status."""
 
     exit_code: int | None
     stdout: str = ""
