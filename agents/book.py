@@ -59,6 +59,19 @@ class LedgerBook:
         newest = self._newest(Kind.RESUME)
         return newest.seconds if newest is not None and isinstance(newest.told(), Resume) else 0.0
 
+    def policy_digest(self) -> str:
+        """Of the policies that the ledger told of last, "" where it never did."""
+        newest = self._newest(Kind.POLICY)
+        return "" if newest is None else str(newest.body.get("digest", ""))
+
+    def configuration_digest(self, file: str) -> str:
+        """Of a file, as the ledger told of it last, "" where it never did."""
+        with self._reader() as reader:
+            if reader is None:
+                return ""
+            told = reader.entries(Wanted(kinds=(Kind.CONFIGURATION,)), newest_first=True)
+            return next((str(entry.body.get("digest", "")) for entry in told if entry.body.get("file") == file), "")
+
     def _newest(self, *kinds: Kind) -> Entry | None:
         with self._reader() as reader:
             if reader is None:

@@ -7,9 +7,10 @@ ledger before the next one is taken; what is refused is there, too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Protocol
 
 import msgspec
@@ -28,6 +29,7 @@ from watchfloor.records.ledgerentry import Entry, Note, Party, Who
 from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Proposed, Refused, Resume, Stop
 from watchfloor.records.ledgerwords import Outcome as Ended
 from watchfloor.runs import RunRecord
+from watchfloor.snapshot.plan import plan_text
 
 LEASE_SECONDS = 60.0
 _RENEW_SECONDS = 15.0
@@ -107,6 +109,7 @@ class Desk:
     is_dead: Callable[[str], bool] = lambda holder: False  # whether the process of a lease is surely gone
     limits: Limits = field(default_factory=Limits)
     interlocks: Mapping[str, Interlock] = field(default_factory=interlocks)
+    changes: Callable[[], Iterable[Note]] = tuple  # what decides has changed: to be on record before it decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ class Harness:
 
     async def propose(self, plan: Plan) -> Decision:
         """Put the plan and what is said of it on record. Raises StoreError."""
+        await self._told_of_changes()
         run = self._desk.new_id()
         origin = plan.origin
         await self._note(
@@ -149,6 +153,7 @@ class Harness:
                 playbook_digest=plan.playbook_digest,
                 samples=origin.samples,
                 considered=list(origin.considered),
+                shown=sha256(plan_text(plan, plan.created).encode()).hexdigest(),
                 plan=plain(plan),
             ),
             plan,
@@ -157,6 +162,10 @@ class Harness:
         decision = replace(self.weigh(plan), run=run)
         await self._decided(decision)
         return decision
+
+    async def _told_of_changes(self) -> None:
+        for note in self._desk.changes():
+            await self._desk.book.keep(note)
 
     async def _decided(self, decision: Decision, reasons: Sequence[str] = ()) -> None:
         verdict = decision.verdict
@@ -180,6 +189,7 @@ class Harness:
             raise StoreError(f"the ledger has no run {run}", "`watchfloor runs` lists them")
         if record.outcome:
             return Result(Outcome(record.outcome), f"it is over: {record.text}")
+        await self._told_of_changes()
         with self._leases(record.plan, run) as others:
             if others:
                 return await self._refuse(record, who, "lease", others)
