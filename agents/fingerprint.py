@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from agents.onnode import jobs_on_node
 from watchfloor.change import Step, Value
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
@@ -51,8 +52,8 @@ def _of_node(frame: Frame, name: str) -> Iterator[tuple[str, Value]]:
 
 
 def _jobs_on(frame: Frame, node: int) -> str:
-    rows = {frame.jobs.owner_of(row) for row in frame.rows_of(Scope.ACCELERATOR, node).tolist()} - {-1}
-    told = sorted(f"{frame.jobs.rows[row].id} attempt {frame.jobs.rows[row].attempt}" for row in rows)
+    jobs = [frame.jobs.rows[row] for row in jobs_on_node(frame, node)]
+    told = sorted(f"{job.id} attempt {job.attempt}" for job in jobs)
     return ", ".join(told) or "none"
 
 

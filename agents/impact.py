@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from agents.onnode import jobs_on_node
 from watchfloor.change import Impact, JobHit, Risk, Step
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Job
@@ -51,11 +52,10 @@ def jobs_at(frame: Frame, step: Step) -> set[int]:
     node = frame.node_index.get(target.node)
     if node is None:
         return set()
-    rows = frame.rows_of(Scope.ACCELERATOR, node).tolist()
-    if target.scope is Scope.ACCELERATOR:
-        one = frame.accelerators.roster.row(node, target.key)
-        rows = [] if one is None else [one]
-    return {frame.jobs.owner_of(row) for row in rows} - {-1}
+    if target.scope is not Scope.ACCELERATOR:
+        return jobs_on_node(frame, node)
+    board = frame.accelerators.roster.row(node, target.key)
+    return set() if board is None else {frame.jobs.owner_of(board)} - {-1}
 
 
 def _hits(frame: Frame, step: Step, at: float) -> Iterator[JobHit]:

@@ -14,6 +14,7 @@ import numpy as np
 from agents.action import Action, CannotPrepare, Scene
 from agents.fingerprint import state_of
 from agents.impact import impact_of
+from agents.onnode import jobs_on_node
 from watchfloor.change import Origin, Plan, Risk, Step, Target, Value, as_kept
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
@@ -182,8 +183,7 @@ def subjects_of(rule: StepRule, action: Action, target: Subject, frame: Frame) -
         case "node" | "nodes":
             return [Subject(Scope.NODE, name) for name in _nodes(target, frame)]
         case "jobs":
-            rows = {frame.jobs.owner_of(row) for row in _accelerators(target, frame)} - {-1}
-            return [Subject(Scope.JOB, "", frame.jobs.rows[row].id) for row in sorted(rows)]
+            return [Subject(Scope.JOB, "", frame.jobs.rows[row].id) for row in sorted(_jobs(target, frame))]
         case "accelerators":
             return [frame.subject(Scope.ACCELERATOR, row) for row in _accelerators(target, frame)]
     raise CannotPlan(f"{rule.key}: of: {of} is not known", "target, node, jobs or accelerators")
@@ -193,6 +193,13 @@ def _usual(wanted: Scope, of_target: Scope) -> str:
     if wanted is of_target:
         return "target"
     return {Scope.NODE: "node", Scope.JOB: "jobs", Scope.ACCELERATOR: "accelerators"}.get(wanted, "target")
+
+
+def _jobs(target: Subject, frame: Frame) -> set[int]:
+    node = frame.node_index.get(target.node)
+    if target.scope is Scope.NODE and node is not None:
+        return jobs_on_node(frame, node)
+    return {frame.jobs.owner_of(row) for row in _accelerators(target, frame)} - {-1}
 
 
 def _nodes(target: Subject, frame: Frame) -> list[str]:

@@ -82,11 +82,14 @@ def test_a_node_is_drained_by_the_whole_road_and_every_step_is_accounted_for(lab
     person = Person(tmp_path, lab)
     words = ("drain-node", "--target", f'node == "{NODE}"', "--set", "reason=xid 79", "--reason", "a fatal fault")
 
+    job = lab.submit(f"--nodelist={NODE}")
+    lab.wait(lambda: "R" in lab.run("squeue", "--noheader", "--format=%t"))
     shown = person.run(*words)
-    assert "scontrol" in shown and "Nothing was changed" in shown and state(lab).startswith("idle")
+    assert f"{NODE} jobs: slurm:{job} attempt 1" in shown, "by the scheduler's word: the node has no accelerators"
+    assert "scontrol" in shown and "Nothing was changed" in shown and state(lab).startswith("mixed")
 
     waiting = person.run(*words, "--apply", code=Exit.WAITS_FOR_APPROVAL)
-    assert state(lab).startswith("idle")
+    assert state(lab).startswith("mixed")
     run = waiting.split("watchfloor approve ")[1].split()[0]
 
     still = person.run(run, "--apply", code=Exit.WAITS_FOR_APPROVAL)
@@ -94,7 +97,7 @@ def test_a_node_is_drained_by_the_whole_road_and_every_step_is_accounted_for(lab
 
     person("approve", run, "--reason", "seen it", "--key", str(tmp_path / "bob"), "--yes")
     done = person.run(run, "--apply")
-    assert "succeeded" in done and state(lab).startswith("drained|xid 79")
+    assert "succeeded" in done and state(lab).startswith("draining|xid 79")
 
     told = json.loads(person("show", run, "--json"))
     assert (told["outcome"], [step["state"] for step in told["steps"]]) == ("succeeded", ["verified"])
