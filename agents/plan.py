@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import msgspec
@@ -18,7 +18,7 @@ from watchfloor.change import Origin, Plan, Risk, Step, Target, Value, as_kept
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
-from watchfloor.playbook import Guards, Playbook, StepRule
+from watchfloor.playbook import Guards, Playbook, StepRule, Wish
 from watchfloor.records.ledgerentry import Who
 
 _WORD = re.compile(r"\{(\w+)\}")
@@ -27,6 +27,10 @@ MOST_STEPS = 1_000  # of a plan: nobody can read more
 
 class CannotPlan(WatchfloorError):
     """No plan can be made of this playbook for these targets: why, and what would help."""
+
+
+class NothingToDo(CannotPlan):
+    """All is as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,33 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
         risk=max([playbook.risk, *(step.risk for step in steps)], default=Risk.READ),
     )
     return as_kept(plan)
+
+
+def wished(
+    playbook: Playbook, wishes: Sequence[Wish], scene: Scene, actions: Mapping[str, Action], asked: Asked
+) -> Plan:
+    """The plan of what a planner wants. Raises NothingToDo, or CannotPlan where none of it can be prepared."""
+    if not wishes:
+        raise NothingToDo(f"{playbook.name} finds nothing to do")
+    steps: list[Step] = []
+    left_out: list[str] = []
+    for number, wish in enumerate(wishes, 1):
+        action = actions.get(wish.action)
+        if action is None:
+            raise CannotPlan(f"the planner {playbook.planner} names the action {wish.action}, which there is not")
+        try:
+            steps.append(
+                prepared(
+                    action, wish.action, wish.target, wish.parameters, scene, f"{number} {wish.action} {wish.target}"
+                )
+            )
+        except CannotPrepare as error:
+            left_out.append(f"{wish.action} on {wish.target} is left out: {error.message}")
+    if not steps:
+        raise CannotPlan(f"nothing of what {playbook.name} wants can be done: {left_out[0]}")
+    why = tuple(dict.fromkeys(wish.why for wish in wishes if wish.why))
+    origin = msgspec.structs.replace(asked.origin, considered=(*asked.origin.considered, *why, *left_out))
+    return planned(playbook, steps, scene, replace(asked, origin=origin))
 
 
 def prepared(action: Action, name: str, target: Subject, given: Mapping[str, Value], scene: Scene, key: str) -> Step:
