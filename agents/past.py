@@ -40,7 +40,7 @@ class Past:
     handled: dict[Key, float] = field(default_factory=dict)  # the newest, proposed or refused
     newest: dict[Subject, str] = field(default_factory=dict)  # whose the newest run on it was
     changed: list[Changed] = field(default_factory=list)
-    open: Counter[str] = field(default_factory=Counter)  # runs that are not over, by playbook
+    open: Counter[str] = field(default_factory=Counter)  # runs that are being carried out, by playbook
     did: tuple[Did, ...] = ()
     up: float = 0.0  # the last sign of life of a watch; 0: there never was one
 
@@ -123,7 +123,7 @@ def _add(past: Past, run: RunRecord) -> list[Did]:
     for target in targets:
         _later(past.proposed, (plan.playbook, target), run.proposed)
         _later(past.handled, (plan.playbook, target), run.proposed)
-    past.open[plan.playbook] += run.standing is not Standing.OVER and run.ruling in ("permit", "needs-approval")
+    past.open[plan.playbook] += run.standing in (Standing.READY, Standing.RUNNING)
     done = [(step, record) for step, record in run.of_plan() if record.state in _DONE]
     changed = [step for step, _ in done if step.risk > Risk.REVERSIBLE]
     if changed or (done and all(step.risk <= Risk.REVERSIBLE for step in plan.steps)):

@@ -22,6 +22,7 @@ from watchfloor.playbook import Guards, Playbook, StepRule, Wish
 from watchfloor.records.ledgerentry import Who
 
 _WORD = re.compile(r"\{(\w+)\}")
+_LONGEST_REASON = 1_000  # characters
 MOST_STEPS = 1_000  # of a plan: nobody can read more
 
 
@@ -46,6 +47,15 @@ def make_plan(
     playbook: Playbook, targets: Sequence[Subject], scene: Scene, actions: Mapping[str, Action], asked: Asked
 ) -> Plan:
     """Raises CannotPlan where a step can't be prepared, there is no target, or there would be too many steps."""
+    bounded(playbook, targets)
+    steps = [step for target in targets for step in _steps(playbook, target, scene, actions, asked)]
+    if not steps:
+        raise CannotPlan(f"{playbook.name} has nothing to do for {', '.join(map(str, targets))}")
+    return planned(playbook, steps, scene, asked)
+
+
+def bounded(playbook: Playbook, targets: Sequence[Subject]) -> None:
+    """Raises CannotPlan where there are no targets, or more than the playbook takes."""
     if not targets:
         raise CannotPlan(f"nothing in the fleet is what {playbook.name} was asked for", "see what --target finds")
     if len(targets) > playbook.guards.most_targets:
@@ -53,10 +63,6 @@ def make_plan(
             f"{len(targets)} targets, and {playbook.name} takes {playbook.guards.most_targets} at once",
             "ask for fewer, or raise guards: targets: in the playbook",
         )
-    steps = [step for target in targets for step in _steps(playbook, target, scene, actions, asked)]
-    if not steps:
-        raise CannotPlan(f"{playbook.name} has nothing to do for {', '.join(map(str, targets))}")
-    return planned(playbook, steps, scene, asked)
 
 
 def single(name: str, action: Action, given: Mapping[str, Value]) -> Playbook:
@@ -196,9 +202,16 @@ def _words(subject: Subject, target: Subject, frame: Frame, asked: Asked) -> dic
         "site": spec.site if spec else "",
         "group": spec.group if spec else "",
         "job": subject.key if subject.scope is Scope.JOB else "",
-        "reason": asked.origin.reason,
+        "trigger": asked.origin.trigger or "asked for",
+        "reason": _one_line(asked.origin.reason),
         "who": asked.who.name,
     }
+
+
+def _one_line(text: str) -> str:
+    """What a node or a person said, as a parameter takes it: a plain line that no program takes for an option."""
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return plain.lstrip("- ")[:_LONGEST_REASON]
 
 
 # -- whose a step is
@@ -212,12 +225,14 @@ def subjects_of(rule: StepRule, action: Action, target: Subject, frame: Frame) -
             return [target]
         case "node" | "nodes":
             return [Subject(Scope.NODE, name) for name in _nodes(target, frame)]
+        case "one-node":
+            return [Subject(Scope.NODE, name) for name in _nodes(target, frame)[:1]]
         case "jobs":
             rows = {frame.jobs.owner_of(row) for row in _accelerators(target, frame)} - {-1}
             return [Subject(Scope.JOB, "", frame.jobs.rows[row].id) for row in sorted(rows)]
         case "accelerators":
             return [frame.subject(Scope.ACCELERATOR, row) for row in _accelerators(target, frame)]
-    raise CannotPlan(f"{rule.key}: of: {of} is not known", "target, node, jobs or accelerators")
+    raise CannotPlan(f"{rule.key}: of: {of} is not known", "target, node, one-node, jobs or accelerators")
 
 
 def _usual(wanted: Scope, of_target: Scope) -> str:

@@ -16,12 +16,15 @@ from itertools import groupby
 from typing import Any
 
 from agents.cues import LONGEST_GAP_SECONDS, Cue, Missed, root_beside, sources
-from agents.past import Key, Past
+from agents.past import Key, Past, told_target
+from agents.plan import Asked
+from watchfloor.change import Origin
 from watchfloor.checks._tools import limit
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Scope, Subject
 from watchfloor.playbook import Playbook
+from watchfloor.records.ledgerentry import Who
 from watchfloor.schedule import within
 from watchfloor.view import View
 
@@ -39,6 +42,19 @@ class Incident:
     seen_at: float
     began: float = 0.0
     samples: Mapping[str, Any] = field(default_factory=dict)
+
+
+def asked_by(incident: Incident, who: Who, at: float) -> Asked:
+    """As a plan has it. The targets stand in its samples: by them the ledger is the memory of triggers."""
+    first = incident.targets[0]
+    samples = {"targets": [told_target(target) for target in incident.targets], **incident.samples}
+    if incident.began:
+        samples["began"] = incident.began
+    finding = incident.trigger.removeprefix("finding ") if incident.trigger.startswith("finding ") else ""
+    origin = Origin(
+        incident.reason, incident.trigger, finding, told_target(first), samples, seen_at=incident.seen_at
+    )  # fmt: skip
+    return Asked(who, origin, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +221,7 @@ class Engine:
         queue, self._queue = self._queue, []
         for one in queue:
             playbook = one.incident.playbook
-            if self.past.open[playbook.name] < playbook.guards.at_once:
+            if not playbook.guards.at_once or self.past.open[playbook.name] < playbook.guards.at_once:
                 self.past.begun(playbook.name, one.incident.targets, now)
                 yield one.incident
             elif self._running >= one.until:

@@ -64,9 +64,9 @@ class StepRule:
     """One action on what the target leads to.
 
     `of`: whose it is: "target" is what the playbook was begun for; "node" the node that it is on or stands for,
-    "jobs" those that run there, "accelerators" those of the node; "" is what the action's scope asks for. Texts of
-    `parameters` may hold {node}, {target}, {reason}, {job}, {rack}, {run}: nothing else, and never in an argv by
-    themselves.
+    "one-node" the first of them, "jobs" those that run there, "accelerators" those of the node; "" is what the action's
+    scope asks for. Texts of `parameters` may hold the words of playbookfile.WORDS in braces: nothing else, and never in
+    an argv by themselves.
     """
 
     key: str
@@ -80,6 +80,7 @@ class StepRule:
     timeout_seconds: float | None = None
     attempts: int | None = None
     verify_seconds: float | None = None
+    place: tuple[int, int] = field(default=(0, 0), compare=False)  # line and column of it in the file
     optional: bool = False  # left out where the action can't be prepared for the target, with the reason noted
 
 

@@ -47,8 +47,8 @@ STEP_KEYS = (
 )  # fmt: skip
 GUARD_KEYS = ("cooldown", "at_once", "targets", "fresh", "windows", "fold", "storm")
 SCOPES = tuple(scope.value for scope in (Scope.NODE, Scope.ACCELERATOR, Scope.JOB))
-OF = ("target", "node", "jobs", "accelerators")
-WORDS = ("target", "subject", "node", "rack", "site", "group", "job", "reason", "who")
+OF = ("target", "node", "one-node", "jobs", "accelerators")
+WORDS = ("target", "subject", "node", "rack", "site", "group", "job", "trigger", "reason", "who")
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -198,6 +198,7 @@ def _step(section: Section, before: list[str]) -> StepRule:
         timeout_seconds=section.get("timeout", _seconds),
         attempts=section.get("attempts", whole(1, 20)),
         verify_seconds=section.get("verify", _seconds),
+        place=(section.item.line, section.item.column),
         optional=section.get("optional", Item.flag) or False,
     )
 
@@ -224,7 +225,7 @@ def _guards(item: Item) -> Guards:
     section, usual = item.section(GUARD_KEYS), Guards()
     return Guards(
         cooldown_seconds=_or(section.get("cooldown", _seconds), usual.cooldown_seconds),
-        at_once=_or(section.get("at_once", whole(1, 1000)), usual.at_once),
+        at_once=_or(section.get("at_once", whole(0, 1000)), usual.at_once),
         most_targets=_or(section.get("targets", whole(1, 1000)), usual.most_targets),
         fresh_seconds=_or(section.get("fresh", _seconds), usual.fresh_seconds),
         windows=tuple(section.get("windows", _windows) or ()),
