@@ -15,6 +15,7 @@ import numpy as np
 
 from agents.past import Past
 from watchfloor import schedule
+from watchfloor.change import Target
 from watchfloor.checks._tools import subject_of
 from watchfloor.checks._xidtold import FOLLOWERS
 from watchfloor.events import Entry, EventLog
@@ -94,6 +95,11 @@ def target_of(subject: Subject, scope: Scope, frame: Frame) -> Subject | None:
     return None
 
 
+def shown(subject: Subject) -> str:
+    """ "n2/GPU-1"; of a job its id."""
+    return str(Target(subject.scope, subject.node, subject.key))
+
+
 # -- events
 
 
@@ -128,7 +134,7 @@ class EventSource:
         if target is None:
             return
         follows = self._follows(frame, entry, subject) if event.kind == "xid" and event.code in FOLLOWERS else ""
-        reason = f"{name} on {subject}: {event.text}"
+        reason = f"{name} on {shown(subject)}: {event.text}"
         yield Cue(self._playbook, name, name, target, reason, entry.last, entry.at, follows=follows)
 
     @staticmethod
@@ -256,7 +262,7 @@ class QuerySource:
         text = f"{trigger.query} for {trigger.for_seconds:g} s" if trigger.for_seconds else trigger.query
         cause = f"{self._playbook.name}: {trigger.query}"
         return Cue(
-            self._playbook, text, cause, subject, f"{subject}: {text}", frame.at, lasting=True, source=self
+            self._playbook, text, cause, subject, f"{shown(subject)}: {text}", frame.at, lasting=True, source=self
         )  # fmt: skip
 
     @staticmethod

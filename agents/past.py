@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from watchfloor.change import Risk
+from watchfloor.change import Risk, Target
 from watchfloor.model import Scope, Subject
 from watchfloor.playbook import Did
 from watchfloor.records.ledgerentry import Entry
@@ -96,7 +96,7 @@ def targets_of(run: RunRecord) -> tuple[Subject, ...]:
 
 def told_target(subject: Subject) -> str:
     """ "node:n2", "accelerator:n2/GPU-1", "job:slurm:42" """
-    return f"{subject.scope.value}:{subject}"
+    return f"{subject.scope.value}:{Target(subject.scope, subject.node, subject.key)}"
 
 
 def read_targets(told: Iterable[object]) -> tuple[Subject, ...]:

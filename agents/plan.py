@@ -195,8 +195,8 @@ def _words(subject: Subject, target: Subject, frame: Frame, asked: Asked) -> dic
     node = frame.node_index.get(subject.node or target.node)
     spec = frame.specs[node] if node is not None else None
     return {
-        "target": str(target),
-        "subject": str(subject),
+        "target": str(Target(target.scope, target.node, target.key)),
+        "subject": str(Target(subject.scope, subject.node, subject.key)),
         "node": spec.name if spec else "",
         "rack": spec.rack if spec else "",
         "site": spec.site if spec else "",

@@ -15,7 +15,7 @@ from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import Any
 
-from agents.cues import LONGEST_GAP_SECONDS, Cue, Missed, root_beside, sources
+from agents.cues import LONGEST_GAP_SECONDS, Cue, Missed, root_beside, shown, sources
 from agents.past import Key, Past, told_target
 from agents.plan import Asked
 from watchfloor.change import Origin
@@ -99,6 +99,7 @@ class Engine:
         self._zone = zone or datetime.now().astimezone().tzinfo
         self._sources = sources(playbooks, self._zone)
         self._running, self._at = 0.0, 0.0
+        self._began = 0.0  # what is told of a time before it may have been answered by another watch
         self._fired: dict[Key, float] = {}  # in seconds of running
         self._gatherings: dict[tuple[str, str], _Gathering] = {}
         self._queue: list[_Queued] = []
@@ -108,6 +109,8 @@ class Engine:
         """What this frame leads to, in the order in which it was found."""
         if not self._at:
             self._remember(frame.at)
+        if not self._at or frame.at < self._at:
+            self._began = frame.at
         self._running += min(max(0.0, frame.at - self._at), LONGEST_GAP_SECONDS) if self._at else 0.0
         self._at = frame.at
         told = [one for source in self._sources for one in source.cues(frame, self.past, self._running)]
@@ -150,7 +153,8 @@ class Engine:
         gathering = self._gatherings.get(_cause(cue))
         if gathering is not None and cue.target in gathering.targets:
             return True
-        return bool(cue.began) and not cue.due and self.past.handled.get(_key(cue), 0.0) >= cue.began
+        of_before = 0.0 < cue.began < self._began and not cue.due
+        return of_before and self.past.handled.get(_key(cue), 0.0) >= cue.began
 
     def _is_news(self, refusal: _Refusal) -> bool:
         """What comes again and again is told once, until it was away for a while."""
@@ -244,7 +248,7 @@ def _cause(cue: Cue) -> tuple[str, str]:
 def _incident(frame: Frame, cues: Sequence[Cue]) -> Incident:
     first, targets = cues[0], tuple(dict.fromkeys(cue.target for cue in cues))
     more = f" (and {len(targets) - 1} more)" if len(targets) > 1 else ""
-    samples = {str(target): found for target in targets if (found := _evidence(frame, first.playbook, target))}
+    samples = {shown(target): found for target in targets if (found := _evidence(frame, first.playbook, target))}
     return Incident(
         first.playbook,
         first.trigger,
