@@ -49,10 +49,10 @@ def asked_by(incident: Incident, who: Who, at: float) -> Asked:
     first = incident.targets[0]
     samples = {"targets": [told_target(target) for target in incident.targets], **incident.samples}
     if incident.began:
-        samples["began"] = incident.began
+        samples["began"] = float(incident.began)  # a time that a clock of numpy's has corrected
     finding = incident.trigger.removeprefix("finding ") if incident.trigger.startswith("finding ") else ""
     origin = Origin(
-        incident.reason, incident.trigger, finding, told_target(first), samples, seen_at=incident.seen_at
+        incident.reason, incident.trigger, finding, told_target(first), samples, seen_at=float(incident.seen_at)
     )  # fmt: skip
     return Asked(who, origin, at)
 
@@ -279,7 +279,8 @@ def _values(view: View, row: int, names: Sequence[str]) -> dict[str, Any]:
             cell = view.cell(row, name)
         except KeyError:
             continue
-        found[name] = cell.value if not cell.missing else cell.missing.label
+        value = float(cell.value) if isinstance(cell.value, int | float) else cell.value
+        found[name] = cell.missing.label if cell.missing else value
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agents.harness import LEASE_SECONDS, Decision
@@ -72,7 +73,7 @@ def watchman(road: Road, told: Told, *playbooks: Playbook, holder: str = "one") 
 def xid(road: Road, name: str, code: int = 79) -> None:
     frame = road.fleet.fleet.frame()
     event = Event(road.now(), "kernel", "xid", f"XID {code}", f"GPU-{name}-0", code, "critical")
-    frame.events.add(frame.node_index[name], event, road.now(), f"GPU-{name}-0")
+    frame.events.add(frame.node_index[name], event, np.float64(road.now()), f"GPU-{name}-0")  # as the fleet does
 
 
 async def rounds(road: Road, man: Watchman, count: int, seconds: float = 1.0) -> None:

@@ -20,7 +20,8 @@ from watchfloor.playbook import EventTrigger, Guards, Playbook, QueryTrigger, Ru
 from watchfloor.playbookshelf import shelf
 from watchfloor.schemas import schema_text
 
-SCHEMA = jsonschema.Draft202012Validator(json.loads(schema_text("playbook")))
+SAID = json.loads(schema_text("playbook"))
+SCHEMA = jsonschema.Draft202012Validator(SAID)
 WHOLE = """\
 name: hot-board
 summary: a board runs hot
@@ -127,16 +128,16 @@ def test_runs_are_counted_by_node() -> None:
 
 def test_the_schema_says_what_the_reader_does() -> None:
     SCHEMA.validate(yaml.safe_load(WHOLE))
-    properties = SCHEMA.schema["properties"]
-    kinds = {kind: SCHEMA.schema["$defs"][f"{kind}_trigger"]["properties"] for kind in playbookfile.TRIGGER_KEYS}
+    properties = SAID["properties"]
+    kinds = {kind: SAID["$defs"][f"{kind}_trigger"]["properties"] for kind in playbookfile.TRIGGER_KEYS}
     assert tuple(properties) == playbookfile.PLAYBOOK_KEYS
     assert {kind: tuple(keys) for kind, keys in kinds.items()} == playbookfile.TRIGGER_KEYS
-    assert tuple(SCHEMA.schema["$defs"]["step"]["properties"]) == playbookfile.STEP_KEYS
-    assert tuple(SCHEMA.schema["$defs"]["guards"]["properties"]) == playbookfile.GUARD_KEYS
+    assert tuple(SAID["$defs"]["step"]["properties"]) == playbookfile.STEP_KEYS
+    assert tuple(SAID["$defs"]["guards"]["properties"]) == playbookfile.GUARD_KEYS
     assert set(properties["scope"]["enum"]) == set(playbookfile.SCOPES)
-    assert set(SCHEMA.schema["$defs"]["step"]["properties"]["of"]["enum"]) == set(playbookfile.OF)
+    assert set(SAID["$defs"]["step"]["properties"]["of"]["enum"]) == set(playbookfile.OF)
     for word in playbookfile.WORDS:
-        assert f"{{{word}}}" in SCHEMA.schema["$defs"]["values"]["description"]
+        assert f"{{{word}}}" in SAID["$defs"]["values"]["description"]
 
 
 def test_shipped_playbooks_are_well() -> None:
