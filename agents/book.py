@@ -25,7 +25,7 @@ class LedgerBook:
         await asyncio.shield(asyncio.wrap_future(self._ledger.post([note])))
 
     def run(self, run: str) -> RunRecord | None:
-        with self._reader() as reader:
+        with self.reader() as reader:
             found = [] if reader is None else list(reader.entries(Wanted(run=run)))
             if reader is None or not found:
                 return None
@@ -36,16 +36,16 @@ class LedgerBook:
 
     def runs(self, since: float = 0.0) -> list[RunRecord]:
         """Those of which something was told since then, the oldest first."""
-        with self._reader() as reader:
+        with self.reader() as reader:
             return [] if reader is None else runs_of(reader, since)
 
     def approvals(self, digest: str) -> Sequence[Entry]:
-        with self._reader() as reader:
+        with self.reader() as reader:
             return [] if reader is None else list(reader.entries(Wanted(plan=digest, kinds=APPROVALS)))
 
     def happened(self, since: float) -> Sequence[Happened]:
         wanted = Wanted(kinds=(Kind.INTENT, Kind.OUTCOME), since=since)
-        with self._reader() as reader:
+        with self.reader() as reader:
             return [] if reader is None else [it for entry in reader.entries(wanted) for it in _happened(entry)]
 
     def stopped(self) -> str:
@@ -73,13 +73,13 @@ class LedgerBook:
             return next((str(entry.body.get("digest", "")) for entry in told if entry.body.get("file") == file), "")
 
     def _newest(self, *kinds: Kind) -> Entry | None:
-        with self._reader() as reader:
+        with self.reader() as reader:
             if reader is None:
                 return None
             return next(reader.entries(Wanted(kinds=kinds), most=1, newest_first=True), None)
 
     @contextmanager
-    def _reader(self) -> Iterator[LedgerReader | None]:
+    def reader(self) -> Iterator[LedgerReader | None]:
         """None where nothing was ever kept."""
         if not self._ledger.path.exists():
             yield None

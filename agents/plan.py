@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import msgspec
@@ -19,15 +19,20 @@ from watchfloor.change import Origin, Plan, Risk, Step, Target, Value, as_kept
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
-from watchfloor.playbook import Guards, Playbook, StepRule
+from watchfloor.playbook import Guards, Playbook, StepRule, Wish
 from watchfloor.records.ledgerentry import Who
 
 _WORD = re.compile(r"\{(\w+)\}")
+_LONGEST_REASON = 1_000  # characters
 MOST_STEPS = 1_000  # of a plan: nobody can read more
 
 
 class CannotPlan(WatchfloorError):
     """No plan can be made of this playbook for these targets: why, and what would help."""
+
+
+class NothingToDo(CannotPlan):
+    """All is as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,15 @@ def make_plan(
     playbook: Playbook, targets: Sequence[Subject], scene: Scene, actions: Mapping[str, Action], asked: Asked
 ) -> Plan:
     """Raises CannotPlan where a step can't be prepared, there is no target, or there would be too many steps."""
+    bounded(playbook, targets)
+    steps = [step for target in targets for step in _steps(playbook, target, scene, actions, asked)]
+    if not steps:
+        raise CannotPlan(f"{playbook.name} has nothing to do for {', '.join(map(str, targets))}")
+    return planned(playbook, steps, scene, asked)
+
+
+def bounded(playbook: Playbook, targets: Sequence[Subject]) -> None:
+    """Raises CannotPlan where there are no targets, or more than the playbook takes."""
     if not targets:
         raise CannotPlan(f"nothing in the fleet is what {playbook.name} was asked for", "see what --target finds")
     if len(targets) > playbook.guards.most_targets:
@@ -50,10 +64,6 @@ def make_plan(
             f"{len(targets)} targets, and {playbook.name} takes {playbook.guards.most_targets} at once",
             "ask for fewer, or raise guards: targets: in the playbook",
         )
-    steps = [step for target in targets for step in _steps(playbook, target, scene, actions, asked)]
-    if not steps:
-        raise CannotPlan(f"{playbook.name} has nothing to do for {', '.join(map(str, targets))}")
-    return planned(playbook, steps, scene, asked)
 
 
 def single(name: str, action: Action, given: Mapping[str, Value]) -> Playbook:
@@ -89,6 +99,33 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
         risk=max([playbook.risk, *(step.risk for step in steps)], default=Risk.READ),
     )
     return as_kept(plan)
+
+
+def wished(
+    playbook: Playbook, wishes: Sequence[Wish], scene: Scene, actions: Mapping[str, Action], asked: Asked
+) -> Plan:
+    """The plan of what a planner wants. Raises NothingToDo, or CannotPlan where none of it can be prepared."""
+    if not wishes:
+        raise NothingToDo(f"{playbook.name} finds nothing to do")
+    steps: list[Step] = []
+    left_out: list[str] = []
+    for number, wish in enumerate(wishes, 1):
+        action = actions.get(wish.action)
+        if action is None:
+            raise CannotPlan(f"the planner {playbook.planner} names the action {wish.action}, which there is not")
+        try:
+            steps.append(
+                prepared(
+                    action, wish.action, wish.target, wish.parameters, scene, f"{number} {wish.action} {wish.target}"
+                )
+            )
+        except CannotPrepare as error:
+            left_out.append(f"{wish.action} on {wish.target} is left out: {error.message}")
+    if not steps:
+        raise CannotPlan(f"nothing of what {playbook.name} wants can be done: {left_out[0]}")
+    why = tuple(dict.fromkeys(wish.why for wish in wishes if wish.why))
+    origin = msgspec.structs.replace(asked.origin, considered=(*asked.origin.considered, *why, *left_out))
+    return planned(playbook, steps, scene, replace(asked, origin=origin))
 
 
 def prepared(action: Action, name: str, target: Subject, given: Mapping[str, Value], scene: Scene, key: str) -> Step:
@@ -159,16 +196,23 @@ def _words(subject: Subject, target: Subject, frame: Frame, asked: Asked) -> dic
     node = frame.node_index.get(subject.node or target.node)
     spec = frame.specs[node] if node is not None else None
     return {
-        "target": str(target),
-        "subject": str(subject),
+        "target": str(Target(target.scope, target.node, target.key)),
+        "subject": str(Target(subject.scope, subject.node, subject.key)),
         "node": spec.name if spec else "",
         "rack": spec.rack if spec else "",
         "site": spec.site if spec else "",
         "group": spec.group if spec else "",
         "job": subject.key if subject.scope is Scope.JOB else "",
-        "reason": asked.origin.reason,
+        "trigger": asked.origin.trigger or "asked for",
+        "reason": _one_line(asked.origin.reason),
         "who": asked.who.name,
     }
+
+
+def _one_line(text: str) -> str:
+    """What a node or a person said, as a parameter takes it: a plain line that no program takes for an option."""
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return plain.lstrip("- ")[:_LONGEST_REASON]
 
 
 # -- whose a step is
@@ -182,11 +226,13 @@ def subjects_of(rule: StepRule, action: Action, target: Subject, frame: Frame) -
             return [target]
         case "node" | "nodes":
             return [Subject(Scope.NODE, name) for name in _nodes(target, frame)]
+        case "one-node":
+            return [Subject(Scope.NODE, name) for name in _nodes(target, frame)[:1]]
         case "jobs":
             return [Subject(Scope.JOB, "", frame.jobs.rows[row].id) for row in sorted(_jobs(target, frame))]
         case "accelerators":
             return [frame.subject(Scope.ACCELERATOR, row) for row in _accelerators(target, frame)]
-    raise CannotPlan(f"{rule.key}: of: {of} is not known", "target, node, jobs or accelerators")
+    raise CannotPlan(f"{rule.key}: of: {of} is not known", "target, node, one-node, jobs or accelerators")
 
 
 def _usual(wanted: Scope, of_target: Scope) -> str:

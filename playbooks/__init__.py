@@ -1,1 +1,1 @@
-"""What is done when: playbooks, planners, policies and catalogues. Empty until the harness can run them."""
+"""What is done when: playbooks, the planners that compute their steps, and policies."""

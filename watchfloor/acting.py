@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,20 +18,25 @@ from pathlib import Path
 from agents import approvals, policy, policyset
 from agents.action import Action, Scene, actions
 from agents.book import LedgerBook
+from agents.chronicle import KEPT_SECONDS, Chronicle
 from agents.harness import Desk, Harness
 from agents.homes import KnownHomes
 from agents.limits import read_limits
-from agents.plan import Asked, make_plan, single
+from agents.past import Past
+from agents.plan import Asked, bounded, make_plan, single, wished
 from agents.policyworld import world_of_frame
+from agents.triggers import Incident, asked_by
+from agents.watchman import Means, Tell, Watchman
 from collectors.acting.endpoints import read_endpoints
 from collectors.acting.hands import FleetHands, Places
+from watchfloor import repertoire
 from watchfloor.change import Origin, Plan, Value, Verdict
-from watchfloor.errors import ConfigError
+from watchfloor.errors import ConfigError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work, told_apart
 from watchfloor.model import NodeSpec, Subject
 from watchfloor.places import endpoints_file, ledger_file, limits_file, policy_places, signers_file, state_folder
-from watchfloor.playbook import Playbook
+from watchfloor.playbook import Matter, Playbook
 from watchfloor.processid import is_dead, this_process
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
@@ -83,23 +89,71 @@ class Post:
     actions: Mapping[str, Action]
     scene: Callable[[], Scene]
     tally: Callable[[Plan], approvals.Standing]
+    held: Callable[[str], bool]  # whether another console carries out this run
     running: asyncio.Task[None] = field(repr=False)
 
     def playbook(self, name: str, given: Mapping[str, Value]) -> Playbook:
         """A playbook by its name or file, or an action by its own. Raises ConfigError."""
+        playbook = repertoire.find(name, self.actions)
+        if playbook is not None:
+            return repertoire.with_options(playbook, given)
         action = name.replace("-", "_")
         if action in self.actions:
             return single(action, self.actions[action], given)
-        guess = nearest(name, [known.replace("_", "-") for known in self.actions])
+        guess = nearest(name, [*repertoire.names(), *(known.replace("_", "-") for known in self.actions)])
         raise ConfigError(
             f"there is neither a playbook nor an action {name!r}",
             f"did you mean {guess}?" if guess else "`watchfloor playbooks` lists them",
         )
 
     def plan(self, playbook: Playbook, targets: Sequence[Subject], who: Who, reason: str) -> Plan:
-        """Raises CannotPlan."""
-        asked = Asked(who, Origin(reason, seen_at=self.floor.frame().at), self.floor.frame().at)
-        return make_plan(playbook, targets, self.scene(), self.actions, asked)
+        """Raises CannotPlan, NothingToDo, ConfigError."""
+        at = self.floor.frame().at
+        past = self.past() if playbook.planner else Past()
+        return self.plan_of(playbook, targets, Asked(who, Origin(reason, seen_at=at), at), past)
+
+    def plan_of(self, playbook: Playbook, targets: Sequence[Subject], asked: Asked, past: Past) -> Plan:
+        """Of its steps, or of what its planner wants. Raises CannotPlan, NothingToDo, ConfigError."""
+        scene = self.scene()
+        if not playbook.planner:
+            return make_plan(playbook, targets, scene, self.actions, asked)
+        bounded(playbook, targets)
+        matter = Matter(scene.frame, targets, playbook.options, past.done_to(targets))
+        return wished(playbook, repertoire.wishes(playbook, matter), scene, self.actions, asked)
+
+    def plan_for(self, incident: Incident, past: Past, who: Who) -> Plan:
+        """Of what the triggers found. Raises CannotPlan, NothingToDo, ConfigError."""
+        return self.plan_of(incident.playbook, incident.targets, asked_by(incident, who, self.floor.frame().at), past)
+
+    def past(self) -> Past:
+        """What runs did before, as the ledger has it. Raises StoreError."""
+        chronicle = Chronicle(time.time() - KEPT_SECONDS)
+        with self.book.reader() as reader:
+            if reader is not None:
+                chronicle.read(reader)
+        return chronicle.past()
+
+    def watchman(self, who: Who, playbooks: Mapping[str, Playbook], tell: Tell, session: str) -> Watchman:
+        """Who watches by these playbooks. Raises StoreError."""
+        means = Means(
+            self.harness,
+            self.floor,
+            SystemClock(),
+            who,
+            self.book.keep,
+            self.book.reader,
+            lambda incident, past: self.plan_for(incident, past, who),
+            self.approved,
+            self.held,
+            self.alive,
+        )
+        return Watchman(means, playbooks, tell, session)
+
+    def alive(self) -> None:
+        """Raises what the collection broke on."""
+        if self.running.done():
+            self.running.result()
+            raise WatchfloorError("the collection ended by itself", "start it again, and report this")
 
     def approved(self, plan: Plan) -> bool:
         return self.tally(plan).approved
@@ -117,10 +171,13 @@ class Post:
 
 
 @asynccontextmanager
-async def post(specs: Sequence[NodeSpec], work: Work) -> AsyncIterator[Post]:
-    """Raises StoreError where ledger or leases can't stand, ConfigError for limits, endpoints: nothing can be done."""
+async def post(specs: Sequence[NodeSpec], work: Work, findings: Path | None = None) -> AsyncIterator[Post]:
+    """`findings`: where findings over time are kept.
+
+    Raises StoreError where ledger or leases can't stand, ConfigError for limits, endpoints: nothing can be done.
+    """
     limits = read_limits(limits_file())
-    clock, collection, known = SystemClock(), Collection(specs, work=work), actions()
+    clock, collection, known = SystemClock(), Collection(specs, findings_file=findings, work=work), actions()
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection), KnownHomes({spec.name: spec for spec in sources})
     notes = state_folder(os.environ)
@@ -135,9 +192,13 @@ async def post(specs: Sequence[NodeSpec], work: Work) -> AsyncIterator[Post]:
         def stands(plan: Plan) -> approvals.Standing:
             return tally(plan, judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
 
+        def held(run: str) -> bool:
+            others = [lease for lease in leases.all() if lease.run == run and lease.holder != mine]
+            return any(lease.until > clock.now() and not is_dead(lease.holder) for lease in others)
+
         running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
         try:
-            yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes), stands, running)
+            yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes), stands, held, running)
         finally:
             await hands.close()
             running.cancel()

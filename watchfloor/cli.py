@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "The ledger: what was decided, done and refused, and whether it is intact.",
     ),
     "run": ("watchfloor.commands.run:run", "What a playbook would do; with --apply, do it as far as it may be done."),
+    "playbooks": ("watchfloor.commands.playbooks:app", "What is done when, and whether a file of yours is right."),
+    "watch": ("watchfloor.commands.watch:watch", "Begin playbooks when they are due, as far as that is permitted."),
     "runs": ("watchfloor.commands.runs:runs", "What was proposed, what waits, and what came of it."),
     "show": ("watchfloor.commands.runs:show", "One run: plan, decision, commands, outcome."),
     "stop": ("watchfloor.commands.stopping:stop", "No act begins any more, whoever asks."),

@@ -93,3 +93,19 @@ def shipped_policies() -> Path:
     """The folder of those that watchfloor comes with."""
     found = find_spec("playbooks")
     return Path(found.origin).parent / "policies" if found is not None and found.origin else Path("policies")
+
+
+def playbooks_folder() -> Path:
+    """Where this user's own playbooks are: WATCHFLOOR_PLAYBOOKS, else a folder of the configuration."""
+    return _configured("WATCHFLOOR_PLAYBOOKS", "playbooks")
+
+
+def shipped_playbooks() -> Path:
+    """The folder of those that watchfloor comes with."""
+    found = find_spec("playbooks")
+    return Path(found.origin).parent if found is not None and found.origin else Path("playbooks")
+
+
+def watch_lock() -> Path:
+    """What the one running `watchfloor watch` of a ledger holds."""
+    return ledger_file().with_suffix(".watch")

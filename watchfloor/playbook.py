@@ -6,20 +6,28 @@ the newest frame.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from watchfloor.change import Risk, Value
-from watchfloor.model import Scope
+from watchfloor.frame import Frame
+from watchfloor.model import Scope, Subject
 
 
 @dataclass(frozen=True, slots=True)
 class QueryTrigger:
-    """A query over frames, true without a break for so long. `clear`: what ends it; "" is the query being false."""
+    """A query over frames, true without a break for so long. `clear`: what ends it; "" is the query being false.
+
+    `after`: only of what the newest run of watchfloor was one of these playbooks'. `every_seconds`: so often again
+    while it holds; 0: once, until it was over.
+    """
 
     query: str
     for_seconds: float = 0.0
     clear: str = ""
+    after: tuple[str, ...] = ()
+    every_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +41,22 @@ class EventTrigger:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTrigger:
-    """Five fields as cron has them, in the console's own time zone."""
+    """Five fields as cron has them, in the console's own time zone. `query`: of which subjects; "" is of all."""
 
     cron: str
+    query: str = ""
 
 
-Trigger = QueryTrigger | EventTrigger | ScheduleTrigger
+@dataclass(frozen=True, slots=True)
+class RunsTrigger:
+    """So many runs that changed something on one node within a time. `playbooks`: of these; none named is of any."""
+
+    times: int
+    within_seconds: float
+    playbooks: tuple[str, ...] = ()
+
+
+Trigger = QueryTrigger | EventTrigger | ScheduleTrigger | RunsTrigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +64,9 @@ class StepRule:
     """One action on what the target leads to.
 
     `of`: whose it is: "target" is what the playbook was begun for; "node" the node that it is on or stands for,
-    "jobs" those that run there, "accelerators" those of the node; "" is what the action's scope asks for. Texts of
-    `parameters` may hold {node}, {target}, {reason}, {job}, {rack}, {run}: nothing else, and never in an argv by
-    themselves.
+    "one-node" the first of them, "jobs" those that run there, "accelerators" those of the node; "" is what the action's
+    scope asks for. Texts of `parameters` may hold the words of playbookfile.WORDS in braces: nothing else, and never in
+    an argv by themselves.
     """
 
     key: str
@@ -62,6 +80,7 @@ class StepRule:
     timeout_seconds: float | None = None
     attempts: int | None = None
     verify_seconds: float | None = None
+    place: tuple[int, int] = field(default=(0, 0), compare=False)  # line and column of it in the file
     optional: bool = False  # left out where the action can't be prepared for the target, with the reason noted
 
 
@@ -96,3 +115,48 @@ class Playbook:
     lifetime_seconds: float = 4 * 3600.0  # of a plan that waits for approval
     digest: str = ""
     file: str = ""
+
+
+# -- planners
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """A step that was seen to take effect, as the ledger tells it. `at`: seconds since the epoch."""
+
+    at: float
+    playbook: str
+    action: str
+    target: Subject
+    before: Mapping[str, Value] = field(default_factory=dict)
+    after: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One step that a planner wants. `why` is shown with it; what can't be prepared is left out, and that is told."""
+
+    action: str
+    target: Subject
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What a planner may know: the newest frame, what the playbook was begun for, and what was done there before."""
+
+    frame: Frame
+    targets: Sequence[Subject]
+    options: Mapping[str, Value]  # those of the playbook over the planner's own defaults
+    done: Sequence[Did] = ()  # the oldest first
+
+
+class Planner(Protocol):
+    """A module of playbooks/planners. Pure."""
+
+    OPTIONS: Mapping[str, Value]  # every option with its default
+
+    def plan(self, matter: Matter) -> Sequence[Wish]:
+        """In the order in which they are to be done; nothing where there is nothing to do."""
+        ...

@@ -1,1 +1,1 @@
-"""The room of planners, which compute a plan from a frame; empty until there are plans."""
+"""Planners: each a module with OPTIONS and plan(matter), as watchfloor/playbook.py has them. Pure."""

@@ -7,12 +7,14 @@ from importlib import import_module
 from pathlib import Path
 
 from tests.support.golden import same_as_golden
+from watchfloor.playbookshelf import shelf
 from watchfloor.vendors import vendors
 
 _FOLDERS = {
     "checks": "watchfloor.checks",
     "pages": "tui.screens",
     "actions": "agents.actions",
+    "planners": "playbooks.planners",
     "sources": "collectors.sources",
     "scenarios": "collectors.simulator.scenarios",
     "captures": "collectors.captures",
@@ -34,5 +36,6 @@ def test_what_is_discovered_is_what_is_expected() -> None:
     found = {"samplers": _samplers(), "vendors": list(vendors())} | {
         kind: _modules(package) for kind, package in _FOLDERS.items()
     }
+    found["playbooks"] = sorted(shelf(own=Path("nowhere")).playbooks)
     text = "".join(f"{kind}: {', '.join(names) or '-'}\n" for kind, names in found.items())
     same_as_golden(Path(__file__).parent / "registered.txt", text)

@@ -159,7 +159,7 @@ def test_a_fault_of_our_own_is_told_apart(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_schemas(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("fleet", "snapshot"):
+    for name in ("fleet", "playbook", "snapshot"):
         assert run(["schema", name]) == Exit.OK
         jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
 

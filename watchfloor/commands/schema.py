@@ -11,8 +11,10 @@ from watchfloor.schemas import schema_text
 
 
 def schema(
-    of: Annotated[Literal["fleet", "snapshot"], Parameter(help="The file or output that is described.")] = "fleet",
+    of: Annotated[
+        Literal["fleet", "playbook", "snapshot"], Parameter(help="The file or output that is meant.")
+    ] = "fleet",
 ) -> int:
-    """Print the JSON Schema of fleet.yaml, or of `snapshot --json`."""
+    """Print the JSON Schema of fleet.yaml, of a playbook, or of `snapshot --json`."""
     write(schema_text(of))
     return 0

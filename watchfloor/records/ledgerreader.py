@@ -33,6 +33,7 @@ class Wanted:
     kinds: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
+    first: int = 0  # number from which on
 
 
 class LedgerReader:
@@ -148,10 +149,13 @@ class LedgerReader:
         return trouble(self._path, error, "the ledger can't be read:")
 
 
-def _condition(wanted: Wanted) -> tuple[str, list[str]]:
+def _condition(wanted: Wanted) -> tuple[str, list[str | int]]:
     """SQL for what is wanted, and its values."""
     parts = ["1"]
-    values: list[str] = []
+    values: list[str | int] = []
+    if wanted.first:
+        parts.append("number >= ?")
+        values.append(wanted.first)
     for word, sql, repeated in _WORDS:
         if value := getattr(wanted, word):
             parts.append(sql)

@@ -1,0 +1,222 @@
+"""What `watchfloor watch` does while it watches: looks at every frame, proposes, carries out what may be, and tells.
+
+It is a client of the harness like any other. What it refrains from is on record as well; what was approved meanwhile,
+or was left behind by a console that was killed, it takes up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Protocol
+
+from agents.chronicle import KEPT_SECONDS, Chronicle
+from agents.harness import LEASE_SECONDS, Decision, Harness
+from agents.past import WATCH, Past, told_target
+from agents.plan import CannotPlan, NothingToDo
+from agents.runner import Result
+from agents.triggers import Engine, Incident, NotDone
+from watchfloor.change import Outcome, Plan, Ruling
+from watchfloor.errors import StoreError, WatchfloorError
+from watchfloor.frame import Frame
+from watchfloor.playbook import Playbook
+from watchfloor.ports import Clock, Floor
+from watchfloor.records.ledgerentry import Note, Who
+from watchfloor.records.ledgerreader import LedgerReader
+from watchfloor.records.ledgerwords import Body, Heartbeat, Refused, SessionStart, SessionStop
+from watchfloor.runs import RunRecord, Standing
+
+POLL_SECONDS = 1.0  # between two looks into the ledger
+HEARTBEAT_SECONDS = 60.0
+AGAIN_SECONDS = 300.0  # between two tries of a run that was held back
+_NO_FRAME_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What it works with, all of it given. `held`: whether another console has the lease of this run."""
+
+    harness: Harness
+    floor: Floor
+    clock: Clock
+    who: Who
+    keep: Callable[[Note], Awaitable[None]]
+    reader: Callable[[], AbstractContextManager[LedgerReader | None]]
+    plan_for: Callable[[Incident, Past], Plan]
+    approved: Callable[[Plan], bool]
+    held: Callable[[str], bool]
+    alive: Callable[[], None]  # raises what the collection broke on
+
+
+class Tell(Protocol):
+    """What people are told, as it happens."""
+
+    def refrained(self, one: NotDone) -> None: ...
+
+    def proposed(self, incident: Incident, decision: Decision) -> None: ...
+
+    def ended(self, run: RunRecord, result: Result) -> None: ...
+
+
+@dataclass(slots=True)
+class Account:
+    """What came of it: for the exit code of a single look."""
+
+    proposed: int = 0
+    rulings: list[str] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Watchman:
+    def __init__(
+        self, means: Means, playbooks: Mapping[str, Playbook], tell: Tell, session: str, zone: tzinfo | None = None
+    ) -> None:
+        self._means, self._tell, self._session = means, tell, f"{WATCH}-{session}"
+        self._playbooks = [playbooks[name] for name in sorted(playbooks)]
+        self._chronicle = Chronicle(means.clock.now() - KEPT_SECONDS)
+        self._read()
+        self._engine = Engine(self._playbooks, self._chronicle.past(), zone)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tried: dict[str, float] = {}  # monotonic
+        self._weighed: dict[str, int] = {}  # so many statements of a run were looked at already
+        self._polled, self._beaten = float("-inf"), float("-inf")
+        self._broken: Exception | None = None
+        self.account = Account()
+
+    async def watch(self, stop: asyncio.Event, version: str, patience_seconds: float) -> None:
+        """Until `stop` is set; then so long for runs under way. What is left of them is taken up at the next start.
+
+        Raises StoreError where nothing can be kept any more: then nothing may be done.
+        """
+        floor = self._means.floor
+        start = SessionStart(
+            session=self._session, version=version, mode=WATCH, nodes=len(floor.frame().specs),
+            facts={"playbooks": {playbook.name: playbook.digest for playbook in self._playbooks}},
+        )  # fmt: skip
+        await self._note(start)
+        try:
+            while not stop.is_set():
+                frame = floor.frame()
+                await self.look(frame)
+                await self._next(frame, stop)
+        finally:
+            await self._leave(patience_seconds)
+
+    async def look(self, frame: Frame) -> None:
+        """At one frame."""
+        self._means.alive()
+        if self._broken is not None:
+            raise self._broken
+        now = self._means.clock.monotonic()
+        if now - self._polled >= POLL_SECONDS:
+            self._polled = now
+            if self._read():
+                self._engine.past = self._chronicle.past()
+            self._take_up()
+        for one in self._engine.update(frame):
+            await (self._refrained(one) if isinstance(one, NotDone) else self._begun(one))
+        if now - self._beaten >= HEARTBEAT_SECONDS:
+            self._beaten = now
+            await self._note(Heartbeat(session=self._session, every=HEARTBEAT_SECONDS))
+
+    async def _next(self, frame: Frame, stop: asyncio.Event) -> None:
+        waits = [asyncio.create_task(self._means.floor.later(frame)), asyncio.create_task(stop.wait())]
+        try:
+            await asyncio.wait(waits, timeout=_NO_FRAME_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _leave(self, patience_seconds: float) -> None:
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience_seconds)
+        left = sum(1 for task in tasks if not task.done())
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        text = f"{left} runs are left to be taken up" if left else ""
+        with suppress(StoreError):
+            await self._note(SessionStop(session=self._session, text=text))
+
+    # -- what the engine says
+
+    async def _refrained(self, one: NotDone) -> None:
+        body = Refused(why=one.why, text=one.text, what=one.playbook, facts={"trigger": one.trigger})
+        await self._note(body, tuple(map(told_target, one.targets)))
+        self._tell.refrained(one)
+
+    async def _begun(self, incident: Incident) -> None:
+        try:
+            plan = self._means.plan_for(incident, self._engine.past)
+        except NothingToDo:
+            return
+        except StoreError:
+            raise
+        except WatchfloorError as error:
+            name, trigger = incident.playbook.name, incident.trigger
+            why = "cannot-plan" if isinstance(error, CannotPlan) else "broken"
+            await self._refrained(NotDone(name, trigger, why, str(error), incident.targets))
+            return
+        decision = await self._means.harness.propose(plan)
+        self.account.proposed += 1
+        self.account.rulings.append(decision.ruling)
+        self._tell.proposed(incident, decision)
+        if decision.ruling == Ruling.PERMIT:
+            self._start(decision.run)
+
+    # -- runs
+
+    def _start(self, run: str) -> None:
+        self._tried[run] = self._means.clock.monotonic()
+        task = asyncio.create_task(self._carried_out(run))
+        self._tasks[run] = task
+        task.add_done_callback(lambda _: self._tasks.pop(run, None))
+
+    async def _carried_out(self, run: str) -> None:
+        try:
+            result = await self._means.harness.carry_out(run, self._means.who)
+        except Exception as error:
+            self._broken = error
+            return
+        self.account.outcomes.append(result.outcome)
+        self._read()
+        if run in self._chronicle.runs:
+            self._tell.ended(self._chronicle.runs[run], result)
+
+    def _take_up(self) -> None:
+        """Runs that were approved meanwhile, were left behind, or are too old to be begun."""
+        for record in self._chronicle.open():
+            if record.run not in self._tasks and self._may_take_up(record):
+                self._start(record.run)
+
+    def _may_take_up(self, record: RunRecord) -> bool:
+        now, plan = self._means.clock.now(), record.plan
+        since = self._means.clock.monotonic() - self._tried.get(record.run, float("-inf"))
+        if plan is None or since < AGAIN_SECONDS or self._means.held(record.run):
+            return False
+        if record.standing is Standing.RUNNING or (not record.begun and now >= plan.expires):
+            return True
+        if record.standing is Standing.READY:
+            return now - record.proposed > LEASE_SECONDS
+        return record.standing is Standing.WAITING and self._approved(record, plan)
+
+    def _approved(self, record: RunRecord, plan: Plan) -> bool:
+        """Signatures are looked at when there is a new one, or after a try that was held back."""
+        if self._weighed.get(record.run) == len(record.given) and record.run not in self._tried:
+            return False
+        self._weighed[record.run] = len(record.given)
+        return bool(record.given) and self._means.approved(plan)
+
+    # -- the ledger
+
+    def _read(self) -> bool:
+        with self._means.reader() as reader:
+            return reader is not None and self._chronicle.read(reader)
+
+    async def _note(self, body: Body, subjects: Sequence[str] = ()) -> None:
+        await self._means.keep(Note(self._means.who, body, tuple(subjects)))
