@@ -66,7 +66,7 @@ class LedgerBook:
 
     def configuration_digest(self, file: str) -> str:
         """Of a file, as the ledger told of it last, "" where it never did."""
-        with self._reader() as reader:
+        with self.reader() as reader:
             if reader is None:
                 return ""
             told = reader.entries(Wanted(kinds=(Kind.CONFIGURATION,)), newest_first=True)
