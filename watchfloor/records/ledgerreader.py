@@ -33,6 +33,7 @@ class Wanted:
     kinds: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
+    first: int = 0  # from this number on
 
 
 class LedgerReader:
@@ -148,10 +149,10 @@ class LedgerReader:
         return trouble(self._path, error, "the ledger can't be read:")
 
 
-def _condition(wanted: Wanted) -> tuple[str, list[str]]:
+def _condition(wanted: Wanted) -> tuple[str, list[str | int]]:
     """SQL for what is wanted, and its values."""
-    parts = ["1"]
-    values: list[str] = []
+    parts = ["number >= ?"]
+    values: list[str | int] = [wanted.first]
     for word, sql, repeated in _WORDS:
         if value := getattr(wanted, word):
             parts.append(sql)
