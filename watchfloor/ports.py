@@ -5,7 +5,7 @@ Must not do: implement any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +15,7 @@ from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.report import Event, Hello, Report, Schema, Software
 
 if TYPE_CHECKING:
-    from watchfloor.change import Deed, Done  # what only consoles that act need
+    from watchfloor.change import Deed, Done, Plan  # what only consoles that act need
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,28 @@ class Reading:
     events: tuple[Event, ...] = ()
     stack: tuple[Software, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something that may be done about a finding, by the name that `watchfloor run` takes."""
+
+    name: str
+    summary: str
+    kind: str  # "playbook", "action"
+    scope: Scope
+    command: str  # as a person would type it
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A plan that nobody has asked for yet. `ruling`: permit, needs-approval, deny or interlocked."""
+
+    plan: Plan
+    ruling: str
+    reasons: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    approvals: int = 0
 
 
 class Clock(Protocol):
@@ -152,6 +174,29 @@ class Floor(Protocol):
 
     def ask_anew(self) -> None:
         """Ask the sources of jobs now rather than when their period is over."""
+
+
+class Acting(Protocol):
+    """What a console that acts can do beyond watching. Any thread may call; each call may take its time. A read-only
+    console has none, and loads nothing of it."""
+
+    def sign(self, run: str, choice: str, reason: str) -> str:
+        """Approve ("approve") or reject ("reject") the plan of a run with this user's key: what came of it, in a
+        sentence. Raises WatchfloorError where it was refused, or can't be signed."""
+        ...
+
+    def remedies(self, subject: Subject, code: str) -> Sequence[Remedy]:
+        """What may be done about a finding, playbooks first."""
+        ...
+
+    def weigh(self, remedy: str, subject: Subject, code: str) -> Weighed:
+        """The plan for it, on the newest frame, and what would be said of it; nothing is kept. Raises WatchfloorError
+        where there can be none."""
+        ...
+
+    def propose(self, weighed: Weighed, reason: str) -> str:
+        """Put the plan on record and have it decided: the run's id. Raises WatchfloorError."""
+        ...
 
 
 class Feed(Protocol):

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
 from watchfloor.commands.output import need_terminal
-from watchfloor.places import findings_file, lineage_place
+from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.places import findings_file, ledger_file, lineage_place
 
 
 def terminal(
@@ -26,4 +27,4 @@ def terminal(
     kept = lineage_place()
     feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=replace(work, lineage=kept))
     with lineagebook.opened(kept) as book:
-        return wiring.run_terminal(feed, read_only=read_only, lineage=book)
+        return wiring.run_terminal(feed, read_only=read_only, lineage=book, ledger=LedgerFollower(ledger_file()))
