@@ -5,13 +5,13 @@ Must not do: implement any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import SourceAnswer
-from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope, Subject
+from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.report import Event, Hello, Report, Schema, Software
 
 if TYPE_CHECKING:
@@ -33,13 +33,19 @@ class Reading:
 
 @dataclass(frozen=True)
 class Remedy:
-    """Something that may be done about a finding, by the name that `watchfloor run` takes."""
+    """Something that may be done about a finding, by the name that `watchfloor run` takes. `target`: a query."""
 
     name: str
     summary: str
-    kind: str  # "playbook", "action"
     scope: Scope
-    command: str  # as a person would type it
+    target: str
+    given: Mapping[str, str]  # parameters; what is written in capitals somebody has to fill in
+    command: str  # that shows its plan, as a person would type it
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing has to be filled in."""
+        return not any(value.isupper() for value in self.given.values())
 
 
 @dataclass(frozen=True)
@@ -185,17 +191,14 @@ class Acting(Protocol):
         sentence. Raises WatchfloorError where it was refused, or can't be signed."""
         ...
 
-    def remedies(self, subject: Subject, code: str) -> Sequence[Remedy]:
-        """What may be done about a finding, playbooks first."""
-        ...
-
-    def weigh(self, remedy: str, subject: Subject, code: str) -> Weighed:
+    def weigh(self, remedy: Remedy, finding: Finding) -> Weighed:
         """The plan for it, on the newest frame, and what would be said of it; nothing is kept. Raises WatchfloorError
         where there can be none."""
         ...
 
-    def propose(self, weighed: Weighed, reason: str) -> str:
-        """Put the plan on record and have it decided: the run's id. Raises WatchfloorError."""
+    def propose(self, weighed: Weighed) -> str:
+        """Put the plan on record and have it decided: the run's id, and what becomes of it, in a sentence. Raises
+        WatchfloorError."""
         ...
 
 

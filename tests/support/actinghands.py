@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from watchfloor.errors import WatchfloorError
-from watchfloor.model import Scope, Subject
+from watchfloor.model import Finding
 from watchfloor.ports import Remedy, Weighed
 
 
@@ -17,7 +16,7 @@ class NotedActing:
     answer: str = "on record as entry 40: 2 of 2: bob, anna"
     error: WatchfloorError | None = None
     signed: list[tuple[str, str, str]] = field(default_factory=list)
-    proposed: list[tuple[str, str]] = field(default_factory=list)
+    proposed: list[str] = field(default_factory=list)
     weighs: dict[str, Weighed] = field(default_factory=dict)
 
     def sign(self, run: str, choice: str, reason: str) -> str:
@@ -26,15 +25,11 @@ class NotedActing:
             raise self.error
         return self.answer
 
-    def remedies(self, subject: Subject, code: str) -> Sequence[Remedy]:
-        command = f"""watchfloor run drain-node --target 'node == "{subject.node}"'"""
-        return [Remedy(name, "take the node out of service", "action", Scope.NODE, command) for name in self.weighs]
-
-    def weigh(self, remedy: str, subject: Subject, code: str) -> Weighed:
+    def weigh(self, remedy: Remedy, finding: Finding) -> Weighed:
         if self.error is not None:
             raise self.error
-        return self.weighs[remedy]
+        return self.weighs[remedy.name]
 
-    def propose(self, weighed: Weighed, reason: str) -> str:
-        self.proposed.append((weighed.plan.playbook, reason))
-        return "r0123456789"
+    def propose(self, weighed: Weighed) -> str:
+        self.proposed.append(weighed.plan.playbook)
+        return "run r0123456789 waits for approval"
