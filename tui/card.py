@@ -1,6 +1,6 @@
 """The approval card: a whole plan, and in a console that acts the keys that sign it; nowhere else are they bound.
 
-They work once the plan's end was in view, ask for a reason, and sign in a thread: a hardware key waits to be touched.
+They work once every line of it was in view, ask for a reason, and sign in a thread: a key may wait to be touched.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Card(Sheet):
     def foot(self, end: int, total: int) -> str:
         if self.read:
             return "a approves, x rejects, Esc closes"
-        return f"line {end} of {total}: PgDn goes on; the keys that sign come with the end"
+        return f"line {end} of {total}: PgDn goes on; the keys that sign come once all was in view"
 
     def _say(self, line: Line) -> None:
         self._said = line
@@ -68,7 +68,7 @@ class Card(Sheet):
         if self._signing:
             return
         if not self.read:
-            self._say([(" read the plan to its end first: PgDn", Token.WARNING)])
+            self._say([(" read the whole plan first: PgDn", Token.WARNING)])
             return
         self._choice = choice
         self._say([(f" {choice} run {self._run}", Token.STRONG)])

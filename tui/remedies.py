@@ -1,6 +1,6 @@
 """What would you do about a finding, in a console that acts: what fits, the plan of one, and the key that proposes it.
 
-Making a plan changes nothing; the plan is proposed once its end was in view, and policy decides what becomes of it.
+Making a plan changes nothing; the plan is proposed once all of it was in view, and policy decides what becomes of it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Remedies(Sheet):
             return "a digit makes a plan, Esc closes"
         if self.read:
             return "p proposes it, Esc goes back"
-        return f"line {end} of {total}: PgDn goes on; the key that proposes comes with the end"
+        return f"line {end} of {total}: PgDn goes on; p proposes it once all was in view"
 
     def _say(self, line: Line) -> None:
         self._said = line
@@ -87,7 +87,7 @@ class Remedies(Sheet):
         if self._weighed is None or self._busy:
             return
         if not self.read:
-            self._say([(" read the plan to its end first: PgDn", Token.WARNING)])
+            self._say([(" read the whole plan first: PgDn", Token.WARNING)])
             return
         self._begin(" proposing it …", self._propose(self._weighed))
 

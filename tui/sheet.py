@@ -34,7 +34,7 @@ class Sheet(ModalScreen[None]):
     def __init__(self, palette: Palette, title: str, text: Text) -> None:
         super().__init__()
         self.palette, self._heading, self._text = palette, title, text
-        self.seen_to = 0  # the last line that was in view, counted from 1
+        self.seen_to = 0  # lines from the first one on, without a gap, that were in view
 
     def compose(self) -> ComposeResult:
         body = Lines(self.palette, id="sheettext")
@@ -62,7 +62,7 @@ class Sheet(ModalScreen[None]):
 
     @property
     def read(self) -> bool:
-        """Whether its end was in view."""
+        """Whether every line of it was in view."""
         return self.seen_to >= self._box.virtual_size.height > 0
 
     @property
@@ -72,7 +72,8 @@ class Sheet(ModalScreen[None]):
     def _note_place(self) -> None:
         box = self._box
         total, end = box.virtual_size.height, round(box.scroll_y) + box.scrollable_content_region.height
-        self.seen_to = max(self.seen_to, min(end, total))
+        if round(box.scroll_y) <= self.seen_to:
+            self.seen_to = max(self.seen_to, min(end, total))
         box.border_subtitle = self.foot(min(end, total), total)
 
     def foot(self, end: int, total: int) -> str:

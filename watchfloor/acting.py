@@ -97,7 +97,11 @@ class Post:
 
     def plan(self, playbook: Playbook, targets: Sequence[Subject], who: Who, reason: str) -> Plan:
         """Raises CannotPlan."""
-        asked = Asked(who, Origin(reason, seen_at=self.floor.frame().at), self.floor.frame().at)
+        return self.planned(playbook, targets, who, Origin(reason, seen_at=self.floor.frame().at))
+
+    def planned(self, playbook: Playbook, targets: Sequence[Subject], who: Who, origin: Origin) -> Plan:
+        """Raises CannotPlan."""
+        asked = Asked(who, origin, self.floor.frame().at)
         return make_plan(playbook, targets, self.scene(), self.actions, asked)
 
     def approved(self, plan: Plan) -> bool:
@@ -116,10 +120,18 @@ class Post:
 
 
 @asynccontextmanager
-async def post(specs: Sequence[NodeSpec], work: Work) -> AsyncIterator[Post]:
-    """Raises StoreError where ledger or leases can't be kept, ConfigError for limits: nothing may be done then."""
+async def post(
+    specs: Sequence[NodeSpec],
+    work: Work,
+    collection: Collection | None = None,
+    seen: Callable[[Frame], None] | None = None,
+) -> AsyncIterator[Post]:
+    """Raises StoreError where ledger or leases can't be kept, ConfigError for limits: nothing may be done then.
+
+    `collection`: of these nodes, for who has one already; `seen` is told of each frame, too.
+    """
     limits = read_limits(limits_file())
-    clock, collection, known = SystemClock(), Collection(specs, work=work), actions()
+    clock, collection, known = SystemClock(), collection or Collection(specs, work=work), actions()
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection), KnownHomes({spec.name: spec for spec in sources})
     notes = state_folder(os.environ)
@@ -133,7 +145,12 @@ async def post(specs: Sequence[NodeSpec], work: Work) -> AsyncIterator[Post]:
         def stands(plan: Plan) -> approvals.Standing:
             return tally(plan, judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
 
-        running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
+        def take(frame: Frame) -> None:
+            floor.take(frame)
+            if seen is not None:
+                seen(frame)
+
+        running = asyncio.create_task(collection.run(take, _FRAMES_A_SECOND))
         try:
             yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes), stands, running)
         finally:

@@ -75,7 +75,8 @@ def _fitting(code: str) -> Sequence[str]:
 
 
 def _made(finding: Finding, board: str) -> Iterator[Remedy]:
-    why = f"{finding.code} of {finding.subject}"
+    subject = finding.subject
+    why = f"{finding.code} of {f'{subject.node} {board}' if board else subject}"
     for entry in _fitting(finding.code):
         name, _, told = entry.partition(",")
         scope = _scope(name)

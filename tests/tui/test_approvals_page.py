@@ -53,7 +53,7 @@ def test_picture(size: tuple[int, int], story: Story, snap_compare: Callable[...
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_picture_of_the_card(size: tuple[int, int], story: Story, snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(app_over(NotedActing()), press=["8", "enter", "end", "a"], terminal_size=size)
+    assert snap_compare(app_over(NotedActing()), press=["8", "enter", *["pagedown"] * 4, "a"], terminal_size=size)
 
 
 async def test_what_waits_longest_comes_first_with_its_whole_plan_and_the_header_counts(story: Story) -> None:
@@ -87,9 +87,9 @@ async def test_the_keys_sign_once_the_end_of_the_plan_was_in_view_and_with_a_rea
     acting = NotedActing()
     app = app_over(acting)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("8", "enter", "a")
-        assert "read the plan to its end first" in text_of(app, "#cardfoot")
-        await pilot.press("pagedown", "pagedown", "pagedown", "a", "enter")
+        await pilot.press("8", "enter", "end", "a")
+        assert "read the whole plan first" in text_of(app, "#cardfoot")
+        await pilot.press("home", "pagedown", "pagedown", "pagedown", "a", "enter")
         assert acting.signed == []
         assert "say why" in screen_of(app)
         await pilot.press(*"a x q", "enter")

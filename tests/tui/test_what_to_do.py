@@ -58,8 +58,8 @@ async def test_a_console_that_acts_shows_the_plan_and_proposes_it_once_it_was_re
         await pilot.press("6", "home", "w", "2")
         await until(lambda: "Verdict: needs-approval, 1 needed" in screen_of(app))
         await pilot.press("p")
-        assert port.proposed == [] and "read the plan to its end" in text_of(app, "#cardfoot")
-        await pilot.press("end", "p")
+        assert port.proposed == [] and "read the whole plan" in text_of(app, "#cardfoot")
+        await pilot.press("pagedown", "pagedown", "pagedown", "p")
         await until(lambda: "waits for approval" in text_of(app, "#cardfoot"))
         assert port.proposed == ["drain-node"]
         await pilot.press("escape")

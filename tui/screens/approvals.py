@@ -32,9 +32,9 @@ class ApprovalsPage(RecordedPage):
     help_text = (
         "Plans that wait for a person, the one that waits longest first; the header counts them on every page. Below "
         "the table is the plan under the cursor: steps, commands, what they change, which jobs they hit. Enter shows "
-        "it whole. No key signs here: a console that was started with `--act` has these on the card, below the plan, "
-        "once its end was in view. Whose signatures count is what `watchfloor policy why` says; they are checked again "
-        "when the run begins."
+        "it whole. No key signs here: a console that was started with `--act` has them on the card, below the plan, "
+        "once all of it was in view. Whose signatures count is what `watchfloor policy why` says; they are checked "
+        "again when the run begins."
     )
 
     def __init__(self, desk: Desk) -> None:
