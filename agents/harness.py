@@ -164,7 +164,7 @@ class Harness:
         return decision
 
     async def _told_of_changes(self) -> None:
-        for note in self._desk.changes():
+        for note in list(self._desk.changes()):
             await self._desk.book.keep(note)
 
     async def _decided(self, decision: Decision, reasons: Sequence[str] = ()) -> None:

@@ -24,12 +24,15 @@ from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.help import HelpScreen
 from tui.messages import Acknowledge, Clear, Drill, FrameReady
 from tui.present.style import ASCII, THEMES, Token, palette
+from tui.sheet import Sheet
 from tui.widgets.scrollbars import WholeCells
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
+from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import Phase, Subject
 from watchfloor.ports import Feed
 
+LOOK_SECONDS = 0.25  # what is asked of a person is seen as soon as what has changed on a node
 FRAME_SECONDS = 0.25  # data is drawn at most four times a second; keys are answered at once
 
 _COLOURS = Theme(
@@ -74,6 +77,7 @@ class WatchfloorApp(App[int]):
         self._drawn_at = 0.0
         self._draw_timer: Timer | None = None
         self._feed_running = False
+        self._looking: asyncio.Task[None] | None = None
 
     # -- start and end
 
@@ -86,6 +90,9 @@ class WatchfloorApp(App[int]):
             self.bind(kind.key, f"open('{kind.slug}')", description=f"{kind.heading} page")
         self.push_screen(next(iter(self.pages)))
         self.set_interval(1.0, self._each_second)
+        if self.options.ledger is not None:
+            self.run_worker(self._look(self.options.ledger), name="ledger")
+            self.set_interval(LOOK_SECONDS, self._look_again)
         self.call_after_refresh(self._start_feed)
 
     async def _start_feed(self) -> None:
@@ -140,6 +147,28 @@ class WatchfloorApp(App[int]):
             self.page.say(f"the collectors ended: {trouble}. What is shown is old; restart watchfloor", Token.CRITICAL)
         if seen is not None:
             seen.draw_bars()
+        elif isinstance(self.screen, Sheet):
+            self.screen.redraw()
+
+    # -- the ledger
+
+    def _look_again(self) -> None:
+        if self.options.ledger is not None and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look(self.options.ledger))
+
+    async def _look(self, ledger: LedgerFollower) -> None:
+        """Off this loop: a file on a server that hangs keeps nobody waiting."""
+        picture = await asyncio.to_thread(ledger.look)
+        if picture is not self.desk.ledger:
+            self.desk.ledger = picture
+            self._record_changed()
+
+    def _record_changed(self) -> None:
+        screen = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(screen, Page):
+            screen.record_changed()
+        elif isinstance(screen, Sheet):
+            screen.redraw()
 
     # -- pages
 

@@ -23,7 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tui.commands import Command, Table, complete, run
-from tui.present.header import Summary, badge, first_line, second_line, summarise
+from tui.present.header import OnRecord, Summary, badge, first_line, second_line, summarise
 from tui.present.line import Line, Piece, joined, spread, width_of
 from tui.present.style import Palette, Token, palette
 from tui.remember import Remembered
@@ -31,9 +31,11 @@ from tui.widgets.commandline import CommandLine
 from tui.widgets.lines import Lines
 from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 from watchfloor.frame import Frame
+from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
 from watchfloor.lineage.jobwords import subject_key
 from watchfloor.lineagebook import LineageBook, name_of
 from watchfloor.model import Subject
+from watchfloor.ports import Acting
 from watchfloor.record import RecordKey
 
 MESSAGE_SECONDS = 8.0
@@ -50,6 +52,8 @@ class AppOptions:
     state_folder: Path | None = None  # where typed lines are kept; None keeps them only as long as the program runs
     now: Callable[[], float] = time.time
     lineage: LineageBook | None = None  # what is on record; None where this console keeps none
+    ledger: LedgerFollower | None = None  # what was asked for, decided and done; None where nobody follows that
+    acting: Acting | None = None  # how this console acts; None where it only watches
     zone: tzinfo | None = None  # of the times that are told; None: where the console is
 
 
@@ -67,6 +71,7 @@ class Desk:
     summary: Summary | None = None
     selected: Subject | None = None  # what the cursor is on, whichever page it is moved on
     finding: RecordKey | None = None  # the one that the findings page is to put its cursor on
+    ledger: LedgerPicture | None = None  # the newest; None before the first look
 
     @staticmethod
     def for_options(
@@ -84,6 +89,12 @@ class Desk:
 
     def take(self, frame: Frame) -> None:
         self.frame, self.summary = frame, summarise(frame)
+
+    def on_record(self) -> OnRecord:
+        """What the header says of the ledger."""
+        if self.ledger is None:
+            return OnRecord()
+        return OnRecord(len(self.ledger.waiting(self.options.now())), bool(self.ledger.stopped))
 
 
 class Page(Screen[None]):
@@ -160,18 +171,22 @@ class Page(Screen[None]):
             self.call_after_refresh(self.receive, self.desk.frame)
 
     @property
-    def _has_widgets(self) -> bool:
+    def is_drawable(self) -> bool:
         """They are there already, and still: a page that is being taken away loses them one by one."""
         return self._is_drawable and bool(self.query("#header"))
 
+    def record_changed(self) -> None:
+        """The ledger says more than it did."""
+        self.draw_bars()
+
     def receive(self, frame: Frame) -> None:
-        if self._has_widgets:
+        if self.is_drawable:
             self.show(frame)
             self.draw_bars()
 
     def draw_bars(self) -> None:
         """Header and status; called at least once a second, so that ages move on without frames."""
-        if not self._has_widgets:
+        if not self.is_drawable:
             return
         self.query_one("#header", Lines).show(self._header)
         self.query_one("#status", Lines).show(self._status)
@@ -179,9 +194,9 @@ class Page(Screen[None]):
     def _header(self, width: int) -> Sequence[Line]:
         desk, now = self.desk, self.desk.options.now()
         since = now - desk.frame.at if desk.frame else 0.0
-        sign = badge(desk.frame, desk.options.read_only, now)
+        sign = badge(desk.frame, desk.options.read_only, now, desk.options.acting is not None)
         first = first_line(desk.options.context, desk.summary, sign, width, since)
-        return [first, second_line(desk.summary, desk.palette.glyphs, width)]
+        return [first, second_line(desk.summary, desk.palette.glyphs, width, desk.on_record())]
 
     def _status(self, width: int) -> Sequence[Line]:
         said = joined([[self._message]] if self._message else list(self.facts()), "   ")

@@ -48,8 +48,13 @@ class TablePage(FilteredPage):
 
     @on(VirtualTable.Highlighted, "#table")
     def _follow(self, event: VirtualTable.Highlighted) -> None:
-        if self.desk.frame is not None and self.is_current:
+        if self.is_current:
             self.aim_at(event.identity)
+            self.draw_detail()
+
+    def draw_detail(self) -> None:
+        """The cursor is on another row."""
+        if self.desk.frame is not None:
             self.show_detail(self.desk.frame)
 
     def aim_at(self, identity: Hashable) -> None:

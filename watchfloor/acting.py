@@ -18,6 +18,7 @@ from pathlib import Path
 from agents import approvals, policy, policyset
 from agents.action import Action, Scene, actions
 from agents.book import LedgerBook
+from agents.changes import changes
 from agents.chronicle import KEPT_SECONDS, Chronicle
 from agents.harness import Desk, Harness
 from agents.homes import KnownHomes
@@ -34,13 +35,14 @@ from watchfloor.change import Origin, Plan, Value, Verdict
 from watchfloor.errors import ConfigError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work, told_apart
+from watchfloor.keeper import account
 from watchfloor.model import NodeSpec, Subject
 from watchfloor.places import endpoints_file, ledger_file, limits_file, policy_places, signers_file, state_folder
 from watchfloor.playbook import Matter, Playbook
 from watchfloor.processid import is_dead, this_process
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
-from watchfloor.records.ledgerentry import Entry, Who
+from watchfloor.records.ledgerentry import Entry, Party, Who
 from watchfloor.signing import Signers
 from watchfloor.units import nearest
 from watchfloor.wiring import Collection, SystemClock
@@ -108,9 +110,12 @@ class Post:
 
     def plan(self, playbook: Playbook, targets: Sequence[Subject], who: Who, reason: str) -> Plan:
         """Raises CannotPlan, NothingToDo, ConfigError."""
-        at = self.floor.frame().at
+        return self.planned(playbook, targets, who, Origin(reason, seen_at=self.floor.frame().at))
+
+    def planned(self, playbook: Playbook, targets: Sequence[Subject], who: Who, origin: Origin) -> Plan:
+        """Raises CannotPlan, NothingToDo, ConfigError."""
         past = self.past() if playbook.planner else Past()
-        return self.plan_of(playbook, targets, Asked(who, Origin(reason, seen_at=at), at), past)
+        return self.plan_of(playbook, targets, Asked(who, origin, self.floor.frame().at), past)
 
     def plan_of(self, playbook: Playbook, targets: Sequence[Subject], asked: Asked, past: Past) -> Plan:
         """Of its steps, or of what its planner wants. Raises CannotPlan, NothingToDo, ConfigError."""
@@ -171,13 +176,21 @@ class Post:
 
 
 @asynccontextmanager
-async def post(specs: Sequence[NodeSpec], work: Work, findings: Path | None = None) -> AsyncIterator[Post]:
-    """`findings`: where findings over time are kept.
+async def post(
+    specs: Sequence[NodeSpec],
+    work: Work,
+    findings: Path | None = None,
+    collection: Collection | None = None,
+    seen: Callable[[Frame], None] | None = None,
+) -> AsyncIterator[Post]:
+    """`findings`: where findings over time are kept; `collection`: of these nodes, for who has one already; `seen` is
+    told of each frame, too.
 
     Raises StoreError where ledger or leases can't stand, ConfigError for limits, endpoints: nothing can be done.
     """
     limits = read_limits(limits_file())
-    clock, collection, known = SystemClock(), Collection(specs, findings_file=findings, work=work), actions()
+    clock, known = SystemClock(), actions()
+    collection = collection or Collection(specs, findings_file=findings, work=work)
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection), KnownHomes({spec.name: spec for spec in sources})
     notes = state_folder(os.environ)
@@ -185,9 +198,24 @@ async def post(specs: Sequence[NodeSpec], work: Work, findings: Path | None = No
     hands = FleetHands(places, collection.transport_for, clock, notes / "operations")
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
-        judge, tally = judging(known)
-        mine = this_process()
-        desk = Desk(book, leases, floor, hands, judge, tally, known, homes, clock, _new_run, mine, is_dead, limits)
+        law, mine, finder = Law(known), this_process(), Who(Party.PERSON, account())
+        judge, tally = law.judge, law.tally
+        desk = Desk(
+            book,
+            leases,
+            floor,
+            hands,
+            judge,
+            tally,
+            known,
+            homes,
+            clock,
+            _new_run,
+            mine,
+            is_dead,
+            limits,
+            changes=lambda: changes(book, law.in_force.now(), (limits_file(), endpoints_file()), finder),
+        )
 
         def stands(plan: Plan) -> approvals.Standing:
             return tally(plan, judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
@@ -196,7 +224,12 @@ async def post(specs: Sequence[NodeSpec], work: Work, findings: Path | None = No
             others = [lease for lease in leases.all() if lease.run == run and lease.holder != mine]
             return any(lease.until > clock.now() and not is_dead(lease.holder) for lease in others)
 
-        running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
+        def take(frame: Frame) -> None:
+            floor.take(frame)
+            if seen is not None:
+                seen(frame)
+
+        running = asyncio.create_task(collection.run(take, _FRAMES_A_SECOND))
         try:
             yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes), stands, held, running)
         finally:
@@ -207,19 +240,19 @@ async def post(specs: Sequence[NodeSpec], work: Work, findings: Path | None = No
             leases.close()
 
 
-def judging(known: Mapping[str, Action]) -> tuple[Callable[[Plan, Frame], Verdict], Callable[..., approvals.Standing]]:
+class Law:
     """Policy, and the count of approvals, as the files of this user have them."""
-    classes = {name: policyset.ActionClass(action.scope, action.risk) for name, action in known.items()}
-    in_force = policyset.InForce(policy_places(), classes)
-    check = Signers(signers_file(), approvals.NAMESPACE)
 
-    def judge(plan: Plan, frame: Frame) -> Verdict:
-        return policy.judge(plan, world_of_frame(frame), in_force.now())
+    def __init__(self, known: Mapping[str, Action]) -> None:
+        classes = {name: policyset.ActionClass(action.scope, action.risk) for name, action in known.items()}
+        self.in_force = policyset.InForce(policy_places(), classes)
+        self._check = Signers(signers_file(), approvals.NAMESPACE)
 
-    def tally(plan: Plan, verdict: Verdict, entries: Sequence[Entry], now: float) -> approvals.Standing:
-        return approvals.Tally(in_force.now().people, check)(plan, verdict, entries, now)
+    def judge(self, plan: Plan, frame: Frame) -> Verdict:
+        return policy.judge(plan, world_of_frame(frame), self.in_force.now())
 
-    return judge, tally
+    def tally(self, plan: Plan, verdict: Verdict, entries: Sequence[Entry], now: float) -> approvals.Standing:
+        return approvals.Tally(self.in_force.now().people, self._check)(plan, verdict, entries, now)
 
 
 def rules_of_sudo() -> dict[str, tuple[str, ...]]:

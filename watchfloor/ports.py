@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import SourceAnswer
-from watchfloor.model import Missing, NodeSpec, NodeStatus, Scope, Subject
+from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.report import Event, Hello, Report, Schema, Software
 
 if TYPE_CHECKING:
-    from watchfloor.change import Deed, Done  # what only consoles that act need
+    from watchfloor.change import Deed, Done, Plan  # what only consoles that act need
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,34 @@ class Reading:
     events: tuple[Event, ...] = ()
     stack: tuple[Software, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something that may be done about a finding, by the name that `watchfloor run` takes. `target`: a query."""
+
+    name: str
+    summary: str
+    scope: Scope
+    target: str
+    given: Mapping[str, str]  # parameters; what is written in capitals somebody has to fill in
+    command: str  # that shows its plan, as a person would type it
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing has to be filled in."""
+        return not any(value.isupper() for value in self.given.values())
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A plan that nobody has asked for yet. `ruling`: permit, needs-approval, deny or interlocked."""
+
+    plan: Plan
+    ruling: str
+    reasons: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    approvals: int = 0
 
 
 class Clock(Protocol):
@@ -152,6 +180,26 @@ class Floor(Protocol):
 
     def ask_anew(self) -> None:
         """Ask the sources of jobs now rather than when their period is over."""
+
+
+class Acting(Protocol):
+    """What a console that acts can do beyond watching. Any thread may call; each call may take its time. A read-only
+    console has none, and loads nothing of it."""
+
+    def sign(self, run: str, choice: str, reason: str) -> str:
+        """Approve ("approve") or reject ("reject") the plan of a run with this user's key: what came of it, in a
+        sentence. Raises WatchfloorError where it was refused, or can't be signed."""
+        ...
+
+    def weigh(self, remedy: Remedy, finding: Finding) -> Weighed:
+        """The plan for it, on the newest frame, and what would be said of it; nothing is kept. Raises WatchfloorError
+        where there can be none."""
+        ...
+
+    def propose(self, weighed: Weighed) -> str:
+        """Put the plan on record and have it decided: the run's id, and what becomes of it, in a sentence. Raises
+        WatchfloorError."""
+        ...
 
 
 class Feed(Protocol):

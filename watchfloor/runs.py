@@ -114,6 +114,30 @@ class RunRecord:
             return Standing.RUNNING
         return {"needs-approval": Standing.WAITING, "permit": Standing.READY}.get(self.ruling, Standing.PROPOSED)
 
+    @property
+    def told_last(self) -> float:
+        """When something was told of it last."""
+        return max(self.proposed, self.begun, self.ended, *(step.at for step in self.steps.values()), 0.0)
+
+    @property
+    def last_words(self) -> Mapping[str, Entry]:
+        """The last word of each who approved, rejected or withdrew, as the entries say it; by their key, else name."""
+        return {entry.who.fingerprint or entry.who.name: entry for entry in self.given}
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        return tuple(entry.who.name for entry in self.last_words.values() if entry.kind == words.Kind.APPROVAL)
+
+    @property
+    def rejected_by(self) -> tuple[str, ...]:
+        return tuple(entry.who.name for entry in self.last_words.values() if entry.kind == words.Kind.REJECTION)
+
+    def waits(self, now: float) -> bool:
+        """Whether a person still has to say something for it to begin, and can."""
+        if self.standing is not Standing.WAITING or self.plan is None or now >= self.plan.expires or self.rejected_by:
+            return False
+        return len(self.approved_by) < max(1, self.decided.approvals if self.decided else 1)
+
     def step(self, key: str) -> StepRecord:
         return self.steps.get(key, StepRecord(key))
 
@@ -122,34 +146,40 @@ class RunRecord:
         return [(step, self.step(step.key)) for step in self.plan.steps] if self.plan else []
 
 
+class Fold:
+    """Runs by their id, from entries in the order of their numbers: taken bit by bit, as a ledger grows."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RunRecord] = {}
+        self._by_plan: dict[str, list[str]] = {}
+
+    def take(self, entries: Iterable[Entry]) -> None:
+        """Those that follow. Approvals name a plan: they go to its runs."""
+        for entry in entries:
+            for run in [entry.run] if entry.run else self._by_plan.get(entry.plan, ()):
+                before = self.runs.get(run, RunRecord(run, entries=(entry.number, entry.number)))
+                after = _after(before, entry)
+                self.runs[run] = replace(after, entries=(before.entries[0], entry.number))
+                if entry.plan and run not in self._by_plan.setdefault(entry.plan, []):
+                    self._by_plan[entry.plan].append(run)
+
+
 def fold(entries: Iterable[Entry]) -> dict[str, RunRecord]:
-    """Runs by their id, from entries in the order of their numbers. Approvals name a plan: they go to its runs."""
-    runs: dict[str, RunRecord] = {}
-    by_plan: dict[str, list[str]] = {}
-    for entry in entries:
-        named = [entry.run] if entry.run else by_plan.get(entry.plan, ())
-        for run in named:
-            before = runs.get(run, RunRecord(run, entries=(entry.number, entry.number)))
-            after = _after(before, entry)
-            runs[run] = replace(after, entries=(before.entries[0], entry.number))
-            if entry.plan and run not in by_plan.setdefault(entry.plan, []):
-                by_plan[entry.plan].append(run)
-    return runs
+    """Runs by their id, from entries in the order of their numbers."""
+    whole = Fold()
+    whole.take(entries)
+    return whole.runs
 
 
 def runs_of(reader: LedgerReader, since: float) -> list[RunRecord]:
     """Those of which something was told since then, in their order; what was told of them before is there as well."""
-    return [run for run in fold(reader.entries(Wanted(kinds=KINDS))).values() if _latest(run) >= since]
+    return [run for run in fold(reader.entries(Wanted(kinds=KINDS))).values() if run.told_last >= since]
 
 
 def find(reader: LedgerReader, run: str) -> list[RunRecord]:
     """The run of this id, else those whose ids begin so."""
     found = fold(reader.entries(Wanted(kinds=KINDS)))
     return [found[run]] if run in found else [record for name, record in found.items() if name.startswith(run)]
-
-
-def _latest(run: RunRecord) -> float:
-    return max(run.proposed, run.begun, run.ended, *(step.at for step in run.steps.values()), 0.0)
 
 
 def _after(run: RunRecord, entry: Entry) -> RunRecord:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collectors.simulator.fleet import DemoFleet
     from collectors.sources.prometheus import PrometheusSource
     from collectors.supervisor import Supervisor
-    from watchfloor.lineagebook import LineageBook
     from watchfloor.ports import Feed, Transport
     from watchfloor.report import Cost
 
@@ -384,10 +383,10 @@ def demo(nodes: int, scenario: str, seed: int) -> Iterator[DemoFleet]:
         asyncio.run(fleet.close())
 
 
-def run_terminal(
-    feed: Feed, context: str = "fleet", read_only: bool = False, lineage: LineageBook | None = None
-) -> int:
-    """Open the screens on a feed until the operator leaves them; the exit status of the program."""
+def run_terminal(feed: Feed, context: str = "fleet", **chosen: Any) -> int:
+    """Open the screens on a feed until the operator leaves them; the exit status of the program. `chosen`: what else
+    tui.base.AppOptions takes.
+    """
     os.environ.setdefault("TEXTUAL_FPS", "240")  # keys wait for the next paint: half the tail latency of the default 60
     sys.setswitchinterval(0.001)  # the collectors' thread hands over to a key within a millisecond
     from tui.app import run  # noqa: PLC0415
@@ -395,4 +394,5 @@ def run_terminal(
     from tui.present.style import Palette  # noqa: PLC0415
 
     look, folder = Palette.from_environment(os.environ), state_folder(os.environ)
-    return Exit.OK if run(feed, AppOptions(context, read_only, look, folder, lineage=lineage)) == 0 else Exit.INTERNAL
+    options = AppOptions(context, palette=look, state_folder=folder, **chosen)
+    return Exit.OK if run(feed, options) == 0 else Exit.INTERNAL

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tui.present.format import age, meter
-from tui.present.line import Line, Piece, fitting, joined, spread
+from tui.present.line import Line, Piece, fitting, joined, spread, width_of
 from tui.present.style import Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.model import Missing, State
@@ -34,6 +34,17 @@ class Summary:
     warnings: int
     criticals: int
     oldest_seconds: float | None  # age of the oldest sample among the nodes that are live
+
+
+@dataclass(frozen=True, slots=True)
+class OnRecord:
+    """What the ledger says: how many plans wait for a person, and whether nothing may be done at all."""
+
+    waiting: int = 0
+    stopped: bool = False
+
+
+_NOTHING = OnRecord()
 
 
 def summarise(frame: Frame) -> Summary:
@@ -69,14 +80,16 @@ def _total(values: np.ndarray) -> float | None:
     return float(known.sum()) if known.size else None
 
 
-def badge(frame: Frame | None, read_only: bool, now: float) -> Piece:
-    """What kind of picture this is: live, read-only, a recording, or none at all."""
+def badge(frame: Frame | None, read_only: bool, now: float, acting: bool = False) -> Piece:
+    """What kind of picture this is: live, read-only, of a console that acts, a recording, or none at all."""
     if frame is None:
         return "STARTING", Token.UNKNOWN
     if frame.replay:
         return "REPLAY", Token.ACCENT
     if now - frame.at > SILENT_SECONDS:
         return f"NO FRAME FOR {age(now - frame.at)}", Token.CRITICAL
+    if acting:
+        return "ACTING", Token.WARNING
     return ("READ-ONLY", Token.ACCENT) if read_only else ("LIVE", Token.OK)
 
 
@@ -90,10 +103,12 @@ def first_line(context: str, summary: Summary | None, sign: Piece, width: int, s
     return spread(left, right, width)
 
 
-def second_line(summary: Summary | None, glyphs: Glyphs, width: int) -> Line:
-    """The figures, in the longest form that fits."""
+def second_line(summary: Summary | None, glyphs: Glyphs, width: int, told: OnRecord = _NOTHING) -> Line:
+    """The figures, in the longest form that fits; what waits for a person at the right."""
+    right = _on_record(told)
     if summary is None:
-        return [(" waiting for the first report", Token.DIM)]
+        return spread([(" waiting for the first report", Token.DIM)], right, width)
+    room = width - 1 - (width_of(right) + 3 if right else 0)
     forms = (
         lambda: _figures(summary, glyphs, "accelerators", " · ", 10),
         lambda: _figures(summary, glyphs, "accelerators", " · ", 0),
@@ -103,7 +118,16 @@ def second_line(summary: Summary | None, glyphs: Glyphs, width: int) -> Line:
         lambda: _compact(summary, glyphs, []),
         lambda: _fewest(summary, glyphs),
     )
-    return spread(fitting(forms, width - 1), (), width)
+    return spread(fitting(forms, room), right, width)
+
+
+def _on_record(told: OnRecord) -> Line:
+    parts: list[Line] = []
+    if told.stopped:
+        parts.append([("acts are stopped", Token.CRITICAL)])
+    if told.waiting:
+        parts.append([("approvals ", Token.DIM), (f"{told.waiting}", Token.WARNING)])
+    return [*joined(parts, "   "), (" ", Token.TEXT)] if parts else []
 
 
 def _figures(summary: Summary, glyphs: Glyphs, noun: str, between: str, gauge: int) -> Line:

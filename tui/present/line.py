@@ -105,6 +105,32 @@ def fitting(variants: Sequence[Callable[[], Line]], width: int) -> Line:
     return line
 
 
+def folded(text: str, width: int) -> list[str]:
+    """A text in lines of at most `width` cells: nothing is lost, and what goes on is indented further.
+
+    For what a person reads before deciding on it: broken at spaces, and within a word where that has no room.
+    """
+    indent = min(len(text) - len(text.lstrip()) + 2, max(0, width - 4))
+    lines, line = list[str](), ""
+    for word in _WORDS.findall(text):
+        rest = word
+        while cell_len(line) + cell_len(rest.rstrip()) > width:
+            room = width - cell_len(line)
+            kept = "" if line.strip() and cell_len(rest.rstrip()) <= width - indent else _beginning(rest, room)
+            lines.append(line + kept)
+            line, rest = " " * indent, rest[len(kept) :]
+        line += rest
+    return [*lines, line.rstrip()]
+
+
+def _beginning(text: str, cells: int) -> str:
+    """As many characters as fit."""
+    end = 0
+    while end < len(text) and cell_len(text[: end + 1]) <= cells:
+        end += 1
+    return text[:end]
+
+
 def paragraphs(words: str, width: int) -> list[str]:
     """Plain text in lines of at most `width` characters, broken at spaces."""
     return textwrap.wrap(words, max(1, width)) or [""]

@@ -220,6 +220,10 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
             self._bring_into_view()
         self.refresh()
 
+    def watch_show_vertical_scrollbar(self) -> None:
+        """The bar takes a cell of the columns, or gives it back."""
+        self._lay_out()
+
     def restyled(self) -> None:
         self._painter = RowPainter(self.palette)
         self._strips.clear()

@@ -34,6 +34,8 @@ from watchfloor.units import quantity
 if TYPE_CHECKING:
     from agents.approvals import Refusal, Standing, Statement
 
+    Kept = tuple[Statement, Standing, Refusal | None, int]  # what was signed, how it stands, its entry's number
+
 FORMAT = "watchfloor.approval/1"
 
 What = Annotated[str, Parameter(help="A run's id, or how its plan's digest begins.")]
@@ -96,10 +98,22 @@ def withdraw(plan: What, /, *, reason: Reason, signing: Signing = Signing(), sou
     return _Desk("withdraw", plan, signing, source).said(reason)
 
 
+def signed(choice: str, run: str, reason: str) -> str:
+    """For a console that has shown the plan: sign as the commands do. What came of it, in a sentence. Raises
+    ConfigError where it is refused, or can't be signed."""
+    desk = _Desk(choice, run, Signing(yes=True), Source(), shows=False)
+    _, standing, refusal, number = desk.kept(reason, "")
+    if refusal is not None:
+        raise ConfigError(f"refused ({refusal.word}): {printable(refusal.text)}", "it is on record that it was")
+    return printable(f"on record as entry {number}; approvals: {standing.text}")
+
+
 class _Desk:
     """One plan, and what is signed of it."""
 
-    def __init__(self, choice: str, word: str, signing: Signing, source: Source) -> None:
+    def __init__(self, choice: str, word: str, signing: Signing, source: Source, shows: bool = True) -> None:
+        """`shows`: print the plan before it is signed; who has shown it already doesn't."""
+        self._shows = shows
         self._rules = governance.approvals
         self._choice = self._rules.Choice(choice)
         self._signing = signing
@@ -116,6 +130,17 @@ class _Desk:
         return governance.reasoned(self._plan, placed(self._plan, source), self._in_force).verdict
 
     def said(self, reason: str, expires: str = "") -> int:
+        if self._is_permitted:
+            output.remark("No approval is needed: policy permits this plan.")
+            return Exit.NOTHING_TO_DO
+        return self._told(*self.kept(reason, expires))
+
+    @property
+    def _is_permitted(self) -> bool:
+        return self._choice is self._rules.Choice.APPROVE and self._verdict.ruling is Ruling.PERMIT
+
+    def kept(self, reason: str, expires: str) -> Kept:
+        """Sign it, and put that on record, or that it was refused. Raises ConfigError."""
         now = time.time_ns()
         statement = self._rules.Statement(
             self._choice,
@@ -124,11 +149,9 @@ class _Desk:
             time_of(now),
             _until(expires, now),
         )
-        if self._choice is self._rules.Choice.APPROVE and self._verdict.ruling is Ruling.PERMIT:
-            output.remark("No approval is needed: policy permits this plan.")
-            return Exit.NOTHING_TO_DO
         signer = self._signing.signer()
-        self._shown()
+        if self._shows:
+            self._shown()
         statement = replace(statement, signature=signer.sign(self._rules.NAMESPACE, statement.text))
         who = Who(Party.PERSON, account(), signer.fingerprint())
         return self._kept(statement, who, now / 1e9)
@@ -147,15 +170,15 @@ class _Desk:
         if sys.stdin.readline().strip().lower() != "yes":
             raise ConfigError("nothing was signed", "type yes to sign")
 
-    def _kept(self, statement: Statement, who: Who, now: float) -> int:
+    def _kept(self, statement: Statement, who: Who, now: float) -> Kept:
         refusal = self._refusal(statement, now)
         if refusal is not None:
             self._append(
                 who, Refused(why=str(refusal.word), text=refusal.text, what=str(self._choice)), refusal.principal
             )
-            return self._told(statement, self._standing([], now), refusal, -1)
+            return statement, self._standing([], now), refusal, -1
         number = self._append(who, statement.body, self._principal(statement))
-        return self._told(statement, self._standing([statement], now), None, number)
+        return statement, self._standing([statement], now), None, number
 
     def _refusal(self, statement: Statement, now: float) -> Refusal | None:
         standing = self._standing([statement], now)

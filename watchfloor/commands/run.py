@@ -235,11 +235,12 @@ def _values(given: Sequence[str]) -> dict[str, Value]:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise ConfigError(f"{text!r} sets nothing", "name=value, such as watts=500", file="--set")
-        found[name] = _value(value)
+        found[name] = value_of(value)
     return found
 
 
-def _value(text: str) -> Value:
+def value_of(text: str) -> Value:
+    """As a parameter has it: numbers and yes/no as such."""
     if text in ("true", "false"):
         return text == "true"
     try:

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
 from watchfloor.commands.output import need_terminal
-from watchfloor.places import findings_file, lineage_place
+from watchfloor.errors import ConfigError
+from watchfloor.jobs.config import Work
+from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.model import NodeSpec
+from watchfloor.places import findings_file, ledger_file, lineage_place
+
+if TYPE_CHECKING:
+    from watchfloor.actingfeed import ActingFeed
 
 
 def terminal(
     *hosts: Hosts,
     source: Source = Source(),
-    read_only: Annotated[bool, Parameter(help="Watch only: no key that acts is bound.")] = False,
+    read_only: Annotated[bool, Parameter(help="Watch only: findings aren't acknowledged either.")] = False,
+    act: Annotated[bool, Parameter(help="With keys that propose and sign plans; without, none is bound.")] = False,
 ) -> int:
     """Open the terminal on these hosts; with no hosts, on the fleet file or else on this machine."""
     from watchfloor import lineagebook, wiring  # noqa: PLC0415 - every command imports this module for its signature
 
     refuse_misspelt(hosts, source)
+    if act and read_only:
+        raise ConfigError("a console that only watches doesn't act", "leave one of the two out", file="--act")
     need_terminal("`watchfloor snapshot` prints the fleet without one")
     specs, work = source.floor(hosts)
     kept = lineage_place()
-    feed = wiring.LiveFeed(specs, findings_file=findings_file(), work=replace(work, lineage=kept))
+    work, findings = replace(work, lineage=kept), findings_file()
+    feed = _acting(specs, findings, work) if act else wiring.LiveFeed(specs, findings_file=findings, work=work)
     with lineagebook.opened(kept) as book:
-        return wiring.run_terminal(feed, read_only=read_only, lineage=book)
+        ledger = LedgerFollower(ledger_file())
+        return wiring.run_terminal(feed, read_only=read_only, lineage=book, ledger=ledger, acting=feed if act else None)
+
+
+def _acting(specs: Sequence[NodeSpec], findings: Path, work: Work) -> ActingFeed:
+    from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
+
+    return ActingFeed(specs, findings_file=findings, work=work)

@@ -1,0 +1,389 @@
+"""Runs as rows and lines: where each stands, its steps as they go, and one of them as a whole. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tui.present.choice import Sort
+from tui.present.fields import Field, columns_for
+from tui.present.format import Text, age, printable
+from tui.present.line import Line, cut
+from tui.present.order import natural_key
+from tui.present.plans import plan_lines, told
+from tui.present.rows import Column
+from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
+from watchfloor.lineage.times import Times
+from watchfloor.model import State
+from watchfloor.snapshot.words import duration
+
+if TYPE_CHECKING:
+    from watchfloor.runs import Attempt, RunRecord, StepRecord
+
+RUN_FIELDS: Sequence[Field] = (
+    Field("state", "", 1, 0, "left", "S"),
+    Field("run", "RUN", 4, 0, "left", "N", most=12),
+    Field("when", "WHEN", 5, 0, "left", "T", most=12),
+    Field("playbook", "PLAYBOOK", 8, 0, "left", "P", most=22),
+    Field("risk", "RISK", 4, 3, "left", "R"),
+    Field("who", "BY", 4, 1, "left", "W", most=16),
+    Field("steps", "STEPS", 5, 2, letter="E"),
+    Field("took", "TOOK", 5, 4),
+    Field("stands", "STANDS", 6, 0, "left", "H", most=11),
+    Field("note", "ON WHAT, AND WHAT CAME OF IT", 20, 0, "left", flexible=True),
+)
+_OUTPUT_LINES = 40  # of one command, in the whole of a run
+_MOST_TARGETS = 3
+_LOOKED_AT = 100  # rows whose texts make columns as wide as they are
+_STANDS = {"waits for approval": "waits"}
+_BAD = {
+    "failed": State.CRITICAL,
+    "unverified": State.WARNING,
+    "abandoned": State.WARNING,
+    "rolled-back": State.WARNING,
+}
+_SIGNS: Mapping[str, Text] = {
+    "running": (">", Token.ACCENT),
+    "waits": ("!", Token.WARNING),
+    **dict.fromkeys(("refused", "deny", "interlocked"), ("-", Token.UNKNOWN)),
+}
+
+
+def run_columns(runs: Sequence[RunRecord], times: Times, width: int) -> list[Column]:
+    looked_at = runs[:_LOOKED_AT]
+    longest = {
+        "run": max((len(run.run) for run in looked_at), default=0),
+        "when": max((len(times.at(run.proposed)) for run in looked_at), default=0),
+        "playbook": max((len(run.plan.playbook) for run in looked_at if run.plan), default=0),
+        "who": max((len(asked_by(run)) for run in looked_at), default=0),
+        "stands": max((len(stands(run)) for run in looked_at), default=0),
+    }
+    return columns_for(RUN_FIELDS, width, longest)
+
+
+# -- where a run stands
+
+
+def stands(run: RunRecord) -> str:
+    from watchfloor.snapshot.runs import standing_text  # noqa: PLC0415 - loaded with the first ledger
+
+    text = standing_text(run)
+    return _STANDS.get(text, text)
+
+
+def mark_of(run: RunRecord, glyphs: Glyphs) -> Text:
+    """A sign and its colour: what goes on, what waits, how it ended."""
+    word = stands(run)
+    if word in _BAD:
+        return glyphs.states[_BAD[word]], STATE_TOKENS[_BAD[word]]
+    if word == "succeeded":
+        return glyphs.states[State.OK], Token.OK
+    return _SIGNS.get(word, ("·", Token.DIM))
+
+
+def targets_of(run: RunRecord) -> str:
+    """`dgx-02, slurm:4100`; of several accelerators of a node its name and how many: `dgx-01 ×8`."""
+    targets = dict.fromkeys(step.target for step in run.plan.steps) if run.plan else {}
+    counts = Counter(target.node if target.node and target.key else str(target) for target in targets)
+    named = {target.node: str(target) for target in targets if counts[target.node] == 1 and target.key}
+    names = [named.get(name, name) if count == 1 else f"{name} ×{count}" for name, count in counts.items()]
+    more = f" +{len(names) - _MOST_TARGETS}" if len(names) > _MOST_TARGETS else ""
+    return ", ".join(names[:_MOST_TARGETS]) + more
+
+
+def asked_by(run: RunRecord) -> str:
+    """A person by name; services and agents are told apart."""
+    who = run.who
+    if who is None:
+        return ""
+    return who.name if who.kind == "person" else f"{who.kind} {who.name}"
+
+
+def progress(run: RunRecord) -> str:
+    """How many of its steps are behind it."""
+    done = sum(record.state in ("verified", "skipped", "undone") for _, record in run.of_plan())
+    return f"{done}/{len(run.plan.steps)}" if run.plan else ""
+
+
+def took(run: RunRecord, now: float) -> float | None:
+    """Seconds since it began, or that it went on for."""
+    return (run.ended or now) - run.begun if run.begun else None
+
+
+# -- the table
+
+
+class RunTable:
+    """Implements TableModel. Identities are the ids of runs."""
+
+    def __init__(
+        self, runs: Sequence[RunRecord], columns: Sequence[Column], sort: Sort, times: Times, glyphs: Glyphs = UNICODE
+    ) -> None:
+        self.columns = columns
+        self.sort = (sort.column, sort.descending)
+        self._times, self._glyphs = times, glyphs
+        self._rows = sorted(runs, key=_KEYS[sort.column], reverse=sort.descending)
+        self._places = {run.run: index for index, run in enumerate(self._rows)}
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    def identity(self, index: int) -> Hashable:
+        return self._rows[index].run
+
+    def index_of(self, identity: Hashable) -> int | None:
+        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
+
+    def marked(self, index: int) -> bool:
+        return False
+
+    def run(self, identity: Hashable) -> RunRecord | None:
+        index = self.index_of(identity)
+        return None if index is None else self._rows[index]
+
+    def cells(self, index: int) -> Sequence[Text]:
+        run = self._rows[index]
+        made = self._made(run)
+        return [made[column.name] for column in self.columns]
+
+    def _made(self, run: RunRecord) -> Mapping[str, Text]:
+        sign, seconds = mark_of(run, self._glyphs), took(run, self._times.now)
+        usual = Token.TEXT
+        result = f": {run.text}" if run.text else ""
+        return {
+            "state": sign,
+            "run": (run.run, Token.STRONG),
+            "when": (self._times.at(run.proposed), Token.DIM),
+            "playbook": (run.plan.playbook if run.plan else "?", usual),
+            "risk": (run.plan.risk.label if run.plan else "", Token.DIM),
+            "who": (asked_by(run), usual),
+            "steps": (progress(run), usual),
+            "took": (duration(seconds) if seconds is not None else "", Token.DIM),
+            "stands": (stands(run), sign[1] if sign[1] is not Token.DIM else usual),
+            "note": (f"{targets_of(run)}{result}", usual),
+        }
+
+
+_ORDER = ("running", "may begin", "waits", "failed", "unverified", "abandoned", "rolled-back")
+
+
+def _rank(run: RunRecord) -> int:
+    word = stands(run)
+    return _ORDER.index(word) if word in _ORDER else len(_ORDER)
+
+
+_KEYS: Mapping[str, Callable[[RunRecord], tuple[object, ...]]] = {
+    "state": lambda run: (-_rank(run), run.proposed),
+    "run": lambda run: (natural_key(run.run),),
+    "when": lambda run: (run.proposed, run.entries),
+    "playbook": lambda run: (run.plan.playbook if run.plan else "", -run.proposed),
+    "risk": lambda run: (run.plan.risk if run.plan else 0, run.proposed),
+    "who": lambda run: (asked_by(run), -run.proposed),
+    "steps": lambda run: (len(run.plan.steps) if run.plan else 0, run.proposed),
+    "took": lambda run: (took(run, run.told_last) or 0.0, run.proposed),
+    "stands": lambda run: (stands(run), -run.proposed),
+    "note": lambda run: (targets_of(run), -run.proposed),
+}
+
+
+def has(run: RunRecord, words: Sequence[str]) -> bool:
+    """Whether all of these stand in what the table tells of it."""
+    reason = run.plan.origin.reason if run.plan else ""
+    text = f"{run.run} {run.digest} {run.plan.playbook if run.plan else ''} {asked_by(run)} {stands(run)} "
+    text += f"{' '.join(str(step.target) for step in run.plan.steps) if run.plan else ''} {run.text} {reason}"
+    return all(word in text.casefold() for word in words)
+
+
+def summary_line(runs: Sequence[RunRecord], now: float) -> Line:
+    """How many go on, wait, and ended badly within the day."""
+    going = sum(stands(run) == "running" for run in runs)
+    waiting = sum(run.waits(now) for run in runs)
+    ready = sum(stands(run) == "may begin" for run in runs)
+    bad = sum(run.outcome in ("failed", "unverified", "abandoned") and now - run.ended < 86_400 for run in runs)
+    parts: list[Text] = [
+        (f" {going}", Token.STRONG),
+        (" running", Token.DIM),
+        (f"   {waiting}", Token.WARNING if waiting else Token.STRONG),
+    ]
+    parts += [(" wait for approval", Token.DIM)]
+    parts += [(f"   {ready}", Token.STRONG), (" may begin", Token.DIM)] if ready else []
+    parts += [(f"   {bad} ended badly within the day", Token.CRITICAL)] if bad else []
+    return [*parts, (f"   {len(runs)} in all", Token.DIM)]
+
+
+# -- the steps of one
+
+
+def step_mark(record: StepRecord, glyphs: Glyphs) -> Text:
+    """One sign a state; each has its word beside it."""
+    found: Mapping[str, Text] = {
+        "waiting": ("·", Token.DIM),
+        "begun": (">", Token.ACCENT),
+        "applied": ("+", Token.ACCENT),
+        "verified": (glyphs.states[State.OK], Token.OK),
+        "failed": (glyphs.states[State.CRITICAL], Token.CRITICAL),
+        "unverified": (glyphs.states[State.UNKNOWN], Token.WARNING),
+        "skipped": ("-", Token.DIM),
+        "undone": ("<", Token.WARNING),
+    }
+    return found[record.state]
+
+
+def steps_lines(run: RunRecord | None, width: int, most: int, now: float, glyphs: Glyphs) -> Sequence[Line]:
+    """The run under the cursor: what it is, and a line a step; those that go on are seen where there is no room."""
+    if run is None:
+        return []
+    rows = run.of_plan()
+    first = max(0, min(_current(run), len(rows) - (most - 2)))
+    shown = rows[first : first + most - 1]
+    name = max((len(step.key) for step, _ in rows), default=0)
+    lines: list[Line] = [cut(_heading(run), width)]
+    for step, record in shown:
+        sign, token = step_mark(record, glyphs)
+        words = f" {step.key:<{min(name, 24)}}  {record.state:<10} "
+        lines.append(
+            [(f" {sign}", token), (words, Token.TEXT), (printable(_doing(step.summary, record, now)), _said_in(token))]
+        )
+    left = len(rows) - first - len(shown)
+    if left > 0:
+        lines[-1] = [(f" … {left + 1} more steps: ", Token.DIM), ("Enter", Token.ACCENT)]
+    return lines
+
+
+def _said_in(token: Token) -> Token:
+    return token if token in (Token.CRITICAL, Token.WARNING) else Token.DIM
+
+
+def _current(run: RunRecord) -> int:
+    """Where in the plan it is."""
+    states = [record.state for _, record in run.of_plan()]
+    return next((at for at, state in enumerate(states) if state in ("begun", "applied", "waiting")), 0)
+
+
+def _heading(run: RunRecord) -> Line:
+    reason = printable(run.plan.origin.reason) if run.plan else "its plan can't be read"
+    why = f"   {printable(run.text)}" if run.text else ""
+    return [(f" {run.run} ", Token.STRONG), (f"{stands(run)}{why}", Token.TEXT), (f"   {reason}", Token.DIM)]
+
+
+def _doing(summary: str, record: StepRecord, now: float) -> str:
+    """What is being done just now, or what came of it."""
+    last = record.last
+    if last is None:
+        return record.text or summary
+    tries = f"attempt {last.number}, " if last.number > 1 else ""
+    undo = "undo, " if last.undo else ""
+    if record.state == "begun":
+        return f"{undo}{tries}operation {last.operation}, since {age(max(0.0, now - last.at))}{_codes(last)}"
+    return f"{undo}{tries}{record.text or summary}{_codes(last)}"
+
+
+def _codes(attempt: Attempt) -> str:
+    """`  exit 0, 1`: of the commands that ended."""
+    codes = ["?" if applied.exit_code is None else str(applied.exit_code) for applied in attempt.applied]
+    return f"  exit {', '.join(codes)}" if codes else ""
+
+
+# -- one as a whole
+
+
+def run_lines(run: RunRecord, times: Times, width: int, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
+    """What was decided, each step with its commands and what they printed, and the plan as it was shown."""
+    return [
+        *_standing_lines(run, times, width, glyphs),
+        *_decided_lines(run, times, width),
+        [],
+        *(line for part in run.of_plan() for line in _step_lines(part[0].summary, part[1], times, width, glyphs)),
+        *_plan_part(run, width),
+    ]
+
+
+def _standing_lines(run: RunRecord, times: Times, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    sign, token = mark_of(run, glyphs)
+    yield from told(
+        f"{sign} {stands(run)}{f': {run.text}' if run.text else ''}", width, token if run.outcome else Token.STRONG
+    )
+    yield from told(
+        f"proposed {times.at(run.proposed)} by {asked_by(run)}; entries {run.entries[0]} to {run.entries[1]}",
+        width,
+        Token.DIM,
+    )
+    if run.begun:
+        ended = f", over {times.at(run.ended)}" if run.ended else ""
+        yield from told(
+            f"begun {times.at(run.begun)}{ended}, {duration(took(run, times.now) or 0.0)}", width, Token.DIM
+        )
+
+
+def _decided_lines(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
+    yield []
+    decided = run.decided
+    if decided is None:
+        yield from told("nothing is decided yet", width, Token.DIM)
+    else:
+        needs = f", {decided.approvals} needed" if decided.approvals else ""
+        yield from told(f"Verdict: {decided.verdict}{needs}", width, Token.TITLE)
+        for reason in decided.reasons:
+            yield from told(f"   {reason}", width)
+        for name in decided.policies:
+            yield from told(f"   by policy {name}", width, Token.DIM)
+    for entry in run.given:
+        token = Token.TEXT if entry.kind == "approval" else Token.WARNING
+        yield from told(
+            f"{entry.kind} of {entry.who.name}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}", width, token
+        )
+    for refusal in run.refusals:
+        yield from told(f"refused, {refusal.why}: {refusal.text}", width, Token.WARNING)
+
+
+def _step_lines(summary: str, record: StepRecord, times: Times, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    sign, token = step_mark(record, glyphs)
+    if record.attempts:
+        yield []
+    yield [
+        (f" {sign} ", token),
+        (f"{record.key}  ", Token.TITLE),
+        (record.state, Token.TEXT),
+        (f"  {printable(summary)}", Token.DIM),
+    ]
+    if record.text:
+        yield from told(f"   {record.text}", width, _said_in(token) if _said_in(token) is not Token.DIM else Token.TEXT)
+    for attempt in record.attempts:
+        undo = "undo, " if attempt.undo else ""
+        yield from told(
+            f"   {undo}attempt {attempt.number}, {times.at(attempt.at)}, operation {attempt.operation}",
+            width,
+            Token.DIM,
+        )
+        for applied in attempt.applied:
+            yield from _command_lines(applied, width)
+
+
+def _command_lines(applied: object, width: int) -> Iterator[Line]:
+    import shlex  # noqa: PLC0415
+
+    from watchfloor.records.ledgerwords import Applied  # noqa: PLC0415
+
+    assert isinstance(applied, Applied)
+    code = "nobody knows how it ended" if applied.exit_code is None else f"exit {applied.exit_code}"
+    yield from told(f"   $ {shlex.join(applied.argv)}", width, Token.STRONG)
+    yield from told(
+        f"     {code}, {applied.seconds:.2f} s", width, Token.OK if applied.exit_code == 0 else Token.CRITICAL
+    )
+    for printed in (applied.output, applied.errors):
+        lines = printed.excerpt.strip().splitlines() if printed is not None else []
+        for text in lines[:_OUTPUT_LINES]:
+            yield from told(f"     {text}", width, Token.DIM)
+        if printed is not None and (len(lines) > _OUTPUT_LINES or printed.bytes > len(printed.excerpt.encode())):
+            yield from told(f"     … {printed.bytes} bytes in all, SHA-256 {printed.sha256}", width, Token.DIM)
+
+
+def _plan_part(run: RunRecord, width: int) -> Iterator[Line]:
+    yield []
+    if run.plan is None:
+        yield from told("its plan can't be read: `watchfloor audit log --run` has its entries", width, Token.WARNING)
+        return
+    yield [(" The plan as it was shown", Token.ACCENT)]
+    yield from plan_lines(run.plan, run.proposed, width)

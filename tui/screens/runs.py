@@ -1,0 +1,166 @@
+"""The runs page: what was asked for, where each of it stands, its steps as they go; one run as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from tui.base import Desk, hint_line
+from tui.commands import Command, one_of
+from tui.present.choice import Filter, Rows, Sort
+from tui.present.fields import Field
+from tui.present.line import Line
+from tui.present.plans import told
+from tui.present.recorded import nothing_on_record, with_trouble
+from tui.present.runs import RUN_FIELDS, RunTable, has, run_columns, run_lines, steps_lines, summary_line
+from tui.present.style import Token
+from tui.recorded import RecordedPage
+from tui.sorted import SortedPage, letters
+from tui.widgets.drawn import give_height
+from watchfloor.errors import ConfigError
+from watchfloor.frame import Frame
+
+if TYPE_CHECKING:
+    from watchfloor.runs import RunRecord
+
+_LEAST = 6  # lines of the detail
+
+
+class RunsPage(RecordedPage, SortedPage):
+    slug = "runs"
+    key = "7"
+    heading = "runs"
+    help_text = (
+        "Every run that the ledger tells of, the newest first: what was asked for, by whom, where it stands. Below the "
+        "table are the steps of the run under the cursor, as they go: what is being done, which attempt, what came of "
+        "it. Enter shows a run as a whole: what was decided and why, who approved, each command and what it printed, "
+        "and the plan as it was shown. This page changes nothing: `watchfloor run` does."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "open_ones", "only those that are not over, or all"),
+        Binding("s", "ask('sortruns ')", "pick the column to sort by", priority=True),
+        *letters(RUN_FIELDS),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._order = Sort("when", True)
+        self.open_only = False
+        self._model: RunTable | None = None
+        self._wanted = ""  # the run that the cursor is to be on
+
+    # -- drawing
+
+    def draw(self) -> None:
+        picture, times, glyphs = self.picture, self.times(), self.desk.palette.glyphs
+        runs = picture.runs if picture is not None else ()
+        if picture is None or not runs:
+            self.summary.show(lambda width: nothing_on_record(picture, self.desk.options.ledger, "no runs yet", width))
+        else:
+            self.summary.show(lambda width: with_trouble(summary_line(runs, times.now), picture, width))
+        shown = [run for run in runs if has(run, self.words) and not (self.open_only and run.outcome)]
+        columns = run_columns(shown, times, self.size.width - 1)
+        self._model = RunTable(shown, columns, self.order, times, glyphs)
+        self.table.empty = "no run passes" if runs else ""
+        self.table.show(self._model)
+        if self._wanted and self.table.select(self._wanted):
+            self._wanted = ""
+        self.draw_detail()
+
+    def draw_detail(self) -> None:
+        run, now, glyphs = self.run, self.times().now, self.desk.palette.glyphs
+        most = max(_LEAST, min(16, self.size.height // 3))
+        give_height(self.detail, most)
+        self.detail.show(lambda width: steps_lines(run, width, most, now, glyphs))
+
+    @property
+    def run(self) -> RunRecord | None:
+        """What the cursor is on."""
+        return self._model.run(self.table.cursor) if self._model is not None else None
+
+    def rows_shown(self, frame: Frame) -> Rows:
+        return Rows.ACCELERATORS
+
+    def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
+        runs = self.picture.runs if self.picture is not None else ()
+        words = chosen.text.casefold().split()
+        return sum(has(run, words) for run in runs), len(runs)
+
+    def facts(self) -> Sequence[Line]:
+        glyphs = self.desk.palette.glyphs
+        arrow = glyphs.descending if self.order.descending else glyphs.ascending
+        order: Line = [("runs by ", Token.DIM), (self.order.column, Token.TEXT), (f" {arrow}", Token.ACCENT)]
+        return [*self.filter_facts(), order, *([[("not over", Token.MATCH)]] if self.open_only else [])]
+
+    def hints(self) -> Line:
+        return hint_line("?", "help", "/", "filter", "o", "not over", "y", "why", "Enter", "whole", "q", "quit")
+
+    # -- keys
+
+    def action_open_ones(self) -> None:
+        self.open_only = not self.open_only
+        self.redraw()
+
+    def open_row(self, identity: Hashable) -> None:
+        self.tell(str(identity))
+
+    def tell(self, name: str) -> None:
+        """One run as a whole, as it is by then."""
+
+        def text(width: int) -> Sequence[Line]:
+            run = self.picture.run(name) if self.picture is not None else None
+            if run is None:
+                return list(told("it is no longer among the newest runs: `watchfloor show` has it", width))
+            return run_lines(run, self.times(), width, self.desk.palette.glyphs)
+
+        self.whole(f"run {name}", text)
+
+    def lineage_of(self) -> str:
+        """Of the first node or job that it is about."""
+        run = self.run
+        target = run.plan.steps[0].target if run is not None and run.plan and run.plan.steps else None
+        if target is None:
+            return ""
+        return f"job:{target.key}" if target.scope == "job" else f"node:{target.node}"
+
+    # -- order
+
+    def fields(self) -> Sequence[Field]:
+        return RUN_FIELDS
+
+    @property
+    def order(self) -> Sort:
+        return self._order
+
+    def take_order(self, order: Sort) -> None:
+        self._order = order
+        self.redraw()
+
+    # -- commands
+
+    def own_commands(self) -> Sequence[Command]:
+        return [
+            Command("runs", "what was asked for, and what came of it", lambda _: self.desk.go(self.slug, None)),
+            Command("run", "one run as a whole", self._command_run, self._names, "RUN"),
+            Command("sortruns", "sort the runs by a column", self._command_sort, self._sortable, "COLUMN"),
+        ]
+
+    def _names(self) -> Sequence[str]:
+        return [run.run for run in self.picture.runs] if self.picture is not None else ()
+
+    def _command_run(self, name: str) -> None:
+        """Raises ConfigError."""
+        if not name:
+            raise ConfigError("say which run", "the runs page (7) lists them")
+        self._wanted = one_of(name, self._names(), "run")
+        self.desk.go(self.slug, None)
+        self.redraw()
+
+    def _sortable(self) -> Sequence[str]:
+        return [field.name for field in RUN_FIELDS if field.name != "note"]
+
+    def _command_sort(self, text: str) -> None:
+        self.sort_by(one_of(text, self._sortable(), "column"))
+        self.desk.go(self.slug, None)
