@@ -70,14 +70,14 @@ def job_of(record: Record, source: str, cluster: str = "") -> Job:
         source=source,
         kind="slurm",
         number=_number(record),
-        name=record.name,
+        name=values.shown(record.name),
         user=record.user,
         account=values.told(record.account),
         queue=values.told(record.partition),
         qos=values.told(record.qos),
         state=state,
         told_state="+".join(record.state),
-        reason=values.told(record.reason),
+        reason=values.shown(values.told(record.reason)),
         submitted=record.submitted,
         started=started,
         ended=record.ended if over else None,
@@ -95,8 +95,8 @@ def job_of(record: Record, source: str, cluster: str = "") -> Job:
         signal=record.signal if over and record.signal else None,
         comment=values.redacted(record.comment),
         command=values.redacted(record.command),
-        working_directory=values.told(record.working_directory),
-        image=values.told(record.image),
+        working_directory=values.shown(values.told(record.working_directory)),
+        image=values.shown(values.told(record.image)),
         labels=_labels(record, state),
     )
 
@@ -109,7 +109,10 @@ def present_attempt(job: Job) -> Attempt:
 
 
 def _number(record: Record) -> str:
-    """As squeue writes it: 4242, 4200_7, 4200_[8-63%4]."""
+    """As squeue writes it: 4242, 4200_7, 4200_[8-63%4], of the second component of a heterogeneous job 4300+1."""
+    component = record.labels.get("component")
+    if component:
+        return component
     if not record.array_id:
         return str(record.job_id)
     tasks = _tasks(record)
