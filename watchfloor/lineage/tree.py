@@ -89,7 +89,7 @@ class _Grower:
             grown.append(self._attempt(attempt, self._words.attempt(attempt), used_before))
             used_before = frozenset(edge.cause for edge in self._graph.causes(attempt.key, Relation.USED))
         text = self._words.job(job)
-        if not attempts:
+        if not attempts or self._words.waits_again(job, attempts):
             text += f": {job.facts.get('state', 'unknown')}"
         return Branch(job.key, job.start, text, _by_time(grown), job.facts.get("state", ""), job.end)
 

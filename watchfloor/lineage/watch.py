@@ -98,6 +98,11 @@ class Watch:
             self._forget_findings(at)
         self._bound()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether jobs of the last sight wait for the next."""
+        return bool(self._waiting)
+
     # -- what a store takes
 
     def due(self) -> Changes:
