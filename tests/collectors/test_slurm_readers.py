@@ -282,7 +282,8 @@ def test_secrets_in_what_users_write_are_not_told() -> None:
 
 def test_no_terminal_takes_a_name_for_an_order() -> None:
     """Slurm takes any character in a name: a newline would look like another job, and an escape would be obeyed."""
-    told = {"job_id": 1, "job_state": "RUNNING", "name": "a\nb\x1b[31m\x9bred" + "e" * 300, "state_description": "x\x07y"}
+    name = "a\nb\x1b[31m\x9bred" + "e" * 300
+    told = {"job_id": 1, "job_state": "RUNNING", "name": name, "state_description": "x\x07y"}
     job = jobs_json.jobs(json.dumps({"jobs": [told]}).encode(), "lab")[0][0]
     assert job.name == "a b [31m red" + "e" * 300 and job.reason == "x y"
 

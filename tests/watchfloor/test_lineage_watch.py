@@ -159,9 +159,9 @@ def test_a_job_that_waits_for_a_task_of_an_array_waits_for_that_and_makes_up_no_
     told = "afterok:7_1(unfulfilled),aftercorr:8_*(unfulfilled),afterany:6_2"
     watch.update(TEN, [job(Attempt(1, JobState.PENDING), dependency=told), task])
     graph = graph_of(watch)
-    awaited = {edge.cause.id: graph.entities[edge.cause] for edge in graph.edges if edge.relation is Relation.WAITED_FOR}
-    assert {name: one.label for name, one in awaited.items()} == {"slurm:9": "7_1", "slurm:8": "8", "slurm:6": "6"}
-    assert awaited["slurm:9"].facts["name"] == task.name and not awaited["slurm:9"].mentioned
+    awaited = [graph.entities[edge.cause] for edge in graph.edges if edge.relation is Relation.WAITED_FOR]
+    assert {one.key.id: one.label for one in awaited} == {"slurm:9": "7_1", "slurm:8": "8", "slurm:6": "6"}
+    assert [one.key.id for one in awaited if not one.mentioned] == ["slurm:9"]
 
 
 def test_a_job_that_is_told_of_no_longer_is_over_and_nobody_saw_how() -> None:

@@ -244,9 +244,9 @@ def _metered(metered: Metered, groups: Groups) -> dict[str, Picture]:
 
 
 def _costs(told: Told, groups: Groups, price: Floats, at: float) -> dict[str, Picture]:
-    """Of as many accelerators as are seen to be its own, else as many as it was given."""
+    """Of as many accelerators as it was given, or is seen to have where those are more: not all may be of the fleet."""
     numbers = told.numbers
-    held = np.where(groups.counts > 0, groups.counts, numbers["accelerators"])
+    held = np.fmax(np.where(groups.counts > 0, groups.counts, np.nan), numbers["accelerators"])
     end = np.where(np.isnan(numbers["ended"]), at, numbers["ended"])
     time = np.where(told.waiting, np.nan, np.maximum(0.0, end - numbers["started"]) * held)
     return {"gpu_time": _not_yet(time, told), "cost": _not_yet(time / 3600 * price, told)}

@@ -68,6 +68,16 @@ def failed_nodes(frame: Frame) -> list[tuple[int, NodeStatus]]:
     return [(node, status) for node, status in enumerate(frame.statuses) if not is_read(frame, node)]
 
 
+def unread(frame: Frame) -> list[str]:
+    """A line for each of these nodes: why, and what to do."""
+    lines = []
+    for node, status in failed_nodes(frame):
+        late = f"still {status.phase.value} when the time was over (--timeout waits longer)"
+        why = status.text or status.problem.value or late
+        lines.append(f"{frame.specs[node].name}: not read: {why}" + (f" ({status.advice})" if status.advice else ""))
+    return lines
+
+
 def is_read(frame: Frame, node: int) -> bool:
     """The node's values are current, and its loop is live."""
     return bool(frame.live[node]) and frame.statuses[node].phase is Phase.LIVE
