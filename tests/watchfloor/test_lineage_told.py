@@ -106,6 +106,13 @@ def test_a_job_that_was_requeued_was_not_called_off_and_waits_again() -> None:
     assert told[0] == "job slurm:4242 train-llm (alice): pending" and told[1].endswith("(2 accelerators): requeued")
 
 
+def test_a_job_waits_for_another_until_it_starts() -> None:
+    waiting = job(Attempt(1, JobState.PENDING), dependency="afterok:4241(unfulfilled)")
+    assert list(lines(tree(graph_of(waiting), JOB, NOW)))[1] == "└ waits for job slurm:4241"
+    started = list(lines(tree(graph_of(waiting, job(FIRST, dependency="afterok:4241")), JOB, NOW)))
+    assert started[1] == "├ waited for job slurm:4241"
+
+
 def test_an_attempt_that_nobody_has_told_of_for_long_is_not_said_to_run() -> None:
     graph = graph_of(job(FIRST))
     old = [replace(entity, seen=TEN + 60 * MINUTE) for entity in graph.entities.values()]

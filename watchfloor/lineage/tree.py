@@ -97,7 +97,9 @@ class _Grower:
         for edge in self._graph.causes(job, Relation.WAITED_FOR):
             awaited = self._graph.entities[edge.cause]
             state = awaited.facts.get("state", "")
-            yield Branch(awaited.key, edge.start, f"waited for {self._words.job(awaited)}", (), state, edge.end)
+            waits = edge.end is None and self._graph.entities[job].end is None
+            said = f"{'waits' if waits else 'waited'} for {self._words.job(awaited)}"
+            yield Branch(awaited.key, edge.start, said, (), state, edge.end)
 
     def _attempt(self, attempt: Entity, text: str, used_before: frozenset[Key] = frozenset()) -> Branch:
         grown = [self._finding(edge, edge.cause) for edge in self._words.meanwhile(attempt)]
