@@ -103,6 +103,18 @@ def test_a_heterogeneous_job_is_listed_as_squeue_does_each_part_with_its_steps(l
     assert told(lab, tmp_path, "--job", number).stdout.startswith(f"job {number}+0 ten words and two of root: running")
 
 
+def test_a_suspended_job_has_run_as_long_as_squeue_says(lab: Slurm, tmp_path: Path) -> None:
+    number = str(lab.submit())
+    running = ("squeue", "--noheader", f"--jobs={number}", "--format=%T|%M")
+    lab.wait(lambda: lab.run(*running) == "RUNNING|0:01")
+    lab.run("scontrol", "suspend", number)
+    lab.wait(lambda: int(lab.run("date", "+%s")) - json.loads(lab.run("squeue", "--json"))["jobs"][0]["start_time"] > 4)
+    (job,) = (job for job in json.loads(told(lab, tmp_path, "--json").stdout)["jobs"] if job["number"] == number)
+    assert job["state"] == "suspended"
+    assert job["figures"]["elapsed"] == values.duration(lab.run(*running).partition("|")[2])
+    assert job["figures"]["time_left"] == job["time_limit_seconds"] - job["figures"]["elapsed"]
+
+
 class Watcher:
     """Keeps every frame, and waits for one."""
 

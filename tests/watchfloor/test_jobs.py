@@ -134,6 +134,16 @@ def test_energy_and_cost_add_up_while_it_is_watched() -> None:
     assert value(jobs, name, "watched") == pytest.approx(5.0)
 
 
+def test_time_during_which_a_job_was_suspended_is_not_its_running_time() -> None:
+    floor = Floor()
+    again = job(1, suspended_seconds=600.0)
+    still = job(2, state=JobState.SUSPENDED, suspended=START - 1800.0, suspended_seconds=600.0)
+    jobs = floor.jobs(answer(again, still))
+    assert value(jobs, "slurm:1", "elapsed") == floor.fleet.now - (START - 3600.0) - 600.0
+    assert value(jobs, "slurm:2", "elapsed") == 1200.0
+    assert value(jobs, "slurm:2", "time_left") == 7200.0 - 1200.0
+
+
 def test_accelerators_on_nodes_that_are_not_the_fleets_cost_as_much() -> None:
     floor = Floor(Pricing(3.6))
     elsewhere = job(1, Allocation("dgx-01", 8, tuple(range(8))), Allocation("node-of-others", 8, tuple(range(8))))

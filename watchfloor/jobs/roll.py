@@ -209,8 +209,9 @@ def _equal(old: object, new: object) -> bool:
 def _times(told: Told, at: float) -> dict[str, Picture]:
     numbers = told.numbers
     submitted, started, ended = numbers["submitted"], numbers["started"], numbers["ended"]
-    end = np.where(np.isnan(ended), at, ended)
-    elapsed = np.where(told.waiting, np.nan, np.maximum(0.0, end - started))
+    end = np.where(np.isnan(ended), np.fmin(at, numbers["suspended"]), ended)
+    ran = end - started - np.nan_to_num(numbers["suspended_seconds"])
+    elapsed = np.where(told.waiting, np.nan, np.maximum(0.0, ran))
     begun = np.where(told.waiting | np.isnan(started), np.where(told.waiting, at, np.nan), started)
     over = ~np.isnan(ended)
     return {

@@ -27,6 +27,8 @@ class Record:
     submitted: float | None = None
     started: float | None = None  # of one that waits: when it is expected to
     ended: float | None = None  # of one that runs: when its time is over
+    suspended: float | None = None  # when it was suspended or went on last
+    ran_seconds: float | None = None  # before that
     limit_seconds: float | None = None
     priority: float | None = None
     array_id: int | None = None
@@ -81,6 +83,8 @@ def job_of(record: Record, source: str, cluster: str = "") -> Job:
         submitted=record.submitted,
         started=started,
         ended=record.ended if over else None,
+        suspended=record.suspended if state is JobState.SUSPENDED else None,
+        suspended_seconds=_suspended_seconds(record) if begun else None,
         time_limit_seconds=record.limit_seconds,
         priority=record.priority,
         allocations=_allocations(record) if begun else (),
@@ -99,6 +103,12 @@ def job_of(record: Record, source: str, cluster: str = "") -> Job:
         image=values.shown(values.told(record.image)),
         labels=_labels(record, state),
     )
+
+
+def _suspended_seconds(record: Record) -> float | None:
+    if record.suspended is None or record.started is None:
+        return None
+    return max(0.0, record.suspended - record.started - (record.ran_seconds or 0.0))
 
 
 def present_attempt(job: Job) -> Attempt:
