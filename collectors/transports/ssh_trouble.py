@@ -81,17 +81,15 @@ def timed_out(attempt: Attempt, dialled: bool) -> ConnectError:
             f"no answer from {target.place} within {target.timeout:g} s",
             "check that the node is up, and the network and firewall on the way",
         )
+    advice = "the node may be out of memory or its sshd stuck: look at its console"
     if attempt.verified:
         said = "verified its host key, and then authentication stood still"
     elif attempt.greeted:
         said = "greeted, and then the key exchange stood still"
     else:
-        said = "accepted the connection and then said nothing"
-    return ConnectError(
-        Problem.HUNG,
-        f"{target.place} {said} for {target.timeout:g} s",
-        "the node may be out of memory or its sshd stuck: look at its console",
-    )
+        said = "accepted the connection, and no greeting of an SSH server came"
+        advice = f"{advice}, or something else listens on port {target.port}"
+    return ConnectError(Problem.HUNG, f"{target.place} {said} for {target.timeout:g} s", advice)
 
 
 def not_accepted(attempt: Attempt, error: Exception) -> ConnectError:
