@@ -85,11 +85,15 @@ def collected(
 def tell_of_silent(frame: Frame) -> None:
     """What was read of these nodes may lack what samplers would have told that had not answered."""
     waited_for = {node: silent(frame, node) for node in range(len(frame.specs)) if is_read(frame, node)}
-    late = [f"{frame.specs[node].name} ({', '.join(names)})" for node, names in waited_for.items() if names]
-    more = f" and {len(late) - MOST_NAMED:,} more" if len(late) > MOST_NAMED else ""
+    late = [f"{frame.specs[node].name} ({_few(names, ', ')})" for node, names in waited_for.items() if names]
     if late:
-        named = "; ".join(late[:MOST_NAMED])
-        output.remark(f"samplers without an answer when the time was over (--timeout waits longer): {named}{more}")
+        told = _few(late, "; ")
+        output.remark(f"samplers without an answer when the time was over (--timeout waits longer): {told}")
+
+
+def _few(names: Sequence[str], between: str) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return between.join(names[:MOST_NAMED]) + more
 
 
 def show(selection: Selection, form: str, columns: list[str]) -> None:
