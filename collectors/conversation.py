@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from collectors.payload import full_line, ping_line
 from collectors.programs import Reader
-from collectors.stream import ErrorTail
+from collectors.stream import Budget, ErrorTail
 from watchfloor.errors import StreamError, WatchfloorError
 from watchfloor.model import Problem
 from watchfloor.ports import Channel, Clock, FleetSink
@@ -68,6 +68,7 @@ class Conversation:
         self._reader = reader
         self._greeting = greeting
         self._errors = ErrorTail()
+        self._errors_left = Budget()
         self._misfits = 0
         self._reported = False
         self._pings = 0
@@ -91,7 +92,15 @@ class Conversation:
             self.end(Ending.of(error))
 
     def error_output(self, chunk: bytes) -> None:
+        """Only its end is kept, and yet who writes on and on would hold up everybody else."""
+        if self.over.done():
+            return
         self._errors.feed(chunk)
+        try:
+            self._errors_left.charge(len(chunk), self._clock.monotonic())
+        except StreamError as error:
+            text = f"{error.message} of error output{self._said()}"
+            self.end(Ending(error.problem, text, error.advice))
 
     def ended(self, error: Exception | None, exit_status: int | None) -> None:
         if isinstance(error, WatchfloorError):
@@ -99,7 +108,8 @@ class Conversation:
         elif exit_status in _NOT_THERE and not self._reported:
             self.end(Ending(Problem.NO_PYTHON, self._errors.last_line or "the program isn't there"))
         elif self.hello is None:
-            text = f"the probe ended before it spoke{_status(exit_status)}{self._said()}"
+            torn = "in the middle of its first line" if self._reader.unfinished() else "before it spoke"
+            text = f"the probe ended {torn}{_status(exit_status)}{self._said()}"
             self.end(Ending(Problem.PROBE, text, _NOT_SPOKEN_ADVICE))
         else:
             torn = " in the middle of a line" if self._reader.unfinished() else ""

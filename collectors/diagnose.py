@@ -26,7 +26,7 @@ from collectors.diagnosis import (
 )  # fmt: skip
 from collectors.programs import PROBE, Program, smi_loop
 from collectors.transports.ssh import SshTransport, WallClock
-from watchfloor.errors import WatchfloorError
+from watchfloor.errors import StartError, WatchfloorError
 from watchfloor.fleet import Fleet
 from watchfloor.model import NodeSpec, NodeStatus, Phase, Problem
 from watchfloor.ports import Transport
@@ -49,7 +49,7 @@ _STEP_OF = {
 async def diagnose(spec: NodeSpec, transport: Transport) -> list[Check]:
     """Every step for one node, in order. Never raises for what is wrong with the node. Bounded by the timeouts."""
     visit = _Visit(spec)
-    way = ""
+    way, no_python = "", None
     try:
         if isinstance(transport, SshTransport):
             way = (await transport.target(spec)).way
@@ -58,6 +58,8 @@ async def diagnose(spec: NodeSpec, transport: Transport) -> list[Check]:
             no_python = ending if ending is not None and ending.problem is Problem.NO_PYTHON else None
             if no_python is not None:
                 ending = await visit.run(transport, smi_loop(), channels)
+    except StartError as error:
+        ending = Ending.of(error)
     except WatchfloorError as error:
         return stopped(Ending.of(error), way)
     return arrived(spec, way) + visit.checks(ending, no_python)

@@ -15,6 +15,7 @@ from watchfloor.report import Hello, Line, decode
 if TYPE_CHECKING:
     from collectors.smi_loop import SmiLoopReader
 
+_OURS = b'{"t"'  # with which the probe's lines begin
 _NOISE_BYTES = 16 * 1024  # what a login shell may print before the probe speaks
 
 
@@ -30,7 +31,7 @@ class Reader(Protocol):
         ...
 
     def noise(self) -> str:
-        """The last line of what came before the program spoke, or in its place; "" where nothing did."""
+        """The last line, whole or not, of what came before the program spoke, or in its place; "" where nothing did."""
         ...
 
 
@@ -51,7 +52,7 @@ class ProbeReader:
 
     def _without_noise(self, lines: list[bytes]) -> list[bytes]:
         for index, line in enumerate(lines):
-            begin = line.find(b'{"t"')
+            begin = line.find(_OURS)
             if begin >= 0:  # it may stand behind a banner that doesn't end its line
                 self._greeted = True
                 return [line[begin:], *lines[index + 1 :]]
@@ -66,10 +67,12 @@ class ProbeReader:
         return []
 
     def unfinished(self) -> bool:
-        return self._stream.unfinished > 0
+        return self._stream.unfinished > 0 and (self._greeted or _OURS in self._stream.rest)
 
     def noise(self) -> str:
-        return self._noise.last_line
+        tail = ErrorTail()
+        tail.feed(b"" if self._greeted or self.unfinished() else self._stream.rest)
+        return tail.last_line or self._noise.last_line
 
 
 class SmiReader:

@@ -13,6 +13,7 @@ MAX_LINE_BYTES = 8 * 2**20  # a full report of 4,096 subjects fits many times ov
 BURST_BYTES = 16 * 2**20
 BYTES_PER_SECOND = 4 * 2**20
 ERROR_TAIL_BYTES = 4096
+_FLOOD_ADVICE = "see what `ssh HOST command` prints there: a login shell, ForceCommand, a library that complains"
 
 
 class Budget:
@@ -34,7 +35,7 @@ class Budget:
             raise StreamError(
                 Problem.FLOOD,
                 f"more than {self._burst / 2**20:.0f} MiB at once or {self._rate / 2**20:.0f} MiB a second",
-                "see what the login shell of this user prints on the node",
+                _FLOOD_ADVICE,
             )
 
 
@@ -51,6 +52,11 @@ class LineStream:
     def unfinished(self) -> int:
         """Bytes of the line that has begun and not ended."""
         return self._held
+
+    @property
+    def rest(self) -> bytes:
+        """The line that has begun and not ended."""
+        return b"".join(self._parts)
 
     def feed(self, chunk: bytes, now: float) -> list[bytes]:
         """The lines that this chunk completes, without their ends. Raises StreamError (FLOOD)."""
@@ -72,7 +78,7 @@ class LineStream:
         if self._held > self._max_line:
             held, self._held = self._held, 0
             self._parts.clear()
-            raise StreamError(Problem.FLOOD, f"a line of more than {held / 2**20:.0f} MiB")
+            raise StreamError(Problem.FLOOD, f"a line of more than {held / 2**20:.0f} MiB", _FLOOD_ADVICE)
 
 
 class ErrorTail:

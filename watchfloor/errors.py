@@ -5,6 +5,7 @@
       QueryError             a query that can't be understood: column, nearest name
       ConnectError           a node that can't be reached; `problem` says in which way
         HostKeyError         its host key is unknown or has changed: never accepted unasked
+        StartError           it let us in and starts no program
       HandsError             an act that could not be begun: nothing was changed
       StoreError             a file or database of ours that can't be read or written
       StreamError            a node was reached and then broke the contract of the stream
@@ -81,6 +82,10 @@ class ConnectError(WatchfloorError):
 
 class HostKeyError(ConnectError):
     """The host key is not in known_hosts, or not the one there."""
+
+
+class StartError(ConnectError):
+    """The node let us in, and no program is started there."""
 
 
 class StreamError(WatchfloorError):

@@ -25,6 +25,7 @@ from watchfloor.model import NODE_SCOPES, Missing, NodeSpec, NodeStatus, Phase, 
 from watchfloor.rails import Rails
 from watchfloor.report import DETAILS, Cells, Hello, Report, Schema, Table
 from watchfloor.tablemap import TableMap
+from watchfloor.untold import no_accelerators
 
 STALE_AFTER_PERIODS = 3.5
 SUBJECTS_PER_NODE = 1024  # more in one table of one node is a flood, not hardware; and so are more within
@@ -115,8 +116,17 @@ class Fleet:
         self._generations[node] = schema.generation
         for scope in NODE_SCOPES:
             self._forget(node, scope)
-        accelerators = self._tables[node].get(Scope.ACCELERATOR.value)
-        self._put_node(node, "accelerators", len(set(accelerators.rows.tolist())) if accelerators else 0)
+        self._count_accelerators(node)
+
+    def _count_accelerators(self, node: int) -> None:
+        """How many the node names. That it has none is known once all who could name one have looked."""
+        table = self._tables[node].get(Scope.ACCELERATOR.value)
+        named = len(set(table.rows.tolist())) if table else 0
+        why = Missing.NO if named else no_accelerators(self._details[node].samplers)
+        if why is Missing.NO:
+            self._put_node(node, "accelerators", named)
+        else:
+            self._columns[Scope.NODE].put_one_missing(node, "accelerators", why)
 
     def _spare(self, node: int, scope: Scope, table: Table) -> list[int]:
         """The rows that must get other owners so that this table fits. Raises StreamError (FLOOD)."""
@@ -168,6 +178,8 @@ class Fleet:
             self._events.add(node, event, event.at - self._skew[node], self._owner(node, event.device))
         if report.samplers or report.notes or report.details or report.full:
             self._details[node] = _remembered(self._details[node], report)
+        if report.samplers:
+            self._count_accelerators(node)
 
     def _owner(self, node: int, device: str) -> str:
         """Key of the accelerator at a PCI address, "" where there is none: sources name one device differently."""

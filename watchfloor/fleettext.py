@@ -9,11 +9,14 @@ from itertools import groupby
 
 from watchfloor import hosts
 from watchfloor.errors import ConfigError
+from watchfloor.jobs.model import JobSourceSpec
 from watchfloor.model import NodeSpec, SshOptions
 
 
-def fleet_text(specs: Sequence[NodeSpec]) -> str:
-    """Raises ConfigError for a node name that a fleet file can't hold (one with a port in it)."""
+def fleet_text(specs: Sequence[NodeSpec], sources: Sequence[JobSourceSpec] = ()) -> str:
+    """`sources` of jobs are asked on nodes of the file.
+
+    Raises ConfigError for a node name that a fleet file can't hold (one with a port in it)."""
     for spec in specs:
         _require_plain(spec.name)
     lines = ["sites:"]
@@ -24,7 +27,14 @@ def fleet_text(specs: Sequence[NodeSpec]) -> str:
     if groups:
         lines += ["groups:", *(f"  {_quoted(group)}: {_quoted(names)}" for group, names in groups)]
     lines += ["nodes:", *(f"  {_quoted(spec.name)}: {_quoted(_particulars(spec))}" for spec in specs)]
+    if sources:
+        lines += ["jobs:", *(f"  {_quoted(source.name)}: {_quoted(_source(source))}" for source in sources)]
     return "\n".join(lines) + "\n"
+
+
+def _source(source: JobSourceSpec) -> object:
+    via = {"via": source.via.name} if source.via is not None else {}
+    return {"kind": source.kind, **via, **source.options}
 
 
 def _require_plain(name: str) -> None:

@@ -88,13 +88,15 @@ class Assembly:
 
     def _fill(self) -> None:
         """Every cell anew: what its samplers say of it, else why nobody says anything."""
+        held = self._held()
         for scope, table in self._tables.items():
             rows = {key: dict.fromkeys(table.metrics, UNSUPPORTED) for key in table.keys}
             for runner in self._runners:  # first, so that it never stands before what another one says of that cell
                 if scope not in runner.kind.owns:
-                    silent = dict.fromkeys(runner.kind.metrics.get(scope, ()), _silence(runner))
-                    for row in rows.values():
-                        row.update(silent)
+                    names, awaited = runner.kind.metrics.get(scope, ()), held if _follows(runner, scope) else ()
+                    silent, due = dict.fromkeys(names, _silence(runner)), dict.fromkeys(names, NOT_YET)
+                    for key, row in rows.items():
+                        row.update(due if key in awaited else silent)
             for runner in self._runners:
                 for key, said in _cells(runner).get(scope, _NOTHING).items():
                     if key in rows:
@@ -102,6 +104,10 @@ class Assembly:
             for key, row in rows.items():
                 table.put(key, row)
         self._cells = {runner.name: _cells(runner) for runner in self._runners}
+
+    def _held(self) -> set:
+        """Accelerators whose processes are known."""
+        return {key for runner in self._runners if runner.reading is not None for key in runner.reading.holders or ()}
 
     def _put(self, runner) -> None:
         before, now = self._cells.get(runner.name, _NOTHING), _cells(runner)
@@ -189,6 +195,11 @@ def _changed(rows: dict, last: dict):
         return [((key, row), last.get(key, ())) for key, row in rows.items()]
     pairs = zip(rows.items(), last.values())
     return compress(pairs, map(is_not, rows.values(), last.values()))
+
+
+def _follows(runner, scope: str) -> bool:
+    """It will speak of the accelerators whose processes are known, and may not have come to it."""
+    return scope == ACCELERATOR and runner.kind.follows_holders and runner.state == "ok"
 
 
 def _silence(runner) -> Missing:

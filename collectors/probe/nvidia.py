@@ -91,10 +91,14 @@ class Sampler:
             kept.clear()
 
     def _shown_holders(self) -> dict:
-        """Who holds what; a process on a MIG instance holds the instance, not its GPU as well."""
+        """Who holds what; a process on a MIG instance holds the instance, not its GPU as well. Of what is lost nobody
+        can say."""
         shown = dict(self._holders)
         for gpu in self._gpus:
-            whole = shown.get(gpu.key)
+            for device in (gpu, *gpu.partitions) if gpu.partitions else (gpu,):
+                if device.key not in shown:
+                    shown[device.key] = _LOST["processes"]
+            whole = shown[gpu.key]
             if gpu.partitions and isinstance(whole, list):
                 on_parts = {holder[0] for part in gpu.partitions for holder in _listed(shown.get(part.key))}
                 shown[gpu.key] = [holder for holder in whole if holder[0] not in on_parts]

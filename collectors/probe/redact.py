@@ -13,7 +13,7 @@ _ENDS = (
     "token|secret|password|passwd|passphrase|credentials?|cookie|signature|[-_]pat"
     "|(?:api|access|account|secret|private|signing|encryption|auth)key"
 )
-_WORDS = "key|pwd|pass|sig|auth|creds"  # secret only where they are a word of the name
+_WORDS = "key|pwd|pw|pass|sig|auth|creds"  # secret only where they are a word of the name
 _NAME_WITHIN = rf"(?:[\w.-]*(?:{_ENDS})|(?:[\w.-]*[-_.])?(?:{_WORDS}))"
 _NAME = r"(?<![\w.-])" + _NAME_WITHIN
 
@@ -23,7 +23,7 @@ _ENTIRE_NAME = re.compile(rf"{_NAME}\Z", re.IGNORECASE)
 
 # what a text must hold (in lower case) for the patterns behind it to be worth a look -> what is found; its first group
 # may stay, and HIDDEN stands for the rest
-_OF_NAMES = ("token", "secret", "pass", "credential", "cookie", "signature", "pwd", "key", "_pat", "-pat")
+_OF_NAMES = ("token", "secret", "pass", "credential", "cookie", "signature", "pw", "key", "_pat", "-pat")
 _OF_NAMES += ("sig", "auth", "creds")
 _FOUND = (
     (("private key-----",), r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).+?(?=-----END|\Z)"),
@@ -48,6 +48,10 @@ _FOUND = (
     # what tools take by position: curl -u name:secret (the ids of docker run -u are none), sshpass -p, wandb login
     (("-u",), r"((?<!\S)(?:-u|--user|--proxy-user)[\s=]+(?!\d+:\d+(?!\S))[^\s:]+:)(?!//)\S+"),
     (("sshpass",), r"(\bsshpass\s+-p\s*)\S+"),
+    (("mysql", "mariadb"), r"(\b(?:mysql|mariadb)[^\n]{0,200}?\s-p)\S+"),
+    (("login",), r"(\blogin\s[^\n]{0,200}?(?<=\s)-p\s*)\S+"),
+    # addresses that let everybody in who knows them: of Slack, Discord, Teams
+    (("hooks.slack.com", "/webhook"), r"(\b(?:hooks\.slack\.com/\w+|api/webhooks|webhookb2)/)\S+"),
     (("wandb",), r"(\bwandb\s+login\s+)[0-9a-f]{20,}"),
     # what issuers make: Hugging Face, GitHub, GitLab, Slack, npm, Docker, NVIDIA, W&B, OpenAI and Anthropic,
     # Google, AWS, and signed tokens (JWT)

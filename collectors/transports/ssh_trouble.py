@@ -15,7 +15,7 @@ from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED
 
 from collectors.transports.known_hosts import Entry, Trust
 from collectors.transports.ssh_target import Target
-from watchfloor.errors import ConnectError, HostKeyError
+from watchfloor.errors import ConnectError, HostKeyError, StartError
 from watchfloor.model import Problem
 
 _REFUSED = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE}
@@ -81,17 +81,15 @@ def timed_out(attempt: Attempt, dialled: bool) -> ConnectError:
             f"no answer from {target.place} within {target.timeout:g} s",
             "check that the node is up, and the network and firewall on the way",
         )
+    advice = "the node may be out of memory or its sshd stuck: look at its console"
     if attempt.verified:
         said = "verified its host key, and then authentication stood still"
     elif attempt.greeted:
         said = "greeted, and then the key exchange stood still"
     else:
-        said = "accepted the connection and then said nothing"
-    return ConnectError(
-        Problem.HUNG,
-        f"{target.place} {said} for {target.timeout:g} s",
-        "the node may be out of memory or its sshd stuck: look at its console",
-    )
+        said = "accepted the connection, and no greeting of an SSH server came"
+        advice = f"{advice}, or something else listens on port {target.port}"
+    return ConnectError(Problem.HUNG, f"{target.place} {said} for {target.timeout:g} s", advice)
 
 
 def not_accepted(attempt: Attempt, error: Exception) -> ConnectError:
@@ -135,14 +133,14 @@ def _not_understood(target: Target, error: Exception) -> ConnectError:
     )
 
 
-def not_started(target: Target, error: BaseException) -> ConnectError:
+def not_started(target: Target, error: BaseException) -> StartError:
     if isinstance(error, TimeoutError):
-        return ConnectError(
+        return StartError(
             Problem.HUNG,
             f"{target.place} let us in and starts no program for {target.timeout:g} s",
             "the node may be out of memory or its disks stuck: look at its console",
         )
-    return ConnectError(
+    return StartError(
         Problem.REFUSED,
         f"{target.place} let us in and doesn't let us start a program: {words(error)}",
         "see MaxSessions and ForceCommand in its sshd_config, and the options of the key in authorized_keys",

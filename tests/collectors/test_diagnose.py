@@ -80,6 +80,15 @@ async def test_no_python3(lab: Lab, transport: SshTransport) -> None:
     assert checks["driver"].state is SKIPPED
 
 
+async def test_a_node_that_lets_in_and_starts_nothing(lab: Lab, transport: SshTransport) -> None:
+    host = lab.host("node", "MaxSessions 0")
+    lab.configure(f"Host node\n  Port {host.port}")
+    checks = await _states(lab.spec("node"), transport)
+    assert [checks[name].state for name in WAY] == [OK] * len(WAY)
+    assert checks["probe"].state is FAILED and "doesn't let us start a program" in checks["probe"].text
+    assert "MaxSessions" in checks["probe"].advice and checks["driver"].state is SKIPPED
+
+
 async def test_a_node_that_prints_garbage(lab: Lab, transport: SshTransport) -> None:
     host = lab.host("node", "ForceCommand /usr/bin/yes")
     lab.configure(f"Host node\n  Port {host.port}")

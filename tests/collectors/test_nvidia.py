@@ -13,7 +13,7 @@ from collectors.probe.cells import UNSUPPORTED as NO_SUCH_THING
 from tests.support.golden import same_as_golden
 from tests.support.nvml import NO_PERMISSION, NOT_SUPPORTED, Scenario, mig_uuid, uuid
 from tests.support.parts import ROOT
-from tests.support.probe import FAILED, LOST, NOT_PERMITTED, UNSUPPORTED, RunningProbe, running_probe
+from tests.support.probe import FAILED, LOST, NOT_PERMITTED, NOT_YET, UNSUPPORTED, RunningProbe, running_probe
 from watchfloor.metrics import RECOVERY_ACTIONS
 from watchfloor.report import Event, Report
 
@@ -142,6 +142,15 @@ def test_a_pcie_link_that_came_up_narrow(probe: RunningProbe, scenario: Scenario
     scenario.set_all({"gpu.1.pcie_width": 8, "gpu.1.field.169": 6, "gpu.1.field.182": 2})
     link = probe.until(lambda now: now.link(key).get("width") == 8).link(key)
     assert (link["speed"], link["width_max"], link["recovery_errors"]) == (31_507_692_307, 16, 6)
+
+
+def test_who_used_a_lost_gpu_is_lost_with_it(probe: RunningProbe, scenario: Scenario) -> None:
+    key = uuid(1)
+    probe.until(lambda now: now.accelerator(key).get("user") not in (None, NOT_YET))
+    scenario.set("gpu.1.lost", 1)
+    board = probe.until(lambda now: now.accelerator(key).get("user") == LOST).accelerator(key)
+    assert (board["job"], board["rank"], board["orphan_mem"]) == (LOST, LOST, LOST)
+    scenario.remove("gpu.1.lost")
 
 
 def test_the_link_of_a_lost_gpu_is_lost(probe: RunningProbe, scenario: Scenario) -> None:

@@ -20,7 +20,7 @@ from collectors.probe.engine import Engine
 from collectors.probe.outbox import Outbox
 from collectors.probe.world import World
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.probe import FAILED, TIMED_OUT, UNSUPPORTED, Mirror
+from tests.support.probe import FAILED, NOT_YET, TIMED_OUT, UNSUPPORTED, Mirror
 from watchfloor.report import Pong, Report, decode
 
 
@@ -307,6 +307,27 @@ def test_a_sampler_that_says_nothing_of_a_subject_hides_nothing_that_another_one
     mirror.take(decode(json.dumps(assembly.renew([other, adding])).encode()))
     mirror.take(decode(json.dumps(assembly.report(0.0, True, 1.0)).encode()))
     assert mirror.accelerator("b") == {"uuid": "b", "xid": 7}
+
+
+class Following(Adding):
+    """A sampler of the processes on accelerators."""
+
+    follows_holders = True
+
+
+def test_a_board_whose_processes_have_not_been_looked_at_is_not_said_to_have_none() -> None:
+    owner, following = _Spoken("steady", Steady), _Spoken("following", Following)
+    following.reading = Reading({"accelerator": {}})  # it has answered before there was a board
+    holders = {"a": [(7, 100, "compute")]}
+    owner.reading = Reading({"accelerator": {"a": {"uuid": "a"}, "b": {"uuid": "b"}}}, None, holders)
+    assembly, mirror = Assembly([owner, following]), Mirror()
+    mirror.take(decode(json.dumps(assembly.renew([owner, following])).encode()))
+    mirror.take(decode(json.dumps(assembly.report(0.0, True, 1.0)).encode()))
+    assert (mirror.accelerator("a")["xid"], mirror.accelerator("b")["xid"]) == (NOT_YET, UNSUPPORTED)
+    following.reading = Reading({"accelerator": {"a": {"xid": 79}}})
+    assembly.renew([following])
+    mirror.take(decode(json.dumps(assembly.report(1.0, False, 1.0)).encode()))
+    assert (mirror.accelerator("a")["xid"], mirror.accelerator("b")["xid"]) == (79, UNSUPPORTED)
 
 
 class Serving(Steady):

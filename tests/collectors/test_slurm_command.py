@@ -86,6 +86,35 @@ def test_the_command_lists_what_squeue_lists_field_by_field(lab: Slurm, tmp_path
     assert f"job {first} pretrain of root: running" in detail and f"{first}.batch: running" in detail
 
 
+def test_a_heterogeneous_job_is_listed_as_squeue_does_each_part_with_its_steps(lab: Slurm, tmp_path: Path) -> None:
+    submitted = lab.run(
+        "sbatch", "--parsable", "--output=/dev/null", "--mem=100", "--job-name=ten words\nand two", "--gres=gpu:1", ":",
+        "--gres=gpu:2", "--mem=100", "--job-name=worker", "--wrap", "srun --overlap --het-group=0,1 sleep 600",
+    )  # fmt: skip
+    number = submitted.partition(";")[0]
+    lab.wait(lambda: lab.run("squeue", "--steps", "--noheader", "--format=%j").splitlines().count("sleep") == 2)
+    ours = {job["number"]: job for job in json.loads(told(lab, tmp_path, "--json").stdout)["jobs"]}
+    called = set(lab.run("squeue", "--noheader", "--format=%i").splitlines())
+    assert called == {f"{number}+0", f"{number}+1"} <= ours.keys()
+    steps = {name: [step["number"] for step in ours[name]["steps"]] for name in called}
+    assert steps == {f"{number}+0": ["0", "batch"], f"{number}+1": ["0"]}
+    table = told(lab, tmp_path).stdout.splitlines()
+    assert [line.split()[0] for line in table if line.startswith(number)] == [f"{number}+0", f"{number}+1"]
+    assert told(lab, tmp_path, "--job", number).stdout.startswith(f"job {number}+0 ten words and two of root: running")
+
+
+def test_a_suspended_job_has_run_as_long_as_squeue_says(lab: Slurm, tmp_path: Path) -> None:
+    number = str(lab.submit())
+    running = ("squeue", "--noheader", f"--jobs={number}", "--format=%T|%M")
+    lab.wait(lambda: lab.run(*running) == "RUNNING|0:01")
+    lab.run("scontrol", "suspend", number)
+    lab.wait(lambda: int(lab.run("date", "+%s")) - json.loads(lab.run("squeue", "--json"))["jobs"][0]["start_time"] > 4)
+    (job,) = (job for job in json.loads(told(lab, tmp_path, "--json").stdout)["jobs"] if job["number"] == number)
+    assert job["state"] == "suspended"
+    assert job["figures"]["elapsed"] == values.duration(lab.run(*running).partition("|")[2])
+    assert job["figures"]["time_left"] == job["time_limit_seconds"] - job["figures"]["elapsed"]
+
+
 class Watcher:
     """Keeps every frame, and waits for one."""
 

@@ -58,7 +58,7 @@ async def test_a_requeued_job_is_told_with_both_attempts_where_they_ran_and_why(
     lines = told.splitlines()
     assert lines[2].startswith(f"job slurm:{number} wrap (root)")
     first = next(line for line in lines if "attempt 1 ran" in line)
-    assert "on gpu002" in first and "REQUEUED" in first
+    assert "on gpu002" in first and first.endswith("requeued")
     assert any("attempt 2 runs on gpu003 since" in line for line in lines)
     assert any("requeued as attempt 2" in line for line in lines)
     assert any("used dataset s3://data/tokens-v3" in line for line in lines)

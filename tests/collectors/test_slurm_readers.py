@@ -271,10 +271,31 @@ def test_secrets_in_what_users_write_are_not_told() -> None:
         "comment": "run=exp42 api_key=abcdef123456",
         "command": "/home/a/train.sh --hf-token tremendous",
         "admin_comment": "password: hunter2",
+        "name": "train --api-key=opensesame",
+        "current_working_directory": "/scratch/run --password=swordfish",
     }
     job = jobs_json.jobs(json.dumps({"jobs": [told]}).encode(), "lab")[0][0]
     assert job.comment == "run=exp42 api_key=***"
     assert "tremendous" not in job.command and "hunter2" not in str(job)
+    assert (job.name, job.working_directory) == ("train --api-key=***", "/scratch/run --password=***")
+
+
+def test_no_terminal_takes_a_name_for_an_order() -> None:
+    """Slurm takes any character in a name: a newline would look like another job, and an escape would be obeyed."""
+    name = "a\nb\x1b[31m\x9bred" + "e" * 300
+    told = {"job_id": 1, "job_state": "RUNNING", "name": name, "state_description": "x\x07y"}
+    job = jobs_json.jobs(json.dumps({"jobs": [told]}).encode(), "lab")[0][0]
+    assert job.name == "a b [31m red" + "e" * 300 and job.reason == "x y"
+
+
+def test_parts_of_a_heterogeneous_job_go_by_what_squeue_calls_them() -> None:
+    parts = [
+        {"job_id": 8 + at, "het_job_id": {"set": True, "number": 8}, "het_job_offset": {"set": True, "number": at},
+         "job_state": ["RUNNING"]}
+        for at in (0, 1)
+    ]  # fmt: skip
+    jobs = jobs_json.jobs(json.dumps({"jobs": parts}).encode(), "lab")[0]
+    assert [(job.id, job.number) for job in jobs] == [("slurm:8", "8+0"), ("slurm:9", "8+1")]
 
 
 def test_bytes_that_are_no_utf_8_cost_only_themselves() -> None:

@@ -287,6 +287,19 @@ async def test_servers_that_are_none(
     assert error.problem is problem and error.advice
 
 
+async def _mail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 mail.lab.example ESMTP\r\n")
+    await reader.read()
+
+
+async def test_of_another_service_it_is_not_said_that_it_says_nothing(lab: Lab, transport: SshTransport) -> None:
+    async with _serving(_mail) as port:
+        lab.configure(f"Host node\n  Port {port}\n  ConnectTimeout 2")
+        error = await _fails(transport, lab.spec("node"))
+    assert "no greeting of an SSH server came for 2 s" in error.message
+    assert f"something else listens on port {port}" in error.advice
+
+
 async def test_a_bad_ssh_config_is_told_with_its_line(lab: Lab, transport: SshTransport) -> None:
     lab.config.write_text("Host *\n  Port\n")
     assert f"{lab.config}:2" in (await _fails(transport, lab.spec("node"))).message

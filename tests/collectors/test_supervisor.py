@@ -302,6 +302,44 @@ def test_an_end_in_the_middle_of_a_line_says_so() -> None:
     assert (status.problem, status.text) == (Problem.CLOSED, "the probe ended in the middle of a line")
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (b'{"t": "hel', "the probe ended in the middle of its first line (exit status 0)"),
+        (b"Welcome\nNo entry today", "the probe ended before it spoke (exit status 0): No entry today"),
+        (b"", "the probe ended before it spoke (exit status 0)"),
+    ],
+)
+def test_an_end_before_the_first_line_says_how_far_it_came(said: bytes, text: str) -> None:
+    async def torn(channel: FakeChannel) -> None:
+        channel.receiver.data(said)
+        channel.receiver.ended(None, 0)
+
+    status = watch(1, ["a"], torn).sink.statuses[0][-2][1]
+    assert (status.problem, status.text) == (Problem.PROBE, text)
+
+
+def test_who_floods_the_error_output_is_cut_off_and_a_chatty_one_is_not() -> None:
+    async def flooding(channel: FakeChannel) -> None:
+        channel.hello()
+        while not channel.closed:
+            channel.receiver.error_output(b"NVRM: no device\n" * 65536)
+            await asyncio.sleep(0.01)
+
+    async def chatty(channel: FakeChannel) -> None:
+        channel.hello()
+        while not channel.closed:
+            channel.receiver.error_output(b"NVRM: no device\n" * 100)
+            channel.report()
+            await asyncio.sleep(0.5)
+
+    floor = watch(20, ["flooding", "chatty"], flooding, chatty=chatty)
+    assert set(floor.sink.problems(0)) == {Problem.FLOOD}
+    assert floor.sink.problems(1) == []
+    status = next(status for _, status in floor.sink.statuses[0] if status.phase is Phase.BACKOFF)
+    assert status.text.endswith("of error output: NVRM: no device") and status.advice
+
+
 def test_garbage_before_and_behind_the_hello() -> None:
     async def before(channel: FakeChannel) -> None:
         while True:

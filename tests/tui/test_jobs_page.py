@@ -120,7 +120,8 @@ async def test_a_scheduler_that_does_not_answer_is_said_with_the_age_of_what_it_
     async with app.run_test(size=(160, 40)) as pilot:
         await pilot.press("4")
         words = text_of(app, "#summary")
-        assert "the controller does not answer (see slurmctld on ctl1); last answer" in words and "ago" in words
+        assert "last answer " in words
+        assert "ago: the controller does not answer (see slurmctld on ctl1)" in words
         assert "slurm:4100" in shown(app)
 
 

@@ -147,9 +147,20 @@ def test_a_board_that_the_bus_lists_and_its_driver_does_not_have() -> None:
 
 
 def test_where_no_driver_has_any_perhaps_none_is_wanted() -> None:
-    finding = only(on_the_bus(0, 2))
+    made = on_the_bus(0, 2)
+    absent = {"nvidia": SamplerStatus("absent", "libnvidia-ml.so.1 not found", made.now)}
+    made.fleet.report(0, Report(1, 1, made.now, samplers=absent), made.now)
+    finding = only(made)
     assert finding.state is State.WARNING
     assert finding.text.endswith("doesn't have 0000:00:00.0 and 1 more")
+
+
+def test_a_hung_driver_has_no_number_that_could_be_another_one_than_the_fleet_files() -> None:
+    made = on_the_bus(0, 8)
+    hung = {"nvidia": SamplerStatus("hung", "no answer for 60 s, state D")}
+    made.fleet.report(0, Report(1, 1, made.now, samplers=hung), made.now)
+    made.fleet.specs = [NodeSpec("n0", accelerators=8)]
+    assert [code for code, _, _ in found(made)] == ["sampler-hung"]
 
 
 def test_a_node_that_has_only_just_been_heard_is_not_judged() -> None:

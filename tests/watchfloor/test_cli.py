@@ -98,6 +98,7 @@ def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
     [
         (["snapshot", "--table", "--json"], "choose one"),
         (["snapshot", "--json", "--timeout", "0"], "--timeout"),
+        (["snapshot", "--json", "--columns", "util"], "--columns"),
         (["stack", "--json", "--timeout", "0"], "--timeout"),
         (["demo", "--json"], "--headless --seconds"),
         (["demo", "--json", "--headless", "--seconds", "1", "--scenario", "nope"], "steady"),

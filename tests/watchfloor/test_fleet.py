@@ -211,6 +211,26 @@ def test_what_was_told_before_a_new_conversation_is_not_current_in_it(fleet: Fle
     assert fleet.frame().nodes.cell(0, "hostname") == Cell("host0")
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (SamplerStatus("ok", "no answer yet"), Cell(None, Missing.NOT_YET)),
+        (SamplerStatus("hung", "no answer for 12 s, state D"), Cell(None, Missing.TIMED_OUT)),
+        (SamplerStatus("failed", "OSError: it broke"), Cell(None, Missing.FAILED)),
+        (SamplerStatus("absent", "libnvidia-ml.so.1 not found", 5.0), Cell(0.0)),
+        (SamplerStatus("ok", "", 5.0), Cell(0.0)),
+    ],
+)
+def test_a_node_has_no_accelerators_once_all_who_could_name_one_have_looked(
+    fleet: Fleet, status: SamplerStatus, told: Cell
+) -> None:
+    speak(fleet, keys=())
+    assert fleet.frame().nodes.cell(0, "accelerators") == Cell(None, Missing.NOT_YET)
+    samplers = {"nvidia": status, "filesystems": SamplerStatus("hung", "no answer for 30 s")}
+    fleet.report(0, Report(1, 1, fleet._now(), full=True, samplers=samplers), fleet._now())
+    assert fleet.frame().nodes.cell(0, "accelerators") == told
+
+
 def test_only_details_that_a_page_may_ask_for_are_kept(fleet: Fleet) -> None:
     speak(fleet)
     details = {"processes": msgspec.Raw(b"[]"), "anything": msgspec.Raw(b"[]")}

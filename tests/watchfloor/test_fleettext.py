@@ -6,6 +6,7 @@ from pathlib import Path
 
 from watchfloor.fleetfile import read
 from watchfloor.fleettext import fleet_text
+from watchfloor.jobs.model import JobSourceSpec
 from watchfloor.model import NodeSpec, SshOptions
 
 _KEYS = SshOptions(
@@ -33,6 +34,15 @@ def test_nodes_in_sites_racks_and_groups(tmp_path: Path) -> None:
         NodeSpec("login", "login", "turku", "", "", {}),
     ]
     assert _back(tmp_path, specs) == specs
+
+
+def test_sources_of_jobs_are_asked_on_nodes_of_the_file(tmp_path: Path) -> None:
+    login = NodeSpec("login", "127.0.0.1", "oslo", "r1", "", {}, _KEYS)
+    file = tmp_path / "fleet.yaml"
+    file.write_text(fleet_text([login], [JobSourceSpec("lab", "slurm", login, {"conf": "/etc/slurm.conf"})]))
+    (source,) = read(file).jobs
+    assert (source.name, source.kind, source.via) == ("lab", "slurm", login)
+    assert source.options == {"conf": "/etc/slurm.conf"}
 
 
 def test_nodes_without_a_place(tmp_path: Path) -> None:

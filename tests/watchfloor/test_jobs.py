@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from rich.cells import cell_len
 
 from tests.support.frames import START, SyntheticFleet
 from watchfloor.errors import QueryError
@@ -20,6 +21,7 @@ from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
 from watchfloor.query import parse
 from watchfloor.report import Process
+from watchfloor.snapshot.jobs import JobReport, source_words
 
 STATUS = SourceStatus("alpha", "slurm", SourceState.OK, START, 0.1, 5.0)
 
@@ -130,6 +132,45 @@ def test_energy_and_cost_add_up_while_it_is_watched() -> None:
     jobs = floor.jobs()
     assert value(jobs, name, "energy") == pytest.approx(sum(p for p in power if isinstance(p, float)))
     assert value(jobs, name, "watched") == pytest.approx(5.0)
+
+
+def test_time_during_which_a_job_was_suspended_is_not_its_running_time() -> None:
+    floor = Floor()
+    again = job(1, suspended_seconds=600.0)
+    still = job(2, state=JobState.SUSPENDED, suspended=START - 1800.0, suspended_seconds=600.0)
+    jobs = floor.jobs(answer(again, still))
+    assert value(jobs, "slurm:1", "elapsed") == floor.fleet.now - (START - 3600.0) - 600.0
+    assert value(jobs, "slurm:2", "elapsed") == 1200.0
+    assert value(jobs, "slurm:2", "time_left") == 7200.0 - 1200.0
+
+
+def test_accelerators_on_nodes_that_are_not_the_fleets_cost_as_much() -> None:
+    floor = Floor(Pricing(3.6))
+    elsewhere = job(1, Allocation("dgx-01", 8, tuple(range(8))), Allocation("node-of-others", 8, tuple(range(8))))
+    jobs = floor.jobs(answer(elsewhere))
+    elapsed = value(jobs, "slurm:1", "elapsed")
+    assert isinstance(elapsed, float) and value(jobs, "slurm:1", "accelerators") == 16
+    assert value(jobs, "slurm:1", "gpu_time") == pytest.approx(16 * elapsed)
+    assert value(jobs, "slurm:1", "cost") == pytest.approx(16 * elapsed / 3600 * 3.6)
+
+
+def test_the_table_of_jobs_stands_in_columns_whatever_they_are_called() -> None:
+    names = ("\N{CJK UNIFIED IDEOGRAPH-8BAD}\N{CJK UNIFIED IDEOGRAPH-7EC3}", "train", "a-name-" * 40)
+    told = [job(number, state=JobState.PENDING, name=name) for number, name in enumerate(names, 1)]
+    lines = JobReport(Floor().frame(answer(*told))).text().splitlines()
+    head, *rows = [line for line in lines if line.startswith(("JOB", "1", "2", "3"))]
+    assert {cell_len(row[: row.index("mira")]) for row in rows} == {head.index("USER")}
+    assert head.index("USER") < 60 and "…" in rows[2]
+
+
+def test_nodes_that_were_not_read_are_said_below_the_jobs() -> None:
+    text = JobReport(Floor(faults=True).frame()).text()
+    assert "l40-03: not read: " in text
+
+
+def test_the_age_of_what_a_scheduler_told_comes_before_what_is_wrong_with_it() -> None:
+    failed = replace(STATUS, state=SourceState.FAILED, text="no answer", advice="scontrol ping")
+    assert source_words(failed, START + 45.0) == "alpha (slurm): last answer 45s ago: no answer (scontrol ping)"
 
 
 def test_times_of_jobs_that_wait_run_and_are_over() -> None:

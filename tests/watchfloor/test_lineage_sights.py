@@ -12,7 +12,7 @@ from watchfloor.jobs.model import SchedulerNode
 from watchfloor.jobs.view import Jobs
 from watchfloor.lineage.graph import Graph, Kind
 from watchfloor.lineage.sights import Sights
-from watchfloor.lineage.watch import Watch
+from watchfloor.lineage.watch import MOST_NEWS, Watch
 
 
 def test_nodes_and_boards_go_by_the_names_of_the_fleet() -> None:
@@ -43,3 +43,13 @@ def test_what_comes_between_two_sights_counts_at_the_end() -> None:
     watch.saved(watch.due())
     sights.take_last()
     assert not watch.due()
+
+
+def test_all_jobs_of_a_command_that_asks_once_are_on_record() -> None:
+    """A sight takes some hundred jobs, the next one the next; behind the last there is none."""
+    frame, watch = settled(), Watch()
+    sights = Sights(watch)
+    told = [replace(job(FIRST), id=f"slurm:{number}") for number in range(3 * MOST_NEWS)]
+    sights.take(replace(frame, jobs=Jobs(told)))
+    sights.take_last()
+    assert sum(entity.key.kind is Kind.JOB for entity in watch.due().entities) == len(told)

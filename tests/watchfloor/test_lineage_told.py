@@ -97,6 +97,22 @@ def test_the_answer_says_what_is_known_and_no_more(attempt: Attempt, said: str) 
     assert answer(graph_of(job(attempt)), JOB, NOW) == said
 
 
+def test_a_job_that_was_requeued_was_not_called_off_and_waits_again() -> None:
+    requeued = replace(FIRST, state=JobState.CANCELLED, told_state="REQUEUED", ended=TEN + 9 * MINUTE)
+    waiting = Attempt(2, JobState.PENDING, "PENDING")
+    graph = graph_of(job(FIRST), job(waiting, requeued, reason="BeginTime"))
+    assert answer(graph, JOB, NOW) == "attempt 1 was requeued at 10:09; pending again: BeginTime"
+    told = list(lines(tree(graph, JOB, NOW)))
+    assert told[0] == "job slurm:4242 train-llm (alice): pending" and told[1].endswith("(2 accelerators): requeued")
+
+
+def test_a_job_waits_for_another_until_it_starts() -> None:
+    waiting = job(Attempt(1, JobState.PENDING), dependency="afterok:4241(unfulfilled)")
+    assert list(lines(tree(graph_of(waiting), JOB, NOW)))[1] == "└ waits for job slurm:4241"
+    started = list(lines(tree(graph_of(waiting, job(FIRST, dependency="afterok:4241")), JOB, NOW)))
+    assert started[1] == "├ waited for job slurm:4241"
+
+
 def test_an_attempt_that_nobody_has_told_of_for_long_is_not_said_to_run() -> None:
     graph = graph_of(job(FIRST))
     old = [replace(entity, seen=TEN + 60 * MINUTE) for entity in graph.entities.values()]

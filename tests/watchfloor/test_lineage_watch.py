@@ -152,6 +152,18 @@ def test_a_job_that_waits_has_no_attempt() -> None:
     assert graph.entities[Key(Kind.JOB, "slurm:4241")].mentioned
 
 
+def test_a_job_that_waits_for_a_task_of_an_array_waits_for_that_and_makes_up_no_other() -> None:
+    """Slurm names tasks as people do (7_1); their ids are others."""
+    watch = Watch()
+    task = job(FIRST, id="slurm:9", number="7_1", array="7", array_tasks="1")
+    told = "afterok:7_1(unfulfilled),aftercorr:8_*(unfulfilled),afterany:6_2"
+    watch.update(TEN, [job(Attempt(1, JobState.PENDING), dependency=told), task])
+    graph = graph_of(watch)
+    awaited = [graph.entities[edge.cause] for edge in graph.edges if edge.relation is Relation.WAITED_FOR]
+    assert {one.key.id: one.label for one in awaited} == {"slurm:9": "7_1", "slurm:8": "8", "slurm:6": "6"}
+    assert [one.key.id for one in awaited if not one.mentioned] == ["slurm:9"]
+
+
 def test_a_job_that_is_told_of_no_longer_is_over_and_nobody_saw_how() -> None:
     watch = Watch()
     watch.update(TEN + 3 * MINUTE, [job(FIRST)])

@@ -35,6 +35,11 @@ _TEXTS = (
     "authorization: token §",
     "curl -H 'Cookie: a=b; c=§'",
     "sshpass -p § ssh host",
+    "mysql -h db -u root -p§ runs",
+    "docker login -u me -p § registry.example",
+    "train.py --pw §",
+    "notify https://hooks.slack.com/services/T0/B0/§",
+    "notify --url=https://discord.com/api/webhooks/17/§",
     "curl -u alice:§ https://host",
     "GITHUB_PAT=§",
 )
@@ -92,6 +97,8 @@ def test_urls_key_blocks_and_logins(text: str, shown: str) -> None:
         "docker run -u 1000:1000 nvcr.io/nvidia/pytorch:24.07-py3",
         "git clone ssh://git@host:2222/repo",
         "commit 26fdb5a8f6aa36a687a22b17c8a4c5d0be976ca2 of https://host/repo.git",
+        "mysqld_exporter --port 9104 -v",
+        "ssh -p 22 login-01 hostname",
         "rsync s3://bucket/key n2:/scratch/secretary",
         "XID 79 on n2 gpu3: the board has fallen off the bus",
         "--token --next",
@@ -142,7 +149,7 @@ def test_once_redacted_it_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [*_PARTS, "a_", "'a'", "://a:", "token: \\", "authorization ", "-u a:", "sk-", "--key "]
+    "part", [*_PARTS, "a_", "'a'", "://a:", "token: \\", "authorization ", "-u a:", "sk-", "--key ", "mysql ", "login "]
 )
 def test_time_grows_with_the_length_only(part: str) -> None:
     text = part * (200_000 // len(part))

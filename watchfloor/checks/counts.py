@@ -32,7 +32,7 @@ def _other_than_said(frame: Frame, has: Floats, ought: Floats) -> Iterator[Findi
     yield from report(
         frame,
         _AT,
-        _told_of_for_sure(frame, (has != ought) & (ought == ought)),
+        _told_of_for_sure(frame, (has < ought) | (has > ought)),  # neither, where one of them isn't known
         "accelerator-count",
         State.CRITICAL,
         lambda row: (

@@ -31,7 +31,7 @@ def demo(
     headless: Annotated[bool, Parameter(help="No terminal: serve the fleet, and print it with --seconds.")] = False,
     seconds: Annotated[float | None, Parameter(help="With --headless: print the fleet after so long and end.")] = None,
     json: Annotated[bool, Parameter(help="With --seconds: print as JSON instead of a table.")] = False,
-    write_fleet: Annotated[Path | None, Parameter(help="Write a fleet.yaml for `snapshot --fleet` meanwhile.")] = None,
+    write_fleet: Annotated[Path | None, Parameter(help="Write a fleet.yaml for other commands meanwhile.")] = None,
 ) -> int:
     """Open the terminal on a simulated fleet. The probe, the SSH connections and the screens are the real ones."""
     _check(seconds, headless, json)
@@ -39,7 +39,7 @@ def demo(
         output.need_terminal("--headless serves the fleet without one; `watchfloor snapshot --fleet` then prints it")
     with wiring.demo(nodes, scenario, seed) as fleet:
         if write_fleet is not None:
-            _write(write_fleet, fleet_text(fleet.specs))
+            _write(write_fleet, fleet_text(fleet.specs, fleet.work.sources))
         if not headless:
             output.remark(fleet.describe())  # below the terminal: there to be read again when it closes
             return _watch(fleet, f"demo: {scenario}")

@@ -59,7 +59,7 @@ def jobs(
 def _meant(frame: Frame, word: str) -> Mask:
     """The jobs that go by this word. Raises ConfigError where none does."""
     rows = frame.jobs.rows
-    mask = np.array([word in (job.number, job.id, job.name) for job in rows], np.bool_)
+    mask = np.array([word in (job.number, job.id, job.id.partition(":")[2], job.name) for job in rows], np.bool_)
     if not mask.any():
         guess = nearest(word, [name for job in rows for name in (job.number, job.name) if name])
         raise ConfigError(f"no job is called {word!r}", f"did you mean {guess!r}?" if guess else "", file="--job")

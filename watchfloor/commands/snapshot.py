@@ -11,17 +11,25 @@ from cyclopts import Parameter
 from watchfloor import query, wiring
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
-from watchfloor.commands.waiting import SERVICE_SECONDS, SETTLE_SECONDS, about_link_rates, rates_awaited, settled
+from watchfloor.commands.waiting import (
+    SERVICE_SECONDS,
+    SETTLE_SECONDS,
+    about_link_rates,
+    rates_awaited,
+    settled,
+    silent,
+)
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit, of_fleet
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Scope
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.exposition import exposition
-from watchfloor.snapshot.selection import Selection, failed_nodes, select
+from watchfloor.snapshot.selection import Selection, failed_nodes, is_read, select
 from watchfloor.snapshot.table import table as table_text
 
 DEFAULT_TIMEOUT_SECONDS = 15.0
+MOST_NAMED = 5
 
 
 def snapshot(
@@ -42,6 +50,10 @@ def snapshot(
         raise ConfigError("more than one of --json, --table and --prometheus", "choose one", file="snapshot")
     if not timeout > 0:
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
+    if columns and (json or prometheus):
+        raise ConfigError(
+            "only a table has columns", "leave out --columns, or --json and --prometheus", file="--columns"
+        )
     condition = query.parse(where) if where else None
     specs = source.specs(hosts)
     about_services = condition is not None and condition.scope is Scope.SERVICE
@@ -65,7 +77,23 @@ def collected(
     def ready(frame: Frame) -> bool:
         return settled(frame, settle_seconds) and not (with_link_rates and rates_awaited(frame))
 
-    return asyncio.run(wiring.collect(specs, timeout_seconds, ready))
+    frame = asyncio.run(wiring.collect(specs, timeout_seconds, ready))
+    tell_of_silent(frame)
+    return frame
+
+
+def tell_of_silent(frame: Frame) -> None:
+    """What was read of these nodes may lack what samplers would have told that had not answered."""
+    waited_for = {node: silent(frame, node) for node in range(len(frame.specs)) if is_read(frame, node)}
+    late = [f"{frame.specs[node].name} ({_few(names, ', ')})" for node, names in waited_for.items() if names]
+    if late:
+        told = _few(late, "; ")
+        output.remark(f"samplers without an answer when the time was over (--timeout waits longer): {told}")
+
+
+def _few(names: Sequence[str], between: str) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return between.join(names[:MOST_NAMED]) + more
 
 
 def show(selection: Selection, form: str, columns: list[str]) -> None:

@@ -21,17 +21,30 @@ _RATES = frozenset((*_OF_LINKS, *_OF_BOARDS, "usage", "traffic"))
 
 def settled(frame: Frame, seconds: float = SETTLE_SECONDS) -> bool:
     """Every node has failed once, or has been live for long enough to have rates and an answer of every sampler."""
-    return all(_node_settled(frame, node, seconds) for node in range(len(frame.specs)))
+    unseen = _without_processes(frame)
+    return all(_node_settled(frame, node, seconds) and node not in unseen for node in range(len(frame.specs)))
 
 
 def _node_settled(frame: Frame, node: int, seconds: float) -> bool:
     status, told = frame.statuses[node], frame.specs[node].source is not None
     if status.phase is not Phase.LIVE:
         return status.phase in (Phase.BACKOFF, Phase.STOPPED) or (told and status.phase is Phase.STALE)
-    samplers = frame.detail[node].samplers
-    answered = bool(samplers) and all(sampler.at or sampler.state != "ok" for sampler in samplers.values())
     # what a metrics server tells has its rates already
-    return answered and (told or frame.at - status.since >= seconds)
+    return (
+        bool(frame.detail[node].samplers) and not silent(frame, node) and (told or frame.at - status.since >= seconds)
+    )
+
+
+def silent(frame: Frame, node: int) -> list[str]:
+    """The samplers of a node that have not answered yet, by name."""
+    samplers = frame.detail[node].samplers
+    return sorted(name for name, sampler in samplers.items() if not sampler.at and sampler.state == "ok")
+
+
+def _without_processes(frame: Frame) -> set[int]:
+    """Live nodes whose boards are told of, and not yet who uses them: that is looked at once the boards are known."""
+    due = frame.accelerators.node[_not_yet(frame, Scope.ACCELERATOR, ("user",))]
+    return {node for node in distinct(due).tolist() if frame.live[node] and frame.specs[node].source is None}
 
 
 def about_link_rates(query: Query | None, columns: Collection[str] = ()) -> bool:

@@ -130,6 +130,8 @@ class Job:
     submitted: float | None = None
     started: float | None = None  # of the present attempt
     ended: float | None = None
+    suspended: float | None = None  # since when, while it is
+    suspended_seconds: float | None = None  # of the present attempt, what is over of that
     time_limit_seconds: float | None = None
     priority: float | None = None
     allocations: tuple[Allocation, ...] = ()

@@ -209,8 +209,9 @@ def _equal(old: object, new: object) -> bool:
 def _times(told: Told, at: float) -> dict[str, Picture]:
     numbers = told.numbers
     submitted, started, ended = numbers["submitted"], numbers["started"], numbers["ended"]
-    end = np.where(np.isnan(ended), at, ended)
-    elapsed = np.where(told.waiting, np.nan, np.maximum(0.0, end - started))
+    end = np.where(np.isnan(ended), np.fmin(at, numbers["suspended"]), ended)
+    ran = end - started - np.nan_to_num(numbers["suspended_seconds"])
+    elapsed = np.where(told.waiting, np.nan, np.maximum(0.0, ran))
     begun = np.where(told.waiting | np.isnan(started), np.where(told.waiting, at, np.nan), started)
     over = ~np.isnan(ended)
     return {
@@ -244,9 +245,9 @@ def _metered(metered: Metered, groups: Groups) -> dict[str, Picture]:
 
 
 def _costs(told: Told, groups: Groups, price: Floats, at: float) -> dict[str, Picture]:
-    """Of as many accelerators as are seen to be its own, else as many as it was given."""
+    """Of as many accelerators as it was given, or is seen to have where those are more: not all may be of the fleet."""
     numbers = told.numbers
-    held = np.where(groups.counts > 0, groups.counts, numbers["accelerators"])
+    held = np.fmax(np.where(groups.counts > 0, groups.counts, np.nan), numbers["accelerators"])
     end = np.where(np.isnan(numbers["ended"]), at, numbers["ended"])
     time = np.where(told.waiting, np.nan, np.maximum(0.0, end - numbers["started"]) * held)
     return {"gpu_time": _not_yet(time, told), "cost": _not_yet(time / 3600 * price, told)}

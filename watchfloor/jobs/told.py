@@ -51,6 +51,8 @@ _NUMBERS = {
     "submitted": lambda job: job.submitted,
     "started": lambda job: job.started,
     "ended": lambda job: job.ended,
+    "suspended": lambda job: job.suspended,
+    "suspended_seconds": lambda job: job.suspended_seconds,
     "limit": lambda job: job.time_limit_seconds,
     "priority": lambda job: job.priority,
     "attempt": lambda job: job.attempt,

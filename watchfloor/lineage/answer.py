@@ -31,14 +31,20 @@ def answer(graph: Graph, root: Key, times: Times) -> str:
 def _of_job(words: Words, job: Entity, times: Times) -> str:
     attempts = words.attempts(job.key)
     if not attempts:
-        reason = job.facts.get("reason", "")
         state = job.facts.get("state", "") or "not told of any more than by its name"
-        return f"{state} since {times.at(job.start)}{': ' + reason if reason not in ('', 'None') else ''}"
+        return f"{state} since {times.at(job.start)}{': ' + reason if (reason := _reason(job)) else ''}"
     left_out = len(attempts) - _MOST_ATTEMPTS
     said = [_of_attempt(words, attempt, times) for attempt in attempts[-_MOST_ATTEMPTS:]]
     if left_out > 0:
         said.insert(0, f"{left_out} earlier attempt{'s' if left_out > 1 else ''}")
+    if words.waits_again(job, attempts):
+        said.append(f"{job.facts['state']} again{': ' + reason if (reason := _reason(job)) else ''}")
     return "; ".join(said)
+
+
+def _reason(entity: Entity) -> str:
+    reason = entity.facts.get("reason", "")
+    return reason if reason != "None" else ""
 
 
 def _of_attempt(words: Words, attempt: Entity, times: Times) -> str:
@@ -47,7 +53,7 @@ def _of_attempt(words: Words, attempt: Entity, times: Times) -> str:
     number = attempt.facts.get("number", "?")
     state, told = attempt.facts.get("state", ""), attempt.facts.get("told state", "")
     if state in ("done", "cancelled", "preempted"):
-        return f"attempt {number} was {state} at {times.at(attempt.end)}"
+        return f"attempt {number} was {words.ended_as(attempt)} at {times.at(attempt.end)}"
     how = f"ended with {told or state}" if state != "unknown" else "ended, nobody saw how,"
     reasons = words.reasons(attempt)
     found = ", ".join(words.reason(edge) for edge in reasons[:_MOST_REASONS])

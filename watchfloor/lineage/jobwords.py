@@ -17,8 +17,10 @@ from watchfloor.lineage.metadata import Words, from_comment, named
 from watchfloor.model import Scope, Subject
 from watchfloor.redact import redact, redact_value
 
-_WAITS_FOR = re.compile(r"after\w*:([\d:+_]+)")  # as Slurm writes it: "afterok:4241:4240+5,afterany:7"
+# as Slurm writes it: "afterok:4241:4240+5,afterany:7_3" (+5: minutes later; 7_3: a task of an array, 7_*: all of them)
+_WAITS_FOR = re.compile(r"after\w*:([\d:+_*]+)")
 
+_NOBODY: Mapping[tuple[str, str], str] = {}
 _KINDS = {
     Scope.ACCELERATOR: Kind.ACCELERATOR,
     Scope.LINK: Kind.LINK,
@@ -90,8 +92,8 @@ def _with_end(attempt: Attempt, before: Attempt | None, at: float) -> Attempt:
 # -- what a store is told
 
 
-def of_job(seen: Seen, names: Names) -> Iterator[Entity | Edge]:
-    """Everything that is known of a job."""
+def of_job(seen: Seen, names: Names, called: Mapping[tuple[str, str], str] = _NOBODY) -> Iterator[Entity | Edge]:
+    """Everything that is known of a job. `called`: source and number -> id, of the tasks of arrays."""
     job, key = seen.job, Key.of(Kind.JOB, seen.job.id)
     start = _first_of(job.submitted, *(attempt.started for attempt in seen.attempts.values()), seen.first)
     yield Entity(key, start, _job_end(seen), job.number, _job_facts(job))
@@ -99,8 +101,8 @@ def of_job(seen: Seen, names: Names) -> Iterator[Entity | Edge]:
         user = Key.of(Kind.USER, job.user)
         yield mention(user, start)
         yield Edge(user, key, Relation.SUBMITTED, start, _job_end(seen))
-    for awaited in _awaited(job):
-        yield mention(awaited, start, awaited.id.partition(":")[2].rpartition("/")[2])
+    for awaited, number in _awaited(job, called):
+        yield mention(awaited, start, number)
         yield Edge(awaited, key, Relation.WAITED_FOR, start, job.started)
     for attempt in seen.attempts.values():
         yield from _of_attempt(seen, key, attempt, names)
@@ -140,14 +142,20 @@ def _job_facts(job: Job) -> dict[str, str]:
     return tidied({**{name: redact_value(name, value) for name, value in job.labels.items()}, **told})
 
 
-def _awaited(job: Job) -> Iterator[Key]:
-    """The jobs that it depends on, where its scheduler names them by number (Slurm)."""
+def _awaited(job: Job, called: Mapping[tuple[str, str], str]) -> Iterator[tuple[Key, str]]:
+    """The jobs that it depends on, where its scheduler names them by number (Slurm), and what people call them.
+
+    The id of a task is its own; of one that nobody tells of, and of all together, the array's stands for it.
+    """
     kind, _, rest = job.id.partition(":")
     cluster = rest.rpartition("/")[0]
     for group in _WAITS_FOR.findall(job.dependency):
-        for number in group.split(":"):
-            if number.partition("+")[0]:
-                yield Key.of(Kind.JOB, numbered(kind, number.partition("+")[0], cluster))
+        for number in (word.partition("+")[0] for word in group.split(":")):
+            known, array = called.get((job.source, number)), number.partition("_")[0]
+            if known is not None:
+                yield Key.of(Kind.JOB, known), number
+            elif array:
+                yield Key.of(Kind.JOB, numbered(kind, array, cluster)), array
 
 
 def _of_attempt(seen: Seen, job: Key, attempt: Attempt, names: Names) -> Iterator[Entity | Edge]:

@@ -41,8 +41,12 @@ class Sights:
             self._take(frame)
 
     def take_last(self) -> None:
-        """The last frame was the last: what came between two sights counts, too."""
-        if self._last is not None and self._last.at != self._at:
+        """The last frame was the last: what came between two sights counts, too, and all that still waits."""
+        if self._last is None:
+            return
+        if self._last.at != self._at:
+            self._take(self._last)
+        while self._watch.is_behind:
             self._take(self._last)
 
     def _take(self, frame: Frame) -> None:

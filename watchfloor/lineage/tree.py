@@ -89,7 +89,7 @@ class _Grower:
             grown.append(self._attempt(attempt, self._words.attempt(attempt), used_before))
             used_before = frozenset(edge.cause for edge in self._graph.causes(attempt.key, Relation.USED))
         text = self._words.job(job)
-        if not attempts:
+        if not attempts or self._words.waits_again(job, attempts):
             text += f": {job.facts.get('state', 'unknown')}"
         return Branch(job.key, job.start, text, _by_time(grown), job.facts.get("state", ""), job.end)
 
@@ -97,7 +97,9 @@ class _Grower:
         for edge in self._graph.causes(job, Relation.WAITED_FOR):
             awaited = self._graph.entities[edge.cause]
             state = awaited.facts.get("state", "")
-            yield Branch(awaited.key, edge.start, f"waited for {self._words.job(awaited)}", (), state, edge.end)
+            waits = edge.end is None and self._graph.entities[job].end is None
+            said = f"{'waits' if waits else 'waited'} for {self._words.job(awaited)}"
+            yield Branch(awaited.key, edge.start, said, (), state, edge.end)
 
     def _attempt(self, attempt: Entity, text: str, used_before: frozenset[Key] = frozenset()) -> Branch:
         grown = [self._finding(edge, edge.cause) for edge in self._words.meanwhile(attempt)]

@@ -63,6 +63,7 @@ class Watch:
     _jobs: dict[str, Seen] = field(default_factory=dict)  # what was told longest ago comes first
     _rows: Sequence[Job] = ()  # of the last sight, and below what it said else: what is the same object is no news
     _present: dict[str, Job] = field(default_factory=dict)
+    _called: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by source and number: ids of arrays' tasks
     _held: Held = field(default_factory=dict)
     _words: Mapping[str, Words] = field(default_factory=dict)
     _gone: list[str] = field(default_factory=list)  # jobs that are told of no longer
@@ -96,6 +97,11 @@ class Watch:
             self._forget_spans(at)
             self._forget_findings(at)
         self._bound()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether jobs of the last sight wait for the next."""
+        return bool(self._waiting)
 
     # -- what a store takes
 
@@ -135,6 +141,7 @@ class Watch:
             known = set(map(id, self._rows))
             self._waiting.update((job.id, None) for job in jobs if id(job) not in known)
             self._rows, self._present = jobs, {job.id: job for job in jobs}
+            self._called = {(job.source, job.number): job.id for job in jobs if job.array}
             self._gone = [job_id for job_id in self._jobs if job_id not in self._present]
         for told, before in ((held, self._held), (words, self._words)):
             if told is not before:
@@ -180,7 +187,7 @@ class Watch:
         return now
 
     def _tell_job(self, at: float, seen: Seen, names: Names) -> set[str]:
-        for told in of_job(seen, names):
+        for told in of_job(seen, names, self._called):
             self._put(told)
         return {node for attempt in seen.attempts.values() for node in self._span(seen, attempt, at, names)}
 

@@ -12,6 +12,7 @@ from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
 _LONGEST_NODES = 60  # characters
 _BEFORE_SECONDS = 900.0  # what began so long before an attempt's end, or later, may be why it ended
 _FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out"})
+_WAITING = ("pending", "held")
 _GRAVE = ("critical", "warning")
 
 
@@ -57,7 +58,7 @@ class Words:
     def ending(self, attempt: Entity) -> str:
         """`node failed (NODE_FAIL), exit code 1`."""
         said = attempt.facts
-        state = said.get("state", "") if said.get("state") != "unknown" else "how it ended is not known"
+        state = self.ended_as(attempt) if said.get("state") != "unknown" else "how it ended is not known"
         told = said.get("told state", "")
         own = f" ({told})" if told and told.replace("_", " ").lower() != state else ""
         codes = [f"{name} {said[name]}" for name in ("exit code", "signal") if said.get(name, "0") != "0"]
@@ -65,6 +66,18 @@ class Words:
         return ", ".join(
             part for part in (f"{state}{own}", *codes, reason if reason not in ("None", told) else "") if part
         )
+
+    @staticmethod
+    def ended_as(attempt: Entity) -> str:
+        """The state that it ended in; of one that was put back into the queue, that, for it was not called off."""
+        state = attempt.facts.get("state", "")
+        return "requeued" if state == "cancelled" and attempt.facts.get("told state") == "REQUEUED" else state
+
+    @staticmethod
+    def waits_again(job: Entity, attempts: list[Entity]) -> bool:
+        """None of its attempts runs, and there is to be another."""
+        over = bool(attempts) and all(attempt.end is not None for attempt in attempts)
+        return over and job.end is None and job.facts.get("state") in _WAITING
 
     def place(self, attempt: Key) -> str:
         """The nodes that an attempt ran on, folded, and how many accelerators where that is known."""

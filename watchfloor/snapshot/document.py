@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from watchfloor import __version__
 from watchfloor.frame import Frame, NodeDetail
 from watchfloor.metrics import CATALOGUE, Kind, Metric
-from watchfloor.model import NODE_SCOPES, Missing, NodeStatus, Scope, State
+from watchfloor.model import NODE_SCOPES, Missing, Scope, State
 from watchfloor.partitions import is_partition
 from watchfloor.report import SamplerStatus
 from watchfloor.snapshot.findings import head
-from watchfloor.snapshot.selection import Selection, is_read
+from watchfloor.snapshot.selection import Selection, is_read, why_not_read
 
 FORMAT = "watchfloor.snapshot/1"
 
@@ -94,7 +94,7 @@ def _node(frame: Frame, node: int) -> Json:
         "rack": spec.rack,
         "group": spec.group,
         "labels": dict(spec.labels),
-        "status": _status(frame.statuses[node]),
+        "status": _status(frame, node),
         "age_seconds": _seconds(frame, node, "age"),
         "skew_seconds": _seconds(frame, node, "skew"),
         "samplers": {name: _sampler(sampler) for name, sampler in frame.detail[node].samplers.items()},
@@ -107,11 +107,12 @@ def _seconds(frame: Frame, node: int, name: str) -> float | None:
     return round(value, 6) if isinstance(value, float) else None
 
 
-def _status(status: NodeStatus) -> Json:
+def _status(frame: Frame, node: int) -> Json:
+    status = frame.statuses[node]
     return {
         "phase": status.phase.value,
         "problem": status.problem.value,
-        "text": status.text,
+        "text": status.text if is_read(frame, node) else why_not_read(status),
         "advice": status.advice,
         "since": status.since or None,
         "retry_at": status.retry_at or None,

@@ -15,7 +15,8 @@ from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import Spread, lagging, spreads
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import MISSING_LABELS, Finding, Missing, Scope, State
-from watchfloor.snapshot.words import duration, shown
+from watchfloor.snapshot.selection import unread
+from watchfloor.snapshot.words import cells_wide, duration, shown
 
 FORMAT = "watchfloor.jobs/1"
 COLUMNS = (
@@ -23,6 +24,7 @@ COLUMNS = (
     "mem", "power", "elapsed", "time_left", "where", "reason",
 )  # fmt: skip
 _GAP = "  "
+_LONGEST_NAME = 40  # characters of what users call their jobs; `--json` has all of it
 
 Json = dict[str, object]
 Mask = NDArray[np.bool_]
@@ -85,13 +87,16 @@ class JobReport:
         return {"node": self._frame.specs[node].name, "scheduler": asdict(seen)}
 
     def text(self) -> str:
-        """An aligned table, then what is to be said of the sources."""
-        view, table = self._frame.jobs.view, CATALOGUE[Scope.JOB]
-        lines = [[table[name].title for name in COLUMNS]]
-        lines += [[shown(table[name], view.cell(row, name)) for name in COLUMNS] for row in self._rows]
+        """An aligned table, then what is to be said of the sources, and which nodes were not read."""
+        lines = [[CATALOGUE[Scope.JOB][name].title for name in COLUMNS]]
+        lines += [[self._shown(row, name) for name in COLUMNS] for row in self._rows]
         body = _aligned(lines) if self._rows else ["no jobs"]
         notes = [source_words(source, self._frame.at) for source in self._frame.jobs.sources]
-        return "\n".join([*body, *notes]) + "\n"
+        return "\n".join([*body, *notes, *unread(self._frame)]) + "\n"
+
+    def _shown(self, row: int, name: str) -> str:
+        text = shown(CATALOGUE[Scope.JOB][name], self._frame.jobs.view.cell(row, name))
+        return text if name != "title" or len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
 
 
 def source_words(source: SourceStatus, at: float) -> str:
@@ -103,7 +108,7 @@ def source_words(source: SourceStatus, at: float) -> str:
     if source.state is SourceState.OK:
         return f"{name}: asked {age}"
     advice = f" ({source.advice})" if source.advice else ""
-    return f"{name}: {source.text}{advice}; last answer {age}"
+    return f"{name}: last answer {age}: {source.text}{advice}"  # the age first: a narrow screen cuts the end
 
 
 def _told(job: Job) -> Json:
@@ -133,11 +138,12 @@ def _source(source: SourceStatus) -> Json:
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(cells_wide, column)) for column in zip(*lines, strict=True)]
     return [_GAP.join(_cells(line, widths)).rstrip() for line in lines]
 
 
 def _cells(line: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
     table = CATALOGUE[Scope.JOB]
     for name, text, width in zip(COLUMNS, line, widths, strict=True):
-        yield text.ljust(width) if table[name].kind is Kind.TEXT else text.rjust(width)
+        gap = " " * (width - cells_wide(text))
+        yield text + gap if table[name].kind is Kind.TEXT else gap + text

@@ -68,6 +68,24 @@ def failed_nodes(frame: Frame) -> list[tuple[int, NodeStatus]]:
     return [(node, status) for node, status in enumerate(frame.statuses) if not is_read(frame, node)]
 
 
+def unread(frame: Frame) -> list[str]:
+    """A line for each of these nodes: why, and what to do."""
+    lines = []
+    for node, status in failed_nodes(frame):
+        advice = status.advice or ("" if status.text else "--timeout waits longer")
+        why = why_not_read(status) + (f" ({advice})" if advice else "")
+        lines.append(f"{frame.specs[node].name}: not read: {why}")
+    return lines
+
+
+def why_not_read(status: NodeStatus) -> str:
+    """Of a node that is not read, in words, whether or not anything went wrong with it."""
+    if status.text or status.problem.value:
+        return status.text or status.problem.value
+    stands = "connected, and without a report" if status.phase is Phase.LIVE else f"still {status.phase.value}"
+    return f"{stands} when the time was over"
+
+
 def is_read(frame: Frame, node: int) -> bool:
     """The node's values are current, and its loop is live."""
     return bool(frame.live[node]) and frame.statuses[node].phase is Phase.LIVE

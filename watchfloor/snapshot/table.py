@@ -8,14 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from unicodedata import east_asian_width
 
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind, Metric
 from watchfloor.model import Missing, Scope, State
-from watchfloor.snapshot.selection import Selection, failed_nodes
-from watchfloor.snapshot.words import legend, shown
+from watchfloor.snapshot.selection import Selection, unread
+from watchfloor.snapshot.words import cells_wide, legend, shown
 
 DEFAULT_COLUMNS: dict[Scope, tuple[str, ...]] = {
     Scope.ACCELERATOR: (
@@ -87,7 +86,7 @@ def _filled(frame: Frame, scope: Scope, column: Column, rows: Sequence[int]) -> 
     source, name = (frame.nodes if column.of_node else view), column.metric.name
     cells = [source.cell(int(nodes[row]) if column.of_node else row, name) for row in rows]
     texts = tuple(shown(column.metric, cell) for cell in cells)
-    return replace(column, cells=texts, width=max(_cells_wide(text) for text in (column.title, *texts)))
+    return replace(column, cells=texts, width=max(cells_wide(text) for text in (column.title, *texts)))
 
 
 def _fit(columns: list[Column], width: int | None) -> list[Column]:
@@ -117,15 +116,11 @@ def _line(cells: Sequence[str], columns: Sequence[Column]) -> str:
 
 
 def _padded(cell: str, column: Column) -> str:
-    wide = _cells_wide(cell)
+    wide = cells_wide(cell)
     if wide > column.width:
         cell, wide = cell[: column.width - 1] + "…", column.width
     space = " " * (column.width - wide)
     return cell + space if column.is_text else space + cell
-
-
-def _cells_wide(text: str) -> int:
-    return len(text) + sum(east_asian_width(letter) in "WF" for letter in text) if not text.isascii() else len(text)
 
 
 def _painted(line: str, state: State) -> str:
@@ -134,11 +129,7 @@ def _painted(line: str, state: State) -> str:
 
 
 def _footer(selection: Selection, columns: list[Column], fitted: list[Column], rows: list[int]) -> list[str]:
-    frame, lines = selection.frame, []
-    for node, status in failed_nodes(frame):
-        late = f"still {status.phase.value} when the time was over (--timeout waits longer)"
-        why = status.text or status.problem.value or late
-        lines.append(f"{frame.specs[node].name}: not read: {why}" + (f" ({status.advice})" if status.advice else ""))
+    frame, lines = selection.frame, unread(selection.frame)
     hidden = [column.metric.name for column in columns[len(fitted) :]]
     if hidden:
         lines.append(f"not shown, the terminal is too narrow: {', '.join(hidden)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from unicodedata import east_asian_width
 
 from watchfloor.frame import Cell
 from watchfloor.metrics import Kind, Metric, Unit, throttle_reasons
@@ -33,6 +34,11 @@ def shown(metric: Metric, cell: Cell) -> str:
         return of_value(metric, cell.value)
     old = isinstance(cell.value, str) or cell.missing in (Missing.STALE, Missing.TIMED_OUT)
     return f"~{of_value(metric, cell.value)}" if old else SHORT[cell.missing]
+
+
+def cells_wide(text: str) -> int:
+    """How many cells of a terminal a text takes."""
+    return len(text) + sum(east_asian_width(letter) in "WF" for letter in text) if not text.isascii() else len(text)
 
 
 def legend(reasons: set[Missing]) -> str:

@@ -36,6 +36,8 @@ def _record(told: wire.JobTold) -> Record:
         submitted=wire.moment(told.submit_time),
         started=wire.moment(told.start_time),
         ended=wire.moment(told.end_time),
+        suspended=wire.moment(told.suspend_time),
+        ran_seconds=wire.plain(told.pre_sus_time),
         limit_seconds=None if limit is None else limit * 60,
         priority=wire.plain(told.priority),
         array_id=wire.whole(told.array_job_id) or None,

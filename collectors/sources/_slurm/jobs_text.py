@@ -40,6 +40,8 @@ def _record(record: str) -> Record:
         submitted=values.moment(told.get("SubmitTime")),
         started=values.moment(told.get("StartTime")),
         ended=values.moment(told.get("EndTime")),
+        suspended=values.moment(told.get("SuspendTime")),
+        ran_seconds=values.moment(told.get("SecsPreSuspend")),
         limit_seconds=values.duration(told.get("TimeLimit")),
         priority=float(told["Priority"]) if told.get("Priority", "").isdecimal() else None,
         array_id=_int(told.get("ArrayJobId")),

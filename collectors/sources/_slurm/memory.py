@@ -12,6 +12,7 @@ from dataclasses import replace
 from collectors.sources._slurm.accounts import Account
 from collectors.sources._slurm.commands import MOST_IDS
 from collectors.sources._slurm.record import present_attempt
+from collectors.sources._slurm.steps import in_order
 from watchfloor.jobs.model import Attempt, Job, JobState, Step, numbered
 
 KEPT_SECONDS = 900.0  # a job that left the queue
@@ -55,6 +56,8 @@ class Memory:
         if not job.state.holds_nodes:
             return ()
         told = self._steps.get(job.number, ())
+        if "+" in job.number:  # those of a part of a heterogeneous job go by the part's own id, too
+            told = in_order([*told, *self._steps.get(str(_number(job.id)), ())])
         began = job.started or 0.0
         return tuple(step for step in told if step.started is None or step.started >= began - 1)
 

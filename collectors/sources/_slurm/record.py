@@ -27,6 +27,8 @@ class Record:
     submitted: float | None = None
     started: float | None = None  # of one that waits: when it is expected to
     ended: float | None = None  # of one that runs: when its time is over
+    suspended: float | None = None  # when it was suspended or went on last
+    ran_seconds: float | None = None  # before that
     limit_seconds: float | None = None
     priority: float | None = None
     array_id: int | None = None
@@ -70,17 +72,19 @@ def job_of(record: Record, source: str, cluster: str = "") -> Job:
         source=source,
         kind="slurm",
         number=_number(record),
-        name=record.name,
+        name=values.shown(record.name),
         user=record.user,
         account=values.told(record.account),
         queue=values.told(record.partition),
         qos=values.told(record.qos),
         state=state,
         told_state="+".join(record.state),
-        reason=values.told(record.reason),
+        reason=values.shown(values.told(record.reason)),
         submitted=record.submitted,
         started=started,
         ended=record.ended if over else None,
+        suspended=record.suspended if state is JobState.SUSPENDED else None,
+        suspended_seconds=_suspended_seconds(record) if begun else None,
         time_limit_seconds=record.limit_seconds,
         priority=record.priority,
         allocations=_allocations(record) if begun else (),
@@ -95,10 +99,16 @@ def job_of(record: Record, source: str, cluster: str = "") -> Job:
         signal=record.signal if over and record.signal else None,
         comment=values.redacted(record.comment),
         command=values.redacted(record.command),
-        working_directory=values.told(record.working_directory),
-        image=values.told(record.image),
+        working_directory=values.shown(values.told(record.working_directory)),
+        image=values.shown(values.told(record.image)),
         labels=_labels(record, state),
     )
+
+
+def _suspended_seconds(record: Record) -> float | None:
+    if record.suspended is None or record.started is None:
+        return None
+    return max(0.0, record.suspended - record.started - (record.ran_seconds or 0.0))
 
 
 def present_attempt(job: Job) -> Attempt:
@@ -109,7 +119,10 @@ def present_attempt(job: Job) -> Attempt:
 
 
 def _number(record: Record) -> str:
-    """As squeue writes it: 4242, 4200_7, 4200_[8-63%4]."""
+    """As squeue writes it: 4242, 4200_7, 4200_[8-63%4], of the second component of a heterogeneous job 4300+1."""
+    component = record.labels.get("component")
+    if component:
+        return component
     if not record.array_id:
         return str(record.job_id)
     tasks = _tasks(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from collectors.sources._slurm import states, values, wire
 from watchfloor.jobs.model import JobState, Step
@@ -85,6 +85,6 @@ def _ended(
     )  # fmt: skip
 
 
-def in_order(steps: list[Step]) -> tuple[Step, ...]:
+def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:
     """Those that users started, by their numbers; behind them Slurm's own: the batch script and the shell around it."""
     return tuple(sorted(steps, key=lambda step: (not step.number.isdecimal(), len(step.number), step.number)))

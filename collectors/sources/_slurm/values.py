@@ -38,8 +38,13 @@ def told(text: str | None) -> str:
 
 def redacted(text: str | None) -> str:
     """A user's text for people: one line, short, without secrets."""
-    shown = "".join(char if char.isprintable() else " " for char in redact(told(text)))
-    return shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 1] + "…"
+    line = shown(told(text))
+    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1] + "…"
+
+
+def shown(text: str) -> str:
+    """A name or a path that a user chose, whole: one line, which no terminal takes for an order, without secrets."""
+    return "".join(char if char.isprintable() else " " for char in redact(text))
 
 
 def moment(text: str | None) -> float | None:

@@ -85,6 +85,8 @@ class JobTold(msgspec.Struct):
     submit_time: Number = None
     start_time: Number = None
     end_time: Number = None
+    suspend_time: Number = None
+    pre_sus_time: Number = None
     time_limit: Number = None
     priority: Number = None
     array_job_id: Number = None

@@ -1,0 +1,51 @@
+"""What a command that reads the fleet once waits for, and what it says of what it has waited for in vain."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.boards import Boards
+from watchfloor.commands.snapshot import tell_of_silent
+from watchfloor.commands.waiting import settled
+from watchfloor.model import Missing, NodeStatus, Phase, Scope
+from watchfloor.report import Report, SamplerStatus
+from watchfloor.snapshot.document import document
+from watchfloor.snapshot.selection import select
+
+
+def heard(**samplers: SamplerStatus) -> Boards:
+    """A node with a board, live for a minute, of whose processes nothing has been told."""
+    made = Boards(tables={Scope.ACCELERATOR: (["g0"], ["util", "user"])})
+    made.fleet.report(0, Report(1, 1, made.now, samplers=samplers), made.now)
+    made.pass_time(60)
+    return made
+
+
+def test_who_uses_a_board_is_waited_for() -> None:
+    made = heard(nvidia=SamplerStatus("ok", "", 5.0), processes=SamplerStatus("ok", "", 4.0))
+    assert not settled(made.frame())
+    made.say({"g0": {"user": Missing.UNSUPPORTED}})
+    assert settled(made.frame())
+
+
+def test_samplers_without_an_answer_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_of_silent(heard(host=SamplerStatus("ok", "", 5.0), gaudi=SamplerStatus("absent", "no card")).frame())
+    assert capsys.readouterr().err == ""
+    tell_of_silent(heard(host=SamplerStatus("ok", "", 5.0), neuron=SamplerStatus("ok", "no answer yet")).frame())
+    assert "(--timeout waits longer): n0 (neuron)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [
+        (Phase.STARTING, "still starting when the time was over"),
+        (Phase.LIVE, "connected, and without a report when the time was over"),
+    ],
+)
+def test_a_node_that_is_not_read_says_why_also_where_nothing_went_wrong(phase: Phase, text: str) -> None:
+    made = Boards()
+    made.fleet.status(0, NodeStatus(phase))
+    status = json.loads(json.dumps(document(select(made.frame()))))["nodes"][0]["status"]
+    assert (status["phase"], status["text"]) == (phase.value, text)
