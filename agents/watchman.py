@@ -68,6 +68,7 @@ class Account:
     proposed: int = 0
     rulings: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    beats: int = 0  # signs of life
 
 
 class Watchman:
@@ -121,6 +122,7 @@ class Watchman:
         if now - self._beaten >= HEARTBEAT_SECONDS:
             self._beaten = now
             await self._note(Heartbeat(session=self._session, every=HEARTBEAT_SECONDS))
+            self.account.beats += 1
 
     async def _next(self, frame: Frame, stop: asyncio.Event) -> None:
         waits = [asyncio.create_task(self._means.floor.later(frame)), asyncio.create_task(stop.wait())]

@@ -11,9 +11,7 @@ from watchfloor.schemas import schema_text
 
 
 def schema(
-    of: Annotated[
-        Literal["fleet", "playbook", "snapshot"], Parameter(help="The file or output that is meant.")
-    ] = "fleet",
+    of: Annotated[Literal["fleet", "playbook", "snapshot"], Parameter(help="The file or output.")] = "fleet",
 ) -> int:
     """Print the JSON Schema of fleet.yaml, of a playbook, or of `snapshot --json`."""
     write(schema_text(of))
