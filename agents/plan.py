@@ -176,7 +176,9 @@ def _prepared(rule: StepRule, action: Action, subject: Subject, words: Mapping[s
         "verify_seconds": rule.verify_seconds,
     }
     told = {name: value for name, value in own.items() if value is not None}
-    return msgspec.structs.replace(step, only_if=rule.only_if, wait=rule.wait, wait_seconds=rule.wait_seconds, **told)
+    return msgspec.structs.replace(
+        step, only_if=rule.only_if, wait=rule.wait, wait_seconds=rule.wait_seconds, optional=rule.optional, **told
+    )
 
 
 def filled(value: Value, words: Mapping[str, str]) -> Value:

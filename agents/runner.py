@@ -75,10 +75,20 @@ class Runner:
                 state = await self._step(number, step)
             except Held as held:
                 return await self._held(step, held)
-            if state not in (StepState.VERIFIED, StepState.SKIPPED):
+            if state not in (StepState.VERIFIED, StepState.SKIPPED) and not step.optional:
                 return await self._ended_badly(step, state)
+        return Result(Outcome.SUCCEEDED, self._told_of_success())
+
+    def _told_of_success(self) -> str:
         done = sum(1 for step in self._plan.steps if self._state(step.key) is StepState.VERIFIED)
-        return Result(Outcome.SUCCEEDED, f"{done} of {len(self._plan.steps)} steps done and seen to have taken effect")
+        text = f"{done} of {len(self._plan.steps)} steps done and seen to have taken effect"
+        missed = [f"{step.key}: {record.text}" for step in self._plan.steps if (record := self._missed(step))]
+        return f"{text}; without {'; '.join(missed)}" if missed else text
+
+    def _missed(self, step: Step) -> StepRecord | None:
+        """What became of an optional step that came to nothing."""
+        record = self._states.get(step.key)
+        return record if record is not None and record.state in (StepState.FAILED, StepState.UNVERIFIED) else None
 
     async def _held(self, step: Step, held: Held) -> Result:
         """Nothing more is begun. What was done before is undone where the plan says so."""

@@ -125,6 +125,7 @@ class Step(msgspec.Struct, frozen=True):
     timeout_seconds: float = 60.0
     attempts: int = 1  # of what is transient
     verify_seconds: float = 60.0  # until the change must be seen
+    optional: bool = False  # the run goes on without it, and succeeds
     harms: str = ""  # what becomes of the jobs on its target: "requeued", "slowed"; "" where nothing does
     heals: bool = False  # makes something healthy again: an open circuit breaker lets it pass
 

@@ -81,7 +81,7 @@ class StepRule:
     attempts: int | None = None
     verify_seconds: float | None = None
     place: tuple[int, int] = field(default=(0, 0), compare=False)  # line and column of it in the file
-    optional: bool = False  # left out where the action can't be prepared for the target, with the reason noted
+    optional: bool = False  # left out where the action can't be prepared for the target; a failure ends no run
 
 
 @dataclass(frozen=True, slots=True)

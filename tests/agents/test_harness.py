@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -111,8 +112,6 @@ async def test_a_deed_that_fails_ends_the_run_and_what_was_done_is_undone_where_
 
 
 def msgspec_rollback(playbook: Playbook) -> Playbook:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(playbook, rollback=True)
 
 
@@ -266,3 +265,11 @@ async def test_somebody_who_is_against_it_holds_up_also_what_policy_permits(road
     assert (await harness.carry_out(run, ANNA)).why == "not-approved" and not road.nodes.log
     road.rejected = ()
     assert (await harness.carry_out(run, ANNA)).outcome is Outcome.SUCCEEDED
+
+
+async def test_a_run_goes_on_without_an_optional_step_and_says_so(road: Road) -> None:
+    steps = (replace(TWO.steps[0], optional=True), replace(TWO.steps[1], needs=()))
+    road.nodes.fails["set dgx-01"] = Done(1, stderr="no tickets today")
+    outcome, text = await done(road, plan(road, replace(TWO, steps=steps)))
+    assert outcome is Outcome.SUCCEEDED and "without first dgx-01: exit code 1: no tickets today" in text
+    assert road.nodes.log == ["dgx-01=b of dgx-01"]

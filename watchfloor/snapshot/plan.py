@@ -61,6 +61,8 @@ def _step(number: int, step: Step) -> Iterator[str]:
         yield f"{_INDENT}after: {', '.join(step.needs)}"
     if step.wait:
         yield f"{_INDENT}waits for: {step.wait}, at most {duration(step.wait_seconds)}"
+    if step.optional:
+        yield f"{_INDENT}optional: the run goes on without it"
     if step.only_if:
         yield f"{_INDENT}only if: {step.only_if}"
     tried = f"tried {step.attempts} times, " if step.attempts > 1 else ""
