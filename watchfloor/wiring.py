@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import random
 import sys
@@ -262,25 +263,32 @@ async def collect(
     findings_file: Path | None = None,
     work: Work = NO_WORK,
 ) -> Frame:
-    """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings."""
+    """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings.
+
+    When the time is over, a frame of that moment is awaited, the second one from then on (the first may have been begun
+    before): what holds up the loop, such as the import of the SSH client on a busy machine, would leave nodes in the
+    state that they had before it.
+    """
     collection = Collection(specs, findings_file=findings_file, work=work)
     latest: list[Frame] = []
-    enough = asyncio.Event()
+    enough, frames_left = asyncio.Event(), math.inf
 
     def on_frame(frame: Frame) -> None:
-        latest[:] = [frame]
-        if complete(frame):
+        nonlocal frames_left
+        latest[:], frames_left = [frame], frames_left - 1
+        if complete(frame) or frames_left <= 0:
             enough.set()
 
     running = asyncio.create_task(collection.run(on_frame, frames_a_second=10))
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await _first_of(running, enough)
-    frame = latest[0] if latest else await collection.frame()
+    frames_left = 2
+    await _first_of(running, enough)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
-    return frame
+    return latest[0]
 
 
 async def _first_of(running: asyncio.Task[None], enough: asyncio.Event) -> None:
