@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import random
 import sys
@@ -263,15 +262,10 @@ async def collect(
     findings_file: Path | None = None,
     work: Work = NO_WORK,
 ) -> Frame:
-    """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings.
-
-    When the time is over, a frame of that moment is awaited, the second one from then on (the first may have been begun
-    before): what holds up the loop, such as the import of the SSH client on a busy machine, would leave nodes in the
-    state that they had before it.
-    """
+    """Run the collectors until `complete` says so, at most for `seconds`; a frame of that moment, with findings."""
     collection = Collection(specs, findings_file=findings_file, work=work)
     latest: list[Frame] = []
-    enough, frames_left = asyncio.Event(), math.inf
+    enough, frames_left = asyncio.Event(), float("inf")
 
     def on_frame(frame: Frame) -> None:
         nonlocal frames_left
@@ -283,7 +277,7 @@ async def collect(
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await _first_of(running, enough)
-    frames_left = 2
+    frames_left = 2  # the next one may have been begun before what held up the loop
     await _first_of(running, enough)
     running.cancel()
     with suppress(asyncio.CancelledError):
