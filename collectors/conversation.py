@@ -26,7 +26,7 @@ FAULT_ADVICE = (
 )
 MUTE_ADVICE = (
     "see whether `ssh HOST true` comes back: the login shell's start-up files, a home on a disk that is stuck, or a "
-    "node out of memory hold it"
+    "node out of memory may hold it up"
 )
 _NOT_SPOKEN_ADVICE = (
     "see what the node does with `ssh HOST command`: the login shell and its start-up files, ForceCommand in "

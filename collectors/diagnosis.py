@@ -61,7 +61,7 @@ def of_python(hello: Hello | None, no_python: Ending | None, ending: Ending | No
             "install python3 (3.6 or newer), or put it on the PATH that `ssh HOST command` has",
         )
     if hello is None:
-        return Check("python3", CheckState.SKIPPED, "the probe ended before it said so")
+        return Check("python3", CheckState.SKIPPED, "the probe ended before it told the version")
     return Check("python3", CheckState.OK, f"version {hello.python} on {hello.node}")
 
 
@@ -75,7 +75,9 @@ def of_probe(samplers: Mapping[str, SamplerStatus], no_python: Ending | None) ->
         if status.state in ("failed", "hung") and not is_driver(name)
     ]
     if bad:
-        return Check("probe", CheckState.WARNING, "; ".join(bad), "what these samplers read is missing; the rest isn't")
+        return Check(
+            "probe", CheckState.WARNING, "; ".join(bad), "what these samplers read is missing, the rest is not"
+        )
     working = [name for name, status in samplers.items() if status.state == "ok"]
     return Check("probe", CheckState.OK, f"reads {', '.join(sorted(working))}")
 
@@ -95,7 +97,7 @@ def of_driver(frame: Frame, samplers: Mapping[str, SamplerStatus]) -> Check:
     rows = frame.rows_of(Scope.ACCELERATOR, 0)
     if rows.size:
         return Check("driver", CheckState.OK, _devices(frame, rows))
-    said = "; ".join(status.text for status in vendors.values() if status.text) or "nothing that looks for one"
+    said = "; ".join(status.text for status in vendors.values() if status.text) or "no sampler looks for one"
     return Check(
         "driver",
         CheckState.WARNING,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _TABLE = """
-accelerator-lost | drain the node, then reset the board; if it stays away, power-cycle the node, check seat and cables
+accelerator-lost | drain the node, then reset the board; if it stays away, power-cycle the node and check the seat
 accelerator-count | look for the missing board in lspci and in the kernel's log; reboot, then open a hardware ticket
 accelerator-untold | look for its address in the kernel's log; load its driver, or reset it; then open a ticket
 recovery-action | drain the node, then do exactly what the driver asks for
 row-remap-failed | take the board out of service and have it exchanged
-row-remap-pending | reset the GPU when it is idle; other work may go on until then
+row-remap-pending | reset the board when it is idle; work may go on until then
 repair-pending | reset the board when it is idle
-ecc-uncorrected | drain the users of this board, then reset it; watch whether the errors come back
+ecc-uncorrected | end or move what runs on this board, then reset it; watch whether the errors come back
 ecc-corrected | watch it; have the memory diagnosed when the node is free
 ecc-sram | drain it and run the vendor's diagnostics; several within days are a case for exchange
 ecc-sram-corrected | watch it; have the board diagnosed when the node is free
@@ -28,9 +28,9 @@ persistence-off | start nvidia-persistenced, or `nvidia-smi -pm 1`
 application-clock | find out who set it and why; `nvidia-smi -rac` takes it back
 application-clock-memory | find out who set it and why; `nvidia-smi -rac` takes it back
 nvlink-count | check the fabric manager and the NVSwitches; drain the node, reset its GPUs, then reboot
-nvlink-speed | drain the node and reset its GPUs; where it stays slow, check cables and service
+nvlink-speed | drain the node and reset its GPUs; where it stays slow, check its cables, then have it serviced
 power-implausible | compare with its neighbours and the node's own meter; have its sensor and supply looked at
-throttled | find out which protection it is: heat is a matter of cooling, power brake of the supply
+throttled | find out which protection it is: heat is a matter of cooling, a power brake one of the supply
 throttle-time | check fans, airflow and the inlet temperature; several boards of a rack are a case for facilities
 hardware-slowdown | check cooling and power supply of the node; drain it if it goes on
 temp-margin | check cooling; lower the power limit until it is better
@@ -40,13 +40,13 @@ xid-fatal | drain the node, then do what the chosen source says; collect nvidia-
 xid-application | tell the owner of the job; nothing is to be done to the node
 xid-burst | look at the job: nothing is to be done to the nodes unless another XID comes
 xid-repeated | stop resetting it: take it out of service and open a ticket
-nvlink-down | drain the node and reset its GPUs; where it stays down, reboot, then service
-xgmi-down | drain the node and reset its GPUs; where it stays down, service
+nvlink-down | drain the node and reset its GPUs; where it stays down, reboot, then have it serviced
+xgmi-down | drain the node and reset its GPUs; where it stays down, have it serviced
 ici-health | have the slice recreated elsewhere; report the host to the provider
 ici-down | have the slice recreated elsewhere; report the host to the provider
 neuronlink-down | restart the instance; where it stays down, replace it
 gaudi-down | check the cable and the peer's port; reset the card when the node is drained
-xelink-down | drain the node and reset its cards; where it stays down, service
+xelink-down | drain the node and reset its cards; where it stays down, have it serviced
 ib-port-down | check cable, module and switch port; keep multi-node jobs away
 roce-port-down | check cable, module and switch port; keep multi-node jobs away
 ethernet-down | check cable, module and switch port
@@ -85,26 +85,26 @@ job-holds-unused | tell its user: ask for fewer, or look why ranks are missing; 
 job-on-drained-node | wait for it, or ask its user to checkpoint; the node is taken out of work when it has ended
 job-on-faulty-node | have it requeued elsewhere from its last checkpoint, then do what the fault asks for
 job-never-starts | tell its user; what can never start is to be changed or cancelled
-memory-unowned | drain the users of this board, then reset it
-unkillable | drain the node and reboot it; what hangs, and where, belongs into the ticket of its driver
-zombies | find their parent and restart it; reboot the node where numbers run out
-service-gone | ask whether it was meant to end; else look at its log, and start it
+memory-unowned | end or move what runs on this board, then reset it
+unkillable | drain the node and reboot it; what hangs, and where, belongs in the ticket about its driver
+zombies | find their parent and restart it; reboot the node where process ids run out
+service-gone | ask whether it was meant to end; if not, look at its log and start it again
 service-down | look at its log and at the node; restart it
 service-overload | add a replica, or move requests away
 sampler-hung | look at the driver: a call that hangs (state D) ends with a reset or a reboot
-sampler-failed | run `watchfloor doctor` on the node: it says why
+sampler-failed | run `watchfloor doctor NODE`: it says why
 node-silent | check load and network of the node; the console keeps trying
 node-clock-skew | check chrony or ntpd on the node
 version-drift | bring the node to the version of its group
 version-other-than-said | bring the node to the version that the fleet file names, or change the file
 job-version-drift | start the job again from one image
-incompatible-versions | do what is said beside advice: one of the two has to be exchanged
+incompatible-versions | do what its evidence says under `advice`: one of the two has to be exchanged
 event-sxid | drain the nodes of this NVSwitch; check the fabric manager's log
 event-mce | check the machine-check log; drain the node where it is uncorrected
-event-oom | tell the owner: the job needs more memory, or less of it on one node
+event-oom | tell the owner of the job: it needs more memory, or less of it on one node
 event-hang | look at what hangs; reset the device or reboot the node where it doesn't end
 event-lost | drain the node, then power-cycle it; check seating and cables
-event-ecc | drain the users of this device and reset it; watch whether it comes back
+event-ecc | end or move what runs on this device, then reset it; watch whether the errors come back
 event-reset | find out why it was reset; the jobs on it are gone
 event-pcie | reseat the device; check the slot
 event-disk | exchange the disk
@@ -116,7 +116,7 @@ event-oops | reboot the node when it is drained; report it with the log
 event-page-fault | tell the owner of the job: a kernel of theirs reached beyond its memory
 event-power | check the power supply and its cables
 event-rdma | look at the port and the fabric around it; reset the adapter where it stays
-event-segfault | tell the owner: the program crashed; nothing is to be done to the node
+event-segfault | tell the owner of the job: the program crashed; nothing is to be done to the node
 event-thermal | check fans, airflow and the inlet temperature
 event-memory-lost | restart the jobs that ran on it: what was in its memory is gone
 event-panic | collect the crash dump; drain the node
@@ -125,7 +125,7 @@ ADVICE: Mapping[str, str] = {
     code.strip(): text.strip() for code, _, text in (line.partition("|") for line in _TABLE.strip().splitlines())
 }
 _SERVICE = "`systemctl status` and its journal on the node say why; restart it, and see whether it stays up"
-_NODE = "run `watchfloor doctor` on the node: it says what works and what to do"
+_NODE = "run `watchfloor doctor NODE`: it says what works and what to do"
 
 
 def advice(code: str) -> str:

@@ -176,6 +176,11 @@ class Process(msgspec.Struct, frozen=True):
     orphan: bool = False  # its parent is gone, and it is no service
     hangs_in: str = ""  # told to end, and hangs in this function of the kernel, "?" where that isn't told
 
+    @property
+    def where_it_hangs(self) -> str:
+        """The function of the kernel, "" where it isn't told."""
+        return "" if self.hangs_in == "?" else self.hangs_in
+
 
 _Ordinal = Annotated[int, msgspec.Meta(ge=-1, lt=2**40)]
 _Code = Annotated[int, msgspec.Meta(ge=0, le=7)]

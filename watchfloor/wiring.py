@@ -261,25 +261,27 @@ async def collect(
     findings_file: Path | None = None,
     work: Work = NO_WORK,
 ) -> Frame:
-    """Run the collectors until `complete` says so, at most for `seconds`; the newest frame, with findings."""
+    """Run the collectors until `complete` says so, at most for `seconds`; a frame of that moment, with findings."""
     collection = Collection(specs, findings_file=findings_file, work=work)
     latest: list[Frame] = []
-    enough = asyncio.Event()
+    enough, frames_left = asyncio.Event(), float("inf")
 
     def on_frame(frame: Frame) -> None:
-        latest[:] = [frame]
-        if complete(frame):
+        nonlocal frames_left
+        latest[:], frames_left = [frame], frames_left - 1
+        if complete(frame) or frames_left <= 0:
             enough.set()
 
     running = asyncio.create_task(collection.run(on_frame, frames_a_second=10))
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await _first_of(running, enough)
-    frame = latest[0] if latest else await collection.frame()
+    frames_left = 2  # the next one may have been begun before what held up the loop
+    await _first_of(running, enough)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
-    return frame
+    return latest[0]
 
 
 async def _first_of(running: asyncio.Task[None], enough: asyncio.Event) -> None:

@@ -61,9 +61,10 @@ def no_such_name(target: Target, error: BaseException) -> ConnectError:
 
 def not_connected(target: Target, error: OSError) -> ConnectError:
     if error.errno in _REFUSED:
+        why = "" if error.errno == errno.ECONNREFUSED else f": {words(error)}"
         return ConnectError(
             Problem.REFUSED,
-            f"{target.place} refused the connection: {words(error)}",
+            f"{target.place} refused the connection{why}",
             f"see whether sshd runs there and listens on port {target.port}",
         )
     return ConnectError(
@@ -137,7 +138,7 @@ def not_started(target: Target, error: BaseException) -> StartError:
     if isinstance(error, TimeoutError):
         return StartError(
             Problem.HUNG,
-            f"{target.place} let us in and starts no program for {target.timeout:g} s",
+            f"{target.place} let us in, and started no program within {target.timeout:g} s",
             "the node may be out of memory or its disks stuck: look at its console",
         )
     return StartError(
@@ -168,7 +169,7 @@ def _authentication(attempt: Attempt, error: Exception) -> ConnectError:
     target = attempt.target
     reasons = list(dict.fromkeys(attempt.notes))
     if attempt.methods:
-        reasons.append(f"the server would take {' or '.join(sorted(attempt.methods))}, which a console can't be asked")
+        reasons.append(f"the server would take {' or '.join(sorted(attempt.methods))}, for which nobody is asked here")
     seen = "; ".join([words(error), *reasons])
     return ConnectError(
         Problem.AUTHENTICATION,

@@ -9,7 +9,7 @@ import pytest
 from tests.support import fabrics, frames
 from tests.support.feeds import still_app
 from tests.support.onrecord import on_record
-from tui.present.style import palette
+from tui.present.style import ASCII, palette
 from watchfloor.frame import Frame
 
 LOOKS: Sequence[tuple[str, ...]] = (
@@ -34,3 +34,9 @@ async def foreign(frame: Frame, keys: Sequence[str], size: tuple[int, int]) -> s
         await pilot.pause()
         lines = app.screen._compositor.render_strips()
         return {letter for line in lines for segment in line for letter in segment.text if not letter.isascii()}
+
+
+def test_no_two_marks_look_alike() -> None:
+    marks = (*ASCII.states.values(), ASCII.missing, ASCII.stale, ASCII.mark, ASCII.ascending, ASCII.descending)
+    assert len({*marks, ASCII.ellipsis}) == len(marks) + 1
+    assert ASCII.spell("…") == ASCII.ellipsis

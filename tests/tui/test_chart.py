@@ -67,6 +67,12 @@ def test_newest_value_missing_shows_the_note() -> None:
     assert draw(missing, 40, 4)[0] == [("UTIL", Token.HEADER), ("  timed out" + " " * 25, Token.DIM)]
 
 
+def test_a_last_value_that_would_be_cut_is_left_out() -> None:
+    missing = plot([50.0, float("nan")], note="timed out, last 1980 MHz")
+    assert texts(missing, 40, 4)[0].rstrip() == "UTIL  timed out, last 1980 MHz"
+    assert texts(missing, 24, 4)[0].rstrip() == "UTIL  timed out"
+
+
 def test_maximum_above_the_mean_is_shaded() -> None:
     lines = draw(plot([25.0] * 180, [100.0] * 180, seconds=10.0, high=100.0), 40, 5)
     tokens = [line[1][1] for line in lines[1:-1]]

@@ -239,3 +239,16 @@ def test_the_summary_names_every_kind_where_one_line_is_too_short() -> None:
     assert len(lines) > 1
     assert all(f"{name} " in said for name in survey.kinds.names)
     assert all(width_of(line) <= 60 for line in lines)
+
+
+@pytest.mark.parametrize("width", [46, 54, 62, 80])
+def test_a_summary_without_room_for_every_kind_counts_those_that_it_leaves_out(width: int) -> None:
+    survey = Surveyor().survey(settled())
+    kinds = by_kind(fold(survey, Folder().groups(survey, Grouping.NODE)))
+    ordered = sorted(range(kinds.groups.count), key=lambda group: -kinds.states[group])
+    lines = summary_lines(kinds, ordered, width, 2)
+    said = " ".join("".join(text for text, _ in line) for line in lines)
+    named = sum(f" {name} " in said for name in survey.kinds.names)
+    assert len(lines) <= 2 and all(width_of(line) <= width for line in lines)
+    assert "…" not in said
+    assert named == kinds.groups.count or f"{kinds.groups.count - named} more kind" in said

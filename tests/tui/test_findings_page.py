@@ -16,7 +16,7 @@ from tui.present.header import summarise
 from tui.screens.findings import FindingsPage
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Scope, State, Subject
-from watchfloor.record import Record, Records
+from watchfloor.record import Record, RecordKey, Records
 
 SIZE = (120, 40)
 
@@ -139,16 +139,71 @@ async def test_what_has_just_come_is_not_acknowledged_in_place_of_what_the_curso
         assert feed(app).acknowledged == [(*first.key, "")]
 
 
+def without(key: RecordKey) -> Frame:
+    """The same with this finding gone and forgotten."""
+    frame = on_record()
+    left = {other: record for other, record in frame.records.by_key.items() if other != key}
+    found = tuple(finding for finding in frame.findings if (finding.subject, finding.code) != key)
+    return replace(frame, findings=found, records=replace(frame.records, by_key=left))
+
+
+async def test_no_key_acts_on_the_neighbour_of_a_finding_that_is_over_until_the_cursor_is_moved() -> None:
+    app = still_app(on_record())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home")
+        await pilot.pause()
+        first = records(app)[0]
+        feed(app).give(without(first.key))
+        await until(lambda: first not in records(app))
+        for key in ("a", "u", "c", "enter"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert "is gone: move the cursor" in text_of(app, "#status"), key
+        assert "is gone: move the cursor" in text_of(app, "#detail")
+        await pilot.press("A", *"mine", "enter")
+        await pilot.pause()
+        assert (feed(app).acknowledged, feed(app).cleared, app.page.slug) == ([], [], "findings")
+        await pilot.press("up", "a")
+        await pilot.pause()
+        assert feed(app).acknowledged == [(*records(app)[0].key, "")]
+
+
+async def test_what_a_filter_or_another_page_has_left_out_is_not_gone() -> None:
+    app = still_app(on_record())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home", "slash", *"rack==r3", "enter", "a")
+        await pilot.pause()
+        assert [subject.node for subject, *_ in feed(app).acknowledged] == ["l40-03"]
+        await pilot.press("escape", "home", "1")
+        first = records(app)[0]
+        feed(app).give(without(first.key))
+        await until(lambda: app.desk.frame is not None and first.key not in app.desk.frame.records.by_key)
+        await pilot.press("6", "a")
+        await pilot.pause()
+        assert len(feed(app).acknowledged) == 2
+
+
+async def test_what_is_cleared_by_a_key_leaves_its_place_to_the_next_one() -> None:
+    app = still_app(on_record())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "o", "end", "c")
+        await pilot.pause()
+        cleared = records(app)[-1]
+        feed(app).give(without(cleared.key))
+        await until(lambda: cleared not in records(app))
+        await pilot.press("a")
+        await pilot.pause()
+        assert feed(app).acknowledged == [(*records(app)[-1].key, "")]
+
+
 async def test_a_note_is_about_the_finding_that_it_was_begun_for() -> None:
     app = still_app(on_record())
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("6", "home")
         await pilot.pause()
-        frame, first = on_record(), records(app)[0]
+        first = records(app)[0]
         await pilot.press("A", *"mine")
-        left = {key: record for key, record in frame.records.by_key.items() if key != first.key}
-        gone = tuple(finding for finding in frame.findings if (finding.subject, finding.code) != first.key)
-        feed(app).give(replace(frame, findings=gone, records=replace(frame.records, by_key=left)))
+        feed(app).give(without(first.key))
         await until(lambda: first not in records(app))
         await pilot.press("enter")
         await pilot.pause()
@@ -182,6 +237,14 @@ async def test_acknowledged_ones_are_not_counted_in_the_header() -> None:
     assert (summarise(on_record()).criticals, summarise(on_record()).warnings) == (3, 2)
     without = replace(on_record(), records=Records())
     assert (summarise(without).criticals, summarise(without).warnings) == (3, 3)
+
+
+async def test_one_warning_is_no_warnings() -> None:
+    one = next(finding for finding in on_record().findings if finding.state is State.WARNING)
+    app = still_app(replace(on_record(), findings=(one,), records=Records()))
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6")
+        assert text_of(app, "#summary").split() == ["✖", "0", "critical", "▲", "1", "warning"]
 
 
 async def test_why_nothing_is_kept_is_said() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.support.feeds import HandFeed, still_app
 from tests.support.frames import settled
-from tests.support.screens import text_of
+from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
 from tui.present.choice import Rows
@@ -67,6 +67,7 @@ async def test_the_row_under_the_cursor_is_told_in_full() -> None:
         assert "dgx-06 has nvidia-fabricmanager 570.124.06 and nvidia 570.86.15" in told
         await pilot.press("home")
         await pilot.pause()
+        assert "1 differs where it ought to be equal" in text_of(app, "#detail")
         assert "firmware" in text_of(app, "#detail"), "a layer's title tells what the layer comes to"
 
 
@@ -151,3 +152,25 @@ async def test_a_second_that_passes_while_a_page_is_made_does_no_harm() -> None:
         made.receive(settled())
         await pilot.press("5")
         assert versions(app)
+
+
+async def test_one_thing_is_no_things() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("5", "d", "b", "b", "home")
+        await pilot.pause()
+        assert " 1 thing on " in text_of(app, "#detail")
+
+
+async def test_names_and_versions_are_whole_on_a_narrow_terminal() -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        shown = []
+        for _ in range(4):
+            shown.append(screen_of(app))
+            await pilot.press("pagedown")
+            await pilot.pause()
+        said = "\n".join(shown)
+        for whole in ("nvidia-container-toolkit", "nvidia-fabricmanager", "6.8.0-45-generic", "Ubuntu 24.04.2 LTS"):
+            assert whole in said

@@ -104,16 +104,18 @@ def test_processes_say_what_is_the_matter_with_them() -> None:
         Process(1, "alice", "python a.py"),
         Process(4, "bob", "tmux", orphan=True),
         Process(3, "carol", "python c.py", state="D", hangs_in="nv_wait"),
+        Process(5, "carol", "python d.py", state="D", hangs_in="?"),
     ]
     frame = boards.frame()
     details = {"processes": msgspec.json.encode(listed)}
     frame = replace(frame, detail=(replace(frame.detail[0], details=details),))
     listing = process_list(frame, 0)
-    assert [listing.cells(at)[-2] for at in range(4)] == [
+    assert [listing.cells(at)[-2] for at in range(5)] == [
         ("without a parent: python b.py", Token.WARNING),
         ("python a.py", Token.TEXT),
         ("tmux", Token.TEXT),
         ("can't be killed, hangs in nv_wait: python c.py", Token.CRITICAL),
+        ("can't be killed: python d.py", Token.CRITICAL),
     ]
 
 

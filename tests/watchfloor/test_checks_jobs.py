@@ -340,7 +340,7 @@ def test_one_job_in_full_tells_its_steps_its_spread_and_who_lags() -> None:
     told = detail(frame, 0)
     assert "job 4242 train of alice: running" in told
     assert "4242.0 torchrun: running, 8 tasks on n[0-1]" in told and ": n9 failed" in told
-    assert "SMCLK    1095MHz to 1980MHz, median 1980MHz  (lowest gpu3 of n1, highest gpu2 of n1)" in told
+    assert "SMCLK    1095 MHz to 1980 MHz, median 1980 MHz  (lowest gpu3 of n1, highest gpu2 of n1)" in told
     assert told.rstrip().endswith("gpu3 of n1: 1,095 MHz against 1,980: thermal (hardware); slows job 4242 of alice "
                                   "(8 accelerators)")  # fmt: skip
     (entry,) = JobReport(frame).document()["jobs"]  # type: ignore[misc]

@@ -98,6 +98,7 @@ def test_processes_that_cannot_be_killed_are_named() -> None:
     listed = [
         Process(30, "alice", "python train.py", state="D", hangs_in="nv_wait_for_gsp"),
         Process(31, "bob", "ls", state="D"),
+        Process(32, "carol", "python x.py", state="D", hangs_in="?"),
     ]
     details = {"processes": msgspec.Raw(msgspec.json.encode(listed))}
     made.fleet.report(0, Report(1, 1, made.now, details=details), made.now)
@@ -107,6 +108,7 @@ def test_processes_that_cannot_be_killed_are_named() -> None:
     facts = dict(finding.evidence)
     assert facts["process 30"] == "alice python train.py, in nv_wait_for_gsp"
     assert "process 31" not in facts
+    assert facts["process 32"] == "carol python x.py", "a function that isn't told isn't spoken of"
 
 
 @pytest.mark.parametrize(

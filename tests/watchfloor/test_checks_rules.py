@@ -242,12 +242,13 @@ def test_every_rule_of_growing_errors(rule: object) -> None:
         ("ib.link_downed", "counted 1 time that the link went down within"),
         ("rdma.rnr_nak_retry", "counted 1 retry for a receiver"),
         ("ib.buffer_overrun", "counted 1 buffer overrun in a row"),
+        ("crc_errors", "counted 1 packet with a wrong checksum within"),
     ],
 )
 def test_what_was_counted_once_is_told_in_the_singular(metric: str, words: str) -> None:
-    made = links(**{metric: 100})
-    made.say({"l0": {metric: 101}}, scope=Scope.LINK)
     (rule,) = (one for one in growths("link-errors") if one.metric == metric)
+    made = links(kind=min(rule.kinds, default="infiniband"), **{metric: 100})
+    made.say({"l0": {metric: 101}}, scope=Scope.LINK)
     assert words in text(made, rule.code)
 
 

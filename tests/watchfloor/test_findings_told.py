@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from tests.support.boards import Boards
-from watchfloor.advice import advice
+from tui.present.format import quantity
+from watchfloor.advice import ADVICE, advice
 from watchfloor.checks import kernel_events, nodes
 from watchfloor.checks._rules import growths
 from watchfloor.checks._tools import evidence
 from watchfloor.findings import SETTLED_SECONDS, FindingLog
+from watchfloor.metrics import CATALOGUE, Kind, Metric, Unit
 from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, State, Subject
 from watchfloor.report import SamplerStatus
 from watchfloor.snapshot.findings import FindingReport
+from watchfloor.snapshot.words import in_prose, of_value
 
 BOARD, NODE = Subject(Scope.ACCELERATOR, "n0", "g0"), Subject(Scope.NODE, "n0")
 HOT = Finding(BOARD, "throttled", State.WARNING, "gpu0 is hot")
@@ -65,16 +69,42 @@ def test_a_sentence_that_names_the_node_alone_is_told_with_its_device() -> None:
     assert "node-closed: n0 can't be read (closed)" in told
 
 
-def test_evidence_carries_its_unit() -> None:
-    boards = Boards(tables={Scope.ACCELERATOR: (["g0"], ["power", "temp", "throttle"])})
-    boards.say({"g0": {"power": 195.7, "temp": 61.0, "throttle": 8.0}})
-    told = dict(evidence(boards.frame(), Scope.ACCELERATOR, 0, ("power", "temp", "throttle", "fan")))
-    assert told == {"power": "196W", "temp": "61°C", "throttle": "hardware slowdown", "fan": "unsupported"}
+def test_evidence_spells_units_as_pages_do() -> None:
+    boards = Boards(tables={Scope.ACCELERATOR: (["g0"], ["power", "temp", "mem_used", "throttle"])})
+    boards.say({"g0": {"power": 195.7, "temp": 61.0, "mem_used": 85.5e9, "throttle": 8.0}})
+    told = dict(evidence(boards.frame(), Scope.ACCELERATOR, 0, ("power", "temp", "mem_used", "throttle", "fan")))
+    assert told == {
+        "power": "196 W",
+        "temp": "61 °C",
+        "mem_used": "79.6 GiB",
+        "throttle": "hardware slowdown",
+        "fan": "unsupported",
+    }
+
+
+_MEASURES = [metric for metric in chain(*(table.values() for table in CATALOGUE.values())) if metric.kind is Kind.GAUGE]
+
+
+@pytest.mark.parametrize(
+    "metric", {metric.unit: metric for metric in _MEASURES}.values(), ids=lambda metric: metric.unit
+)
+@pytest.mark.parametrize("value", [0.0, 0.5, 52.0, 1500.0, 4e10])
+def test_a_column_has_no_blank_in_a_value_and_a_sentence_spells_it_as_a_page_does(metric: Metric, value: float) -> None:
+    assert " " not in of_value(metric, value)
+    if metric.unit not in (Unit.SECONDS, Unit.COUNT, Unit.NONE):
+        assert in_prose(metric, value).partition(" ")[2] == quantity(value, metric.unit).partition(" ")[2]
 
 
 @pytest.mark.parametrize("kind", sorted(set(kernel_events._TITLES) - kernel_events._ELSEWHERE))
 def test_there_is_advice_for_every_kind_of_event(kind: str) -> None:
     assert advice(f"event-{kind}")
+
+
+def test_advice_fits_every_vendor_and_says_what_to_type() -> None:
+    of_gpus = ("xid", "nvlink", "xgmi", "fabric")
+    assert not [code for code, told in ADVICE.items() if "GPU" in told and not code.startswith(of_gpus)]
+    assert "`watchfloor doctor NODE`" in advice("node-refused"), "it is run on the console, not on the node"
+    assert "`watchfloor doctor NODE`" in advice("sampler-failed")
 
 
 def codes_in_the_checks() -> set[str]:

@@ -165,6 +165,15 @@ def test_a_node_that_missed_an_upgrade_is_told_once() -> None:
     assert "nccl 2.20.5" in told_of["job-version-drift", "dgx-05"].text
 
 
+def test_a_node_that_has_the_usual_version_besides_is_not_counted_against_itself() -> None:
+    frame = settled()
+    usual, old = Software("network", "nic", "28.43"), Software("network", "nic", "28.36")
+    rows = {node: [usual, old] if spec.name == "dgx-03" else [usual] for node, spec in enumerate(frame.specs)}
+    (finding,) = [one for one in found(told(frame, rows)) if one.code == "version-drift"]
+    assert finding.subject.node == "dgx-03"
+    assert finding.text == "dgx-03 differs from its group (train): nic 28.36 beside 28.43, which 8 of 8 have"
+
+
 def test_a_node_with_another_version_than_the_fleet_file_says_is_told_of_with_or_without_a_majority() -> None:
     frame = settled()
     said = {"nvidia": ("580.82.07",), "kernel": ("6.8.0-44-generic", "6.8.0-45-generic"), "nccl": ("9.9",)}

@@ -100,11 +100,16 @@ def spark(values: Floats, width: int, high: float | None = None, glyphs: Glyphs 
 def _title(plot: Plot, width: int, glyphs: Glyphs) -> Line:
     means = plot.series.mean
     known = bool(means.size) and not math.isnan(means[-1])
-    now = quantity(float(means[-1]), plot.unit) if known else plot.note or "no value"
     title = glyphs.spell(plot.title)
     name = fit(title, min(cell_len(title), width), "left", glyphs.ellipsis)
+    now = quantity(float(means[-1]), plot.unit) if known else _note(plot.note or "no value", width - cell_len(name))
     rest = fit(glyphs.spell(f"  {now}"), width - cell_len(name), "left", glyphs.ellipsis)
     return [(name, Token.HEADER), (rest, Token.STRONG if known else Token.DIM)]
+
+
+def _note(note: str, room: int) -> str:
+    """`timed out, last 1980 MHz`; a figure that would be cut would be read as another, so the words are enough."""
+    return note if cell_len(note) + 2 <= room else note.partition(",")[0]
 
 
 def _labels(plot: Plot, rows: int, width: int, glyphs: Glyphs) -> list[str]:

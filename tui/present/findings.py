@@ -34,7 +34,7 @@ def columns_for(room: int, longest: int = 0, rows: Sequence[Record] = ()) -> Seq
     the rows has gets no column.
     """
     wide, widest = room >= _WIDE, room >= _WIDEST
-    subject = max(26 if widest else 18 if wide else 14, min(longest, room // 5))
+    subject = max(26 if widest else 18 if wide else 14, min(longest, room // 4))
     return (
         Column("state", "", 1, fixed=True),
         Column("subject", "SUBJECT", subject, fixed=True),
@@ -227,11 +227,12 @@ def summary_line(frame: Frame, rows: Sequence[Record], over: bool, glyphs: Glyph
     waiting = [record for record in rows if record.holds and record.ack is None and record.key not in now]
     silent = sum(not frame.live[frame.node_index[record.finding.subject.node]] for record in waiting)
     line: list[Text] = []
-    for state, word in ((State.CRITICAL, "critical"), (State.WARNING, "warnings")):
+    for state, word in ((State.CRITICAL, "critical"), (State.WARNING, "warning")):
         count = open_ones.count(state)
         token = STATE_TOKENS[state] if count else Token.DIM
         line += [(f" {glyphs.states[state]} ", token), (str(count), Token.STRONG if count else Token.DIM)]
-        line.append((f" {word} ", Token.DIM))
+        plural = "s" if state is State.WARNING and count != 1 else ""
+        line.append((f" {word}{plural} ", Token.DIM))
     seen = sum(record.holds and record.ack is not None for record in rows)
     gone = sum(not record.holds for record in rows)
     line += [(f"{_BETWEEN}{len(waiting) - silent} just gone", Token.DIM)] if len(waiting) > silent else []
@@ -250,6 +251,15 @@ def detail_lines(frame: Frame, record: Record | None, width: int, most: int) -> 
     if len(lines) <= most:
         return lines
     return [*lines[: most - 1], [(f" … {len(lines) - most + 1} more lines: ", Token.DIM), ("d", Token.ACCENT)]]
+
+
+def gone_words(name: str) -> str:
+    return f"{name} is gone: move the cursor to what is meant now"
+
+
+def gone_lines(name: str, width: int) -> Sequence[Line]:
+    """In place of a finding that has vanished from under the cursor."""
+    return [[(f" {text}", Token.WARNING)] for text in paragraphs(gone_words(name), width - 2)]
 
 
 def _head(record: Record, width: int) -> Iterator[Line]:

@@ -22,7 +22,7 @@ from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope, Subject
 from watchfloor.snapshot.jobdetail import called, step_words
 from watchfloor.snapshot.jobs import source_words
-from watchfloor.snapshot.words import duration, of_value
+from watchfloor.snapshot.words import duration, in_prose
 
 JOB_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
@@ -288,7 +288,7 @@ def _spread(frame: Frame, row: int) -> Sequence[Line]:
     found: list[Line] = []
     for one in spreads(frame, row):
         metric = CATALOGUE[Scope.ACCELERATOR][one.metric]
-        low, high = (of_value(metric, value) for value in (one.lowest, one.highest))
+        low, high = (in_prose(metric, value) for value in (one.lowest, one.highest))
         words = f"{low} to {high}, lowest {called(frame, one.lowest_on)}" if low != high else low
         found.append(_fact(metric.title, words))
     return found or [[("no two of its accelerators tell anything that could be compared", Token.DIM)]]

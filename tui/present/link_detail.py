@@ -107,7 +107,26 @@ def summary_lines(folds: Folds, shown: Sequence[int], width: int, most: int, gly
     rated = flow([_of_kind(folds, group, glyphs, True) for group in shown], width)
     if len(rated) <= 1:
         return rated
-    return within(flow([_of_kind(folds, group, glyphs, False) for group in shown], width, "  "), most, width)
+    return _counting(folds, shown, width, most, glyphs)
+
+
+def _counting(folds: Folds, shown: Sequence[int], width: int, most: int, glyphs: Glyphs) -> list[Line]:
+    """As many kinds as there is room for, and how many more there are."""
+    kinds = [_of_kind(folds, group, glyphs, False) for group in shown]
+    for left_out in range(len(shown)):
+        named = len(shown) - left_out
+        lines = flow([*kinds[:named], *_more(folds, shown[named:])], width, "  ")
+        if len(lines) <= most:
+            return lines
+    return within(flow(kinds, width, "  "), most, width)
+
+
+def _more(folds: Folds, left_out: Sequence[int]) -> list[Line]:
+    if not left_out:
+        return []
+    odd = sum(folds.states[group] > State.OK for group in left_out)
+    words = f"{len(left_out)} more kind{'s' if len(left_out) > 1 else ''}"
+    return [[(words, Token.DIM), *([(f", {odd} not well", Token.WARNING)] if odd else [])]]
 
 
 def _of_kind(folds: Folds, group: int, glyphs: Glyphs, rated: bool) -> Line:

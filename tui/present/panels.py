@@ -82,7 +82,8 @@ def _runs(work: Workload | None) -> Text:
 def _command(process: Process) -> Text:
     """What it runs; first, what is the matter with it."""
     if process.hangs_in:
-        return f"can't be killed, hangs in {process.hangs_in}: {process.command}", Token.CRITICAL
+        where = f", hangs in {process.where_it_hangs}" if process.where_it_hangs else ""
+        return f"can't be killed{where}: {process.command}", Token.CRITICAL
     if process.orphan and process.accelerator:
         return f"without a parent: {process.command}", Token.WARNING
     return process.command, Token.TEXT

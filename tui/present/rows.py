@@ -62,7 +62,7 @@ class Look(Enum):
 
     PLAIN = 0
     CURSOR = 1
-    CURSOR_BLUR = 2  # another widget has the focus
+    CURSOR_BLUR = 2  # another widget has the focus, or nobody chose this row
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,12 @@ def columns_for(room: int, rows: Sequence[Row] = ()) -> Sequence[Column]:
     versions = (len(row.version.version) for row in rows if row.version is not None)
     return (
         Column("sign", "", 1, fixed=True),
-        Column("name", "SOFTWARE", _between(26, names, room // 4) if wide else 20, fixed=True),
-        Column("version", "VERSION", _between(24, versions, room // 4) if wide else 16),
+        Column("name", "SOFTWARE", _between(26, names, room // 4) if wide else _between(16, names, 27), fixed=True),
+        Column("version", "VERSION", _between(24, versions, room // 4) if wide else _between(14, versions, 20)),
         Column("count", "NODES", 9, "right"),
         *([Column("share", "SHARE", _BAR)] if wide else []),
         Column("group", "AMONG", 22 if room >= _WIDEST else 16 if wide else 8),
-        Column("where", "WHERE", 16, flexible=True),
+        Column("where", "WHERE", 16 if wide else 6, flexible=True),
     )
 
 
@@ -280,14 +280,21 @@ def detail_lines(
 
 def _layer_line(layer: str, things: Sequence[Thing], trouble: Trouble) -> Line:
     nodes = {node for thing in things for version in thing.versions for node in version.nodes}
+    here = _many(len({thing.name for thing in things}), "thing")
     line: list[Piece] = [
         (f" {layer} ", Token.STRONG),
-        (f"{len({thing.name for thing in things})} things on {len(nodes)} nodes", Token.DIM),
+        (f"{here} on {_many(len(nodes), 'node')}", Token.DIM),
     ]
     drifted = sum(thing.drift for thing in things)
     clashing = sum(_is_in_trouble(thing, trouble) for thing in things)
-    line += [(f"  {drifted} differ where they ought to be equal", Token.WARNING)] if drifted else []
-    return [*line, *([(f"  {clashing} don't go with others", Token.CRITICAL)] if clashing else [])]
+    differ = "differs where it ought" if drifted == 1 else "differ where they ought"
+    clash = "doesn't" if clashing == 1 else "don't"
+    line += [(f"  {drifted} {differ} to be equal", Token.WARNING)] if drifted else []
+    return [*line, *([(f"  {clashing} {clash} go with others", Token.CRITICAL)] if clashing else [])]
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def query_of(frame: Frame, nodes: Sequence[int]) -> str:

@@ -103,7 +103,7 @@ class Glyphs:
 
 # what stands for the characters outside ASCII that our own words use
 _IN_ASCII = str.maketrans(
-    {"…": "~", "·": ".", "×": "x", "—": "-", "–": "-", "°": "", "∑": "S", "│": "|", "├": "+", "└": "`"}
+    {"…": ">", "·": ".", "×": "x", "—": "-", "–": "-", "°": "", "∑": "S", "│": "|", "├": "+", "└": "`"}
 )
 
 UNICODE = Glyphs(
@@ -112,7 +112,7 @@ UNICODE = Glyphs(
 )  # fmt: skip
 ASCII = Glyphs(
     {State.OK: "o", State.UNKNOWN: "?", State.WARNING: "!", State.CRITICAL: "X"},
-    ".", "~", " ", "*", "^", "v", "~", "", "", "_.-:=+*#", "0123456789", "-", "=-", False,
+    ".", "~", " ", "*", "^", "v", ">", "", "", "_.-:=+*#", "0123456789", "-", "=-", False,
 )  # fmt: skip
 
 

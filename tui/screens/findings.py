@@ -16,6 +16,8 @@ from tui.present.findings import (
     bare_word,
     columns_for,
     detail_lines,
+    gone_lines,
+    gone_words,
     longest_subject,
     rows_of,
     summary_line,
@@ -64,6 +66,8 @@ class FindingsPage(TablePage):
         self.over = False
         self.tall = False  # the detail has most of the page
         self._model: FindingTable | None = None
+        self._asked_for: tuple[bool, Filter | None] = (False, None)  # which findings were shown last
+        self._cleared: RecordKey | None = None  # what a key of this page made vanish
         self._asked_about: RecordKey | None = None  # what the cursor was on when the command line was opened
         if desk.options.read_only:
             self.withheld = frozenset({"acknowledge", "unacknowledge", "clear", "ask"})
@@ -92,6 +96,9 @@ class FindingsPage(TablePage):
         self._model = FindingTable(frame, rows, columns, glyphs)
         self.table.empty = "nothing passes the filter" if self.filter else "nothing is wrong"
         self.table.show(self._model)
+        if self._asked_for != (self.over, self.filter) or self.table.gone == self._cleared:
+            self._asked_for = self.over, self.filter
+            self.table.settle()
         self.table.hold()  # keys act on what the cursor is on: nothing else may come under it by itself
         self.show_detail(frame)
 
@@ -99,12 +106,23 @@ class FindingsPage(TablePage):
         record, height = self.record, self.size.height
         most = min(height * 2 // 3, height - _ROUND) if self.tall else max(_LEAST, min(_MOST, height // 3))
         give_height(self.detail, most)
-        self.detail.show(lambda width: detail_lines(frame, record, width, most))
+        gone = self._gone()
+        self.detail.show(lambda width: gone_lines(gone, width) if gone else detail_lines(frame, record, width, most))
 
     @property
     def record(self) -> Record | None:
-        """What the cursor is on."""
-        return self._model.record(self.table.cursor) if self._model is not None else None
+        """What the cursor is on; nothing where that is gone, until the cursor moves: no key may hit its neighbour."""
+        return None if self._model is None or self.table.gone else self._model.record(self.table.cursor)
+
+    def _gone(self) -> str:
+        """What the cursor was on until it vanished: `xid-fatal of dgx-02/GPU-3`."""
+        gone = self.table.gone
+        return f"{gone[1]} of {gone[0]}" if isinstance(gone, tuple) else ""
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.table.settle()  # what went while another page was looked at, nobody has in mind
+        self.redraw()
 
     def aim_at(self, identity: Hashable) -> None:
         record = self.record
@@ -128,6 +146,7 @@ class FindingsPage(TablePage):
     def open_row(self, identity: Hashable) -> None:
         frame, record = self.desk.frame, self.record
         if frame is None or record is None:
+            self._say_none("there is nothing to open")
             return
         if record.finding.subject.node in frame.node_index:
             self.post_message(Drill(record.finding.subject))
@@ -191,7 +210,10 @@ class FindingsPage(TablePage):
 
     def action_unacknowledge(self) -> None:
         record = self.record
-        if record is None or record.ack is None:
+        if record is None:
+            self._say_none("there is nothing to take back")
+            return
+        if record.ack is None:
             self.say("it is not acknowledged", Token.DIM)
             return
         self.post_message(Acknowledge(*record.key, None))
@@ -200,21 +222,26 @@ class FindingsPage(TablePage):
     def action_clear(self) -> None:
         record = self.record
         if record is None:
-            self.say("there is nothing to clear", Token.DIM)
+            self._say_none("there is nothing to clear")
         elif record.holds:
             self.say("it still holds: it can be acknowledged, not cleared", Token.WARNING)
         else:
+            self._cleared = record.key
             self.post_message(Clear(*record.key))
             self.say(f"{record.finding.code} of {record.finding.subject}: forgotten")
 
     def _acknowledge(self, record: Record | None, note: str) -> None:
         if record is None:
-            self.say("there is nothing to acknowledge", Token.DIM)
+            self._say_none("there is nothing to acknowledge")
         elif not record.holds:
             self.say("it is over: it can be cleared", Token.DIM)
         else:
             self.post_message(Acknowledge(*record.key, note))
             self.say(f"{record.finding.code} of {record.finding.subject}: acknowledged")
+
+    def _say_none(self, words: str) -> None:
+        gone = self._gone()
+        self.say(gone_words(gone) if gone else words, Token.WARNING if gone else Token.DIM)
 
     def go_back(self) -> bool:
         """Esc: the filter first, then what is over."""
@@ -245,7 +272,7 @@ class FindingsPage(TablePage):
 
     def _command_ack(self, note: str) -> None:
         """What the cursor was on when this was begun, whatever it is on now."""
-        asked = self._model.record(self._asked_about) if self._model is not None else None
+        asked = self._model.record(self._asked_about) if self._model is not None and self._asked_about else None
         if asked is None and self._asked_about is not None:
             self._here(lambda: self.say("it is over by now", Token.DIM))
         else:

@@ -158,7 +158,7 @@ class LineagePage(TablePage):
             return [(" this console keeps no lineage", Token.DIM)]
         if self._trouble:
             return [(f" {self._trouble}", Token.WARNING)]
-        return [(f" looking for {self._name} …" if self._name else f" {_HOW}", Token.DIM)]
+        return [(f" looking for {self._name}" if self._name else f" {_HOW}", Token.DIM)]
 
     def show_detail(self, frame: Frame) -> None:
         report, row = self._report, self._row()

@@ -2,7 +2,9 @@
 
 The cursor is pinned to an identity, never to a row number: after a sort or a new frame the same accelerator stays
 selected, on the same line of the screen where it was visible and this is possible, unless that would take the first
-rows out of view. It knows nothing of nodes or metrics: a `TableModel` gives it texts and tokens.
+rows out of view. Where its row is gone, another comes under the cursor which nobody chose: `gone` says so until a key
+or a click moves the cursor, and what acts on a row must ask. It knows nothing of nodes or metrics: a `TableModel` gives
+it texts and tokens.
 """
 
 from __future__ import annotations
@@ -89,6 +91,7 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
         self._cursor: Hashable | None = None
         self._index: int | None = None  # where the cursor's row is in the model of now
         self._pinned = False
+        self._gone: Hashable | None = None
         self._contents: dict[int, Content] = {}  # of the model of now, by index
         self._painted: dict[int, object] = {}  # what each screen line shows, to know which ones have changed
         self._strips: LRUCache[object, Strip] = LRUCache(_STRIPS_KEPT)
@@ -123,6 +126,16 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
         self._go_to(index)
         return True
 
+    @property
+    def gone(self) -> Hashable | None:
+        """Identity of the row that the cursor was on until it vanished; None once the cursor was moved."""
+        return self._gone
+
+    def settle(self) -> None:
+        """What is under the cursor is meant: the rows are others because somebody has asked for others."""
+        self._gone = None
+        self._repaint_changed()
+
     def hold(self) -> None:
         """Keep the cursor on its row from now on, as if a key had put it there."""
         self._pinned = self._index is not None
@@ -147,7 +160,7 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
             return ("empty", self.empty if y == HEADER_LINES and model and model.count == 0 else "")
         look = Look.PLAIN
         if index == self._index:
-            look = Look.CURSOR if self.has_focus else Look.CURSOR_BLUR
+            look = Look.CURSOR if self.has_focus and self._gone is None else Look.CURSOR_BLUR
         return (self._content(model, index), look, self.scroll_offset.x)
 
     def _content(self, model: TableModel, index: int) -> Content:
@@ -242,6 +255,8 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
             if line is not None:
                 self._keep_in_view(found, line)
             return
+        if self._pinned and self._gone is None:
+            self._gone = self._cursor
         self._set_cursor(min(self._index or 0, model.count - 1) if self._pinned else 0)
 
     def _keep_in_view(self, index: int, line: int) -> None:
@@ -260,6 +275,7 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Highlighted(self, identity))
 
     def _go_to(self, index: int) -> None:
+        self._gone = None
         if self._model is None or self._model.count == 0:
             return
         self._set_cursor(max(0, min(index, self._model.count - 1)))

@@ -17,7 +17,7 @@ from watchfloor.distinct import among, distinct
 from watchfloor.frame import Cell, Frame, RowSubjects, View
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
-from watchfloor.snapshot.words import of_value
+from watchfloor.snapshot.words import in_prose
 
 Evidence = tuple[tuple[str, str], ...]
 _Kept = tuple[tuple[Floats, ...], NDArray[np.intp]]
@@ -83,7 +83,7 @@ def _shown(name: str, scope: Scope, cell: Cell) -> str:
     """With its unit; in words, why there is no value."""
     if cell.missing is not Missing.NO:
         return cell.missing.label
-    return of_value(CATALOGUE[scope][name], cell.value) if cell.value is not None else ""
+    return in_prose(CATALOGUE[scope][name], cell.value) if cell.value is not None else ""
 
 
 def current(view: View, name: str, suspect: NDArray[np.bool_]) -> Rows:

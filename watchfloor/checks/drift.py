@@ -115,10 +115,11 @@ def _drift(frame: Frame, node: int, code: str, odd: Sequence[_Odd]) -> Finding:
     thing, most = first.thing, len(first.thing.majority.nodes)
     what = "its job" if code == "job-version-drift" else "its group"
     more = f"; and {len(odd) - 1} more" if len(odd) > 1 else ""
-    text = (
-        f"{name} differs from {what} ({thing.group}): {thing.name} {', '.join(first.versions)}, "
-        f"where {most} of {thing.nodes} have {thing.majority.version}{more}"
-    )
+    usual, odd_ones = thing.majority.version, ", ".join(first.versions)
+    share = f"{most} of {thing.nodes} have"
+    beside = node in thing.majority.nodes  # one of its adapters was left behind, another has the usual version
+    told = f"{odd_ones} beside {usual}, which {share}" if beside else f"{odd_ones}, where {share} {usual}"
+    text = f"{name} differs from {what} ({thing.group}): {thing.name} {told}{more}"
     evidence = tuple(
         (one.thing.name, f"{', '.join(one.versions)}; most have {one.thing.majority.version}") for one in odd[:_SHOWN]
     )

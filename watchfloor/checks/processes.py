@@ -47,7 +47,12 @@ def _hanging(frame: Frame, node: int) -> Evidence:
     except StreamError:
         return ()
     hanging = [one for one in listed if isinstance(one, Process) and one.hangs_in]
-    return tuple((f"process {one.pid}", f"{one.user} {one.command}, in {one.hangs_in}") for one in hanging[:_SHOWN])
+    return tuple((f"process {one.pid}", _told(one)) for one in hanging[:_SHOWN])
+
+
+def _told(process: Process) -> str:
+    where = f", in {process.where_it_hangs}" if process.where_it_hangs else ""
+    return f"{process.user} {process.command}{where}"
 
 
 def _zombies(frame: Frame) -> Iterator[Finding]:

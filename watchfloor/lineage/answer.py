@@ -71,7 +71,7 @@ def _of_user(graph: Graph, user: Entity) -> str:
 
 
 def _of_finding(graph: Graph, words: Words, finding: Entity, times: Times) -> str:
-    """`gpu3 of n2 had XID 79 … since 11:39; meanwhile 1 attempt of 1 job held it, 1 of them failed`."""
+    """`gpu3 of n2 had XID 79 … since 11:39; meanwhile 1 attempt of 1 job held it then and failed`."""
     attempts = [graph.entities[edge.effect] for edge in graph.effects(finding.key, Relation.DURING)]
     failed = sum(words.has_failed(attempt) for attempt in attempts)
     text = finding.facts.get("text") or finding.name
@@ -80,7 +80,13 @@ def _of_finding(graph: Graph, words: Words, finding: Entity, times: Times) -> st
         return f"{text} ({when}); no job is known to have held it then"
     jobs = {job.key for attempt in attempts if (job := words.job_of(attempt.key)) is not None}
     held = f"{_count(len(attempts), 'attempt')} of {_count(len(jobs), 'job')} held it then"
-    return f"{text} ({when}); {held}{f', {failed} of them failed' if failed else ''}"
+    return f"{text} ({when}); {held}{_how_many_failed(failed, len(attempts))}"
+
+
+def _how_many_failed(failed: int, attempts: int) -> str:
+    if not failed:
+        return ""
+    return " and failed" if attempts == 1 else f", {failed} of them failed"
 
 
 def _count(number: int, word: str) -> str:

@@ -11,7 +11,7 @@ from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import lagging, spreads
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
-from watchfloor.snapshot.words import duration, of_value, shown
+from watchfloor.snapshot.words import duration, in_prose, shown
 
 _BOARD = CATALOGUE[Scope.ACCELERATOR]
 _COLUMNS = ("rank", "state", "util", "clock_sm", "temp", "power", "mem", "throttle")
@@ -77,7 +77,7 @@ def _spread(frame: Frame, row: int) -> Iterator[str]:
     if found:
         yield "its accelerators, beside one another"
     for one in found:
-        low, mid, high = (of_value(_BOARD[one.metric], value) for value in (one.lowest, one.median, one.highest))
+        low, mid, high = (in_prose(_BOARD[one.metric], value) for value in (one.lowest, one.median, one.highest))
         ends = f"lowest {called(frame, one.lowest_on)}, highest {called(frame, one.highest_on)}"
         yield f"  {_BOARD[one.metric].title:<8} {low} to {high}, median {mid}" + (f"  ({ends})" if low != high else "")
 

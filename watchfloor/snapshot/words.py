@@ -1,8 +1,13 @@
-"""One value as a person reads it in a line of text. Missing values become the short code of their reason."""
+"""One value as a person reads it in a line of text. Missing values become the short code of their reason.
+
+Columns for a pipe have no blank within a value (`52°C`, `79.6G`), so that awk and cut find them; sentences and evidence
+have one (`52 °C`, `79.6 GiB`), as every page of the terminal has.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from unicodedata import east_asian_width
 
@@ -23,6 +28,8 @@ SHORT: dict[Missing, str] = {
 _OLD = {Missing.STALE, Missing.TIMED_OUT, Missing.LOST}
 _BINARY = "KMGTPE"
 _DECIMAL = "kMGTPE"
+_IN_WORDS = {Kind.FLAG, Kind.STATE, Kind.BITS}
+_FIGURES_AND_UNIT = re.compile(r"(-?[\d.]+)([^\d.]*)")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -60,6 +67,18 @@ def of_value(metric: Metric, value: float | str) -> str:
         case Kind.BITS:
             return "+".join(throttle_reasons(int(value)))
     return _number(metric.unit, value)
+
+
+def in_prose(metric: Metric, value: float | str) -> str:
+    """A value that is there, as sentences and pages spell it: `52 °C`, `79.6 GiB`, `12 s`."""
+    text = of_value(metric, value)
+    parted = None if isinstance(value, str) or metric.kind in _IN_WORDS else _FIGURES_AND_UNIT.fullmatch(text)
+    if parted is None:
+        return text
+    figures, unit = parted.groups()
+    if metric.unit is Unit.BYTES:
+        unit = f"{unit}iB" if unit else "B"
+    return f"{figures} {unit}".rstrip()
 
 
 def _number(unit: Unit, value: float) -> str:
