@@ -147,8 +147,8 @@ class WatchfloorApp(App[int]):
             self.page.say(f"the collectors ended: {trouble}. What is shown is old; restart watchfloor", Token.CRITICAL)
         if seen is not None:
             seen.draw_bars()
-        elif isinstance(self.screen, Sheet):
-            self.screen.redraw()
+        else:
+            self._redraw_sheet()
 
     # -- the ledger
 
@@ -164,11 +164,17 @@ class WatchfloorApp(App[int]):
             self._record_changed()
 
     def _record_changed(self) -> None:
-        screen = self.screen_stack[-1] if self.screen_stack else None
-        if isinstance(screen, Page):
-            screen.record_changed()
-        elif isinstance(screen, Sheet):
-            screen.redraw()
+        seen = self._seen()
+        if seen is not None:
+            seen.record_changed()
+        else:
+            self._redraw_sheet()
+
+    def _redraw_sheet(self) -> None:
+        """Where one lies over the page; timers outlive screens."""
+        top = self.screen_stack[-1] if self.screen_stack else None
+        if isinstance(top, Sheet):
+            top.redraw()
 
     # -- pages
 
