@@ -53,8 +53,9 @@ _FRAMES_A_SECOND = 4
 class LiveFloor:
     """ports.Floor over a running collection, on its loop."""
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self, collection: Collection, seen: Callable[[Frame], None] | None = None) -> None:
+        """`seen` is told of each frame, too."""
+        self._collection, self._seen = collection, seen
         self._frame: Frame | None = None
         self._next = asyncio.Event()
 
@@ -62,6 +63,8 @@ class LiveFloor:
         self._frame = frame
         self._next.set()
         self._next = asyncio.Event()
+        if self._seen is not None:
+            self._seen(frame)
 
     def frame(self) -> Frame:
         assert self._frame is not None, "the floor is asked after its first frame"
@@ -192,7 +195,7 @@ async def post(
     clock, known = SystemClock(), actions()
     collection = collection or Collection(specs, findings_file=findings, work=work)
     sources = told_apart(work.sources)
-    floor, homes = LiveFloor(collection), KnownHomes({spec.name: spec for spec in sources})
+    floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
     notes = state_folder(os.environ)
     places = Places(specs, sources, read_endpoints(endpoints_file()))
     hands = FleetHands(places, collection.transport_for, clock, notes / "operations")
@@ -224,12 +227,7 @@ async def post(
             others = [lease for lease in leases.all() if lease.run == run and lease.holder != mine]
             return any(lease.until > clock.now() and not is_dead(lease.holder) for lease in others)
 
-        def take(frame: Frame) -> None:
-            floor.take(frame)
-            if seen is not None:
-                seen(frame)
-
-        running = asyncio.create_task(collection.run(take, _FRAMES_A_SECOND))
+        running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
         try:
             yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes), stands, held, running)
         finally:

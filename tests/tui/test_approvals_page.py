@@ -59,7 +59,7 @@ def test_picture_of_the_card(size: tuple[int, int], story: Story, snap_compare: 
 async def test_what_waits_longest_comes_first_with_its_whole_plan_and_the_header_counts(story: Story) -> None:
     app = app_over()
     async with app.run_test(size=(120, 60)) as pilot:
-        assert "approvals 2" in text_of(app, "#header")
+        await until(lambda: "approvals 2" in text_of(app, "#header"))
         await pilot.press("8")
         assert shown(app) == ["r9f3e07d5b1", "re6a8b90412"]
         told = text_of(app, "#detail")
