@@ -110,7 +110,8 @@ async def test_a_console_that_is_killed_and_started_again(bench: Bench) -> None:
         first = await _console(console)
         await first.stdout.readline()  # pyright: ignore[reportOptionalMemberAccess]
         await asyncio.sleep(rng.uniform(0, 0.6))
-        first.kill()
+        with suppress(ProcessLookupError):  # it may be over by then
+            first.kill()
         await first.communicate()
         second = await _console(console)
         said, _ = await asyncio.wait_for(second.communicate(), PATIENCE_SECONDS)

@@ -82,6 +82,11 @@ async def test_a_slurm_without_json_tells_the_same_jobs(lab: Slurm, watch: Watch
     assert text.nodes == told.nodes and text.status.version == told.status.version
 
 
+def _names(answer: SourceAnswer) -> set[tuple[str, str]]:
+    """What an array is called changes as its tasks begin."""
+    return {(one.id, one.number) for one in answer.jobs}
+
+
 def _settled(answer: SourceAnswer) -> bool:
     """Nothing will start or end by itself."""
     return sum(one.state is JobState.RUNNING for one in answer.jobs) == 2 and not any(
