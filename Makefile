@@ -18,6 +18,9 @@ TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus \
 	sudo slurmctld slurmd slurm-client munge slurmdbd slurm-wlm-mysql-plugin mariadb-server postgresql
 BENCH_PACKAGES := $(TEST_PACKAGES) pdsh clustershell
 
+# where the control plane that is built for test-kubernetes stays
+KUBERNETES ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/watchfloor/kubernetes
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test test-kubernetes check bench golden picture lock wheel clean
 

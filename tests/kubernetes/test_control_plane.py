@@ -43,12 +43,12 @@ async def test_any_cluster_is_read_as_it_tells() -> None:
 @ours
 async def test_jobs_services_and_what_finds_no_room(plane: ControlPlane, kubelets: Kubelets) -> None:
     create(kubelets, batch_job("train", parallelism=2))
-    create(kubelets, deployment("llm", 2, gpus=4))
     alone = made.pod("too-big", gpus=16, node="")
     del alone["status"]
     create(kubelets, alone)
     async with running(source_of(str(plane.kubeconfig("admin")))) as answers:
         train = await answers.job("lab/train", lambda job: job.state is JobState.RUNNING and len(job.allocations) == 2)
+        create(kubelets, deployment("llm", 2, gpus=4))  # only now: half a node each would leave no two whole ones
         llm = await answers.job("lab/llm", lambda job: job.labels.get("ready") == "2/2")
         big = await answers.job("lab/too-big", lambda job: "Insufficient nvidia.com/gpu" in job.reason)
         answer = await answers.until(lambda one: sum(node.accelerators_used or 0 for node in one.nodes) == 24)
