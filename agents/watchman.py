@@ -14,7 +14,8 @@ from datetime import tzinfo
 from typing import Protocol
 
 from agents.chronicle import KEPT_SECONDS, Chronicle
-from agents.harness import LEASE_SECONDS, Decision, Harness
+from agents.harness import Decision, Harness
+from agents.holding import LEASE_SECONDS
 from agents.past import WATCH, Past, told_target
 from agents.plan import CannotPlan, NothingToDo
 from agents.runner import Result
