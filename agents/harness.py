@@ -315,10 +315,21 @@ class Harness:
         """On the newest frame, in the instant before the act."""
         if why := self._holding.lost(plan, run, lost):
             return why
+        if why := self._taken_back(plan, run):
+            return why
         if held := self._held(plan, step, run):
             return "; ".join(f"{name}: {why}" for name, why in held.items())
         action = self._desk.actions.get(step.action)
         return f"there is no action {step.action}" if action is None else action.precheck(self._scene(), step)
+
+    def _taken_back(self, plan: Plan, run: str) -> str:
+        """Whoever rejects a plan that is under way, or withdraws, stops it before its next act."""
+        entries = self._desk.book.approvals(plan.digest)
+        if all(entry.kind == Kind.APPROVAL for entry in entries):
+            return ""
+        record, _ = self._known(run)
+        why = self._not_approved(record, plan, self._desk.judge(plan, self._desk.floor.frame()))
+        return ": ".join(why) if why else ""
 
     def _may_not_undo(self, plan: Plan, run: str, lost: asyncio.Event) -> str:
         """To undo is to act as well: never beside another run, nor while everything is stopped."""

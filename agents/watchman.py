@@ -69,6 +69,7 @@ class Account:
     proposed: int = 0
     rulings: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # the words of refusals to begin
     beats: int = 0  # signs of life
 
 
@@ -187,6 +188,7 @@ class Watchman:
             self._broken = error
             return
         self.account.outcomes.append(result.outcome)
+        self.account.refused += [result.why] if result.outcome is Outcome.REFUSED else []
         self._read()
         if run in self._chronicle.runs:
             self._tell.ended(self._chronicle.runs[run], result)

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,17 +18,21 @@ from agents.harness import Harness
 from agents.interlocks import Limits
 from agents.plan import Asked, CannotPlan, make_plan
 from agents.runner import Result
+from agents.watchman import Account
 from tests.support.frames import SyntheticFleet
 from tests.support.road import ANNA, Killed, Points, Road, node, origin
 from watchfloor.actingfeed import ActingFeed
-from watchfloor.change import Deed, Done, On, Outcome, Place, Plan, Ruling, Step, Verdict
+from watchfloor.change import Deed, Done, On, Outcome, Place, Plan, Ruling, Seen, Step, Verdict
 from watchfloor.commands.run import asking, myself
+from watchfloor.commands.watch import _code
 from watchfloor.errors import HandsError
+from watchfloor.exits import Exit
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.people import People
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Hands, Remedy
-from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.records.ledgerentry import Note, Party, Who
+from watchfloor.records.ledgerwords import Rejection
 
 WIDE = Guards(most_targets=20)
 ONE = Playbook("one", "set", steps=(StepRule("first", "set_value", parameters={"value": "a"}),), guards=WIDE)
@@ -281,6 +286,33 @@ class _At:
         return self._road.monotonic()
 
 
+async def test_a_rejection_stops_a_run_that_is_under_way_before_its_next_act(road: Road) -> None:
+    console, made = road.console(), two_steps(road)
+    run = (await console.propose(made)).run
+    observe = road.actions["set_value"].observe
+
+    async def rejected(*asked: Any) -> Seen:
+        if not road.rejected:
+            road.rejected = ("bob: not today",)
+            await road.book.keep(Note(ANNA, Rejection(reason="not today"), (), run, made.digest))
+        return await observe(*asked)
+
+    road.actions["set_value"].observe = rejected
+    result = await console.carry_out(run, ANNA)
+    assert result.outcome is Outcome.ROLLED_BACK and "not-approved" in result.text
+    assert road.nodes.log == ["dgx-01=a", "dgx-01=before"]
+
+
+async def test_what_is_half_done_is_not_told_as_without_effect(road: Road) -> None:
+    step = plan(road).steps[0]
+    mark = msgspec.structs.replace(step.deeds[0], argv=("mark", "dgx-01.mark", "b"))
+    made = msgspec.structs.replace(step, deeds=(mark, *step.deeds))
+    road.nodes.fails["set dgx-01"] = Done(1, stderr="no")
+    run = (await road.console().propose(msgspec.structs.replace(plan(road), steps=(made,)))).run
+    result = await road.console().carry_out(run, ANNA)
+    assert result.outcome is Outcome.UNVERIFIED and "1 of 2 commands were done" in result.text
+
+
 # -- stale frames
 
 
@@ -336,3 +368,9 @@ async def test_who_asks_on_a_screen_is_known_by_the_key(monkeypatch: pytest.Monk
     with pytest.raises(CannotPlan):
         await ActingFeed._weighed(Asked(), remedy, finding)  # type: ignore[arg-type]
     assert asked == [anna]
+
+
+def test_a_single_look_whose_run_was_refused_does_not_end_as_if_all_were_done() -> None:
+    assert _code(Account(rulings=["permit"], outcomes=[Outcome.REFUSED], refused=["lease"])) == Exit.INTERLOCKED
+    assert _code(Account(rulings=["permit"], outcomes=[Outcome.REFUSED], refused=["moved"])) == Exit.VOID
+    assert _code(Account(rulings=["permit"], outcomes=[Outcome.SUCCEEDED])) == Exit.OK
