@@ -338,7 +338,7 @@ class Runner:
         seen = await self._observed(self._world.actions[step.action], step)
         if record.state is StepState.UNVERIFIED and seen.effect is not Effect.TOOK:
             return f"it is not known whether it took effect: {seen.text}"
-        return f"it is no longer as this run made it: {seen.text}" if seen.effect is Effect.NONE else ""
+        return "" if seen.effect is Effect.TOOK else f"it is no longer as this run made it: {seen.text}"
 
     async def _undo(self, number: int, step: Step) -> str:
         """What went wrong, "" where nothing did."""

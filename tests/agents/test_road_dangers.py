@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,7 +21,7 @@ from agents.watchman import Account
 from tests.support.frames import SyntheticFleet
 from tests.support.road import ANNA, Killed, Points, Road, node, origin
 from watchfloor.actingfeed import ActingFeed
-from watchfloor.change import Deed, Done, On, Outcome, Place, Plan, Ruling, Seen, Step, Verdict
+from watchfloor.change import Deed, Done, Effect, On, Outcome, Place, Plan, Ruling, Seen, Step, Verdict
 from watchfloor.commands.run import asking, myself
 from watchfloor.commands.watch import _code
 from watchfloor.errors import HandsError
@@ -30,7 +29,7 @@ from watchfloor.exits import Exit
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.people import People
 from watchfloor.playbook import Guards, Playbook, StepRule
-from watchfloor.ports import Hands, Remedy
+from watchfloor.ports import Floor, Hands, Remedy
 from watchfloor.records.ledgerentry import Note, Party, Who
 from watchfloor.records.ledgerwords import Rejection
 
@@ -185,8 +184,17 @@ async def test_what_another_run_holds_by_now_is_not_undone(road: Road) -> None:
     assert road.nodes.log == ["dgx-01=a"]
 
 
-async def test_what_somebody_else_changed_since_is_not_undone(road: Road) -> None:
+@pytest.mark.parametrize("told", [Effect.NONE, Effect.UNKNOWN])
+async def test_what_somebody_else_changed_since_is_not_undone(road: Road, told: Effect) -> None:
+    """Actions say either of what is neither as before nor as they made it."""
     console = road.console("one")
+    observe = road.actions["set_value"].observe
+
+    async def observed(step: Step, hands: Hands, floor: Floor) -> Seen:
+        seen = await observe(step, hands, floor)
+        return seen if seen.effect is Effect.TOOK else msgspec.structs.replace(seen, effect=told)
+
+    road.actions["set_value"].observe = observed
     run = (await console.propose(two_steps(road))).run
 
     def changed(scene: object, step: Step) -> str:
@@ -291,11 +299,11 @@ async def test_a_rejection_stops_a_run_that_is_under_way_before_its_next_act(roa
     run = (await console.propose(made)).run
     observe = road.actions["set_value"].observe
 
-    async def rejected(*asked: Any) -> Seen:
+    async def rejected(step: Step, hands: Hands, floor: Floor) -> Seen:
         if not road.rejected:
             road.rejected = ("bob: not today",)
             await road.book.keep(Note(ANNA, Rejection(reason="not today"), (), run, made.digest))
-        return await observe(*asked)
+        return await observe(step, hands, floor)
 
     road.actions["set_value"].observe = rejected
     result = await console.carry_out(run, ANNA)
