@@ -320,7 +320,12 @@ class Harness:
         if held := self._held(plan, step, run):
             return "; ".join(f"{name}: {why}" for name, why in held.items())
         action = self._desk.actions.get(step.action)
-        return f"there is no action {step.action}" if action is None else action.precheck(self._scene(), step)
+        if action is None:
+            return f"there is no action {step.action}"
+        try:
+            return action.precheck(self._scene(), step)
+        except Exception as error:  # what can't be checked is no leave to act
+            return f"{step.action} couldn't check itself: {type(error).__name__}: {error}"
 
     def _taken_back(self, plan: Plan, run: str) -> str:
         """Whoever rejects a plan that is under way, or withdraws, stops it before its next act."""

@@ -15,6 +15,7 @@ import msgspec
 
 from agents.action import Action, Scene, done_in_order
 from agents.conditions import holds
+from agents.undone import Undone
 from watchfloor.change import Deed, Done, Effect, Outcome, Plan, Seen, Step
 from watchfloor.errors import HandsError, WatchfloorError
 from watchfloor.ports import Clock, Floor, Hands
@@ -60,23 +61,6 @@ class Result:
     outcome: Outcome
     text: str
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """Keys of steps that were undone; and those that were to be and weren't, with the reason."""
-
-    steps: Sequence[str] = ()
-    left: Sequence[str] = ()
-
-    @property
-    def whole(self) -> bool:
-        return bool(self.steps) and not self.left
-
-    @property
-    def text(self) -> str:
-        undone = f"; undone: {', '.join(self.steps)}" if self.steps else ""
-        return undone + (f"; not undone: {', '.join(self.left)}" if self.left else "")
 
 
 class Runner:
@@ -129,6 +113,8 @@ class Runner:
         record = self._states.get(step.key, StepRecord(step.key))
         if record.state in _SETTLED:
             return record.state
+        if step.action not in self._world.actions:
+            raise Held("interlocked", f"{step.key}: there is no action {step.action} any more")
         if missing := [name for name in step.needs if self._state(name) is not StepState.VERIFIED]:
             return await self._seen(step, "skipped", f"{', '.join(missing)} was not done")
         if record.last is not None:
@@ -216,6 +202,9 @@ class Runner:
         except HandsError as error:
             lost = Done(1, stderr=str(error), operation=operation, transient=error.transient)
             done = [*[Done(0)] * known, lost]
+        except Exception as error:  # likewise; what it had begun by then, nobody knows
+            wrong = f"{step.action} failed: {type(error).__name__}: {error}"
+            done = [*[Done(0)] * known, Done(None, stderr=wrong, operation=operation)]
         await self._tell(step, done[known:], attempt, first=known)
         return done
 
@@ -261,6 +250,8 @@ class Runner:
             return await action.observe(step, self._world.hands, self._world.floor)
         except HandsError as error:
             return Seen(Effect.UNKNOWN, str(error))
+        except Exception as error:  # an action that is wrong must not end the console, and with it all other runs
+            return Seen(Effect.UNKNOWN, f"{step.action} couldn't look: {type(error).__name__}: {error}")
 
     async def _a_while(self, seconds: float) -> None:
         """Until the next frame, at most so long: what is looked for may be in it."""
@@ -335,6 +326,8 @@ class Runner:
             return why
         if record.last is not None and record.last.undo:
             return ""
+        if step.action not in self._world.actions:
+            return f"there is no action {step.action} any more"
         seen = await self._observed(self._world.actions[step.action], step)
         if record.state is StepState.UNVERIFIED and seen.effect is not Effect.TOOK:
             return f"it is not known whether it took effect: {seen.text}"

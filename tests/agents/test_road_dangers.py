@@ -382,3 +382,31 @@ def test_a_single_look_whose_run_was_refused_does_not_end_as_if_all_were_done() 
     assert _code(Account(rulings=["permit"], outcomes=[Outcome.REFUSED], refused=["lease"])) == Exit.INTERLOCKED
     assert _code(Account(rulings=["permit"], outcomes=[Outcome.REFUSED], refused=["moved"])) == Exit.VOID
     assert _code(Account(rulings=["permit"], outcomes=[Outcome.SUCCEEDED])) == Exit.OK
+
+
+# -- actions that are wrong
+
+
+async def test_an_action_that_is_wrong_ends_its_run_and_not_the_console(road: Road) -> None:
+    async def observed(step: Step, hands: Hands, floor: Floor) -> Seen:
+        raise KeyError("mark")
+
+    road.actions["set_value"].observe = observed
+    run = (await road.console().propose(plan(road))).run
+    result = await road.console().carry_out(run, ANNA)
+    assert result.outcome is Outcome.UNVERIFIED and "set_value couldn't look: KeyError: 'mark'" in result.text
+
+    def checked(scene: object, step: Step) -> str:
+        raise IndexError("no such row")
+
+    road.actions["set_value"].precheck = checked  # type: ignore[method-assign,assignment]
+    run = (await road.console().propose(plan(road, ONE, "dgx-02"))).run
+    result = await road.console().carry_out(run, ANNA)
+    assert result.outcome is Outcome.REFUSED and "no such row" in result.text and len(road.nodes.log) == 1
+
+
+async def test_a_run_whose_action_is_gone_ends_when_it_is_taken_up(road: Road) -> None:
+    run = await _killed_in_the_middle(road, two_steps(road))
+    del road.actions["set_value"]
+    result = await road.console("two", Points()).carry_out(run, ANNA)
+    assert result.outcome is Outcome.ABANDONED and "no action set_value any more" in result.text
