@@ -339,7 +339,7 @@ async def test_a_floor_that_stands_still_is_not_acted_upon(road: Road) -> None:
 def test_who_asks_as_a_service_is_still_known_by_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else one could approve one's own plan, by a principal that isn't the account's name."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
-    monkeypatch.setattr("watchfloor.commands.run.usual_key", lambda signers: tmp_path / "key.pub")
+    monkeypatch.setenv("WATCHFLOOR_KEY", str(tmp_path / "key"))
     fingerprint = myself().fingerprint
     who = asking("cron")
     assert fingerprint and (who.kind, who.name, who.fingerprint) == (Party.SERVICE, "cron", fingerprint)
