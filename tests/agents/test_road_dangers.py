@@ -14,7 +14,8 @@ import pytest
 from agents.action import done_in_order
 from agents.approvals import Choice, Said, Statement, is_requester
 from agents.harness import Harness
-from agents.interlocks import Limits
+from agents.interlocks import Case, Happened, Limits
+from agents.interlocks.circuit_breaker import opened
 from agents.plan import Asked, CannotPlan, make_plan
 from agents.runner import Result
 from agents.watchman import Account
@@ -382,6 +383,12 @@ def test_a_single_look_whose_run_was_refused_does_not_end_as_if_all_were_done() 
     assert _code(Account(rulings=["permit"], outcomes=[Outcome.REFUSED], refused=["lease"])) == Exit.INTERLOCKED
     assert _code(Account(rulings=["permit"], outcomes=[Outcome.REFUSED], refused=["moved"])) == Exit.VOID
     assert _code(Account(rulings=["permit"], outcomes=[Outcome.SUCCEEDED])) == Exit.OK
+
+
+async def test_a_clock_that_is_set_back_closes_no_circuit_breaker(road: Road) -> None:
+    failed = [Happened(road.now() + 600.0, "failed", run=f"r{number}") for number in range(3)]
+    case = Case(plan(road), None, road.floor.frame(), road.now(), happened=failed)
+    assert "3 runs failed" in opened(case)
 
 
 # -- actions that are wrong
