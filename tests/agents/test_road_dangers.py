@@ -32,9 +32,9 @@ from watchfloor.people import People
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Floor, Hands, Remedy
 from watchfloor.records.ledgerentry import Note, Party, Who
-from watchfloor.records.ledgerwords import Rejection
+from watchfloor.records.ledgerwords import Intent, Rejection
 
-WIDE = Guards(most_targets=20)
+WIDE = Guards(at_once=0, most_targets=20)
 ONE = Playbook("one", "set", steps=(StepRule("first", "set_value", parameters={"value": "a"}),), guards=WIDE)
 OUT = Playbook("out", "drain", steps=(StepRule("out", "drain", parameters={"value": "x"}),), guards=WIDE)
 ASKED = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
@@ -110,9 +110,22 @@ async def test_of_two_acts_that_begin_at_once_the_second_sees_the_first(road: Ro
     one, two = road.console("one"), road.console("two")
     first = (await one.propose(plan(road, OUT, "dgx-01"))).run
     second = (await two.propose(plan(road, OUT, "dgx-02"))).run
+    for console in (one, two):
+        _slow_to_keep_intents(console)
     results = await asyncio.gather(one.carry_out(first, ANNA), two.carry_out(second, ANNA))
     assert sorted(str(result.outcome) for result in results) == ["refused", "succeeded"], results
     assert len(road.nodes.log) == 1
+
+
+def _slow_to_keep_intents(console: Harness) -> None:
+    book = console._desk.book
+    keep = book.keep
+
+    async def slow(note: Note) -> None:
+        await asyncio.sleep(0.2 if isinstance(note.body, Intent) else 0.0)
+        await keep(note)
+
+    book.keep = slow
 
 
 class _DeafAfter:
