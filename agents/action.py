@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from watchfloor.change import Deed, Done, Risk, Seen, Step, Value
-from watchfloor.errors import WatchfloorError
+from watchfloor.errors import HandsError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
 from watchfloor.ports import Floor, Hands
@@ -111,11 +111,17 @@ def sudo_rules(action: Action) -> tuple[str, ...]:
 
 
 async def done_in_order(deeds: Sequence[Deed], hands: Hands, operation: str) -> list[Done]:
-    """One after the other; the first that doesn't end well is the last. Raises HandsError where one can't begin."""
+    """One after the other; the first that doesn't end well is the last. Raises HandsError where the first can't begin:
+    of a later one that is its end, for what was done before must not be forgotten."""
     results: list[Done] = []
     for number, deed in enumerate(deeds):
         name = f"{operation}.{number}"
-        done = msgspec.structs.replace(await hands.do(deed, name), operation=name)
+        try:
+            done = msgspec.structs.replace(await hands.do(deed, name), operation=name)
+        except HandsError as error:
+            if not results:
+                raise
+            done = Done(1, stderr=str(error), operation=name, transient=error.transient)
         results.append(done)
         if not done.ok:
             break

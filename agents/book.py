@@ -43,6 +43,11 @@ class LedgerBook:
         with self.reader() as reader:
             return [] if reader is None else list(reader.entries(Wanted(plan=digest, kinds=APPROVALS)))
 
+    def begun(self, digest: str) -> Sequence[str]:
+        with self.reader() as reader:
+            told = [] if reader is None else reader.entries(Wanted(plan=digest, kinds=(Kind.INTENT,)))
+            return list(dict.fromkeys(entry.run for entry in told))
+
     def happened(self, since: float) -> Sequence[Happened]:
         wanted = Wanted(kinds=(Kind.INTENT, Kind.OUTCOME), since=since)
         with self.reader() as reader:

@@ -7,8 +7,8 @@ ledger before the next one is taken; what is refused is there, too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
@@ -17,22 +17,21 @@ import msgspec
 
 from agents.action import Action, Homes, Scene
 from agents.fingerprint import moved
+from agents.holding import Holding, Holds
 from agents.interlocks import Case, Happened, Interlock, Limits, held_back, interlocks
 from agents.onrecord import facts_of
 from agents.runner import Result, Runner, World
-from watchfloor.change import Outcome, Plan, Risk, Ruling, Step, Verdict, plain
+from watchfloor.change import Outcome, Plan, Ruling, Step, Verdict, plain
 from watchfloor.errors import StoreError
 from watchfloor.frame import Frame
 from watchfloor.ports import Clock, Floor, Hands
-from watchfloor.records.leases import Lease
 from watchfloor.records.ledgerentry import Entry, Note, Party, Who
-from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Proposed, Refused, Resume, Stop
+from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Kind, Proposed, Refused, Resume, Stop
 from watchfloor.records.ledgerwords import Outcome as Ended
 from watchfloor.runs import RunRecord
 from watchfloor.snapshot.plan import plan_text
 
-LEASE_SECONDS = 60.0
-_RENEW_SECONDS = 15.0
+_FINAL = ("expired", "moved", "denied", "over")  # refusals after which a run is over
 
 Judge = Callable[[Plan, Frame], Verdict]
 
@@ -68,6 +67,10 @@ class Book(Protocol):
 
     def approvals(self, digest: str) -> Sequence[Entry]: ...
 
+    def begun(self, digest: str) -> Sequence[str]:
+        """The runs of a plan that have begun to act."""
+        ...
+
     def happened(self, since: float) -> Sequence[Happened]: ...
 
     def stopped(self) -> str:
@@ -75,20 +78,6 @@ class Book(Protocol):
         ...
 
     def breaker_closed_at(self) -> float: ...
-
-
-class Holds(Protocol):
-    """The leases (watchfloor.records.leases)."""
-
-    def take(self, targets: Sequence[str], run: str, holder: str, now: float, seconds: float) -> list[Lease]: ...
-
-    def renew(self, run: str, holder: str, now: float, seconds: float) -> bool: ...
-
-    def held(self, targets: Sequence[str], holder: str, now: float) -> bool: ...
-
-    def release(self, run: str, holder: str) -> None: ...
-
-    def all(self) -> list[Lease]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +120,7 @@ class Decision:
 class Harness:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._holding = Holding(desk.leases, desk.clock, desk.holder, desk.is_dead)
 
     # -- propose and decide
 
@@ -184,20 +174,27 @@ class Harness:
 
     async def carry_out(self, run: str, who: Who) -> Result:
         """Do what may be done: from the beginning, or from where a killed console left it. Raises StoreError."""
-        record = self._desk.book.run(run)
-        if record is None or record.plan is None:
-            raise StoreError(f"the ledger has no run {run}", "`watchfloor runs` lists them")
+        record, plan = self._known(run)
         if record.outcome:
-            return Result(Outcome(record.outcome), f"it is over: {record.text}")
+            return _over_before(record)
         await self._told_of_changes()
-        with self._leases(record.plan, run) as others:
+        with self._holding.all_of(plan, run) as others:
             if others:
                 return await self._refuse(record, who, "lease", others)
+            record, _ = self._known(run)  # another console may have gone on with it before the leases were ours
+            if record.outcome:
+                return _over_before(record)
             if why := self._may_not(record):
                 return await self._refuse(record, who, *why)
             if not record.begun:
                 await self._leave(record)
             return await self._acted(record, who)
+
+    def _known(self, run: str) -> tuple[RunRecord, Plan]:
+        record = self._desk.book.run(run)
+        if record is None or record.plan is None:
+            raise StoreError(f"the ledger has no run {run}", "`watchfloor runs` lists them")
+        return record, record.plan
 
     def _may_not(self, record: RunRecord) -> tuple[str, str] | None:
         """A word for the ledger and a sentence, where it must not go on."""
@@ -212,11 +209,29 @@ class Harness:
                 return "expired", "the plan is too old: make a new one"
             if changes := moved(frame, plan.steps, plan.state):
                 return "moved", f"since the plan was made, {'; '.join(changes)}"
-        count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), now)
-        if count.rejected or (verdict.ruling is Ruling.NEEDS_APPROVAL and not count.approved):
-            return "not-approved", count.text
+        if why := self._not_approved(record, plan, verdict):
+            return why
         held = self._held(plan, None, record.run) if not record.begun else {}
         return ("interlocked", "; ".join(held.values())) if held else None
+
+    def _not_approved(self, record: RunRecord, plan: Plan, verdict: Verdict) -> tuple[str, str] | None:
+        desk = self._desk
+        entries = desk.book.approvals(plan.digest)
+        count = desk.tally(plan, verdict, entries, desk.clock.now())
+        if count.rejected:
+            return "not-approved", count.text
+        if verdict.ruling is not Ruling.NEEDS_APPROVAL:
+            return None
+        if not record.begun and (others := desk.book.begun(plan.digest)):
+            return "over", f"run {others[0]} has begun with the approvals of this plan: they count once"
+        approved = count.approved or (record.begun and self._was_approved(record, plan, verdict, entries))
+        return None if approved else ("not-approved", count.text)
+
+    def _was_approved(self, record: RunRecord, plan: Plan, verdict: Verdict, entries: Sequence[Entry]) -> bool:
+        """What was begun with leave is ended when the plan has grown old, unless somebody took theirs back since."""
+        before = [entry for entry in entries if entry.seconds <= record.begun]
+        taken_back = any(entry.kind == Kind.WITHDRAWAL for entry in entries if entry.seconds > record.begun)
+        return not taken_back and self._desk.tally(plan, verdict, before, record.begun).approved
 
     async def _leave(self, record: RunRecord) -> None:
         """Why it may begin is on record before it does."""
@@ -239,10 +254,12 @@ class Harness:
             self._scene,
             self._desk.book.keep,
             lambda step: self._recheck(plan, step, record.run, lost),
+            lambda: self._may_not_undo(plan, record.run, lost),
+            lambda: self._holding.turn(record.run),
             lambda step: self._rebooted(plan, step),
         )
         runner = Runner(record, plan, who, world)
-        renewing = asyncio.create_task(self._renewed(record.run, lost))
+        renewing = asyncio.create_task(self._holding.renewed(record.run, lost))
         try:
             result = await runner.run()
         finally:
@@ -261,12 +278,16 @@ class Harness:
 
     async def _refuse(self, record: RunRecord, who: Who, why: str, text: str) -> Result:
         """What wasn't done is on record. A plan that can't be done any more is over; others may be tried again."""
-        plan = record.plan
+        plan, told = record.plan, f"{why}: {text}"
         assert plan is not None
         await self._note(who, Refused(why=why, text=text), plan, record.run)
-        if why in ("expired", "moved", "denied"):
-            await self._note(who, Ended(outcome=str(Outcome.REFUSED), text=f"{why}: {text}"), plan, record.run)
-        return Result(Outcome.REFUSED, f"{why}: {text}", why)
+        if why not in _FINAL:
+            return Result(Outcome.REFUSED, told, why)
+        if record.begun:
+            told += f"; begun before: {', '.join(key for key, step in record.steps.items() if step.attempts)}"
+        outcome = Outcome.ABANDONED if record.begun else Outcome.REFUSED
+        await self._note(who, Ended(outcome=str(outcome), text=told), plan, record.run)
+        return Result(outcome, told, why)
 
     # -- what holds it back
 
@@ -292,58 +313,39 @@ class Harness:
 
     def _recheck(self, plan: Plan, step: Step, run: str, lost: asyncio.Event) -> str:
         """On the newest frame, in the instant before the act."""
-        if lost.is_set() or not self._desk.leases.held(_targets(plan, run), self._desk.holder, self._desk.clock.now()):
-            return "the lease was lost to another console"
+        if why := self._holding.lost(plan, run, lost):
+            return why
+        if why := self._taken_back(plan, run):
+            return why
         if held := self._held(plan, step, run):
             return "; ".join(f"{name}: {why}" for name, why in held.items())
         action = self._desk.actions.get(step.action)
-        return f"there is no action {step.action}" if action is None else action.precheck(self._scene(), step)
+        if action is None:
+            return f"there is no action {step.action}"
+        try:
+            return action.precheck(self._scene(), step)
+        except Exception as error:  # what can't be checked is no leave to act
+            return f"{step.action} couldn't check itself: {type(error).__name__}: {error}"
+
+    def _taken_back(self, plan: Plan, run: str) -> str:
+        """Whoever rejects a plan that is under way, or withdraws, stops it before its next act."""
+        entries = self._desk.book.approvals(plan.digest)
+        if all(entry.kind == Kind.APPROVAL for entry in entries):
+            return ""
+        record, _ = self._known(run)
+        why = self._not_approved(record, plan, self._desk.judge(plan, self._desk.floor.frame()))
+        return ": ".join(why) if why else ""
+
+    def _may_not_undo(self, plan: Plan, run: str, lost: asyncio.Event) -> str:
+        """To undo is to act as well: never beside another run, nor while everything is stopped."""
+        stopped = self._desk.book.stopped()
+        return self._holding.lost(plan, run, lost) or (f"everything is stopped: {stopped}" if stopped else "")
 
     def _rebooted(self, plan: Plan, step: Step) -> bool:
         frame = self._desk.floor.frame()
         node = frame.node_index.get(step.target.node)
         planned = plan.state.get(f"{step.target.node} boot")
         return node is not None and planned is not None and frame.nodes.text(node, "boot_id") != planned
-
-    # -- leases
-
-    @contextmanager
-    def _leases(self, plan: Plan, run: str) -> Iterator[str]:
-        """Yields what holds it up, "" where all are ours."""
-        others = self._taken(plan, run)
-        try:
-            yield "; ".join(f"{lease.target} is held by run {lease.run}" for lease in others)
-        finally:
-            if not others:
-                self._desk.leases.release(run, self._desk.holder)
-
-    def _taken(self, plan: Plan, run: str) -> list[Lease]:
-        """What others hold of it; [] where all is taken, and one of the playbook's places where these are counted."""
-        wanted = _targets(plan, run)
-        places = [f"{plan.playbook}, place {place + 1} of {plan.at_once}" for place in range(plan.at_once)]
-        others: list[Lease] = []
-        for place in places or [""]:
-            others = self._take([*wanted, place] if place else wanted, run)
-            if not others or any(lease.target != place for lease in others):
-                return others
-        return others
-
-    def _take(self, targets: Sequence[str], run: str) -> list[Lease]:
-        """As Leases.take; what a dead process left behind holds nothing up."""
-        desk = self._desk
-        others = desk.leases.take(targets, run, desk.holder, desk.clock.now(), LEASE_SECONDS)
-        dead = [lease for lease in others if desk.is_dead(lease.holder)]
-        if not dead:
-            return others
-        for lease in dead:
-            desk.leases.release(lease.run, lease.holder)
-        return desk.leases.take(targets, run, desk.holder, desk.clock.now(), LEASE_SECONDS)
-
-    async def _renewed(self, run: str, lost: asyncio.Event) -> None:
-        while not lost.is_set():
-            await asyncio.sleep(_RENEW_SECONDS)
-            if not self._desk.leases.renew(run, self._desk.holder, self._desk.clock.now(), LEASE_SECONDS):
-                lost.set()
 
     # -- the global stop
 
@@ -364,8 +366,7 @@ class Harness:
         await self._desk.book.keep(Note(who, body, together, run, plan.digest))
 
 
-def _targets(plan: Plan, run: str) -> list[str]:
-    """What a run holds: itself, so that nobody else goes on with it, and all that it changes."""
-    changed = {str(step.target) for step in plan.steps if step.risk > Risk.READ}
-    nodes = {step.target.node for step in plan.steps if step.risk > Risk.READ and step.target.node}
-    return [f"run {run}", *sorted(changed | nodes)]
+def _over_before(record: RunRecord) -> Result:
+    """Of a refusal with the word that it was ended with."""
+    word = record.text.partition(":")[0]
+    return Result(Outcome(record.outcome), f"it is over: {record.text}", word if word in _FINAL else "")

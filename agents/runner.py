@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import msgspec
 
 from agents.action import Action, Scene, done_in_order
 from agents.conditions import holds
+from agents.undone import Undone
 from watchfloor.change import Deed, Done, Effect, Outcome, Plan, Seen, Step
 from watchfloor.errors import HandsError, WatchfloorError
 from watchfloor.ports import Clock, Floor, Hands
@@ -47,6 +49,8 @@ class World:
     scene: Callable[[], Scene]
     keep: Keep
     recheck: Recheck
+    may_not_undo: Callable[[], str]  # why nothing may be undone now
+    turn: Callable[[], AbstractAsyncContextManager[None]]  # in which an act is rechecked, and its intent put on disk
     rebooted: Callable[[Step], bool]  # its node has forgotten what it kept, since the plan was made
 
 
@@ -69,7 +73,8 @@ class Runner:
     async def run(self) -> Result:
         """From wherever its entries say that it stands. Raises StoreError where the ledger can't be written."""
         if any(record.last is not None and record.last.undo for record in self._states.values()):
-            return Result(Outcome.ROLLED_BACK, f"after a stop; undone: {', '.join(await self._undone())}")
+            undone = await self._undone()
+            return Result(Outcome.FAILED if undone.left else Outcome.ROLLED_BACK, f"after a stop{undone.text}")
         for number, step in enumerate(self._plan.steps):
             try:
                 state = await self._step(number, step)
@@ -96,10 +101,11 @@ class Runner:
         begun = [key for key, record in self._states.items() if record.attempts]
         if not begun:
             return Result(Outcome.REFUSED, held.message, held.why)
-        undone = await self._undone() if self._plan.rollback else []
-        if undone:
-            return Result(Outcome.ROLLED_BACK, f"{held.message}; undone: {', '.join(undone)}")
-        return Result(Outcome.ABANDONED, f"{held.message}; done before: {', '.join(begun)}", held.why)
+        undone = await self._undone() if self._plan.rollback else Undone()
+        if undone.whole:
+            return Result(Outcome.ROLLED_BACK, held.message + undone.text)
+        text = f"{held.message}; done before: {', '.join(begun)}{undone.text}"
+        return Result(Outcome.ABANDONED, text, held.why)
 
     # -- one step
 
@@ -107,6 +113,8 @@ class Runner:
         record = self._states.get(step.key, StepRecord(step.key))
         if record.state in _SETTLED:
             return record.state
+        if step.action not in self._world.actions:
+            raise Held("interlocked", f"{step.key}: there is no action {step.action} any more")
         if missing := [name for name in step.needs if self._state(name) is not StepState.VERIFIED]:
             return await self._seen(step, "skipped", f"{', '.join(missing)} was not done")
         if record.last is not None:
@@ -133,9 +141,10 @@ class Runner:
     async def _tried(self, number: int, step: Step) -> StepState:
         """As often as the step may be tried. Only what is transient is tried again, and nothing that began to act."""
         for attempt in range(1, max(1, step.attempts) + 1):
-            self._may(step)
             operation = f"{self._run.run}-{number}-{attempt}"
-            await self._intend(step, operation, attempt)
+            async with self._world.turn():
+                self._may(step)
+                await self._intend(step, operation, attempt)
             done = await self._applied(step, operation, attempt)
             if not (done and done[-1].transient and len(done) == 1 and attempt < step.attempts):
                 return await self._judged(step, done)
@@ -147,10 +156,20 @@ class Runner:
             raise Held("interlocked", f"{step.key}: {why}")
 
     async def _judged(self, step: Step, done: Sequence[Done]) -> StepState:
-        """A deed that failed is no effect; where nobody knows how it ended, the world is asked."""
+        """A first deed that failed is no effect; where nobody knows how it ended, the world is asked."""
         if done and done[-1].exit_code is not None and not done[-1].ok:
-            return await self._seen(step, Effect.NONE, _words(done[-1]))
+            return await self._failed(step, len(done) - 1, _words(done[-1]))
         return await self._verified(step, bool(done) and done[-1].ok)
+
+    async def _failed(self, step: Step, well: int, text: str) -> StepState:
+        """`well`: so many deeds before the one that failed were done, and may have changed something."""
+        if not well:
+            return await self._seen(step, Effect.NONE, text)
+        seen = await self._observed(self._world.actions[step.action], step)
+        if seen.effect is Effect.TOOK:
+            return await self._seen(step, Effect.TOOK, seen.text, seen)
+        text = f"{well} of {len(step.deeds)} commands were done, and the next was not: {text}"
+        return await self._seen(step, Effect.UNKNOWN, text, seen)
 
     async def _intend(self, step: Step, operation: str, attempt: int, undo: bool = False) -> None:
         deeds = step.undo if undo else step.deeds
@@ -178,9 +197,14 @@ class Runner:
             async with asyncio.timeout(step.timeout_seconds):
                 done = list(await action.apply(step, self._world.hands, operation))
         except TimeoutError:
-            done = [Done(None, stderr=f"no answer within {step.timeout_seconds:g} s", operation=operation)]
+            late = Done(None, stderr=f"no answer within {step.timeout_seconds:g} s", operation=operation)
+            done = [*[Done(0)] * known, late]
         except HandsError as error:
-            done = [Done(1, stderr=str(error), operation=operation, transient=error.transient)]
+            lost = Done(1, stderr=str(error), operation=operation, transient=error.transient)
+            done = [*[Done(0)] * known, lost]
+        except Exception as error:  # likewise; what it had begun by then, nobody knows
+            wrong = f"{step.action} failed: {type(error).__name__}: {error}"
+            done = [*[Done(0)] * known, Done(None, stderr=wrong, operation=operation)]
         await self._tell(step, done[known:], attempt, first=known)
         return done
 
@@ -226,6 +250,8 @@ class Runner:
             return await action.observe(step, self._world.hands, self._world.floor)
         except HandsError as error:
             return Seen(Effect.UNKNOWN, str(error))
+        except Exception as error:  # an action that is wrong must not end the console, and with it all other runs
+            return Seen(Effect.UNKNOWN, f"{step.action} couldn't look: {type(error).__name__}: {error}")
 
     async def _a_while(self, seconds: float) -> None:
         """Until the next frame, at most so long: what is looked for may be in it."""
@@ -247,7 +273,7 @@ class Runner:
         await self._tell(step, told, last.number, first=len(last.applied))
         done = [*(applied.exit_code for applied in last.applied), *(result.exit_code for result in told)]
         if done and done[-1] not in (0, None):
-            return await self._seen(step, Effect.NONE, f"it had ended with exit code {done[-1]} before the stop")
+            return await self._failed(step, len(done) - 1, f"it had ended with exit code {done[-1]} before the stop")
         seen = await self._observed(self._world.actions[step.action], step)
         if seen.effect is Effect.TOOK:
             return await self._seen(step, Effect.TOOK, f"after a stop: {seen.text}", seen)
@@ -276,32 +302,52 @@ class Runner:
 
     async def _ended_badly(self, step: Step, state: StepState) -> Result:
         text = f"{step.key}: {self._states[step.key].text or state}"
-        if self._plan.rollback:
-            undone = await self._undone()
-            if undone:
-                return Result(Outcome.ROLLED_BACK, f"{text}; undone: {', '.join(undone)}")
-        if state is StepState.UNVERIFIED:
-            return Result(Outcome.UNVERIFIED, text)
-        return Result(Outcome.FAILED, text)
+        undone = await self._undone() if self._plan.rollback else Undone()
+        if undone.whole:
+            return Result(Outcome.ROLLED_BACK, text + undone.text)
+        outcome = Outcome.UNVERIFIED if state is StepState.UNVERIFIED else Outcome.FAILED
+        return Result(outcome, text + undone.text)
 
-    async def _undone(self) -> list[str]:
+    async def _undone(self) -> Undone:
         """What took effect is undone, the last first."""
-        names: list[str] = []
+        left: list[str] = []
         for number, step in reversed(list(enumerate(self._plan.steps))):
             record = self._states.get(step.key)
             if record is None or not step.undo or not _to_undo(record):
                 continue
-            operation = f"{self._run.run}-{number}-undo"
-            await self._intend(step, operation, 1, undo=True)
-            try:
+            if why := await self._not_to_undo(step, record) or await self._undo(number, step):
+                left.append(f"{step.key} ({why})")
+        states = self._states.items()
+        return Undone([key for key, record in states if record.state is StepState.UNDONE], left)
+
+    async def _not_to_undo(self, step: Step, record: StepRecord) -> str:
+        """Why it is left as it is: what somebody else changed since is theirs."""
+        if why := self._world.may_not_undo():
+            return why
+        if record.last is not None and record.last.undo:
+            return ""
+        if step.action not in self._world.actions:
+            return f"there is no action {step.action} any more"
+        seen = await self._observed(self._world.actions[step.action], step)
+        if record.state is StepState.UNVERIFIED and seen.effect is not Effect.TOOK:
+            return f"it is not known whether it took effect: {seen.text}"
+        return "" if seen.effect is Effect.TOOK else f"it is no longer as this run made it: {seen.text}"
+
+    async def _undo(self, number: int, step: Step) -> str:
+        """What went wrong, "" where nothing did."""
+        operation = f"{self._run.run}-{number}-undo"
+        await self._intend(step, operation, 1, undo=True)
+        try:
+            async with asyncio.timeout(step.timeout_seconds):
                 done = await done_in_order(step.undo, self._world.hands, operation)
-            except HandsError as error:
-                done = [Done(1, stderr=str(error), operation=operation)]
-            await self._tell(step, done, 1, deeds=step.undo)
-            well = bool(done) and done[-1].ok
-            await self._seen(step, Effect.TOOK if well else Effect.NONE, "undone" if well else _words(done[-1]))
-            names += [step.key] if well else []
-        return names
+        except TimeoutError:
+            done = [Done(None, stderr=f"no answer within {step.timeout_seconds:g} s", operation=operation)]
+        except HandsError as error:
+            done = [Done(1, stderr=str(error), operation=operation)]
+        await self._tell(step, done, 1, deeds=step.undo)
+        wrong = "" if done[-1].ok else _words(done[-1])
+        await self._seen(step, Effect.NONE if wrong else Effect.TOOK, wrong or "undone")
+        return wrong
 
     # -- the ledger
 
@@ -337,9 +383,9 @@ class Runner:
 
 
 def _to_undo(record: StepRecord) -> bool:
-    """It took effect, or its undoing was begun before a stop: the same operation is not done twice."""
+    """It took effect, or may have, or its undoing was begun before a stop: the same operation is not done twice."""
     begun = record.last is not None and record.last.undo and record.state is not StepState.UNDONE
-    return record.state is StepState.VERIFIED or begun
+    return record.state in (StepState.VERIFIED, StepState.UNVERIFIED) or begun
 
 
 def _words(done: Done) -> str:

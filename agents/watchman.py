@@ -14,7 +14,8 @@ from datetime import tzinfo
 from typing import Protocol
 
 from agents.chronicle import KEPT_SECONDS, Chronicle
-from agents.harness import LEASE_SECONDS, Decision, Harness
+from agents.harness import Decision, Harness
+from agents.holding import LEASE_SECONDS
 from agents.past import WATCH, Past, told_target
 from agents.plan import CannotPlan, NothingToDo
 from agents.runner import Result
@@ -68,6 +69,7 @@ class Account:
     proposed: int = 0
     rulings: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # the words of refusals to begin
     beats: int = 0  # signs of life
 
 
@@ -186,6 +188,7 @@ class Watchman:
             self._broken = error
             return
         self.account.outcomes.append(result.outcome)
+        self.account.refused += [result.why] if result.outcome is Outcome.REFUSED else []
         self._read()
         if run in self._chronicle.runs:
             self._tell.ended(self._chronicle.runs[run], result)

@@ -15,13 +15,11 @@ from watchfloor import query
 from watchfloor.acting import Post, post
 from watchfloor.change import Origin, Ruling
 from watchfloor.commands.approve import signed
-from watchfloor.commands.run import value_of
+from watchfloor.commands.run import myself, value_of
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
-from watchfloor.keeper import account
 from watchfloor.model import Finding
 from watchfloor.ports import Remedy, Weighed
-from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.sparing import sparing_collector
 from watchfloor.wiring import Collection, LiveFeed, answered
 
@@ -74,7 +72,7 @@ class ActingFeed(LiveFeed):
         why = f"{finding.code}: {finding.text}"
         origin = Origin(why, finding=finding.code, subject=str(finding.subject), seen_at=frame.at)
         targets = [frame.subject(playbook.scope, row) for row in rows]
-        decision = at.harness.weigh(at.planned(playbook, targets, Who(Party.PERSON, account()), origin))
+        decision = at.harness.weigh(at.planned(playbook, targets, myself(), origin))
         verdict = decision.verdict
         reasons = (*verdict.reasons, *(f"held back by {name}: {why}" for name, why in decision.held.items()))
         return Weighed(decision.plan, str(decision.ruling), reasons, verdict.policies, verdict.approvals)

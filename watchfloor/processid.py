@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import os
 import secrets
+from pathlib import Path
 
 import psutil
 
 
 def this_process() -> str:
-    """host:pid:time of its start:random."""
-    return f"{os.uname().nodename}:{os.getpid()}:{_started(os.getpid())}:{secrets.token_hex(4)}"
+    """host:pid:its start:random."""
+    return f"{_host()}:{os.getpid()}:{_started(os.getpid())}:{secrets.token_hex(4)}"
 
 
 def is_dead(name: str) -> bool:
-    """Surely gone: of this host, and no process of this number began at that time. Of other hosts, nobody knows."""
+    """Surely gone: of this boot of this host, and no process of this number began then. Of others, nobody knows."""
     host, _, rest = name.rpartition(":")[0].partition(":")
     number, _, started = rest.partition(":")
-    if host != os.uname().nodename or not number.isdecimal() or not started.isdecimal():
+    if host != _host() or not number.isdecimal() or not started.isdecimal():
         return False
     return _started(int(number)) != int(started)
 
 
+def _host() -> str:
+    """Many hosts are called alike, and containers of one host count their processes each from 1."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{os.uname().nodename}/{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return os.uname().nodename
+
+
 def _started(number: int) -> int:
-    """Hundredths of a second since the epoch; 0 where there is no such process."""
+    """When it began, in hundredths of a second; 0 where there is no such process.
+
+    Since the boot where /proc tells (proc(5): starttime): a time of day is another as soon as the clock is set.
+    """
+    try:
+        return int(Path(f"/proc/{number}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        pass
+    if Path("/proc/self").exists():
+        return 0
     try:
         return round(psutil.Process(number).create_time() * 100)
     except psutil.NoSuchProcess:

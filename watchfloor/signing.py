@@ -123,6 +123,12 @@ def _checked(path: Path, namespace: str, data: bytes, signature: str, stamp: obj
     return check(path, namespace, data, signature)
 
 
+def own_key(signers: Path) -> Path | None:
+    """With which this user signs unless an option says otherwise: WATCHFLOOR_KEY's, else the usual one."""
+    named = os.environ.get("WATCHFLOOR_KEY", "")
+    return Path(named) if named else usual_key(signers)
+
+
 def usual_key(signers: Path) -> Path | None:
     """The public key of this user that an allowed_signers file knows, the first of ~/.ssh/*.pub; None for none."""
     known = _words_of(signers)

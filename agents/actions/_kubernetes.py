@@ -155,7 +155,13 @@ class KubeAction(Base):
             return refusal
         found: list[Done] = []
         for place, deed in enumerate(step.deeds):
-            found.append(await self._patiently(deed, hands, f"{operation}.{place}"))
+            name = f"{operation}.{place}"
+            try:
+                found.append(await self._patiently(deed, hands, name))
+            except HandsError as error:
+                if not found:
+                    raise
+                found.append(Done(1, stderr=str(error), operation=name, transient=error.transient))
             if not found[-1].ok:
                 break
         return found

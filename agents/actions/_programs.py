@@ -65,9 +65,9 @@ def tell(number):
             sys.exit(5)
 
 def gone_within(seconds):
-    until = time.time() + seconds
+    until = time.monotonic() + seconds
     while stands() != "gone":
-        if time.time() > until:
+        if time.monotonic() > until:
             return False
         time.sleep(0.05)
     return True

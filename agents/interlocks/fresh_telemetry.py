@@ -12,7 +12,14 @@ from watchfloor.snapshot.words import duration
 
 
 def holds_back(case: Case) -> str:
-    return "; ".join(dict.fromkeys((*_nodes(case), *_schedulers(case))))
+    return "; ".join(dict.fromkeys((*_frame(case), *_nodes(case), *_schedulers(case))))
+
+
+def _frame(case: Case) -> Iterator[str]:
+    """Ages are told as of their frame: in one that stands still everything stays young. So in one of the future."""
+    away = abs(case.now - case.frame.at)
+    if away > case.limits.fresh_seconds and any(step.risk is not Risk.READ for step in case.steps):
+        yield f"the newest frame is {duration(away)} away from now, and {case.limits.fresh_seconds:g} s are allowed"
 
 
 def _nodes(case: Case) -> Iterator[str]:
@@ -52,5 +59,5 @@ def _schedulers(case: Case) -> Iterator[str]:
             yield f"no source of jobs is called {name}"
         elif source.state is not SourceState.OK:
             yield f"{name} doesn't answer: {source.text or source.state}"
-        elif case.now - source.at > case.limits.scheduler_fresh_seconds:
-            yield f"what {name} tells is {duration(case.now - source.at)} old"
+        elif (away := abs(case.now - source.at)) > case.limits.scheduler_fresh_seconds:  # clocks are set back, too
+            yield f"what {name} tells is {duration(away)} old"

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents.harness import LEASE_SECONDS, Decision
+from agents.harness import Decision
+from agents.holding import LEASE_SECONDS
 from agents.past import Past, past_of, told_target
 from agents.plan import make_plan
 from agents.runner import Result

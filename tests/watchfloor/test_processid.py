@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import psutil
+import pytest
+
 from watchfloor.processid import is_dead, this_process
 
 
@@ -25,3 +28,11 @@ def test_a_process_that_ended_is_dead_and_so_is_one_whose_number_another_has_now
 def test_of_another_host_and_of_what_is_no_name_nobody_knows() -> None:
     _, number, started, word = this_process().split(":")
     assert not is_dead(f"elsewhere:{number}:{started}:{word}") and not is_dead("one") and not is_dead("")
+
+
+def test_a_clock_that_is_set_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil reckons a start from the time of day of the boot, which is another as soon as the clock is set."""
+    name = this_process()
+    told = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: told(process) + 3600.0)
+    assert not is_dead(name)

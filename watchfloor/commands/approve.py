@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from watchfloor.records.ledgerentry import Note, Party, Who, node, person, time_
 from watchfloor.records.ledgerwords import Body, Refused
 from watchfloor.redact import redact
 from watchfloor.runs import RunRecord
-from watchfloor.signing import SshSigner, usual_key
+from watchfloor.signing import SshSigner, own_key
 from watchfloor.snapshot.plan import plan_text, printable
 from watchfloor.units import quantity
 
@@ -64,8 +63,7 @@ class Signing:
 
     def signer(self) -> SshSigner:
         """Raises ConfigError."""
-        named = self.key or (Path(os.environ["WATCHFLOOR_KEY"]) if os.environ.get("WATCHFLOOR_KEY") else None)
-        key = named or usual_key(self.allowed)
+        key = self.key or own_key(self.allowed)
         if key is None:
             raise ConfigError(
                 f"no key of ~/.ssh is in {self.allowed}",

@@ -26,7 +26,7 @@ from watchfloor.model import Subject
 from watchfloor.places import signers_file
 from watchfloor.playbook import Playbook
 from watchfloor.records.ledgerentry import Party, Who
-from watchfloor.signing import SshSigner, usual_key
+from watchfloor.signing import SshSigner, own_key
 from watchfloor.snapshot.plan import plan_text
 from watchfloor.snapshot.runs import document, run_text
 
@@ -43,6 +43,7 @@ _REFUSALS = {
     "denied": Exit.DENIED,
     "moved": Exit.VOID,
     "expired": Exit.VOID,
+    "over": Exit.VOID,
 }
 _OUTCOMES = {
     Outcome.SUCCEEDED: Exit.OK,
@@ -72,7 +73,7 @@ def run(
     The same road for people, cron and agents. Nothing is changed without --apply.
     """
     specs, work = source.floor(hosts)
-    who = Who(Party.SERVICE, service, on_behalf_of=account()) if service else myself()
+    who = asking(service)
     asked = _Asked(what, target, _values(set), reason or f"asked for by {who.name}", apply, wait, json, who)
     return asyncio.run(_road(asked, specs, work, timeout))
 
@@ -80,8 +81,14 @@ def run(
 def myself() -> Who:
     """The account, and the key that this person would approve with: nobody approves a plan of their own by another
     name."""
-    key = usual_key(signers_file())
+    key = own_key(signers_file())
     return Who(Party.PERSON, account(), SshSigner(key).fingerprint() if key is not None else "")
+
+
+def asking(service: str) -> Who:
+    """A service asks on behalf of whoever begins it, who is known by the key as well."""
+    me = myself()
+    return Who(Party.SERVICE, service, me.fingerprint, on_behalf_of=me.name) if service else me
 
 
 class _Asked:

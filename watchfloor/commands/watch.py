@@ -43,9 +43,10 @@ _WORST_FIRST = (
     (Outcome.ABANDONED, Exit.ABANDONED),
 )
 _RULINGS = (
-    ("deny", Exit.DENIED),
-    ("interlocked", Exit.INTERLOCKED),
-    ("needs-approval", Exit.WAITS_FOR_APPROVAL),
+    ({"deny", "denied"}, Exit.DENIED),
+    ({"interlocked", "lease", "waited"}, Exit.INTERLOCKED),
+    ({"moved", "over"}, Exit.VOID),
+    ({"needs-approval", "not-approved"}, Exit.WAITS_FOR_APPROVAL),
 )
 
 
@@ -103,8 +104,9 @@ def _code(account: Account) -> int:
     for outcome, code in _WORST_FIRST:
         if outcome in account.outcomes:
             return code
-    for ruling, code in _RULINGS:
-        if ruling in account.rulings:
+    said = {*account.rulings, *account.refused}
+    for words, code in _RULINGS:
+        if said & words:
             return code
     return Exit.OK
 

@@ -50,9 +50,10 @@ class Leases:
             raise self._trouble(error) from error
 
     def take(self, targets: Sequence[str], run: str, holder: str, now: float, seconds: float) -> list[Lease]:
-        """All of them or none; what comes back holds it up: leases of other holders that are not over yet."""
+        """All of them or none; what comes back holds it up: leases that are not over yet, of other runs or holders."""
         with self._transaction():
-            held = [lease for lease in self._of(targets) if lease.holder != holder and lease.until > now]
+            mine = (run, holder)
+            held = [it for it in self._of(targets) if (it.run, it.holder) != mine and it.until > now]
             if not held:
                 rows = [(target, run, holder, now, now + seconds) for target in targets]
                 self._base.executemany("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)", rows)
@@ -64,10 +65,10 @@ class Leases:
             where = (now + seconds, run, holder)
             return self._base.execute("UPDATE lease SET until = ? WHERE run = ? AND holder = ?", where).rowcount > 0
 
-    def held(self, targets: Sequence[str], holder: str, now: float) -> bool:
-        """Whether this holder has all of them still."""
-        found = self._of(targets)
-        return len(found) == len(set(targets)) and all(it.holder == holder and it.until > now for it in found)
+    def held(self, targets: Sequence[str], run: str, holder: str, now: float) -> bool:
+        """Whether this run of this holder has all of them still."""
+        found, mine = self._of(targets), (run, holder)
+        return len(found) == len(set(targets)) and all((it.run, it.holder) == mine and it.until > now for it in found)
 
     def release(self, run: str, holder: str) -> None:
         with self._transaction():
