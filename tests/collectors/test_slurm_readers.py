@@ -98,6 +98,13 @@ def test_an_array_is_told_by_task_and_the_rest_of_it_as_one() -> None:
     assert task.allocations == (Allocation("gpu003", 1, (7,), cpus=None, memory_bytes=2**30),)
 
 
+def test_an_array_that_was_cancelled_before_its_first_task_has_no_task() -> None:
+    """scontrol prints Slurm's number for "none" there, as JSON leaves it out."""
+    line = "JobId=4 ArrayJobId=4 ArrayTaskId=4294967294 ArrayTaskThrottle=2 JobName=two JobState=CANCELLED Reason=None"
+    (job,) = jobs_text.jobs(line, "lab")
+    assert (job.id, job.number, job.array_tasks) == ("slurm:4", "4", "")
+
+
 def test_what_waits_says_why_and_has_not_started() -> None:
     jobs = _by_number(jobs_json.jobs(_live("squeue.json").read_bytes(), "lab")[0])
     assert (jobs["10"].state, jobs["10"].reason) == (JobState.HELD, "JobHeldUser")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from collectors.sources._slurm import oneline, states, values
-from collectors.sources._slurm.record import Record, job_of
+from collectors.sources._slurm.record import Record, job_of, number
 from watchfloor.jobs.model import Allocation, Job
 
 _MIB = 2**20
@@ -46,7 +46,7 @@ def _record(record: str) -> Record:
         priority=float(told["Priority"]) if told.get("Priority", "").isdecimal() else None,
         array_id=_int(told.get("ArrayJobId")),
         array_task=_int(told.get("ArrayTaskId")),
-        array_tasks=told.get("ArrayTaskId", ""),
+        array_tasks=_tasks(told.get("ArrayTaskId", "")),
         array_limit=_int(told.get("ArrayTaskThrottle")),
         restarts=_int(told.get("Restarts")) or 0,
         exit_code=code,
@@ -76,7 +76,14 @@ def exit_code(text: str | None) -> tuple[int | None, int | None]:
 
 
 def _int(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    """Of a text of digits; None for Slurm's numbers that stand for none and for infinite."""
+    found = int(text) if text and text.isdecimal() else None
+    return found if number(found) is not None else None
+
+
+def _tasks(text: str) -> str:
+    """One task, or several as "2-5%2"; "" for none."""
+    return "" if text.isdecimal() and _int(text) is None else text
 
 
 def _user(text: str) -> str:
