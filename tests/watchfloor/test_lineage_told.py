@@ -120,6 +120,12 @@ def test_an_attempt_that_nobody_has_told_of_for_long_is_not_said_to_run() -> Non
     assert "runs" not in said and "last seen 11:00, its end is not known" in said
 
 
+def test_an_attempt_of_which_its_scheduler_says_nothing_is_not_called_unknown() -> None:
+    graph = graph_of(job(replace(FIRST, state=JobState.UNKNOWN, ended=None)))
+    said = "\n".join(lines(tree(graph, JOB, NOW)))
+    assert "is unknown" not in said and "how it stands is not known" in said
+
+
 def test_many_attempts_are_summed_up() -> None:
     over = [
         replace(FIRST_OVER, number=number, started=TEN + number, ended=TEN + number + 0.5) for number in range(1, 6)

@@ -52,6 +52,8 @@ class Words:
                 f"attempt {number} ran from {self._times.at(entity.start)}{on}; last seen {seen}, its end is not known"
             )
         state = entity.facts.get("state", "")
+        if state == "unknown":
+            return f"attempt {number} ran from {self._times.at(entity.start)}{on}; how it stands is not known"
         runs = "runs" if state in ("running", "") else f"is {state}"
         return f"attempt {number} {runs}{on} since {self._times.at(entity.start)}"
 
