@@ -25,8 +25,8 @@ from watchfloor.change import Outcome, Plan, Ruling, Step, Verdict, plain
 from watchfloor.errors import StoreError
 from watchfloor.frame import Frame
 from watchfloor.ports import Clock, Floor, Hands
-from watchfloor.records.ledgerentry import Entry, Note, Party, Who
-from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Kind, Proposed, Refused, Resume, Stop
+from watchfloor.records.ledgerentry import Entry, Note, Who
+from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Kind, Proposed, Refused
 from watchfloor.records.ledgerwords import Outcome as Ended
 from watchfloor.runs import RunRecord
 from watchfloor.snapshot.plan import plan_text
@@ -180,15 +180,15 @@ class Harness:
         await self._told_of_changes()
         with self._holding.all_of(plan, run) as others:
             if others:
-                return await self._refuse(record, who, "lease", others)
-            record, _ = self._known(run)  # another console may have gone on with it before the leases were ours
+                return await self._refuse(record, plan, who, "lease", others)
+            record, plan = self._known(run)  # another console may have gone on with it before the leases were ours
             if record.outcome:
                 return _over_before(record)
-            if why := self._may_not(record):
-                return await self._refuse(record, who, *why)
+            if why := self._may_not(record, plan):
+                return await self._refuse(record, plan, who, *why)
             if not record.begun:
-                await self._leave(record)
-            return await self._acted(record, who)
+                await self._leave(record, plan)
+            return await self._acted(record, plan, who)
 
     def _known(self, run: str) -> tuple[RunRecord, Plan]:
         record = self._desk.book.run(run)
@@ -196,10 +196,9 @@ class Harness:
             raise StoreError(f"the ledger has no run {run}", "`watchfloor runs` lists them")
         return record, record.plan
 
-    def _may_not(self, record: RunRecord) -> tuple[str, str] | None:
+    def _may_not(self, record: RunRecord, plan: Plan) -> tuple[str, str] | None:
         """A word for the ledger and a sentence, where it must not go on."""
-        plan, desk = record.plan, self._desk
-        assert plan is not None
+        desk = self._desk
         now, frame = desk.clock.now(), desk.floor.frame()
         verdict = desk.judge(plan, frame)
         if verdict.ruling is Ruling.DENY:
@@ -233,25 +232,21 @@ class Harness:
         taken_back = any(entry.kind == Kind.WITHDRAWAL for entry in entries if entry.seconds > record.begun)
         return not taken_back and self._desk.tally(plan, verdict, before, record.begun).approved
 
-    async def _leave(self, record: RunRecord) -> None:
+    async def _leave(self, record: RunRecord, plan: Plan) -> None:
         """Why it may begin is on record before it does."""
-        plan, desk = record.plan, self._desk
-        assert plan is not None
+        desk = self._desk
         verdict = desk.judge(plan, desk.floor.frame())
         count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), desk.clock.now())
         permit = msgspec.structs.replace(verdict, ruling=Ruling.PERMIT)
         await self._decided(Decision(record.run, plan, permit, {}), [f"approvals: {count.text}"] if count.text else [])
 
-    async def _acted(self, record: RunRecord, who: Who) -> Result:
-        plan = record.plan
-        assert plan is not None
+    async def _acted(self, record: RunRecord, plan: Plan, who: Who) -> Result:
         lost = asyncio.Event()
         world = World(
             self._desk.actions,
             self._desk.hands,
             self._desk.floor,
             self._desk.clock,
-            self._scene,
             self._desk.book.keep,
             lambda step: self._recheck(plan, step, record.run, lost),
             lambda: self._may_not_undo(plan, record.run, lost),
@@ -276,10 +271,9 @@ class Harness:
                 await self._note(who, body, plan, record.run)
         await self._note(who, Ended(outcome=str(result.outcome), text=result.text), plan, record.run)
 
-    async def _refuse(self, record: RunRecord, who: Who, why: str, text: str) -> Result:
+    async def _refuse(self, record: RunRecord, plan: Plan, who: Who, why: str, text: str) -> Result:
         """What wasn't done is on record. A plan that can't be done any more is over; others may be tried again."""
-        plan, told = record.plan, f"{why}: {text}"
-        assert plan is not None
+        told = f"{why}: {text}"
         await self._note(who, Refused(why=why, text=text), plan, record.run)
         if why not in _FINAL:
             return Result(Outcome.REFUSED, told, why)
@@ -346,17 +340,6 @@ class Harness:
         node = frame.node_index.get(step.target.node)
         planned = plan.state.get(f"{step.target.node} boot")
         return node is not None and planned is not None and frame.nodes.text(node, "boot_id") != planned
-
-    # -- the global stop
-
-    async def stop(self, who: Who, reason: str) -> None:
-        await self._desk.book.keep(Note(who, Stop(reason=reason)))
-
-    async def resume(self, who: Who, reason: str) -> None:
-        """Ends a stop, and closes the circuit breaker. An agent can't: raises PermissionError."""
-        if who.kind is not Party.PERSON:
-            raise PermissionError("a person resumes, never a service or an agent")
-        await self._desk.book.keep(Note(who, Resume(reason=reason)))
 
     async def _note(self, who: Who, body: Body, plan: Plan, run: str) -> None:
         subjects = tuple(dict.fromkeys(f"{step.target.scope}:{step.target}" for step in plan.steps))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from agents.action import Action, Scene, done_in_order
+from agents.action import Action, done_in_order
 from agents.conditions import holds
 from agents.undone import Undone
 from watchfloor.change import Deed, Done, Effect, Outcome, Plan, Seen, Step
@@ -21,7 +21,7 @@ from watchfloor.errors import HandsError, WatchfloorError
 from watchfloor.ports import Clock, Floor, Hands
 from watchfloor.records.ledgerentry import Note, Who
 from watchfloor.records.ledgerwords import Applied, Body, Intent, Refused, Verified, output
-from watchfloor.runs import Attempt, RunRecord, StepRecord, StepState
+from watchfloor.runs import Attempt, RunRecord, StepRecord, StepState, state_after
 
 _SETTLED = (StepState.VERIFIED, StepState.SKIPPED, StepState.FAILED, StepState.UNVERIFIED)
 _LOOK_SECONDS = 1.0  # between two looks at whether something took effect
@@ -46,7 +46,6 @@ class World:
     hands: Hands
     floor: Floor
     clock: Clock
-    scene: Callable[[], Scene]
     keep: Keep
     recheck: Recheck
     may_not_undo: Callable[[], str]  # why nothing may be undone now
@@ -197,14 +196,12 @@ class Runner:
             async with asyncio.timeout(step.timeout_seconds):
                 done = list(await action.apply(step, self._world.hands, operation))
         except TimeoutError:
-            late = Done(None, stderr=f"no answer within {step.timeout_seconds:g} s", operation=operation)
-            done = [*[Done(0)] * known, late]
+            done = _cut_off(known, Done(None, stderr=f"no answer within {step.timeout_seconds:g} s"), operation)
         except HandsError as error:
-            lost = Done(1, stderr=str(error), operation=operation, transient=error.transient)
-            done = [*[Done(0)] * known, lost]
+            done = _cut_off(known, Done(1, stderr=str(error), transient=error.transient), operation)
         except Exception as error:  # likewise; what it had begun by then, nobody knows
             wrong = f"{step.action} failed: {type(error).__name__}: {error}"
-            done = [*[Done(0)] * known, Done(None, stderr=wrong, operation=operation)]
+            done = _cut_off(known, Done(None, stderr=wrong), operation)
         await self._tell(step, done[known:], attempt, first=known)
         return done
 
@@ -355,13 +352,7 @@ class Runner:
         after = dict(seen.facts) if seen is not None else {}
         await self._note(step, Verified(step=step.key, result=str(result), text=text, after=after))
         record = self._states.get(step.key, StepRecord(step.key))
-        undone = record.last is not None and record.last.undo
-        states = {
-            Effect.TOOK: StepState.UNDONE if undone else StepState.VERIFIED,
-            Effect.NONE: StepState.FAILED,
-            "skipped": StepState.SKIPPED,
-        }
-        state = states.get(result, StepState.UNVERIFIED)
+        state = state_after(str(result), record)
         self._states[step.key] = StepRecord(step.key, state, record.attempts, text)
         await self._forgotten(step, record)
         return state
@@ -386,6 +377,11 @@ def _to_undo(record: StepRecord) -> bool:
     """It took effect, or may have, or its undoing was begun before a stop: the same operation is not done twice."""
     begun = record.last is not None and record.last.undo and record.state is not StepState.UNDONE
     return record.state in (StepState.VERIFIED, StepState.UNVERIFIED) or begun
+
+
+def _cut_off(known: int, end: Done, operation: str) -> list[Done]:
+    """An end that came from elsewhere, behind the deeds that are on record."""
+    return [*[Done(0)] * known, msgspec.structs.replace(end, operation=operation)]
 
 
 def _words(done: Done) -> str:

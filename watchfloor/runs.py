@@ -260,10 +260,12 @@ def _applied(step: StepRecord, body: words.Applied, at: float) -> StepRecord:
 
 
 def _verified(step: StepRecord, body: words.Verified, at: float) -> StepRecord:
+    return replace(step, state=state_after(body.result, step), text=body.text, at=at)
+
+
+def state_after(result: str, step: StepRecord) -> StepState:
+    """What the result of a look, as the ledger has it, makes of a step."""
     undone = step.last is not None and step.last.undo
-    state = {
-        "took-effect": StepState.UNDONE if undone else StepState.VERIFIED,
-        "no-effect": StepState.FAILED,
-        "skipped": StepState.SKIPPED,
-    }.get(body.result, StepState.UNVERIFIED)
-    return replace(step, state=state, text=body.text, at=at)
+    took = StepState.UNDONE if undone else StepState.VERIFIED
+    known = {"took-effect": took, "no-effect": StepState.FAILED, "skipped": StepState.SKIPPED}
+    return known.get(result, StepState.UNVERIFIED)

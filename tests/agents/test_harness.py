@@ -15,6 +15,7 @@ from tests.support.road import ANNA, Killed, Points, Road, node, origin
 from watchfloor.change import Done, Outcome, Plan, Ruling, Verdict, digest_of
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.stopping import resumed, stopped
 
 TWO = Playbook(
     "two",
@@ -144,13 +145,13 @@ async def test_two_consoles_contend_for_one_lease(road: Road) -> None:
 
 async def test_everything_is_stopped_until_a_person_resumes(road: Road) -> None:
     harness = road.console()
-    await harness.stop(ANNA, "the cooling plant is down")
+    road.ledger.append(stopped(ANNA, "the cooling plant is down"))
     decision = await harness.propose(plan(road))
     assert decision.ruling == "interlocked" and "cooling plant" in str(decision.held)
     assert (await harness.carry_out(decision.run, ANNA)).outcome is Outcome.REFUSED
     with pytest.raises(PermissionError):
-        await harness.resume(Who(Party.AGENT, "claude"), "go on")
-    await harness.resume(ANNA, "it is up again")
+        road.ledger.append(resumed(Who(Party.AGENT, "claude"), "go on"))
+    road.ledger.append(resumed(ANNA, "it is up again"))
     assert (await harness.carry_out(decision.run, ANNA)).outcome is Outcome.SUCCEEDED
 
 
@@ -180,7 +181,7 @@ async def test_a_storm_of_failures_opens_the_breaker_until_a_person_closes_it(ro
     )
     assert (await done(road, healing))[0] is Outcome.SUCCEEDED, "what makes healthy passes"
     road.fleet.step(1)
-    await road.console().resume(ANNA, "looked at it")
+    road.ledger.append(resumed(ANNA, "looked at it"))
     assert (await done(road, plan(road)))[0] is Outcome.SUCCEEDED
 
 

@@ -27,6 +27,7 @@ from watchfloor.playbook import EventTrigger, Playbook, ScheduleTrigger, StepRul
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.report import Event
 from watchfloor.runs import RunRecord
+from watchfloor.stopping import resumed, stopped
 
 WATCH = Who(Party.SERVICE, "watch")
 FATAL = replace(
@@ -229,11 +230,11 @@ async def test_a_stop_holds_it_back_and_a_resume_lets_it_go_on(road: Road) -> No
     told = Told()
     man = watchman(road, told)
     await rounds(road, man, 2)
-    await road.console().stop(ANNA, "maintenance")
+    road.ledger.append(stopped(ANNA, "maintenance"))
     xid(road, "dgx-02")
     await rounds(road, man, 5)
     assert (road.nodes.log, told.lines) == ([], ["fatal interlocked"])
-    await road.console().resume(ANNA, "over")
+    road.ledger.append(resumed(ANNA, "over"))
     await rounds(road, man, 2)
     xid(road, "dgx-03")
     await rounds(road, man, 15)

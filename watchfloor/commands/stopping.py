@@ -11,8 +11,8 @@ from watchfloor.exits import Exit
 from watchfloor.keeper import account
 from watchfloor.places import ledger_file
 from watchfloor.records.ledger import Ledger
-from watchfloor.records.ledgerentry import Note, Party, Who
-from watchfloor.records.ledgerwords import Resume, Stop
+from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.stopping import resumed, stopped
 
 Reason = Annotated[str, Parameter(help="Why: it is in the ledger, and everybody who is held up reads it.")]
 
@@ -20,7 +20,7 @@ Reason = Annotated[str, Parameter(help="Why: it is in the ledger, and everybody 
 def stop(reason: Reason, /) -> int:
     """No act begins from now on, whoever asks and whatever was approved; what is under way ends its step."""
     with Ledger(ledger_file()) as ledger:
-        ledger.append(Note(Who(Party.PERSON, account()), Stop(reason=reason)))
+        ledger.append(stopped(Who(Party.PERSON, account()), reason))
     output.write("Everything is stopped: no act begins. `watchfloor resume REASON` ends it.")
     return Exit.OK
 
@@ -28,6 +28,6 @@ def stop(reason: Reason, /) -> int:
 def resume(reason: Reason, /) -> int:
     """End a stop, and close the circuit breaker: acts may begin again."""
     with Ledger(ledger_file()) as ledger:
-        ledger.append(Note(Who(Party.PERSON, account()), Resume(reason=reason)))
+        ledger.append(resumed(Who(Party.PERSON, account()), reason))
     output.write("Acts may begin again.")
     return Exit.OK
