@@ -12,7 +12,8 @@ from cyclopts import Parameter
 from watchfloor import query, wiring
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
-from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, settled
+from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS
+from watchfloor.commands.waiting import settled_with_jobs
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit, of_fleet
 from watchfloor.frame import Frame
@@ -43,7 +44,7 @@ def jobs(
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
     condition = query.parse(where, Scope.JOB) if where else None
     specs, work = source.floor(hosts)
-    frame = asyncio.run(wiring.collect(specs, timeout, _complete, work=replace(work, lineage=lineage_place())))
+    frame = asyncio.run(wiring.collect(specs, timeout, settled_with_jobs, work=replace(work, lineage=lineage_place())))
     mask = condition.mask(frame) if condition else np.ones(len(frame.jobs.rows), np.bool_)
     mask = mask & _meant(frame, job) if job else mask
     report = JobReport(frame, mask, over=all or bool(job))
@@ -64,11 +65,6 @@ def _meant(frame: Frame, word: str) -> Mask:
         guess = nearest(word, [name for job in rows for name in (job.number, job.name) if name])
         raise ConfigError(f"no job is called {word!r}", f"did you mean {guess!r}?" if guess else "", file="--job")
     return mask
-
-
-def _complete(frame: Frame) -> bool:
-    asked = all(status.state is not SourceState.WAITING for status in frame.jobs.sources)
-    return asked and settled(frame)
 
 
 def _code(frame: Frame) -> Exit:

@@ -15,11 +15,10 @@ from watchfloor import query
 from watchfloor.change import Outcome, Plan, Ruling, Value, plain
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Source
-from watchfloor.commands.waiting import settled
+from watchfloor.commands.waiting import settled_with_jobs
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import SourceState
 from watchfloor.keeper import account
 from watchfloor.lineage.times import Times
 from watchfloor.model import Subject
@@ -116,7 +115,7 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float) 
         known = at.book.run(asked.what)
         if known is None:
             at.playbook(asked.what, asked.given)  # a slip of the finger is told before anything is waited for
-        await at.until(_complete, seconds)
+        await at.until(settled_with_jobs, seconds)
         if known is not None:
             return await _go_on(asked, at, known.run)
         playbook = at.playbook(asked.what, asked.given)
@@ -127,10 +126,6 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float) 
         if not asked.apply:
             return _shown(asked, at, at.harness.weigh(plan))
         return await _applied(asked, at, await at.harness.propose(plan))
-
-
-def _complete(frame: Frame) -> bool:
-    return settled(frame) and all(status.state is not SourceState.WAITING for status in frame.jobs.sources)
 
 
 def _targets(asked: _Asked, playbook: Playbook, frame: Frame) -> list[Subject]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
+from watchfloor.jobs.model import SourceState
 from watchfloor.model import Missing, Phase, Scope
 from watchfloor.query import Query
 
@@ -23,6 +24,11 @@ def settled(frame: Frame, seconds: float = SETTLE_SECONDS) -> bool:
     """Every node has failed once, or has been live for long enough to have rates and an answer of every sampler."""
     unseen = _without_processes(frame)
     return all(_node_settled(frame, node, seconds) and node not in unseen for node in range(len(frame.specs)))
+
+
+def settled_with_jobs(frame: Frame) -> bool:
+    """Likewise, and every source of jobs has answered once, or failed."""
+    return settled(frame) and all(status.state is not SourceState.WAITING for status in frame.jobs.sources)
 
 
 def _node_settled(frame: Frame, node: int, seconds: float) -> bool:

@@ -16,10 +16,8 @@ from watchfloor import __version__
 from watchfloor.change import Outcome
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
-from watchfloor.commands.waiting import settled
+from watchfloor.commands.waiting import settled_with_jobs
 from watchfloor.exits import Exit
-from watchfloor.frame import Frame
-from watchfloor.jobs.model import SourceState
 from watchfloor.keeper import account
 from watchfloor.metrics import Unit
 from watchfloor.onlyone import only_one
@@ -86,17 +84,13 @@ async def _watch(specs: Sequence[Any], work: Any, who: Who, seconds: float, pati
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     async with post(specs, work, findings=findings_file()) as at:
-        await at.until(_complete, patience if seconds else 0.0)
+        await at.until(settled_with_jobs, patience if seconds else 0.0)
         watchman = at.watchman(who, playbooks, tell, secrets.token_hex(4))
         tell.begins(len(specs), len(playbooks))
         if seconds:
             loop.call_later(seconds, stop.set)
         await watchman.watch(stop, __version__, _PATIENCE_ONCE if seconds else LEAVE_SECONDS)
         return _code(watchman.account) if seconds else Exit.OK
-
-
-def _complete(frame: Frame) -> bool:
-    return settled(frame) and all(status.state is not SourceState.WAITING for status in frame.jobs.sources)
 
 
 def _code(account: Account) -> int:
