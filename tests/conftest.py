@@ -40,3 +40,11 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """A real Slurm of four nodes with eight GPUs each, for the whole run; who uses it leaves it as it was."""
     with running_slurm(tmp_path_factory.mktemp("slurm")) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def lab(slurm: Slurm) -> Iterator[Slurm]:
+    """The same for tests that act on it: what one left of jobs and drains is taken back at its end."""
+    yield slurm
+    slurm.cancel_all()
+    slurm.resume_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -37,10 +38,8 @@ def _started(number: int) -> int:
 
     Since the boot where /proc tells (proc(5): starttime): a time of day is another as soon as the clock is set.
     """
-    try:
+    with suppress(OSError, IndexError, ValueError):  # there is no such process, or no /proc
         return int(Path(f"/proc/{number}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        pass
     if Path("/proc/self").exists():
         return 0
     try:

@@ -9,7 +9,7 @@ from watchfloor.change import Command, On, Place
 
 # which process it is: pid, ticks from boot to its start, boot; and whose, in which cgroup. Prints one word.
 _IDENTITY = """
-import os, pwd, signal, subprocess, sys, time
+import errno, os, pwd, signal, subprocess, sys, time
 pid, start, boot, user, cgroup = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5]
 
 def read(path):
@@ -37,16 +37,19 @@ def stands():
 
 LOOK = _IDENTITY + "print(stands())\n"
 
-# ends it: SIGTERM, and SIGKILL when its time is over. 0: it is gone; 3: it is another's; 4: it stays; 5: not permitted
+# ends it: SIGTERM, and SIGKILL when its time is over. 0: it is gone; 1: it can't be held; 3: it is another's; 4: it
+# stays; 5: not permitted
 END = (
     _IDENTITY
     + """
-grace, handle = float(sys.argv[6]), None
+grace, handle, unheld = float(sys.argv[6]), None, ""
 if hasattr(os, "pidfd_open"):
     try:
         handle = os.pidfd_open(pid)
-    except OSError:
-        pass
+    except OSError as error:
+        # Linux before 5.3 has no handles, and some sandboxes forbid them: then it goes by pid, as with an old Python
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            unheld = error.strerror
 
 def tell(number):
     if stands() != "there":
@@ -57,7 +60,7 @@ def tell(number):
         else:
             signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
-        pass
+        pass  # it has ended since the look
     except PermissionError:
         name = {15: "TERM", 9: "KILL"}[number]
         if subprocess.call(["sudo", "-n", "--", "kill", "-s", name, str(pid)], stdin=subprocess.DEVNULL):
@@ -76,6 +79,8 @@ now = stands()
 if now != "there":
     print(now)
     sys.exit(0 if now == "gone" else 3)
+if unheld:
+    sys.exit("process %d can't be held, and is left alone: %s" % (pid, unheld))
 tell(15)
 if not gone_within(grace):
     tell(9)

@@ -11,7 +11,7 @@ from agents.action import CannotPrepare, Home, Scene
 from agents.actions._base import looked, silent_source, unknown
 from agents.parameters import host_name
 from watchfloor.change import Command, On, Place, Seen, Step, Value
-from watchfloor.jobs.model import Job
+from watchfloor.jobs.model import Job, SchedulerNode
 from watchfloor.ports import Hands
 
 KIND = "slurm"
@@ -117,6 +117,14 @@ def of_node(scene: Scene, step: Step) -> Home:
     if home.kind == KIND:
         host_name(home.node, "Slurm's node")
     return home
+
+
+def node_told(scene: Scene, step: Step) -> SchedulerNode | str:
+    """What its scheduler, whichever it is, tells of the step's node; or why that can't be relied upon."""
+    if stale := silent_source(scene, str(step.before["source"])):
+        return stale
+    told = scene.frame.jobs.scheduler.get(scene.frame.node_index.get(step.target.node, -1))
+    return told if told is not None else f"no scheduler manages {step.target.node} any more"
 
 
 def reason_text(text: str, mark: str) -> str:

@@ -13,25 +13,27 @@ from agents.actions._base import Base, filled, looked, node_row, silent_node, un
 from agents.parameters import whole
 from watchfloor.change import Command, Risk, Seen, Step
 from watchfloor.model import Scope
-from watchfloor.ports import Hands
+from watchfloor.ports import Floor, Hands
 
 _MODEL = re.compile(r"[A-Za-z0-9][\w.-]{0,127}")
-READY = "READY"
+READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 
 
 class Repository(Base):
-    """Loads or unloads a model."""
+    """Loads or unloads a model: each is undone by the other, and says itself what the model's state means."""
 
     scope = Scope.SERVICE
+    risk: ClassVar[Risk]
     word: ClassVar[str]  # load, unload
+    opposite: ClassVar[str]
+    wanted: ClassVar[str]  # the model's state
     parameters: ClassVar = {
         "model": Parameter("its name in the repository"),
         "port": Parameter("of the server's HTTP API", Kind.NUMBER, 8000, least=1, most=65535),
     }
     seen_by = "the model's state in the index of the repository"
 
-    def prepared(self, scene: Scene, step: Step, risk: Risk, undo: str) -> Step:
-        """Raises CannotPrepare."""
+    def prepare(self, scene: Scene, step: Step) -> Step:
         values = self.values(step)
         model, port = str(values["model"]), whole(values["port"], "port")
         if not _MODEL.fullmatch(model):
@@ -46,19 +48,35 @@ class Repository(Base):
 
         return filled(
             step,
-            risk=risk,
+            risk=self.risk,
             summary=f"{self.word} {model} at {step.target}",
             deeds=(deed(self.word),),
             before={"model": model, "index": f"{address}/index"},
-            after={"state": READY if self.word == "load" else "UNAVAILABLE"},
-            undo=(deed(undo),),
+            after={"state": self.wanted},
+            undo=(deed(self.opposite),),
             timeout_seconds=330.0,
         )
 
     def precheck(self, scene: Scene, step: Step) -> str:
         return silent_node(scene, step)
 
-    async def state(self, step: Step, hands: Hands) -> str | Seen:
+    async def guard(self, step: Step, hands: Hands) -> str:
+        now = await self._state(step, hands)
+        return now.text if isinstance(now, Seen) else self.needless(str(step.before["model"]), now)
+
+    async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
+        now = await self._state(step, hands)
+        return now if isinstance(now, Seen) else self.judged(str(step.before["model"]), now)
+
+    def needless(self, model: str, state: str) -> str:
+        """Why there is nothing to do in this state, "" where there is."""
+        raise NotImplementedError
+
+    def judged(self, model: str, state: str) -> Seen:
+        """What this state says of the effect."""
+        raise NotImplementedError
+
+    async def _state(self, step: Step, hands: Hands) -> str | Seen:
         """Of the model: "" where the repository doesn't have it; Seen where nobody answers."""
         index = str(step.before["index"])
         answer = await looked(hands, _programs.program(step.target.node, _programs.CALL, "POST", index, "{}", "10"))
@@ -81,7 +99,7 @@ def state_of(text: str, model: str) -> str | Seen:
     """Of a model in the index; of several versions, ready where one is."""
     try:
         listed = [one for one in json.loads(text) if one["name"] == model]
-        states = [str(one.get("state") or "UNAVAILABLE") for one in listed]
+        states = [str(one.get("state") or UNAVAILABLE) for one in listed]
     except (ValueError, TypeError, KeyError):
         return unknown(f"that is no index of models: {text.strip()[:80]!r}")
     return READY if READY in states else next(iter(states), "")

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from agents.action import CannotPrepare, Home, Parameter, Scene
 from agents.actions import _kubenode, _kubernetes, _slurm
-from agents.actions._base import OURS, filled, mark_of, node_row, silent_source, took, without_effect
+from agents.actions._base import OURS, filled, mark_of, node_row, took, without_effect
 from watchfloor.change import Risk, Seen, Step
 from watchfloor.model import Scope
 from watchfloor.ports import Floor, Hands
@@ -53,17 +53,14 @@ class Action(_kubernetes.KubeAction):
         )
 
     def precheck(self, scene: Scene, step: Step) -> str:
-        if stale := silent_source(scene, str(step.before["source"])):
-            return stale
-        told = scene.frame.jobs.scheduler.get(scene.frame.node_index.get(step.target.node, -1))
-        if told is None:
-            return f"no scheduler manages {step.target.node} any more"
+        told = _slurm.node_told(scene, step)
+        if isinstance(told, str):
+            return told
         if "mark" not in step.after or str(step.after["mark"]) in told.reason:
             return ""
-        drained = _slurm.is_drained(_slurm.state_words(told.state)) or "cordoned" in told.state
-        return (
-            f"{step.target.node} was drained by others meanwhile: {told.reason or 'no reason given'}" if drained else ""
-        )
+        if not _slurm.is_drained(_slurm.state_words(told.state)) and "cordoned" not in told.state:
+            return ""
+        return f"{step.target.node} was drained by others meanwhile: {told.reason or 'no reason given'}"
 
     async def guard(self, step: Step, hands: Hands) -> str:
         if _kubenode.is_meant(step):

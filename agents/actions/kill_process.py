@@ -1,8 +1,9 @@
 """End a process that holds an accelerator and belongs to no job that goes on. R2: its work is lost.
 
 It is known by pid, start and boot, and by its owner and cgroup: whoever has the pid by then is another process, and is
-left alone. The process is held by a handle (pidfd) where the node's Python has them, so that no other can take its
-place in between. Where its owner is somebody else, `sudo kill` is asked for the signal, just after the same look.
+left alone. The process is held by a handle (pidfd) where the node's Python and kernel have them, so that no other can
+take its place in between; one that can't be held is left alone, too. Where its owner is somebody else, `sudo kill` is
+asked for the signal, just after the same look.
 """
 
 from __future__ import annotations

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from agents.action import Scene
 from agents.actions import _triton
 from agents.actions._base import took, unknown, without_effect
-from watchfloor.change import Risk, Seen, Step
-from watchfloor.ports import Floor, Hands
+from watchfloor.change import Risk, Seen
 
 
 class Action(_triton.Repository):
     summary = "have a Triton server serve a model"
     risk = Risk.REVERSIBLE
-    word = "load"
+    word, opposite, wanted = "load", "unload", _triton.READY
     runs = "on the node: POST /v2/repository/models/MODEL/load"
     undone_by = "unload_model"
 
-    def prepare(self, scene: Scene, step: Step) -> Step:
-        return self.prepared(scene, step, self.risk, "unload")
+    def needless(self, model: str, state: str) -> str:
+        return f"{model} is served already" if state == _triton.READY else ""
 
-    async def guard(self, step: Step, hands: Hands) -> str:
-        now = await self.state(step, hands)
-        if isinstance(now, Seen):
-            return now.text
-        return f"{step.before['model']} is served already" if now == _triton.READY else ""
-
-    async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
-        now, model = await self.state(step, hands), step.before["model"]
-        if isinstance(now, Seen):
-            return now
-        if now == _triton.READY:
+    def judged(self, model: str, state: str) -> Seen:
+        if state == _triton.READY:
             return took(f"{model} is ready")
-        return (
-            unknown(f"{model} is being loaded")
-            if now == "LOADING"
-            else without_effect(f"{model} is {now or 'unknown'}")
-        )
+        if state == "LOADING":
+            return unknown(f"{model} is being loaded")
+        return without_effect(f"{model} is {state or 'unknown'}")

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from agents.action import CannotPrepare, Kind, Parameter, Scene
 from agents.actions import _kubenode, _kubernetes, _slurm
-from agents.actions._base import OURS, filled, node_row, silent_source, took, unknown, without_effect
+from agents.actions._base import OURS, filled, node_row, took, unknown, without_effect
 from watchfloor.change import Risk, Seen, Step
 from watchfloor.model import Scope
 from watchfloor.ports import Floor, Hands
@@ -55,11 +55,9 @@ class Action(_kubernetes.KubeAction):
         )  # fmt: skip
 
     def precheck(self, scene: Scene, step: Step) -> str:
-        if stale := silent_source(scene, str(step.before["source"])):
-            return stale
-        told = scene.frame.jobs.scheduler.get(scene.frame.node_index.get(step.target.node, -1))
-        if told is None:
-            return f"no scheduler manages {step.target.node} any more"
+        told = _slurm.node_told(scene, step)
+        if isinstance(told, str):
+            return told
         if _kubenode.is_meant(step) or not _slurm.is_drained(_slurm.state_words(told.state)):
             return ""
         return _others(step.target.node, told.reason, bool(step.before["anyones"]))

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from agents.action import Scene
 from agents.actions import _triton
 from agents.actions._base import took, unknown, without_effect
-from watchfloor.change import Risk, Seen, Step
-from watchfloor.ports import Floor, Hands
+from watchfloor.change import Risk, Seen
 
 
 class Action(_triton.Repository):
     summary = "have a Triton server serve a model no longer"
     risk = Risk.SLOWS
-    word = "unload"
+    word, opposite, wanted = "unload", "load", _triton.UNAVAILABLE
     runs = "on the node: POST /v2/repository/models/MODEL/unload"
     undone_by = "load_model"
 
-    def prepare(self, scene: Scene, step: Step) -> Step:
-        return self.prepared(scene, step, self.risk, "load")
+    def needless(self, model: str, state: str) -> str:
+        return "" if state == _triton.READY else f"{model} is {state or 'unknown'}, and not served"
 
-    async def guard(self, step: Step, hands: Hands) -> str:
-        now = await self.state(step, hands)
-        if isinstance(now, Seen):
-            return now.text
-        return "" if now == _triton.READY else f"{step.before['model']} is {now or 'unknown'}, and not served"
-
-    async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
-        now, model = await self.state(step, hands), step.before["model"]
-        if isinstance(now, Seen):
-            return now
-        if now == _triton.READY:
+    def judged(self, model: str, state: str) -> Seen:
+        if state == _triton.READY:
             return without_effect(f"{model} is still served")
-        return unknown(f"{model} is being unloaded") if now == "UNLOADING" else took(f"{model} is no longer served")
+        if state == "UNLOADING":
+            return unknown(f"{model} is being unloaded")
+        return took(f"{model} is no longer served")

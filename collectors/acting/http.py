@@ -95,7 +95,7 @@ def _text(response: http.client.HTTPResponse, sock: Any, until: float) -> str:
             parts.append(chunk)
             size += len(chunk)
     except (http.client.HTTPException, OSError, ValueError):
-        pass
+        pass  # what came until then is told
     return b"".join(parts).decode("utf-8", "backslashreplace")
 
 

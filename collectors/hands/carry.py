@@ -106,7 +106,7 @@ class _Running:
         if not self._pipes.get_map():
             try:
                 self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired:  # it goes on, and whoever asked looks again
                 pass
             return False
         heard = False
@@ -124,14 +124,14 @@ class _Running:
         refused = False
         try:
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
+        except ProcessLookupError:  # all of the group have ended
             pass
         except PermissionError:
             refused = True
         for pid in descendants(os.getpid()):
             try:
                 os.kill(pid, number)
-            except ProcessLookupError:
+            except ProcessLookupError:  # it has ended since it was listed
                 pass
             except PermissionError:
                 refused = True
@@ -144,7 +144,7 @@ def _adopt():
         import ctypes
 
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    except (ImportError, OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):  # a Python without ctypes, a libc without prctl
         pass
 
 

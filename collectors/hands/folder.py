@@ -27,7 +27,7 @@ def opened(path, make):
     if make:
         try:
             os.mkdir(path, 0o700)
-        except FileExistsError:
+        except FileExistsError:  # whose it is and who may use it is looked at below
             pass
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     found = os.fstat(descriptor)

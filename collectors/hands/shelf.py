@@ -129,7 +129,7 @@ class Shelf:
     def _remove(self, name):
         try:
             os.unlink(name, dir_fd=self.folder)
-        except FileNotFoundError:
+        except FileNotFoundError:  # it was never written, or another console has tidied up
             pass
 
     # -- what goes

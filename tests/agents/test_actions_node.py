@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import json
 import os
@@ -74,6 +75,10 @@ class Child:
         cgroups = Path(f"/proc/{self.pid}/cgroup").read_text().splitlines()
         self.cgroup = cgroups[0].split(":", 2)[2]
         self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+    def identity(self) -> tuple[str, ...]:
+        """As the programs are told of it."""
+        return str(self.pid), str(self.start), self.boot, getpass.getuser(), self.cgroup
 
     def told(self, **changes: object) -> Process:
         own = {"pid": self.pid, "user": getpass.getuser(), "command": "python train.py", "cgroup": self.cgroup,
@@ -150,9 +155,32 @@ async def test_without_handles_of_processes_it_goes_by_pid(child: Callable[..., 
     """Python before 3.9 has no pidfd."""
     one = child()
     program = "import os, signal\nfor name in ('pidfd_open',):\n    delattr(os, name)\n" + _programs.END
-    identity = (str(one.pid), str(one.start), one.boot, getpass.getuser(), one.cgroup)
-    done = await LocalHands().look(_programs.program("n1", program, *identity, "5"))
+    done = await LocalHands().look(_programs.program("n1", program, *one.identity(), "5"))
     assert (done.exit_code, one.process.wait()) == (0, -15), done
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+async def test_where_the_kernel_has_no_handles_it_goes_by_pid(child: Callable[..., Child], number: int) -> None:
+    """Linux before 5.3 has no pidfd, and some sandboxes forbid it."""
+    one = child()
+    done = await LocalHands().look(_programs.program("n1", failing_handle(number), *one.identity(), "5"))
+    assert (done.exit_code, one.process.wait()) == (0, -15), done
+
+
+@pytest.mark.parametrize("number", [errno.ESRCH, errno.EMFILE])
+async def test_what_cannot_be_held_is_not_told_by_its_pid(child: Callable[..., Child], number: int) -> None:
+    """By then the pid may be another's."""
+    one = child()
+    done = await LocalHands().look(_programs.program("n1", failing_handle(number), *one.identity(), "0"))
+    assert (done.exit_code, done.stdout) == (1, ""), done
+    assert f"process {one.pid} can't be held" in done.stderr
+    assert not one.ended()
+
+
+def failing_handle(number: int) -> str:
+    """The program, where handles of processes fail so."""
+    fail = f"def fail(pid):\n    raise OSError({number}, os.strerror({number}))\n"
+    return f"import os\n{fail}os.pidfd_open = fail\n{_programs.END}"
 
 
 def test_only_what_holds_an_accelerator_and_belongs_to_no_job_is_ended(child: Callable[..., Child]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,17 +14,6 @@ from tests.support.acting import job as job_target
 from tests.support.slurm import Slurm, Watch
 from watchfloor.change import Effect, Seen, Step
 from watchfloor.jobs.model import Job, JobState, SourceAnswer
-
-
-@pytest.fixture
-def lab(slurm: Slurm) -> Iterator[Slurm]:
-    """The cluster; what the test left of jobs and drains is taken back at its end."""
-    yield slurm
-    slurm.cancel_all()
-    for name in slurm.node_names:
-        if "DRAIN" in slurm.run("scontrol", "-o", "show", "node", name):
-            slurm.run("scontrol", "update", f"NodeName={name}", "State=RESUME")
-    slurm.wait_for_nodes()
 
 
 @pytest.fixture

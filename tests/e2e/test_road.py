@@ -7,10 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support import parts
 from tests.support.slurm import Slurm
@@ -18,16 +15,6 @@ from watchfloor.exits import Audit, Exit
 from watchfloor.records.ledgerreader import LedgerReader
 
 NODE = "gpu002"
-
-
-@pytest.fixture
-def lab(slurm: Slurm) -> Iterator[Slurm]:
-    yield slurm
-    slurm.cancel_all()
-    for name in slurm.node_names:
-        if "DRAIN" in slurm.run("scontrol", "-o", "show", "node", name):
-            slurm.run("scontrol", "update", f"NodeName={name}", "State=RESUME")
-    slurm.wait_for_nodes()
 
 
 class Person:

@@ -7,7 +7,7 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,20 +44,6 @@ POLICY = """
 permit (principal == Service::"watch", action == Action::"drain_node", resource is Node)
 when { context.playbook == "fatal-xid" };
 """
-
-
-@pytest.fixture
-def lab(slurm: Slurm) -> Iterator[Slurm]:
-    yield slurm
-    slurm.cancel_all()
-    restore(slurm)
-
-
-def restore(lab: Slurm) -> None:
-    for name in lab.node_names:
-        if "DRAIN" in lab.run("scontrol", "-o", "show", "node", name):
-            lab.run("scontrol", "update", f"NodeName={name}", "State=RESUME")
-    lab.wait_for_nodes()
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -155,7 +141,7 @@ async def test_an_xid_in_the_kernel_log_drains_its_node_in_slurm(
     found: list[Latency] = []
     for number in range(TIMES):
         found.append(await drained_after(tmp_path / str(number), lab))
-        restore(lab)
+        lab.resume_all()
     with capsys.disabled():
         each = ", ".join(f"{one.proposed:.2f}/{one.drained:.2f}" for one in found)
         print(f"\nfrom XID to proposed/drained: {each} s; load {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors")

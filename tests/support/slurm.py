@@ -171,6 +171,13 @@ class Slurm:
         self.run("scancel", "--user=root")
         self._until("no jobs", lambda: not self.run("squeue", "--noheader"))
 
+    def resume_all(self) -> None:
+        """Every node takes work, whoever drained it."""
+        for name in self.node_names:
+            if "DRAIN" in self.run("scontrol", "-o", "show", "node", name):
+                self.run("scontrol", "update", f"NodeName={name}", "State=RESUME")
+        self.wait_for_nodes()
+
     def wait(self, holds: Callable[[], bool]) -> None:
         """Until what a test has set off has come."""
         self._until("what the test waits for", holds)

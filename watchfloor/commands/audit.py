@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -259,10 +260,8 @@ def _time(text: str, option: str) -> float | None:
     """Seconds since the epoch. Raises ConfigError."""
     if not text:
         return None
-    try:
+    with suppress(ValueError):  # no duration: a time of day, then
         return time.time() - quantity(text, Unit.SECONDS)
-    except ValueError:
-        pass
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except ValueError as error:
