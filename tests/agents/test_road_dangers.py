@@ -75,7 +75,7 @@ async def _late(console: Harness, run: str) -> Result:
         for _ in range(10_000):
             if (record := desk.book.run(run)) and record.outcome and not desk.leases.all():
                 return
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # between two looks, up to a deadline: the ledger tells nobody
 
     console._told_of_changes = slow
     return await console.carry_out(run, ANNA)
@@ -122,6 +122,7 @@ def _slow_to_keep_intents(console: Harness) -> None:
     keep = book.keep
 
     async def slow(note: Note) -> None:
+        # not waited for: it holds the gap open in which the other console would slip through
         await asyncio.sleep(0.2 if isinstance(note.body, Intent) else 0.0)
         await keep(note)
 

@@ -67,7 +67,7 @@ async def test_killed_at_any_moment(bench: Bench, seed: int, on: On, monkeypatch
         deed = command(sys.executable, "-c", _DEED, str(count), on=on)
         doing = asyncio.create_task(hands.do(deed, operation))
         for _ in range(rng.randrange(3)):
-            await asyncio.sleep(rng.expovariate(20))
+            await asyncio.sleep(rng.expovariate(20))  # the moment of the kill: any one must do
             _kill_some(bench, rng)
         done = await asyncio.wait_for(doing, PATIENCE_SECONDS)
         _agrees(done, count)
@@ -109,7 +109,7 @@ async def test_a_console_that_is_killed_and_started_again(bench: Bench) -> None:
         console = [str(bench.lab.config), str(bench.path / "notes"), f"op-{number}", *deed.argv]
         first = await _console(console)
         await first.stdout.readline()  # pyright: ignore[reportOptionalMemberAccess]
-        await asyncio.sleep(rng.uniform(0, 0.6))
+        await asyncio.sleep(rng.uniform(0, 0.6))  # the moment of the kill: any one must do
         with suppress(ProcessLookupError):  # it may be over by then
             first.kill()
         await first.communicate()

@@ -56,7 +56,7 @@ def test_a_source_that_breaks_is_told_with_what_it_knew_and_begins_anew(breaking
         kept = Kept(SPEC, lambda spec: LocalTransport(), clock, random.Random(1))
         assert kept.answer.status.state is SourceState.WAITING
         running = asyncio.create_task(kept.run(lambda answer: told.append((clock.monotonic(), answer))))
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # of a loop whose time passes at once
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running

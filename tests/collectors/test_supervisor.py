@@ -37,7 +37,7 @@ class Floor:
 
     async def run(self, seconds: float) -> Floor:
         task = asyncio.create_task(self.supervisor.run())
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # of a loop whose time passes at once
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
