@@ -70,7 +70,9 @@ async def test_the_keys_sign_once_the_end_of_the_plan_was_in_view_and_with_a_rea
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8", "enter", "end", "a")
         assert "read the whole plan first" in text_of(app, "#cardfoot")
-        await pilot.press("home", "pagedown", "pagedown", "pagedown", "a", "enter")
+        await pilot.press("home", "pagedown", "pagedown", "pagedown", "a")
+        assert "\n > " in screen_of(app)
+        await pilot.press("enter")
         assert acting.signed == []
         assert "say why" in screen_of(app)
         await pilot.press(*"a x q", "enter")
