@@ -87,7 +87,7 @@ def summary_line(runs: Sequence[RunRecord], now: float, acting: bool) -> Line:
     longest = f", the first for {duration(now - waiting[0].proposed)}" if waiting else ""
     how = "Enter: the whole plan, then the keys"
     if not acting:
-        how = "`watchfloor approve RUN` signs, or --act"
+        how = "`watchfloor approve` signs, or --act"
     return [
         (f" {len(waiting)}", Token.WARNING if waiting else Token.STRONG),
         (f" {'waits' if len(waiting) == 1 else 'wait'} for a person{longest}   ", Token.TEXT),
