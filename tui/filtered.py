@@ -35,7 +35,7 @@ class FilteredPage(Page):
         yield FilterBar(self.desk.palette, self.desk.typed_filters, complete, id="filterbar")
 
     def rows_shown(self, frame: Frame) -> Rows:
-        """What the page's rows are, so that matches can be counted."""
+        """What the page's rows are, so that `matched` can count them."""
         raise NotImplementedError
 
     def passed(self, frame: Frame) -> Passed | None:

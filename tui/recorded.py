@@ -39,8 +39,8 @@ class RecordedPage(TablePage):
         self._sheet: Sheet | None = None
 
     def draw(self) -> None:
-        """Summary, table and details, of the newest picture."""
-        raise NotImplementedError
+        """Of the newest picture: a subclass fills summary and table first."""
+        self.draw_detail()
 
     @property
     def picture(self) -> LedgerPicture | None:

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from tui.filtered import FilteredPage
 from tui.present.choice import Sort
 from tui.present.fields import Field
+from tui.present.line import Line
 from tui.present.style import Token
 from tui.widgets.table import VirtualTable
 
@@ -24,6 +25,11 @@ def letters(fields: Iterable[Field]) -> list[BindingType]:
         if field.letter:
             titles.setdefault(field.letter, field.title or field.name)
     return [Binding(letter, f"sort_letter('{letter}')", f"sort by {titles[letter]}") for letter in sorted(titles)]
+
+
+def order_keys(command: str, fields: Iterable[Field]) -> list[BindingType]:
+    """`s` asks for a column, by this command; the letters of the columns."""
+    return [Binding("s", f"ask('{command} ')", "pick the column to sort by", priority=True), *letters(fields)]
 
 
 class SortedPage(FilteredPage):
@@ -42,6 +48,12 @@ class SortedPage(FilteredPage):
     def take_order(self, order: Sort) -> None:
         """Keep it, and draw by it at once."""
         raise NotImplementedError
+
+    def order_fact(self, rows: str) -> Line:
+        """For the status bar: `runs by when`, and which way."""
+        glyphs = self.desk.palette.glyphs
+        arrow = glyphs.descending if self.order.descending else glyphs.ascending
+        return [(f"{rows} by ", Token.DIM), (self.order.column, Token.TEXT), (f" {arrow}", Token.ACCENT)]
 
     @on(VirtualTable.HeaderClicked, "#table")
     def _sort_by_click(self, event: VirtualTable.HeaderClicked) -> None:

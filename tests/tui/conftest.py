@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from textual import app, pilot
 from textual.widgets import Input
 
+from tests.support.ledgerpages import LEDGER, NOW
 from tests.support.quiet import until_quiet
+from tests.support.runstory import Story, written
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +20,12 @@ def _quiet_apps(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (app, pilot):
         monkeypatch.setattr(module, "wait_for_idle", until_quiet)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda field: None)
+
+
+@pytest.fixture
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    """A morning on record in the working folder; it goes on as a test tells it."""
+    monkeypatch.chdir(tmp_path)
+    told = written(LEDGER, NOW)
+    yield told
+    told.ledger.close()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.support import frames
 from tests.support.actinghands import NotedActing
-from tests.support.feeds import still_app
+from tests.support.ledgerpages import NOW, SIZES, app_over, rows_shown
 from tests.support.patience import until
-from tests.support.runstory import ANNA, Story, decided, drain, planned, proposed, written
+from tests.support.runstory import ANNA, Story, decided, drain, planned, proposed
 from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp
 from tui.card import Card
@@ -21,29 +18,11 @@ from tui.screens.approvals import ApprovalsPage
 from tui.sheet import Sheet
 from watchfloor.change import Origin
 from watchfloor.errors import ConfigError
-from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.records import ledgerwords as words
-
-NOW = frames.settled().at
-SIZES = ((80, 24), (120, 40), (200, 60))
-
-
-@pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
-    monkeypatch.chdir(tmp_path)
-    told = written(Path("ledger.db"), NOW)
-    yield told
-    told.ledger.close()
-
-
-def app_over(acting: NotedActing | None = None) -> WatchfloorApp:
-    return still_app(frames.settled(), ledger=LedgerFollower(Path("ledger.db")), zone=UTC, acting=acting)
 
 
 def shown(app: WatchfloorApp) -> list[str]:
-    found = app.pages["approvals"]
-    assert isinstance(found, ApprovalsPage) and found._model is not None
-    return [str(found._model.identity(index)) for index in range(found._model.count)]
+    return rows_shown(app, "approvals")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -53,7 +32,9 @@ def test_picture(size: tuple[int, int], story: Story, snap_compare: Callable[...
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_picture_of_the_card(size: tuple[int, int], story: Story, snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(app_over(NotedActing()), press=["8", "enter", *["pagedown"] * 4, "a"], terminal_size=size)
+    assert snap_compare(
+        app_over(acting=NotedActing()), press=["8", "enter", *["pagedown"] * 4, "a"], terminal_size=size
+    )
 
 
 async def test_what_waits_longest_comes_first_with_its_whole_plan_and_the_header_counts(story: Story) -> None:
@@ -85,11 +66,13 @@ async def test_a_console_that_watches_binds_no_key_that_signs(story: Story) -> N
 
 async def test_the_keys_sign_once_the_end_of_the_plan_was_in_view_and_with_a_reason(story: Story) -> None:
     acting = NotedActing()
-    app = app_over(acting)
+    app = app_over(acting=acting)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("8", "enter", "end", "a")
         assert "read the whole plan first" in text_of(app, "#cardfoot")
-        await pilot.press("home", "pagedown", "pagedown", "pagedown", "a", "enter")
+        await pilot.press("home", "pagedown", "pagedown", "pagedown", "a")
+        assert "\n > " in screen_of(app)
+        await pilot.press("enter")
         assert acting.signed == []
         assert "say why" in screen_of(app)
         await pilot.press(*"a x q", "enter")
@@ -110,7 +93,7 @@ def text_of_page(app: WatchfloorApp) -> str:
 
 async def test_what_refuses_the_signature_is_said_and_leaving_signs_nothing(story: Story) -> None:
     acting = NotedActing(error=ConfigError("no key of ~/.ssh is in signers", "name yours by --key"))
-    app = app_over(acting)
+    app = app_over(acting=acting)
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.press("8", "enter", "end", "a", "escape")
         assert isinstance(app.screen, Card) and "nothing was signed" in text_of(app, "#cardfoot")
@@ -121,7 +104,7 @@ async def test_what_refuses_the_signature_is_said_and_leaving_signs_nothing(stor
 
 
 async def test_a_card_comes_within_a_frame_of_its_entry_and_tells_when_it_is_over(story: Story) -> None:
-    app = app_over(NotedActing())
+    app = app_over(acting=NotedActing())
     async with app.run_test(size=(120, 60)) as pilot:
         await pilot.press("8")
         plan = planned("drain-node", ANNA, Origin("a second fan"), [drain("dgx-01", "a second fan")], NOW)

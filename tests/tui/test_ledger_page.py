@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support import frames
-from tests.support.feeds import still_app
+from tests.support.ledgerpages import LEDGER, SIZES, app_over, rows_shown
 from tests.support.ledgers import tampered
 from tests.support.patience import until
-from tests.support.runstory import ANNA, Story, written
+from tests.support.runstory import ANNA, Story
 from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp
 from tui.present.entries import wanted_of
-from tui.screens.ledger import LedgerPage
 from watchfloor.errors import QueryError
-from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.records import ledgerwords as words
-
-NOW = frames.settled().at
-SIZES = ((80, 24), (120, 40), (200, 60))
-
-
-@pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
-    monkeypatch.chdir(tmp_path)
-    told = written(Path("ledger.db"), NOW)
-    yield told
-    told.ledger.close()
-
-
-def app_over() -> WatchfloorApp:
-    return still_app(frames.settled(), ledger=LedgerFollower(Path("ledger.db")), zone=UTC)
 
 
 def shown(app: WatchfloorApp) -> list[int]:
-    found = app.pages["ledger"]
-    assert isinstance(found, LedgerPage) and found._model is not None
-    return [int(str(found._model.identity(index))) for index in range(found._model.count)]
+    return [int(number) for number in rows_shown(app, "ledger")]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -67,7 +46,7 @@ async def test_how_far_it_is_what_was_written_and_that_it_is_not(story: Story) -
     async with app.run_test(size=(160, 40)) as pilot:
         await pilot.press("9")
         await until(lambda: "intact up to entry" in text_of(app, "#summary"))
-        with tampered(Path("ledger.db")) as base:
+        with tampered(LEDGER) as base:
             base.execute("UPDATE entry SET text = replace(text, 'cron', 'crom') WHERE number = 3")
         story.tell(0.0, ANNA, words.Heartbeat(session="s1"))
         story.write()
@@ -101,7 +80,7 @@ async def test_an_entry_as_a_whole_has_its_hashes(story: Story) -> None:
 
 
 async def test_without_a_ledger_nothing_is_read(tmp_path: Path) -> None:
-    app = still_app(frames.settled(), ledger=LedgerFollower(tmp_path / "none.db"), zone=UTC)
+    app = app_over(tmp_path / "none.db")
     async with app.run_test(size=(200, 40)) as pilot:
         await pilot.press("9", "enter")
         assert "no ledger is at" in text_of(app, "#summary")

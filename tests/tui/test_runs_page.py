@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
@@ -10,27 +10,13 @@ import pytest
 
 from tests.support import frames
 from tests.support.feeds import still_app
+from tests.support.ledgerpages import LEDGER, SIZES, app_over, rows_shown
 from tests.support.patience import until
-from tests.support.runstory import Story, over, seen, written
+from tests.support.runstory import Story, over, seen
 from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp
 from tui.screens.runs import RunsPage
 from watchfloor.ledgerfollower import LedgerFollower
-
-NOW = frames.settled().at
-SIZES = ((80, 24), (120, 40), (200, 60))
-
-
-@pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
-    monkeypatch.chdir(tmp_path)
-    told = written(Path("ledger.db"), NOW)
-    yield told
-    told.ledger.close()
-
-
-def app_over(place: str = "ledger.db") -> WatchfloorApp:
-    return still_app(frames.settled(), ledger=LedgerFollower(Path(place)), zone=UTC)
 
 
 def page(app: WatchfloorApp) -> RunsPage:
@@ -40,9 +26,7 @@ def page(app: WatchfloorApp) -> RunsPage:
 
 
 def shown(app: WatchfloorApp) -> list[str]:
-    model = page(app)._model
-    assert model is not None
-    return [str(model.identity(index)) for index in range(model.count)]
+    return rows_shown(app, "runs")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -111,7 +95,7 @@ async def test_a_filter_is_of_words_and_one_key_leaves_what_is_over_out(story: S
 
 
 async def test_without_a_ledger_the_page_says_where_it_would_be(tmp_path: Path) -> None:
-    app = app_over(str(tmp_path / "none.db"))
+    app = app_over(tmp_path / "none.db")
     async with app.run_test(size=(200, 40)) as pilot:
         await pilot.press("7", "enter", "o", "S")
         assert "no ledger is at" in text_of(app, "#summary") and "none.db" in text_of(app, "#summary")
@@ -122,7 +106,7 @@ async def test_without_a_ledger_the_page_says_where_it_would_be(tmp_path: Path) 
 
 
 async def test_it_is_there_before_any_frame(story: Story) -> None:
-    app = still_app(None, ledger=LedgerFollower(Path("ledger.db")), zone=UTC)
+    app = still_app(None, ledger=LedgerFollower(LEDGER), zone=UTC)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("7")
         await until(lambda: "fatal-xid" in screen_of(app))

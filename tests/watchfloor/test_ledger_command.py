@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.ledgers import beat, key, story, tampered, written
 from tests.support.parts import ROOT
-from watchfloor import cli
+from tests.support.told import Told
 from watchfloor.exits import AUDIT_MEANINGS, Audit, Exit
 from watchfloor.places import ledger_file
 from watchfloor.records.ledgerentry import Note
@@ -33,26 +31,9 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return written(ledger_file())
 
 
-class Told:
-    """Runs `watchfloor audit …` in this process."""
-
-    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
-        self._capfd = capfd
-        self.out = self.err = ""
-
-    def __call__(self, *words: str | Path) -> int:
-        code = cli.run(["audit", *map(str, words)])
-        self.out, self.err = self._capfd.readouterr()
-        return code
-
-    def json(self, *words: str | Path) -> Any:
-        self(*words, "--json")
-        return json.loads(self.out)
-
-
 @pytest.fixture
 def audit(capfd: pytest.CaptureFixture[str]) -> Told:
-    return Told(capfd)
+    return Told("audit", capfd)
 
 
 @pytest.fixture

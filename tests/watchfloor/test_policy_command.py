@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec import to_builtins
 
 from tests.support.governed import ACTIONS, plan, proposed
 from tests.support.parts import ROOT
-from watchfloor import cli, governance
+from tests.support.told import Told
+from watchfloor import governance
 from watchfloor.change import plain
 from watchfloor.exits import Exit
 from watchfloor.records.ledger import Ledger
@@ -22,23 +22,6 @@ TABLE = ROOT / "playbooks" / "policies" / "default.cases.yaml"
 FLEET = "sites: {lab: {racks: {r1: n1}}}\n"
 
 
-class Told:
-    """Runs `watchfloor policy …` in this process."""
-
-    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
-        self._capfd = capfd
-        self.out = self.err = ""
-
-    def __call__(self, *words: str | Path) -> int:
-        code = cli.run(["policy", *map(str, words)])
-        self.out, self.err = self._capfd.readouterr()
-        return code
-
-    def json(self, *words: str | Path) -> Any:
-        self(*words, "--json")
-        return json.loads(self.out)
-
-
 @pytest.fixture
 def policy(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
     monkeypatch.setattr(governance, "known_actions", lambda: dict(ACTIONS))
@@ -46,7 +29,7 @@ def policy(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, t
         monkeypatch.delenv(f"WATCHFLOOR_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))
-    return Told(capfd)
+    return Told("policy", capfd)
 
 
 @pytest.fixture

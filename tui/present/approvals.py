@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tui.present.format import Text
 from tui.present.line import Line
 from tui.present.plans import plan_lines, told
 from tui.present.rows import Column
+from tui.present.runrows import RunRows
 from tui.present.runs import asked_by, targets_of
 from tui.present.style import Token
 from watchfloor.lineage.times import Times
@@ -26,14 +27,14 @@ def rows_of(runs: Sequence[RunRecord], now: float) -> list[RunRecord]:
     return sorted((run for run in found if run.plan and now < run.plan.expires), key=lambda run: not run.waits(now))
 
 
-class ApprovalTable:
-    """Implements TableModel. Identities are the ids of runs."""
+class ApprovalTable(RunRows):
+    """Implements TableModel."""
 
     sort: tuple[str, bool] | None = None
 
     def __init__(self, runs: Sequence[RunRecord], times: Times, width: int) -> None:
-        self._rows, self._times = runs, times
-        self._places = {run.run: index for index, run in enumerate(runs)}
+        super().__init__(runs)
+        self._times = times
         wide = width >= _WIDE
         self.columns = (
             Column("state", "", 1, fixed=True),
@@ -47,23 +48,6 @@ class ApprovalTable:
             Column("void", "VOID IN", 7, "right"),
             *([Column("why", "WHY", 30, flexible=True)] if width >= _WIDEST else []),
         )
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index].run
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
-
-    def marked(self, index: int) -> bool:
-        return False
-
-    def run(self, identity: Hashable) -> RunRecord | None:
-        index = self.index_of(identity)
-        return None if index is None else self._rows[index]
 
     def cells(self, index: int) -> Sequence[Text]:
         run, now = self._rows[index], self._times.now
@@ -103,7 +87,7 @@ def summary_line(runs: Sequence[RunRecord], now: float, acting: bool) -> Line:
     longest = f", the first for {duration(now - waiting[0].proposed)}" if waiting else ""
     how = "Enter: the whole plan, then the keys"
     if not acting:
-        how = "`watchfloor approve RUN` signs, or --act"
+        how = "`watchfloor approve` signs, or --act"
     return [
         (f" {len(waiting)}", Token.WARNING if waiting else Token.STRONG),
         (f" {'waits' if len(waiting) == 1 else 'wait'} for a person{longest}   ", Token.TEXT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tui.present.choice import Sort
@@ -13,6 +13,7 @@ from tui.present.line import Line, cut
 from tui.present.order import natural_key
 from tui.present.plans import plan_lines, told
 from tui.present.rows import Column
+from tui.present.runrows import RunRows
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.lineage.times import Times
 from watchfloor.model import State
@@ -114,34 +115,16 @@ def took(run: RunRecord, now: float) -> float | None:
 # -- the table
 
 
-class RunTable:
-    """Implements TableModel. Identities are the ids of runs."""
+class RunTable(RunRows):
+    """Implements TableModel."""
 
     def __init__(
         self, runs: Sequence[RunRecord], columns: Sequence[Column], sort: Sort, times: Times, glyphs: Glyphs = UNICODE
     ) -> None:
+        super().__init__(sorted(runs, key=_KEYS[sort.column], reverse=sort.descending))
         self.columns = columns
         self.sort = (sort.column, sort.descending)
         self._times, self._glyphs = times, glyphs
-        self._rows = sorted(runs, key=_KEYS[sort.column], reverse=sort.descending)
-        self._places = {run.run: index for index, run in enumerate(self._rows)}
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index].run
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
-
-    def marked(self, index: int) -> bool:
-        return False
-
-    def run(self, identity: Hashable) -> RunRecord | None:
-        index = self.index_of(identity)
-        return None if index is None else self._rows[index]
 
     def cells(self, index: int) -> Sequence[Text]:
         run = self._rows[index]

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from tui.base import Desk, hint_line
+from tui.base import hint_line
 from tui.card import Card
 from tui.commands import Command
+from tui.ofruns import RunsOfRecord
 from tui.present.approvals import ApprovalTable, card_lines, rows_of, summary_line, within_detail
-from tui.present.choice import Filter, Rows
 from tui.present.line import Line
 from tui.present.plans import told
 from tui.present.recorded import nothing_on_record, with_trouble
 from tui.present.runs import has
 from tui.present.style import Token
-from tui.recorded import RecordedPage
 from tui.widgets.drawn import give_height
-from watchfloor.frame import Frame
 
 if TYPE_CHECKING:
     from watchfloor.runs import RunRecord
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 _TABLE_LINES = 5  # that stay for the table: what is decided on has the rest
 
 
-class ApprovalsPage(RecordedPage):
+class ApprovalsPage(RunsOfRecord):
     slug = "approvals"
     key = "8"
     heading = "approvals"
@@ -37,16 +35,15 @@ class ApprovalsPage(RecordedPage):
         "again when the run begins."
     )
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._model: ApprovalTable | None = None
+    def runs(self, now: float) -> Sequence[RunRecord]:
+        return rows_of(super().runs(now), now)
 
     # -- drawing
 
     def draw(self) -> None:
         picture, times = self.picture, self.times()
         acting = self.desk.options.acting is not None
-        runs = rows_of(picture.runs, times.now) if picture is not None else []
+        runs = self.runs(times.now)
         if picture is None or not picture.runs:
             self.summary.show(
                 lambda width: nothing_on_record(picture, self.desk.options.ledger, "nothing waits", width)
@@ -58,7 +55,7 @@ class ApprovalsPage(RecordedPage):
         self.table.empty = "no plan passes" if runs else "nothing waits for approval" if picture else ""
         self.table.show(self._model)
         self.table.hold()  # what is signed is what the cursor is on
-        self.draw_detail()
+        super().draw()
 
     def draw_detail(self) -> None:
         run, times = self.run, self.times()
@@ -66,19 +63,6 @@ class ApprovalsPage(RecordedPage):
         most = max(6, self.size.height - 8 - max(1, min(rows, _TABLE_LINES)))
         give_height(self.detail, most)
         self.detail.show(lambda width: within_detail(card_lines(run, times, width), most) if run is not None else [])
-
-    @property
-    def run(self) -> RunRecord | None:
-        """What the cursor is on."""
-        return self._model.run(self.table.cursor) if self._model is not None else None
-
-    def rows_shown(self, frame: Frame) -> Rows:
-        return Rows.ACCELERATORS
-
-    def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
-        runs = rows_of(self.picture.runs, self.times().now) if self.picture is not None else []
-        words = chosen.text.casefold().split()
-        return sum(has(run, words) for run in runs), len(runs)
 
     def facts(self) -> Sequence[Line]:
         return self.filter_facts()

@@ -15,7 +15,7 @@ from tui.present.fields import Field
 from tui.present.jobs import JOB_FIELDS, JobTable, detail_lines, job_columns, summary_lines
 from tui.present.line import Line
 from tui.present.style import Token
-from tui.sorted import SortedPage, letters
+from tui.sorted import SortedPage, order_keys
 from tui.tabled import TablePage
 from tui.widgets.drawn import give_height
 from watchfloor.frame import Frame
@@ -38,8 +38,7 @@ class JobsPage(TablePage, SortedPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "over", "jobs that are over, too, or not"),
         Binding("Y", "user_lineage", "the lineage of all jobs of its user"),
-        Binding("s", "ask('sortjobs ')", "pick the column to sort by", priority=True),
-        *letters(JOB_FIELDS),
+        *order_keys("sortjobs", JOB_FIELDS),
     ]
 
     def __init__(self, desk: Desk) -> None:
@@ -81,10 +80,7 @@ class JobsPage(TablePage, SortedPage):
         frame = self.desk.frame
         if frame is None:
             return ()
-        glyphs = self.desk.palette.glyphs
-        arrow = glyphs.descending if self.order.descending else glyphs.ascending
-        order: Line = [("jobs by ", Token.DIM), (self.order.column, Token.TEXT), (f" {arrow}", Token.ACCENT)]
-        found = [self.filter_fact(frame), order]
+        found = [self.filter_fact(frame), self.order_fact("jobs")]
         if self.over:
             found.append([("with those that are over", Token.MATCH)])
         return found

@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 
 from tui.base import Desk, hint_line
 from tui.commands import Command
-from tui.present.choice import Filter, Rows
+from tui.present.choice import Filter
 from tui.present.entries import (
     FIELDS,
     Check,
@@ -120,7 +120,7 @@ class LedgerPage(RecordedPage):
         self._model = EntryTable(self._entries, times, self.size.width - 1)
         self.table.empty = self._trouble or ("no entry passes" if self.filter and not self._reading else "")
         self.table.show(self._model)
-        self.draw_detail()
+        super().draw()
 
     def _summary(self, picture: LedgerPicture, width: int) -> Sequence[Line]:
         line = summary_line(str(picture.place), picture.size, len(self._entries), self.filter is not None)
@@ -151,9 +151,6 @@ class LedgerPage(RecordedPage):
         if word.startswith("kind:"):
             return [f"kind:{kind} " for kind in kinds() if kind.startswith(word[5:])]
         return [f"{field}:" for field in FIELDS if field.startswith(word)]
-
-    def rows_shown(self, frame: Frame) -> Rows:
-        return Rows.ACCELERATORS
 
     def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
         return len(self._entries), self.picture.size if self.picture is not None else 0

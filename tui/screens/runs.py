@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from tui.base import Desk, hint_line
 from tui.commands import Command, one_of
-from tui.present.choice import Filter, Rows, Sort
+from tui.ofruns import RunsOfRecord
+from tui.present.choice import Sort
 from tui.present.fields import Field
 from tui.present.line import Line
 from tui.present.plans import told
 from tui.present.recorded import nothing_on_record, with_trouble
 from tui.present.runs import RUN_FIELDS, RunTable, has, run_columns, run_lines, steps_lines, summary_line
 from tui.present.style import Token
-from tui.recorded import RecordedPage
-from tui.sorted import SortedPage, letters
+from tui.sorted import SortedPage, order_keys
 from tui.widgets.drawn import give_height
 from watchfloor.errors import ConfigError
-from watchfloor.frame import Frame
-
-if TYPE_CHECKING:
-    from watchfloor.runs import RunRecord
 
 _LEAST = 6  # lines of the detail
 
 
-class RunsPage(RecordedPage, SortedPage):
+class RunsPage(RunsOfRecord, SortedPage):
     slug = "runs"
     key = "7"
     heading = "runs"
@@ -40,22 +36,20 @@ class RunsPage(RecordedPage, SortedPage):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open_ones", "only those that are not over, or all"),
-        Binding("s", "ask('sortruns ')", "pick the column to sort by", priority=True),
-        *letters(RUN_FIELDS),
+        *order_keys("sortruns", RUN_FIELDS),
     ]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._order = Sort("when", True)
         self.open_only = False
-        self._model: RunTable | None = None
         self._wanted = ""  # the run that the cursor is to be on
 
     # -- drawing
 
     def draw(self) -> None:
         picture, times, glyphs = self.picture, self.times(), self.desk.palette.glyphs
-        runs = picture.runs if picture is not None else ()
+        runs = self.runs(times.now)
         if picture is None or not runs:
             self.summary.show(lambda width: nothing_on_record(picture, self.desk.options.ledger, "no runs yet", width))
         else:
@@ -67,7 +61,7 @@ class RunsPage(RecordedPage, SortedPage):
         self.table.show(self._model)
         if self._wanted and self.table.select(self._wanted):
             self._wanted = ""
-        self.draw_detail()
+        super().draw()
 
     def draw_detail(self) -> None:
         run, now, glyphs = self.run, self.times().now, self.desk.palette.glyphs
@@ -75,24 +69,11 @@ class RunsPage(RecordedPage, SortedPage):
         give_height(self.detail, most)
         self.detail.show(lambda width: steps_lines(run, width, most, now, glyphs))
 
-    @property
-    def run(self) -> RunRecord | None:
-        """What the cursor is on."""
-        return self._model.run(self.table.cursor) if self._model is not None else None
-
-    def rows_shown(self, frame: Frame) -> Rows:
-        return Rows.ACCELERATORS
-
-    def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
-        runs = self.picture.runs if self.picture is not None else ()
-        words = chosen.text.casefold().split()
-        return sum(has(run, words) for run in runs), len(runs)
-
     def facts(self) -> Sequence[Line]:
-        glyphs = self.desk.palette.glyphs
-        arrow = glyphs.descending if self.order.descending else glyphs.ascending
-        order: Line = [("runs by ", Token.DIM), (self.order.column, Token.TEXT), (f" {arrow}", Token.ACCENT)]
-        return [*self.filter_facts(), order, *([[("not over", Token.MATCH)]] if self.open_only else [])]
+        found = [*self.filter_facts(), self.order_fact("runs")]
+        if self.open_only:
+            found.append([("not over", Token.MATCH)])
+        return found
 
     def hints(self) -> Line:
         return hint_line("?", "help", "/", "filter", "o", "not over", "y", "why", "Enter", "whole", "q", "quit")

@@ -27,6 +27,7 @@ class Lines(Widget):
         self.palette = palette
         self._draw: Draw = lambda width: ()
         self._lines: Sequence[Line] = ()
+        self._width = 0  # that they are cut to
 
     def show(self, draw: Draw) -> None:
         """Draw this from now on. The same lines again cost nothing."""
@@ -41,17 +42,21 @@ class Lines(Widget):
         self._redraw()
 
     def _redraw(self) -> None:
-        width = self.size.width
-        lines = [cut(line, width) for line in self._draw(width)] if width else []
-        if lines != self._lines:
-            grown = len(lines) != len(self._lines)
-            self._lines = lines
-            self.refresh(layout=grown)
+        before = self._lines
+        self._fit()
+        if self._lines != before:
+            self.refresh(layout=len(self._lines) != len(before))
+
+    def _fit(self) -> None:
+        width = self._width = self.size.width
+        self._lines = [cut(line, width) for line in self._draw(width)] if width else []
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._draw(width))
 
     def render_line(self, y: int) -> Strip:
+        if self._width != self.size.width:  # no Resize comes to what is first shown below what has been scrolled
+            self._fit()
         style = self.rich_style
         if y >= len(self._lines):
             return Strip.blank(self.size.width, style)
