@@ -20,7 +20,8 @@ from agents.action import Action, Scene, actions
 from agents.book import LedgerBook
 from agents.changes import changes
 from agents.chronicle import KEPT_SECONDS, Chronicle
-from agents.harness import Desk, Harness
+from agents.desk import Desk
+from agents.harness import Harness
 from agents.homes import KnownHomes
 from agents.limits import read_limits
 from agents.past import Past
@@ -32,7 +33,7 @@ from collectors.acting.endpoints import read_endpoints
 from collectors.acting.hands import FleetHands, Places
 from watchfloor import repertoire
 from watchfloor.change import Origin, Plan, Value, Verdict
-from watchfloor.errors import ConfigError, WatchfloorError
+from watchfloor.errors import CannotPlan, ConfigError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work, told_apart
 from watchfloor.keeper import account
@@ -42,7 +43,8 @@ from watchfloor.playbook import Matter, Playbook
 from watchfloor.processid import is_dead, this_process
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
-from watchfloor.records.ledgerentry import Entry, Party, Who
+from watchfloor.records.ledgerentry import Entry, Note, Party, Who
+from watchfloor.records.ledgerwords import Refused
 from watchfloor.signing import Signers
 from watchfloor.units import nearest
 from watchfloor.wiring import Collection, SystemClock
@@ -128,6 +130,10 @@ class Post:
         bounded(playbook, targets)
         matter = Matter(scene.frame, targets, playbook.options, past.done_to(targets))
         return wished(playbook, repertoire.wishes(playbook, matter), scene, self.actions, asked)
+
+    async def not_planned(self, playbook: Playbook, who: Who, error: CannotPlan) -> None:
+        """Put on record that no plan could be made of what somebody wanted done. Raises StoreError."""
+        await self.book.keep(Note(who, Refused(why="cannot-plan", text=str(error), what=playbook.name)))
 
     def plan_for(self, incident: Incident, past: Past, who: Who) -> Plan:
         """Of what the triggers found. Raises CannotPlan, NothingToDo, ConfigError."""

@@ -184,6 +184,7 @@ class Plan(msgspec.Struct, frozen=True):
     rollback: bool = False
     risk: Risk = Risk.READ
     at_once: int = 0  # so many runs of this playbook at a time; 0: as many as there are
+    parallel: int = 1  # so many steps of this plan side by side, each on a node of its own
 
     @property
     def digest(self) -> str:
@@ -212,7 +213,10 @@ def digest_of(plan: Plan) -> str:
 
 
 def as_kept(plan: Plan) -> Plan:
-    """The plan as the ledger keeps it: what looks like a secret in it is gone, from what is shown and done as well."""
+    """The plan as the ledger keeps it: what looks like a secret in it is gone, from what is shown and done as well.
+
+    Raises msgspec.ValidationError where it is larger than what the ledger keeps whole.
+    """
     return read_plan(json.loads(clean(plain(plan))))
 
 

@@ -29,6 +29,8 @@ def _lines(plan: Plan, now: float) -> Iterator[str]:
         yield f"found: {plan.origin.finding} on {plan.origin.subject}"
     yield from (f"{_INDENT}{name} {value}" for name, value in plan.origin.samples.items())
     yield _expiry(plan, now)
+    if plan.parallel > 1:
+        yield f"up to {plan.parallel} steps side by side, each on a node of its own"
     for number, step in enumerate(plan.steps, 1):
         yield ""
         yield from _step(number, step)
