@@ -172,6 +172,8 @@ class SchedulerNode:
     accelerators_used: int | None = None
     queues: tuple[str, ...] = ()
     since: float | None = None  # of the reason
+    comment: str = ""  # Slurm's, as it is
+    notes: tuple[tuple[str, str], ...] = ()  # Kubernetes': watchfloor's own annotations, by name
 
 
 class SourceState(StrEnum):

@@ -136,6 +136,7 @@ class NodeTold(msgspec.Struct):
     tres_used: Text = None
     reason: Text = None
     reason_changed_at: Number = None
+    comment: Text = None
     partitions: Words = None
 
 
