@@ -85,7 +85,7 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
         steps=tuple(steps),
         created=asked.at,
         expires=asked.at + playbook.lifetime_seconds,
-        impact=impact_of(scene.frame, steps, asked.at),
+        impact=impact_of(scene, steps, asked.at),
         state=state_of(scene.frame, steps),
         rollback=playbook.rollback,
         at_once=playbook.guards.at_once,

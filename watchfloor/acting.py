@@ -27,6 +27,7 @@ from agents.limits import read_limits
 from agents.past import Past
 from agents.plan import Asked, bounded, make_plan, single, wished
 from agents.policyworld import world_of_frame
+from agents.savedwork import SavedWork
 from agents.triggers import Incident, asked_by
 from agents.watchman import Means, Tell, Watchman
 from collectors.acting.endpoints import read_endpoints
@@ -202,6 +203,7 @@ async def post(
     collection = collection or Collection(specs, findings_file=findings, work=work)
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
+    saved = SavedWork(work.lineage, clock)
     notes = state_folder(os.environ)
     places = Places(specs, sources, read_endpoints(endpoints_file()))
     hands = FleetHands(places, collection.transport_for, clock, notes / "operations")
@@ -235,8 +237,10 @@ async def post(
 
         running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
         try:
-            yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes), stands, held, running)
+            yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes, saved), stands, held,
+                       running)  # fmt: skip
         finally:
+            saved.close()
             await hands.close()
             running.cancel()
             with suppress(asyncio.CancelledError):

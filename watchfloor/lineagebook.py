@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from watchfloor.errors import ConfigError
+from watchfloor.lineage.checkpoints import Checkpoint, checkpoints
 from watchfloor.lineage.graph import Entity, Graph, Key, Kind
 from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.times import Times
@@ -70,6 +71,11 @@ class LineageBook:
         """What concerns it and went on after `since`; None: all that is on record."""
         with self._one_at_a_time:
             return self._store.around(Asked(key, since))
+
+    def checkpoints(self, job: str) -> list[Checkpoint]:
+        """Those that a job of this id has made, as far as anybody told, the oldest first."""
+        key = Key.of(Kind.JOB, job)
+        return checkpoints(self.around(key, None), key)
 
     def report(self, word: str, now: float, zone: tzinfo | None = None) -> LineageReport:
         """A job with all its attempts, anything else as of its last days. Raises ConfigError as `meant` does."""

@@ -114,5 +114,5 @@ def _hit(hit: JobHit) -> str:
     boards = f", {hit.accelerators} accelerators" if hit.accelerators else ""
     lost = "what it loses is not known"
     if hit.gpu_hours_lost is not None:
-        lost = f"{hit.gpu_hours_lost:.1f} accelerator hours lost since its {hit.since or 'start'}"
+        lost = f"{hit.gpu_hours_lost:.1f} accelerator hours lost since {hit.since or 'its start'}"
     return f"job {hit.job} {hit.name} of {hit.user or 'somebody'}{boards}: {hit.effect}, {lost}"
