@@ -52,6 +52,7 @@ class World:
     stopped: Callable[[], str]  # why everything is stopped, "" where nothing is
     turn: Callable[[], AbstractAsyncContextManager[None]]  # in which an act is rechecked, and its intent put on disk
     rebooted: Callable[[Step], bool]  # its node has forgotten what it kept, since the plan was made
+    notes: str = ""  # where this console notes which calls it has sent
 
 
 @dataclass(frozen=True, slots=True)

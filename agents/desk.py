@@ -82,6 +82,7 @@ class Desk:
     clock: Clock
     new_id: Callable[[], str]
     holder: str  # this process, unique
+    notes: str  # where the hands note which calls were sent: nobody else remembers them
     is_dead: Callable[[str], bool] = lambda holder: False  # whether the process of a lease is surely gone
     limits: Limits = field(default_factory=Limits)
     interlocks: Mapping[str, Interlock] = field(default_factory=interlocks)

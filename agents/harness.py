@@ -203,6 +203,7 @@ class Harness:
             self._desk.book.stopped,
             lambda: self._holding.turn(record.run),
             lambda step: self._rebooted(plan, step),
+            self._desk.notes,
         )
         runner = Runner(record, plan, who, world)
         renewing = asyncio.create_task(self._holding.renewed(record.run, lost))

@@ -15,7 +15,7 @@ import msgspec
 from agents.action import done_in_order
 from agents.carrying import STOPPED, Halted, Held, World
 from agents.conditions import holds
-from watchfloor.change import Deed, Done, Effect, Seen, Step
+from watchfloor.change import Deed, Done, Effect, On, Request, Seen, Step
 from watchfloor.errors import HandsError
 from watchfloor.records.ledgerentry import Note, Who
 from watchfloor.records.ledgerwords import Applied, Body, Intent, Refused, Verified, output
@@ -132,10 +132,10 @@ class Stepping:
             attempt=attempt,
             parameters=dict(step.parameters),
             before=dict(step.before),
-            facts=dict(facts),
+            facts={**facts, "notes": self._world.notes},
         )
         await self._note(step, body)
-        made = Attempt(operation, attempt, self._world.clock.now(), undo)
+        made = Attempt(operation, attempt, self._world.clock.now(), undo, self._world.notes)
         record = self.record(step.key)
         self.states[step.key] = StepRecord(step.key, StepState.BEGUN, (*record.attempts, made))
 
@@ -239,12 +239,18 @@ class Stepping:
                 done = await self._world.hands.recall(deed, name)
             except HandsError as error:
                 done = Done(None, stderr=str(error))
+            if done is None and self._is_noted_elsewhere(deed, last):
+                done = Done(None, stderr=f"whether it was sent is noted at {last.notes}, and not here")
             if done is None:
                 break
             found.append(msgspec.structs.replace(done, operation=name))
             if not done.ok:
                 break
         return found
+
+    def _is_noted_elsewhere(self, deed: Deed, last: Attempt) -> bool:
+        """A call that leaves nothing to see, begun by a console that notes such calls where this one doesn't look."""
+        return isinstance(deed, Request) and deed.place.on is On.HERE and last.notes != self._world.notes
 
     # -- undoing
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -204,9 +205,9 @@ async def post(
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
     saved = SavedWork(work.lineage, clock)
-    notes = state_folder(os.environ)
+    notes = state_folder(os.environ) / "operations"
     places = Places(specs, sources, read_endpoints(endpoints_file()))
-    hands = FleetHands(places, collection.transport_for, clock, notes / "operations")
+    hands = FleetHands(places, collection.transport_for, clock, notes)
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
         law, mine, finder = Law(known), this_process(), Who(Party.PERSON, account())
@@ -223,6 +224,7 @@ async def post(
             clock,
             _new_run,
             mine,
+            f"{account()}@{socket.gethostname()}:{notes}",
             is_dead,
             limits,
             changes=lambda: changes(book, law.in_force.now(), (limits_file(), endpoints_file()), finder),

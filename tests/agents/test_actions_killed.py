@@ -178,7 +178,7 @@ class Lab:
                 _KillableBook(self.ledger, points), self.leases, Still(self.scene.frame),
                 WorldHands(self.world, points), lambda plan, frame: PERMITTED,
                 lambda plan, verdict, entries, now: Count(True), actions(), self.scene.homes, self, self._new_id,
-                holder,
+                holder, "here",
             )
         )  # fmt: skip
 

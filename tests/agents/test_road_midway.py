@@ -9,9 +9,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.action import Scene
 from agents.plan import Asked, make_plan
-from tests.support.road import ANNA, Road, node, origin
-from watchfloor.change import Done, Outcome, Plan, Ruling, Seen, Step, Verdict
+from tests.support.road import ANNA, Killed, Points, Road, SetValue, node, origin
+from watchfloor.change import (
+    Deed,
+    Done,
+    Effect,
+    On,
+    Outcome,
+    Place,
+    Plan,
+    Request,
+    Ruling,
+    Seen,
+    Step,
+    Verdict,
+)
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Floor, Hands
 from watchfloor.records.ledgerentry import Note
@@ -127,3 +141,64 @@ async def test_policy_that_asks_for_approval_by_now_holds_the_next_step(road: Ro
     road.actions["set_value"].observe = tightened
     result = await console.carry_out(run, ANNA)
     assert (result.outcome, result.why) == (Outcome.ABANDONED, "not-approved") and road.nodes.log == ["dgx-01=a"]
+
+
+# -- calls that nobody but their console remembers
+
+
+class Told(SetValue):
+    """A message to an endpoint: there is nothing to see of it."""
+
+    traceless = True
+
+    def prepare(self, scene: Scene, step: Step) -> Step:
+        call = Request(Place(On.HERE, "tickets"), "POST", "", {"text": "broken"})
+        return msgspec.structs.replace(step, deeds=(call,), verify_seconds=0.0)
+
+    async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
+        return Seen(Effect.UNKNOWN, "the other side knows")
+
+
+@pytest.mark.parametrize(("notes", "outcome"), [("anna@b:/notes", "unverified"), ("anna@a:/notes", "succeeded")])
+async def test_a_call_of_another_console_is_not_sent_by_one_that_cannot_read_its_notes(
+    road: Road, notes: str, outcome: str
+) -> None:
+    """Whether it went out before the kill is noted there; where the notes are one's own, they say that it didn't."""
+    road.actions["set_value"] = Told()
+    made = make_plan(ONE, [node("dgx-01")], road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    run = (await road.console(points=Points()).propose(made)).run
+    first = road.console("one", notes="anna@a:/notes")
+    sent = Posts(dies=True)
+    with pytest.raises(Killed):
+        await type(first)(replace(first._desk, hands=sent)).carry_out(run, ANNA)
+    road.leases.release(run, "one")
+    second, posts = road.console("two", notes=notes), Posts()
+    result = await type(second)(replace(second._desk, hands=posts)).carry_out(run, ANNA)
+    assert result.outcome == outcome
+    assert len(posts.sent) == (outcome == "succeeded")
+    told = [entry.body for entry in road.entries() if entry.kind == "applied"]
+    assert told[0].get("exit_code") == (0 if outcome == "succeeded" else None)
+
+
+class Posts:
+    """Hands whose console has no note of anything."""
+
+    def __init__(self, dies: bool = False) -> None:
+        self.sent: list[str] = []
+        self._dies = dies
+
+    async def do(self, deed: Deed, operation: str) -> Done:
+        if self._dies:
+            raise Killed
+        self.sent.append(operation)
+        return Done(0, operation=operation)
+
+    async def recall(self, deed: Deed, operation: str) -> Done | None:
+        return None
+
+    async def acknowledge(self, deed: Deed, operation: str) -> None: ...
+
+    async def look(self, deed: Deed) -> Done:
+        raise AssertionError("there is nothing to look at")
+
+    async def close(self) -> None: ...

@@ -214,7 +214,9 @@ class Road:
     def monotonic(self) -> float:
         return self.fleet.now
 
-    def console(self, holder: str = "one", points: Points | None = None, dead: str = "") -> Harness:
+    def console(
+        self, holder: str = "one", points: Points | None = None, dead: str = "", notes: str = "here"
+    ) -> Harness:
         points = points or self.points
         return Harness(
             Desk(
@@ -231,6 +233,7 @@ class Road:
                 self,
                 self._new_id,
                 holder,
+                notes,
                 lambda other: other == dead,
                 self.limits,
             )
