@@ -182,6 +182,19 @@ def test_boards_that_cannot_be_reset_alone_go_together(model: str, manager: str,
     assert bool(action.precheck(busy, step)) is (boards == 2)
 
 
+async def test_a_reset_that_the_driver_refuses_for_an_open_handle_says_whose_it_may_be() -> None:
+    action, step = prepared(scene(h100(recovery=1.0)), "reset_accelerator", board(A))
+    said = "GPU 00000000:1B:00.0 is currently in use by another process.\n1 device is currently being used by one"
+    hands = FakeHands(replies(("--gpu-reset", Done(255, stdout=said)), ("--query-compute-apps", "")))
+    (done,) = await action.apply(step, hands, "run.s1")
+    assert done.exit_code == 255 and "probes of consoles that watch n1" in done.stderr and "\n" not in done.stderr
+    hands = FakeHands(
+        replies(("--gpu-reset", Done(3, stderr="Insufficient Permissions")), ("--query-compute-apps", ""))
+    )
+    (done,) = await action.apply(step, hands, "run.s2")
+    assert done.stderr == "Insufficient Permissions"
+
+
 async def test_a_reset_shows_in_what_was_wrong_before() -> None:
     asked = scene(h100(recovery=1.0))
     action, step = prepared(asked, "reset_accelerator", board(A))
