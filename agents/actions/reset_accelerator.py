@@ -4,9 +4,9 @@ nvidia-smi(1): nothing may use the board. From Ampere on one board may be reset 
 the fabric manager must run for that. Elsewhere all boards that are joined by NVLink go together, and so they are here.
 
 A monitor counts as a user: what holds the driver's library open, as another nvidia-smi, DCGM, an exporter, or the probe
-of every console that watches the node. Where the driver refuses for that, nothing is reset, and the answer says so. This
-console's own probe doesn't leave, for an act rests on what it tells: then the node is drained and the board reset by hand
-once no console watches it, or reboot_node does the same and asks nobody.
+of every console that watches the node. Where the driver refuses for that, nothing is reset, and the answer says so. The
+probe of the console that acts doesn't leave, for an act rests on what it tells: then the board is reset by hand once no
+console watches its node, or reboot_node does the same and asks nobody.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from tests.support.acting import (
     seen,
     words,
 )  # fmt: skip
-from watchfloor.change import Effect, Risk
+from watchfloor.change import Done, Effect, Risk
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
 from watchfloor.model import Missing
 
@@ -188,9 +188,7 @@ async def test_a_reset_that_the_driver_refuses_for_an_open_handle_says_whose_it_
     hands = FakeHands(replies(("--gpu-reset", Done(255, stdout=said)), ("--query-compute-apps", "")))
     (done,) = await action.apply(step, hands, "run.s1")
     assert done.exit_code == 255 and "probes of consoles that watch n1" in done.stderr and "\n" not in done.stderr
-    hands = FakeHands(
-        replies(("--gpu-reset", Done(3, stderr="Insufficient Permissions")), ("--query-compute-apps", ""))
-    )
+    hands = FakeHands(replies(("--gpu-reset", Done(3, stderr="Insufficient Permissions"))))
     (done,) = await action.apply(step, hands, "run.s2")
     assert done.stderr == "Insufficient Permissions"
 
