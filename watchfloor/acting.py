@@ -211,14 +211,13 @@ async def post(
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
         law, mine, finder = Law(known), this_process(), Who(Party.PERSON, account())
-        judge, tally = law.judge, law.tally
         desk = Desk(
             book,
             leases,
             floor,
             hands,
-            judge,
-            tally,
+            law.judge,
+            law.tally,
             known,
             homes,
             clock,
@@ -231,16 +230,16 @@ async def post(
         )
 
         def stands(plan: Plan) -> approvals.Standing:
-            return tally(plan, judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
+            return law.tally(plan, law.judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
 
-        def held(run: str) -> bool:
-            others = [lease for lease in leases.all() if lease.run == run and lease.holder != mine]
-            return any(lease.until > clock.now() and not is_dead(lease.holder) for lease in others)
+        def scene() -> Scene:
+            return Scene(floor.frame(), homes, saved)
 
         running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
         try:
-            yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes, saved), stands, held,
-                       running)  # fmt: skip
+            yield Post(
+                Harness(desk), floor, book, known, scene, stands, lambda run: _is_held(leases, run, mine), running
+            )
         finally:
             saved.close()
             await hands.close()
@@ -248,6 +247,12 @@ async def post(
             with suppress(asyncio.CancelledError):
                 await running
             leases.close()
+
+
+def _is_held(leases: Leases, run: str, mine: str) -> bool:
+    """Whether another process carries it out."""
+    others = [lease for lease in leases.all() if lease.run == run and lease.holder != mine]
+    return any(lease.until > time.time() and not is_dead(lease.holder) for lease in others)
 
 
 class Law:
