@@ -89,7 +89,7 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
         state=state_of(scene.frame, steps),
         rollback=playbook.rollback,
         at_once=playbook.guards.at_once,
-        parallel=playbook.guards.parallel,
+        parallel=playbook.guards.parallel if playbook.guards.parallel > 1 else msgspec.UNSET,
         risk=max([playbook.risk, *(step.risk for step in steps)], default=Risk.READ),
     )
     return _kept(plan)

@@ -85,7 +85,7 @@ class Runner:
         begun = [place for place in left if self._is_begun(place)]
         others = [] if self._steps.halted else [place for place in left if place not in begun]
         over = self._over | {place for place in left if self._steps.state(self._plan.steps[place].key) in SETTLED}
-        return next_steps(self._waits, over, [*begun, *others], self._plan.parallel - len(running))
+        return next_steps(self._waits, over, [*begun, *others], self._plan.side_by_side - len(running))
 
     def _is_begun(self, place: int) -> bool:
         record = self._steps.record(self._plan.steps[place].key)

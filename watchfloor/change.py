@@ -185,11 +185,17 @@ class Plan(msgspec.Struct, frozen=True):
     rollback: bool = False
     risk: Risk = Risk.READ
     at_once: int = 0  # so many runs of this playbook at a time; 0: as many as there are
-    parallel: int = 1  # so many steps of this plan side by side, each on a node of its own
+    # left out of the digest where steps follow one another, as they do in plans of ledgers that know no other way
+    parallel: int | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def digest(self) -> str:
         return digest_of(self)
+
+    @property
+    def side_by_side(self) -> int:
+        """So many steps at once, each on a node of its own."""
+        return self.parallel or 1
 
     @property
     def actions(self) -> tuple[str, ...]:

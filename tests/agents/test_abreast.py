@@ -13,10 +13,11 @@ from agents.abreast import awaited, next_steps
 from agents.action import done_in_order
 from agents.plan import Asked, make_plan
 from tests.support.road import ANNA, Road, SetValue, node, origin
-from watchfloor.change import Done, Outcome, Plan, Risk, Step, Target
+from watchfloor.change import Done, Outcome, Plan, Risk, Step, Target, plain, read_plan
 from watchfloor.model import Scope
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Hands
+from watchfloor.snapshot.plan import plan_text
 
 NODES = ("dgx-01", "dgx-02", "dgx-03")
 TWO = Playbook(
@@ -92,6 +93,15 @@ async def test_nodes_go_side_by_side_up_to_the_limit_and_each_in_its_own_order(r
     for name in NODES:
         assert [word for word in road.nodes.log if word.startswith(name)] == [f"{name}=a", f"{name}=b"]
     assert road.kinds().count("intent") == road.kinds().count("verified") == 6
+
+
+def test_a_plan_whose_steps_follow_one_another_has_the_digest_that_it_always_had(road: Road) -> None:
+    """Plans of ledgers that are older than this are read, shown and approved by theirs."""
+    one = plan(road, replace(TWO, guards=Guards(most_targets=9)))
+    assert "parallel" not in plain(one) and one.side_by_side == 1 and read_plan(plain(one)) == one
+    two = plan(road)
+    assert plain(two)["parallel"] == 2 and read_plan(plain(two)).side_by_side == 2
+    assert "up to 2 steps side by side" in plan_text(two, road.now())
 
 
 async def test_without_a_limit_in_the_playbook_one_follows_the_other(road: Road) -> None:

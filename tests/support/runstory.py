@@ -100,7 +100,7 @@ XID = Origin(
 )  # fmt: skip
 HITS = Impact(
     (
-        JobHit("slurm:4100", "requeued", "mira", "train-llm", 16, 2.7, "its checkpoint"),
+        JobHit("slurm:4100", "requeued", "mira", "train-llm", 16, 2.7, "checkpoint"),
         JobHit("slurm:4107", "drained-around", "tomas", "evaluate", 2),
     ),
     ("dgx-02",), 8, 0.89, "in 12 min, when job 4107 ends",
