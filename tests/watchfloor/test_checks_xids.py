@@ -10,7 +10,7 @@ from tests.support.boards import Boards
 from watchfloor import checks
 from watchfloor.model import Finding, Missing, Scope, State
 from watchfloor.report import Event, Report
-from watchfloor.xidlist import Weight, meaning, opinion, opinions, sources
+from watchfloor.xidlist import WORDS, Weight, meaning, opinion, opinions, sources
 
 COLUMNS = ["name", "util", "xid", "job", "rows_failed", "recovery", "bus_id"]
 
@@ -187,3 +187,8 @@ def test_the_column_speaks_where_no_event_came() -> None:
     floor.now += 90_000
     floor.pass_time(1)
     assert floor.codes() == [("xid-fatal", State.CRITICAL, "n0/g2")]
+
+
+def test_what_a_source_asks_for_is_said_in_words() -> None:
+    said = [one for code in range(1, 200) for one in opinions(code)]
+    assert {one.action for one in said} | {one.then for one in said if one.then} <= set(WORDS)

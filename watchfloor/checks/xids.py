@@ -25,7 +25,7 @@ from watchfloor.events import EventLog
 from watchfloor.frame import Frame
 from watchfloor.metrics import RECOVERY_ACTIONS, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
-from watchfloor.xidlist import USUAL, WORDS, Opinion, Weight, meaning, opinion, opinions, sources
+from watchfloor.xidlist import USUAL, Opinion, Weight, meaning, opinion, opinions, sources
 
 _REMAPS = (63, 64)  # the board itself tells how its remaps stand
 _DAY = 86_400.0
@@ -251,9 +251,5 @@ def _opinions(code: int) -> Evidence:
 
 
 def _opinion(one: Opinion) -> str:
-    return "; ".join(word for word in (one.words, one.then and f"then {_then(one.then)}", one.note) if word)
-
-
-def _then(word: str) -> str:
-    """What is to be looked into, in words where it is one of the actions."""
-    return Opinion("", word).words if word in WORDS else word
+    then = f"then {Opinion('', one.then).words}" if one.then else ""
+    return "; ".join(word for word in (one.words, then, one.note) if word)
