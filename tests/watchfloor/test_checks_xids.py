@@ -169,6 +169,18 @@ def test_a_changed_recovery_action_is_what_it_names_until_it_is_taken_back() -> 
     assert floor.codes() == []
 
 
+def test_the_cause_is_told_rather_than_the_recovery_that_it_takes() -> None:
+    floor = Floor()
+    floor.xid(79, ago=0.1, severity="critical")
+    recovery(floor, "2")
+    assert floor.found()[0].text.startswith(
+        "gpu0 of n0 had XID 79: GPU has fallen off the bus (also XID 154); nvidia: "
+    )
+    floor.now += 3600
+    recovery(floor, "1")
+    assert "had XID 154: its driver asks to reset the GPU" in floor.found()[0].text
+
+
 def test_what_was_before_a_reboot_is_over() -> None:
     floor = Floor()
     floor.xid(79, 2, ago=500)

@@ -121,12 +121,16 @@ def _source(frame: Frame, node: int) -> str:
 
 
 def _of_roots(frame: Frame, roots: Sequence[Told], folded: Mapping[Told, Sequence[Told]]) -> Iterator[Finding]:
-    """One finding a subject and weight: its newest XID is the text, all of them are evidence."""
+    """One finding a subject and weight: its newest XID is the text, all of them are evidence.
+
+    The driver asks for a recovery a moment after what made it necessary, which is then the text.
+    """
+    window = limit("xid-burst", "window", Unit.SECONDS)
     sorts: dict[tuple[Subject, Weight], list[Told]] = defaultdict(list)
     for one in roots:
         sorts[one.subject, _weight(frame, one)].append(one)
     for (subject, weight), every in sorts.items():
-        every.sort(key=lambda one: -one.last)
+        every.sort(key=lambda one: -one.last - (one.code != RECOVERY) * window)
         state = State.CRITICAL if weight is Weight.FATAL else State.WARNING
         code = "xid-fatal" if weight is Weight.FATAL else "xid-application"
         yield Finding(subject, code, state, _said(frame, every, roots), _evidence(frame, every, folded))
