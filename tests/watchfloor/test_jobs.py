@@ -170,7 +170,7 @@ def test_nodes_that_were_not_read_are_said_below_the_jobs() -> None:
 
 def test_the_age_of_what_a_scheduler_told_comes_before_what_is_wrong_with_it() -> None:
     failed = replace(STATUS, state=SourceState.FAILED, text="no answer", advice="scontrol ping")
-    assert source_words(failed, START + 45.0) == "alpha (slurm): last answer 45s ago: no answer (scontrol ping)"
+    assert source_words(failed, START + 45.0) == "alpha (slurm): last answer 45 s ago: no answer (scontrol ping)"
 
 
 def test_times_of_jobs_that_wait_run_and_are_over() -> None:

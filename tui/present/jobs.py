@@ -22,7 +22,7 @@ from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope, Subject
 from watchfloor.snapshot.jobdetail import called, step_words
 from watchfloor.snapshot.jobs import source_words
-from watchfloor.snapshot.words import duration, in_prose
+from watchfloor.snapshot.words import duration_in_prose, in_prose
 
 JOB_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
@@ -264,7 +264,7 @@ def _tries(job: Job) -> Sequence[Line]:
 def _attempt_words(attempt: Attempt) -> str:
     lasted = ""
     if attempt.started and attempt.ended:
-        lasted = f" after {duration(attempt.ended - attempt.started)}"
+        lasted = f" after {duration_in_prose(attempt.ended - attempt.started)}"
     return f"{attempt.state.value}{lasted}{f': {attempt.reason}' if attempt.reason else ''}"
 
 

@@ -16,7 +16,7 @@ from watchfloor.jobs.spread import Spread, lagging, spreads
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import MISSING_LABELS, Finding, Missing, Scope, State
 from watchfloor.snapshot.selection import unread
-from watchfloor.snapshot.words import cells_wide, duration, shown
+from watchfloor.snapshot.words import cells_wide, duration_in_prose, shown
 
 FORMAT = "watchfloor.jobs/1"
 COLUMNS = (
@@ -104,7 +104,7 @@ def source_words(source: SourceStatus, at: float) -> str:
     name = source.name if source.name == source.kind else f"{source.name} ({source.kind})"
     if source.state is SourceState.WAITING:
         return f"{name}: no answer yet"
-    age = f"{duration(max(0.0, at - source.at))} ago" if source.at else "never"
+    age = f"{duration_in_prose(max(0.0, at - source.at))} ago" if source.at else "never"
     if source.state is SourceState.OK:
         return f"{name}: asked {age}"
     advice = f" ({source.advice})" if source.advice else ""
