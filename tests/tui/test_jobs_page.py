@@ -13,7 +13,7 @@ from tests.support.feeds import still_app
 from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.present.findings import subject_name
-from tui.present.jobs import detail_lines, job_columns
+from tui.present.jobs import detail_lines, job_columns, summary_lines
 from tui.screens.fleet import FleetPage
 from tui.screens.jobs import JobsPage
 from watchfloor.frame import Frame
@@ -79,6 +79,24 @@ async def test_what_runs_comes_first_what_is_over_only_when_asked_for() -> None:
         await pilot.press("o")
         assert shown(app)[-1] == "slurm:4090"
         assert "waiting for 64" in text_of(app, "#summary")
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (frames.fresh, "60 of 76 accelerators and 16, by the scheduler's word on nodes that are not in the fleet"),
+        (frames.hosts_only, "2 running on 16 accelerators, by the scheduler's word on nodes that are not in the fleet"),
+    ],
+    ids=["some", "none"],
+)
+def test_what_jobs_hold_and_nobody_sees_is_said_to_be_their_schedulers_word(
+    frame: Callable[[], Frame], said: str
+) -> None:
+    bare, roll = frame(), Roll()
+    held = [replace(jobs(0.0)[0], id=f"slurm:{n}", allocations=(Allocation(f"far-{n}", 8),)) for n in (1, 2)]
+    roll.answer(SourceAnswer(OK, tuple(held)))
+    lines = summary_lines(replace(bare, jobs=roll.frame(bare)), 200)
+    assert said in "".join(text for line in lines for text, _ in line)
 
 
 async def test_the_cursor_tells_attempts_and_nodes() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from watchfloor.distinct import among, distinct
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Job, JobState, numbered
+from watchfloor.jobs.pods import PodNames
 from watchfloor.jobs.told import Told
 from watchfloor.jobs.workers import Workers
 from watchfloor.model import Scope
@@ -154,9 +155,9 @@ def _meant(text: str, cluster: str, told: Told) -> str:
     return known[0] if len(known) == 1 and not cluster else numbered(kind, number, cluster)
 
 
-def running(frame: Frame, names: Named) -> Running:
+def running(frame: Frame, names: Named, pods: PodNames) -> Running:
     """By what runs on the accelerators now, or ran when their node was heard last."""
-    jobs = _by_cgroups(frame, names)
+    jobs = _by_cgroups(frame, names, pods)
     rows = _unscheduled(frame)
     places: dict[str, int] = {}
     by_row = np.empty(len(rows), np.intp)
@@ -171,13 +172,13 @@ def running(frame: Frame, names: Named) -> Running:
     return Running(tuple(jobs), rows, tuple(by_row.tolist()))
 
 
-def _by_cgroups(frame: Frame, names: Named) -> list[Job]:
+def _by_cgroups(frame: Frame, names: Named, pods: PodNames) -> list[Job]:
     """The jobs that processes name and no source tells of."""
     unknown = list(names.unknown)
     rows = np.flatnonzero(among(names.numbers, unknown)) if unknown else np.empty(0, np.intp)
     found: dict[str, Job] = {}
     for mine in _alike(names.numbers[rows]):
-        job = _by_cgroup(frame, rows[mine], names.unknown[int(names.numbers[rows[mine[0]]])])
+        job = _by_cgroup(frame, rows[mine], names.unknown[int(names.numbers[rows[mine[0]]])], pods)
         found[job.id] = _joined(found[job.id], job) if job.id in found else job
     return list(found.values())
 
@@ -225,17 +226,19 @@ def _parents(frame: Frame) -> list[int]:
     return sorted(found)
 
 
-def _by_cgroup(frame: Frame, rows: Rows, name: str) -> Job:
+def _by_cgroup(frame: Frame, rows: Rows, name: str, pods: PodNames) -> Job:
     kind, _, number = name.partition(":")
     row = int(rows[0])
     command = frame.accelerators.text(row, "command")
+    pod = pods.on(frame, int(frame.accelerators.node[row])).get(name) if kind == "pod" else None
     return Job(
         name,
         BY_CGROUP,
         _PREFIXES.get(kind, kind),
-        number.rpartition("/")[2],
-        name=_program(command),
+        pod.number if pod else number.rpartition("/")[2],
+        name=pod.name if pod else _program(command),
         user=frame.accelerators.text(row, "user"),
+        account=pod.namespace if pod else "",
         state=JobState.RUNNING,
         command=command,
         allocations=_allocations(frame, rows),
