@@ -35,9 +35,9 @@ class Sights:
         self._words: tuple[tuple[object, ...], Words] = ((), {})
 
     def take(self, frame: Frame) -> None:
-        """Take a sight of this frame where one is due."""
+        """Take a sight of this frame where one is due, or where the last one left something for the next."""
         self._last = frame
-        if abs(frame.at - self._at) >= SIGHT_SECONDS:
+        if abs(frame.at - self._at) >= SIGHT_SECONDS or self._watch.is_behind:
             self._take(frame)
 
     def take_last(self) -> None:

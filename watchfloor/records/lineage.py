@@ -57,11 +57,15 @@ class LineageStore:
     # -- writing
 
     def save(self, changes: Changes, at: float) -> None:
-        """Write these, all or nothing, as known at `at` unless they say of when they are."""
+        """Write these, all or nothing, as known at `at` unless they say of when they are.
+
+        Rows come in an order that is the same for everybody, so that two consoles don't wait for one another for ever.
+        """
         self._check()
-        told = [_entity_row(entity, at) for entity in changes.entities if not entity.mentioned]
-        mentioned = [_entity_row(entity, at) for entity in changes.entities if entity.mentioned]
-        edges = [_edge_row(edge, at) for edge in changes.edges]
+        entities = sorted(changes.entities, key=lambda entity: entity.key)
+        told = [_entity_row(entity, at) for entity in entities if not entity.mentioned]
+        mentioned = [_entity_row(entity, at) for entity in entities if entity.mentioned]
+        edges = [_edge_row(edge, at) for edge in sorted(changes.edges, key=lambda edge: edge.key)]
         writes: list[Statement] = [(self._put_entity, told), (self._mention, mentioned), (self._put_edge, edges)]
         self._base.write([write for write in writes if write[1]])
 
