@@ -17,7 +17,7 @@ from watchfloor.jobs.model import Allocation, Job, JobState, numbered
 from watchfloor.jobs.pods import PodNames
 from watchfloor.jobs.told import Told
 from watchfloor.jobs.workers import Workers
-from watchfloor.model import Scope
+from watchfloor.model import Missing, Scope
 
 Rows = NDArray[np.intp]
 Owners = NDArray[np.int32]  # row of the job that each accelerator belongs to, -1 for none
@@ -66,15 +66,31 @@ class _Places:
         self._frame = frame
         self._index = frame.accelerators.last("index")
         self._parts = frame.accelerators.last("partition_of")
+        self._lost = frame.accelerators.reasons("partition_of") == Missing.LOST
         self._uuids: dict[int, dict[str, int]] = {}
 
     def of(self, node: int, held: Sequence[Allocation]) -> list[int]:
         """Those that are named; all boards, where together they are as many as the node has."""
         rows = self._frame.rows_of(Scope.ACCELERATOR, node).tolist()
         boards = [row for row in rows if not self._parts[row] > 0]
+        if any(self._parts[row] > 0 and not self._lost[row] for row in rows):
+            return self._of_partitions(node, held, rows)
         found = [row for allocation in held for row in self._named(node, rows, boards, allocation)]
         unnamed = [one.count or 0 for one in held if not one.uuids and one.indices is None]
         return boards if sum(unnamed) and len(found) + sum(unnamed) >= len(boards) else found
+
+    def _of_partitions(self, node: int, held: Sequence[Allocation], rows: list[int]) -> list[int]:
+        """Those that are named by uuid; all that can be given away, where a job holds as many.
+
+        A scheduler numbers partitions, and boards between them, in an order of its own: an index says nothing here.
+        """
+        by_uuid = self._by_uuid(node, rows)
+        found = [by_uuid[uuid] for one in held for uuid in one.uuids if uuid in by_uuid]
+        parents = {self._frame.accelerators.text(row, "partition_of") for row in rows if not self._lost[row]}
+        keys = self._frame.accelerators.keys
+        devices = [row for row in rows if not self._lost[row] and keys[row] not in parents]
+        unnamed = sum(one.count or len(one.indices or ()) for one in held if not one.uuids)
+        return devices if unnamed and len(found) + unnamed >= len(devices) else found
 
     def _named(self, node: int, rows: list[int], boards: list[int], allocation: Allocation) -> list[int]:
         if allocation.uuids:
