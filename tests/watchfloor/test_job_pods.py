@@ -80,3 +80,5 @@ def test_beside_a_pods_uid_its_name_stays_and_the_uid_is_shortened_in_the_middle
     shown = table.cells(place)[names.index("name")][0]
     assert "title" in names and len(shown) <= columns[names.index("name")].width
     assert shown == "0c1f2e3…556666"
+    alone = {column.name: column.width for column in job_columns(frame.jobs.view, 80)}
+    assert "title" not in alone and alone["name"] == 16, "without a name beside it, the id has more room"

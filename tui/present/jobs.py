@@ -66,16 +66,22 @@ _TOKENS = {
     JobState.PREEMPTED: Token.WARNING,
     **dict.fromkeys(_BAD, Token.CRITICAL),
 }
-_SHARE_OF_IDS = 8  # of a screen's width: those of pods are long, and the name beside says more
+_SHARE_BESIDE_NAMES, _SHARE_ALONE = 8, 5  # the part of a screen's width that ids may take
 _SELDOM = frozenset({"cost", "link_rx"})  # said only where there is something to say
 _COMMIT_SHOWN = 12  # digits
 _ENDED_SECONDS = 3600.0  # how long the summary speaks of jobs that ended badly
 
 
 def job_columns(view: View, width: int) -> list[Column]:
-    """Columns as `width` cells have space for; what is told of no job gets none."""
+    """Columns as `width` cells have space for; what is told of no job gets none.
+
+    Ids of pods are long, and leave room for the name beside them; where there is none anyway, they say more themselves.
+    """
     told = [field for field in JOB_FIELDS if not field.rank or _is_told(view, field.name)]
-    return columns_for(told, width, {"name": min(_longest(view, "name"), width // _SHARE_OF_IDS)})
+    longest = _longest(view, "name")
+    beside = columns_for(told, width, {"name": min(longest, width // _SHARE_BESIDE_NAMES)})
+    named = any(column.name == "title" for column in beside)
+    return beside if named else columns_for(told, width, {"name": min(longest, width // _SHARE_ALONE)})
 
 
 def _is_told(view: View, name: str) -> bool:
