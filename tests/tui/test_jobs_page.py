@@ -21,6 +21,7 @@ from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.model import Scope, Subject
+from watchfloor.snapshot.jobdetail import detail
 
 OK = SourceStatus("alpha", "slurm", SourceState.OK, frames.START + 58.0, 0.1, 5.0)
 FAILED = replace(OK, state=SourceState.FAILED, text="the controller does not answer", advice="see slurmctld on ctl1")
@@ -164,6 +165,18 @@ def test_a_job_is_told_in_lines_that_wrap_each_subject_on_one_at_least(width: in
     whole = " ".join("".join(text for text, _ in line) for line in detail_lines(frame, job, width, 20))
     assert "…" not in whole
     assert "in /home/mira" in whole and "stragglers" in whole and "silent" in whole
+
+
+def test_an_attempt_that_was_queued_again_is_not_said_to_be_called_off() -> None:
+    bare, roll = frames.fresh(), Roll()
+    first = Attempt(1, JobState.CANCELLED, "REQUEUED", bare.at - 60, bare.at - 30)
+    again = replace(jobs(bare.at)[0], attempts=(first, Attempt(2, JobState.RUNNING, "RUNNING", bare.at - 20)))
+    roll.answer(SourceAnswer(OK, (again,)))
+    frame = replace(bare, jobs=roll.frame(bare))
+    lines = detail_lines(frame, Subject(Scope.JOB, "", again.id), 200, 20)
+    page_says = "".join(text for line in lines for text, _ in line)
+    command_says = detail(frame, frame.jobs.index[again.id])
+    assert "attempt 1 requeued after 30 s" in page_says and "1  requeued after 30 s" in command_says
 
 
 def test_what_no_job_tells_has_no_column() -> None:

@@ -282,7 +282,7 @@ def _attempt_words(attempt: Attempt) -> str:
     lasted = ""
     if attempt.started and attempt.ended:
         lasted = f" after {duration_in_prose(attempt.ended - attempt.started)}"
-    return f"{attempt.state.value}{lasted}{f': {attempt.reason}' if attempt.reason else ''}"
+    return f"{attempt.ended_as}{lasted}{f': {attempt.reason}' if attempt.reason else ''}"
 
 
 def _figures(frame: Frame, row: int) -> Sequence[Line]:

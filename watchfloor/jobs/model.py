@@ -88,6 +88,11 @@ class Attempt:
     signal: int | None = None
     reason: str = ""
 
+    @property
+    def ended_as(self) -> str:
+        """The state in words; of one that was put back into the queue, that, for it was not called off."""
+        return "requeued" if self.state is JobState.CANCELLED and self.told_state == "REQUEUED" else self.state.value
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

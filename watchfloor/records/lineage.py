@@ -8,7 +8,6 @@ the last save.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from watchfloor.errors import StoreError
@@ -109,14 +108,11 @@ class LineageStore:
     def jobs_named(self, name: str, most: int) -> list[Entity]:
         """The jobs that their users call so, the one that was seen last first. Every job is looked at."""
         self._check()
-        fact = json.dumps({"name": _clean(name)}, ensure_ascii=False)[1:-1]  # as `_json` writes it: a quote of a text
-        sql = (  # has a backslash before it, so that this is found as a fact alone
-            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND facts LIKE ? ESCAPE '!' "
+        sql = (
+            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND {self._base.named.format('facts')} = ? "
             "ORDER BY COALESCE(ended, seen) DESC, id LIMIT ?"
         )
-        within = re.sub(r"([!%_])", r"!\1", fact)
-        found = map(_entity, self._base.read(sql, (Kind.JOB.value, f"%{within}%", most)))
-        return [entity for entity in found if entity.facts.get("name") == _clean(name)]  # LIKE may ignore case
+        return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(name), most))]
 
     def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
         """What entities of these kinds are called, those seen last first."""
