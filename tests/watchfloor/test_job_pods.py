@@ -55,6 +55,15 @@ def test_without_a_namespace_the_name_alone_and_without_a_name_the_uid() -> None
     assert unnamed.rows[unnamed.index[f"pod:{UID}"]].number == UID
 
 
+def test_the_host_name_of_a_pod_is_its_name_unless_it_is_that_of_its_node() -> None:
+    frame = standing()
+    given = telling(frame, {"HOSTNAME": "llama-serve-0", "POD_NAMESPACE": "serving"})
+    assert PodNames().on(given, 0) == {f"pod:{UID}": PodName("llama-serve-0", "serving")}
+    assert PodNames().on(telling(frame, {**GIVEN, "HOSTNAME": "x"}), 0)[f"pod:{UID}"].name == GIVEN["POD_NAME"]
+    shared = telling(frame, {"HOSTNAME": frame.nodes.text(0, "hostname") or frame.specs[0].name})
+    assert PodNames().on(shared, 0) == {}
+
+
 def test_what_is_no_pods_process_names_none_and_what_is_garbage_nothing() -> None:
     frame = standing()
     assert PodNames().on(telling(frame, GIVEN), 0) == {f"pod:{UID}": PodName("llama-serve-0-5d3f1", "serving")}

@@ -4,7 +4,7 @@ pod's uid. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -35,24 +35,27 @@ class PodNames:
         self._nodes: dict[int, tuple[bytes, Mapping[str, PodName]]] = {}
 
     def on(self, frame: Frame, node: int) -> Mapping[str, PodName]:
-        """By job ("pod:<uid>") the pods on this node whose processes were given their names (POD_NAME)."""
+        """By job ("pod:<uid>") the pods on this node whose processes were given their names: POD_NAME, else HOSTNAME,
+        which is the node's own where a pod shares its network.
+        """
         details = frame.detail[node].details
         raw = details.get("workloads", _NOTHING)
         known = self._nodes.get(node)
         if known is None or known[0] != raw:
             try:
-                known = raw, _named(details.get("processes", _NOTHING), raw)
+                own = frame.specs[node].host, frame.specs[node].name, frame.nodes.text(node, "hostname")
+                known = raw, _named(details.get("processes", _NOTHING), raw, own)
             except (StreamError, msgspec.DecodeError):  # what isn't as the protocol says shows as nothing
                 known = raw, {}
             self._nodes[node] = known
         return known[1]
 
 
-def _named(processes: bytes, workloads: bytes) -> dict[str, PodName]:
+def _named(processes: bytes, workloads: bytes, own: Collection[str]) -> dict[str, PodName]:
     said = {
-        work.pid: PodName(work.environment["POD_NAME"], work.environment.get("POD_NAMESPACE", ""))
+        work.pid: PodName(name, work.environment.get("POD_NAMESPACE", ""))
         for work in decode_detail("workloads", workloads)
-        if isinstance(work, Workload) and work.environment.get("POD_NAME")
+        if isinstance(work, Workload) and (name := _name(work.environment, own))
     }
     rows = decode_detail("processes", processes) if said else ()
     return {
@@ -60,3 +63,8 @@ def _named(processes: bytes, workloads: bytes) -> dict[str, PodName]:
         for row in rows
         if isinstance(row, Process) and row.pid in said and row.job.startswith(_POD)
     }
+
+
+def _name(environment: Mapping[str, str], own: Collection[str]) -> str:
+    host = environment.get("HOSTNAME", "")
+    return environment.get("POD_NAME") or (host if host not in own else "")
