@@ -23,7 +23,7 @@ _REMEMBERED_SECONDS = 900.0  # how long an attempt that is over is kept for find
 _SWEEP_SECONDS = 60.0  # between two looks for what need not be remembered
 MOST_NEWS = 200  # jobs that one sight takes; the further ones wait for the next, so that none takes long
 MOST_FINDINGS = 200  # that one sight tells anew, likewise
-MOST_TOLD = 2_000  # entities and edges of jobs, and as many of findings, that one sight makes before it leaves the rest
+MOST_TOLD = 1_500  # entities and edges of jobs, and as many of findings, that one sight makes before it leaves the rest
 MOST_DUE = 2_000  # entities and edges that are handed to a store at one time
 MOST_WAITING = 300_000  # entities and edges that no store has taken; the oldest go first
 
