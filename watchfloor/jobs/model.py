@@ -88,6 +88,10 @@ class Attempt:
     signal: int | None = None
     reason: str = ""
 
+    @property
+    def ended_as(self) -> str:
+        return ended_as(self.state.value, self.told_state)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -218,6 +222,11 @@ class JobSourceSpec:
     period_seconds: float = PERIOD_SECONDS  # at best: a slow source is asked more seldom
     timeout_seconds: float = TIMEOUT_SECONDS
     cluster: str = ""  # stands in the ids of its jobs, where another source of the kind numbers jobs, too
+
+
+def ended_as(state: str, told_state: str) -> str:
+    """The state that an attempt ended in; of one that was put back into the queue, that, for it was not called off."""
+    return "requeued" if state == JobState.CANCELLED.value and told_state == "REQUEUED" else state
 
 
 def numbered(kind: str, number: str | int, cluster: str = "") -> str:
