@@ -14,9 +14,11 @@ from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import Finding, NodeSpec, Scope, State, Subject
+from watchfloor.ports import Concern
 from watchfloor.remedies import remedies
 
-FINDING = Finding(Subject(Scope.NODE, "here"), "node-silent", State.WARNING, "here was silent")
+HERE = Subject(Scope.NODE, "here")
+FOUND = Concern(HERE, Finding(HERE, "node-silent", State.WARNING, "here was silent"))
 
 
 @pytest.fixture
@@ -50,21 +52,21 @@ def feed(anna: Person) -> Iterator[ActingFeed]:
 
 def test_a_plan_is_weighed_without_a_trace_then_proposed_and_decided(feed: ActingFeed, tmp_path: Path) -> None:
     follower = LedgerFollower(tmp_path / "ledger.db")
-    evidence = next(remedy for remedy in remedies(FINDING) if remedy.name == "collect-evidence")
-    weighed = feed.weigh(evidence, FINDING)
+    evidence = next(remedy for remedy in remedies(FOUND) if remedy.name == "collect-evidence")
+    weighed = feed.weigh(evidence, FOUND)
     assert weighed.plan.steps and weighed.plan.origin.finding == "node-silent"
     assert weighed.ruling in ("permit", "needs-approval", "deny", "interlocked")
     assert follower.look().runs == ()
     said = feed.propose(weighed)
     (run,) = follower.look().runs
-    assert run.run in said and run.plan == weighed.plan and run.ruling == weighed.ruling
+    assert run.run == said.run and run.plan == weighed.plan and run.ruling == weighed.ruling == said.ruling
     assert not run.begun
 
 
 def test_why_there_is_no_plan_is_told(feed: ActingFeed) -> None:
-    drain = next(remedy for remedy in remedies(FINDING) if remedy.name == "drain-node")
+    drain = next(remedy for remedy in remedies(FOUND) if remedy.name == "drain-node")
     with pytest.raises(Exception, match="here"):
-        feed.weigh(drain, FINDING)
+        feed.weigh(drain, FOUND)
 
 
 def test_signing_is_that_of_the_command_and_what_it_refuses_is_refused(anna: Person, tmp_path: Path) -> None:
@@ -86,4 +88,4 @@ def test_signing_is_that_of_the_command_and_what_it_refuses_is_refused(anna: Per
 def test_before_the_collectors_are_there_nothing_is_weighed(anna: Person) -> None:
     feed = ActingFeed([NodeSpec("here", local=True)])
     with pytest.raises(ConfigError, match="not there yet"):
-        feed.weigh(remedies(FINDING)[0], FINDING)
+        feed.weigh(remedies(FOUND)[0], FOUND)
