@@ -22,7 +22,7 @@ _MUTE = frozenset({"scroll", "page", "end", "dismiss"})  # while it asks, these 
 class SureLine(LineInput):
     """Nothing is begun by a single key."""
 
-    PROMPT = " yes? > "
+    PROMPT = " > "
     HINTS = ("type yes, then Enter   Esc doesn't",)
 
 

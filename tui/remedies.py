@@ -92,7 +92,7 @@ class Remedies(Asking):
 
     def foot(self, end: int, total: int) -> str:
         if self._weighed is None:
-            return "Enter makes the plan, Esc closes"
+            return "Up Down choose, Enter makes the plan, Esc closes"
         if not self.read:
             return f"line {end} of {total}: PgDn goes on; its keys work once all was in view"
         begin = "c carries it out, " if self._weighed.ruling == "permit" else ""

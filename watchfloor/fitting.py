@@ -15,6 +15,7 @@ from watchfloor.model import Scope, Subject
 from watchfloor.playbook import EventTrigger, Playbook, QueryTrigger, RunsTrigger, ScheduleTrigger, Trigger
 from watchfloor.snapshot.words import duration
 
+_LONGEST = 90  # characters of a trigger that isn't true: `watchfloor playbooks show` has the whole
 _RECENT_SECONDS = 86_400.0  # an event that is older is no reason any more
 
 Newest = Callable[[Subject], str]  # whose the newest run on it was, "" where there was none
@@ -60,7 +61,7 @@ def _fit(subject: Subject, playbook: Playbook, frame: Frame, newest: Newest) -> 
             return Fit(playbook, tuple(target for target, _ in true), why, True)
     if own is None:
         return None  # of all that hangs on it, nothing asks for this playbook
-    waits = " or ".join(f"`{told(trigger)}`" for trigger in playbook.triggers)
+    waits = " or ".join(f"`{_short(told(trigger))}`" for trigger in playbook.triggers)
     why = f"it is for {playbook.scope}s; " + (f"{waits} is not true of {called(own, frame)}" if waits else "by hand")
     return Fit(playbook, (own,), why, False)
 
@@ -99,6 +100,10 @@ def told(trigger: Trigger) -> str:
             return f"{trigger.cron} {trigger.query}".rstrip()
         case RunsTrigger():
             return f"{trigger.times} runs within {duration(trigger.within_seconds)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2].rstrip()} …"
 
 
 def _of_codes(kinds: str, codes: Sequence[str]) -> str:

@@ -72,7 +72,7 @@ def _remedy(key: str, remedy: Remedy, chosen: bool, width: int) -> Iterator[Line
     head = f"{key}{remedy.name}  {risk}{remedy.summary}"
     yield from told(head, width, Token.TITLE if chosen or not key else Token.STRONG)
     if remedy.watch:
-        risk = "" if remedy.risk else "its risk is its plan's; "
+        risk = "" if remedy.risk else "only its plan tells its risk; "
         yield from told(f"     {risk}{remedy.why}", width, Token.OK if remedy.fits else Token.DIM)
         yield from told(f"     {remedy.watch}", width, Token.DIM)
     if not key:
