@@ -49,6 +49,7 @@ class Sheet(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.watch(self._box, "scroll_y", self._note_place, init=False)
+        self.watch(self._box, "virtual_size", self._note_place, init=False)  # a bar beside it makes lines shorter
         self.call_after_refresh(self._note_place)
 
     def on_resize(self) -> None:

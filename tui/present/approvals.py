@@ -105,6 +105,9 @@ def _asked(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
             Token.WARNING,
         )
     yield from told(f"{run.needed} must approve; so far {said(run)}", width, Token.STRONG)
+    if not run.begun and not run.outcome and not run.lacks and not run.rejected_by:
+        how = f"`watchfloor run {run.run} --apply`, a running `watchfloor watch`, or c on the runs page (7) with --act"
+        yield from told(f"Enough approved. It is carried out by {how}.", width, Token.OK)
     for reason in decided.reasons if decided else ():
         yield from told(f"   {reason}", width)
     for name in decided.policies if decided else ():
