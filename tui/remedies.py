@@ -6,7 +6,7 @@ Making a plan changes nothing. It is proposed, or where policy permits it carrie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -34,11 +34,7 @@ class Offers(Sheet):
         self._sought = Sought(desk, concern)
 
     def on_mount(self) -> None:
-        self.run_worker(self._found(), name="offers")
-
-    async def _found(self) -> None:
-        await self._sought.look()
-        self.redraw()
+        self.run_worker(self._sought.look(self.redraw), name="offers")
 
     def _lines(self, width: int) -> Sequence[Line]:
         return told_lines(self._sought.concern, self._sought.remedies, width)
@@ -51,11 +47,12 @@ class Sought:
         self._desk, self.concern = desk, concern
         self.remedies: Sequence[Remedy] | None = None
 
-    async def look(self) -> None:
+    async def look(self, then: Callable[[], None]) -> None:
         from watchfloor.offers import offers  # noqa: PLC0415 - with the first question
 
         assert self._desk.frame is not None
         self.remedies = await asyncio.to_thread(offers, self.concern, self._desk.frame, self._desk.ledger)
+        then()
 
 
 class Remedies(Asking):
@@ -78,11 +75,7 @@ class Remedies(Asking):
         self._busy = False
 
     def on_mount(self) -> None:
-        self.run_worker(self._found(), name="offers")
-
-    async def _found(self) -> None:
-        await self._sought.look()
-        self.redraw()
+        self.run_worker(self._sought.look(self.redraw), name="offers")
 
     def _lines(self, width: int) -> Sequence[Line]:
         if self._weighed is not None:

@@ -6,7 +6,6 @@ Must not do: implement any of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +15,8 @@ from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Scope, Subj
 from watchfloor.report import Event, Hello, Report, Schema, Software
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from watchfloor.change import Deed, Done, Plan  # what only consoles that act need
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from textual.pilot import Pilot
 
 from tests.support.actinghands import NotedActing
 from tests.support.feeds import still_app
@@ -39,6 +40,12 @@ async def offered(app: WatchfloorApp) -> None:
     await until(lambda: "looking for what fits" not in screen_of(app))
 
 
+async def asked(app: WatchfloorApp, pilot: Pilot[int]) -> None:
+    """About the first finding."""
+    await pilot.press("6", "home", "w")
+    await offered(app)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_picture(size: tuple[int, int], snap_compare: Callable[..., bool]) -> None:
     app = still_app(on_record())
@@ -60,8 +67,7 @@ def test_picture_of_a_plan(size: tuple[int, int], snap_compare: Callable[..., bo
 async def test_a_console_that_watches_says_which_command_to_type() -> None:
     app = still_app(on_record())
     async with app.run_test(size=(160, 100)) as pilot:
-        await pilot.press("6", "home", "w")
-        await offered(app)
+        await asked(app, pilot)
         told = screen_of(app)
         for words in (
             """watchfloor run fatal-xid --target 'node == "dgx-02"'""",
@@ -106,8 +112,7 @@ async def test_a_console_that_acts_shows_the_plan_and_proposes_it_once_it_was_re
     port = acting()
     app = still_app(on_record(), acting=port)
     async with app.run_test(size=(120, 24)) as pilot:
-        await pilot.press("6", "home", "w")
-        await offered(app)
+        await asked(app, pilot)
         await pilot.press("enter")
         await until(lambda: "Verdict: needs-approval, 1 needed" in screen_of(app))
         assert "Asked for by `watch` it waits for a person" in screen_of(app)
@@ -126,8 +131,7 @@ async def test_what_is_permitted_is_carried_out_once_somebody_typed_yes_and_goes
     port = acting()
     app = still_app(on_record(), acting=port)
     async with app.run_test(size=(120, 60)) as pilot:
-        await pilot.press("6", "home", "w")
-        await offered(app)
+        await asked(app, pilot)
         await pilot.press("down", "enter")
         await until(lambda: "Verdict: permit" in screen_of(app))
         await pilot.press("c")
@@ -179,8 +183,7 @@ async def test_what_is_no_longer_permitted_when_it_is_proposed_is_not_begun() ->
     port = acting()
     app = still_app(on_record(), acting=port)
     async with app.run_test(size=(120, 60)) as pilot:
-        await pilot.press("6", "home", "w")
-        await offered(app)
+        await asked(app, pilot)
         await pilot.press("2")
         await until(lambda: "Verdict: permit" in screen_of(app))
         sheet = app.screen
@@ -196,7 +199,6 @@ async def test_what_is_no_longer_permitted_when_it_is_proposed_is_not_begun() ->
 async def test_why_there_is_no_plan_is_said() -> None:
     app = still_app(on_record(), acting=NotedActing(error=ConfigError("alpha does not answer", "see slurmctld")))
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("6", "home", "w")
-        await offered(app)
+        await asked(app, pilot)
         await pilot.press("2")
         await until(lambda: "alpha does not answer: see slurmctld" in text_of(app, "#cardfoot"))

@@ -87,22 +87,8 @@ class JobsPage(TablePage, SortedPage):
         return found
 
     def hints(self) -> Line:
-        return hint_line(
-            "?",
-            "help",
-            "/",
-            "filter",
-            "o",
-            "over",
-            "y",
-            "why",
-            "w",
-            "what to do",
-            "Enter",
-            "its accelerators",
-            "q",
-            "quit",
-        )
+        last = ("w", "what to do", "Enter", "its accelerators", "q", "quit")
+        return hint_line("?", "help", "/", "filter", "o", "over", "y", "why", *last)
 
     # -- keys
 
