@@ -37,7 +37,7 @@ def acting() -> NotedActing:
 
 async def offered(app: WatchfloorApp) -> None:
     """What fits is looked for in a thread."""
-    await until(lambda: "looking for what fits" not in screen_of(app))
+    await until(lambda: "Single actions" in screen_of(app))
 
 
 async def asked(app: WatchfloorApp, pilot: Pilot[int]) -> None:
@@ -194,6 +194,19 @@ async def test_what_is_no_longer_permitted_when_it_is_proposed_is_not_begun() ->
         await pilot.press("enter")
         await until(lambda: "the runs page (7) has it" in text_of(app, "#cardfoot"))
         assert port.proposed == ["late"] and not port.carried
+
+
+async def test_a_sheet_that_is_closed_before_what_fits_was_found_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.remedies.Offers.on_mount", lambda sheet: None)
+    app = still_app(on_record())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("6", "home", "w")
+        sheet = app.screen
+        assert isinstance(sheet, Offers)
+        await sheet.query("#sheetbox").remove()
+        await sheet._sought.look(sheet.redraw)
+        await pilot.press("escape")
+        assert app.page is app.screen
 
 
 async def test_why_there_is_no_plan_is_said() -> None:
