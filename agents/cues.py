@@ -19,6 +19,7 @@ from watchfloor.change import Target
 from watchfloor.checks._tools import subject_of
 from watchfloor.checks._xidtold import FOLLOWERS
 from watchfloor.events import Entry, EventLog
+from watchfloor.fitting import target_of
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Scope, Subject
 from watchfloor.playbook import EventTrigger, Playbook, QueryTrigger, RunsTrigger, ScheduleTrigger
@@ -86,19 +87,6 @@ def sources(playbooks: Sequence[Playbook], zone: tzinfo | None) -> list[Source]:
                 case RunsTrigger():
                     found.append(RunsSource(playbook, trigger))
     return found
-
-
-def target_of(subject: Subject, scope: Scope, frame: Frame) -> Subject | None:
-    """What a playbook of this scope has to do with a subject: its node, its job, itself; None: nothing."""
-    if subject.scope is scope:
-        return subject
-    if scope is Scope.NODE and subject.node:
-        return Subject(Scope.NODE, subject.node)
-    if scope is Scope.JOB and subject.scope is Scope.ACCELERATOR:
-        row = frame.row(subject)
-        job = frame.jobs.owner_of(row) if row is not None else -1
-        return Subject(Scope.JOB, "", frame.jobs.rows[job].id) if job >= 0 else None
-    return None
 
 
 def shown(subject: Subject) -> str:

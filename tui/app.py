@@ -20,10 +20,13 @@ from textual.theme import Theme
 from textual.timer import Timer
 
 from tui.base import AppOptions, Desk, Page, discover
+from tui.carrying import Carrying
 from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.help import HelpScreen
+from tui.leaving import Leaving
 from tui.messages import Acknowledge, Clear, Drill, FrameReady
 from tui.present.style import ASCII, THEMES, Token, palette
+from tui.remedies import Offers, Remedies
 from tui.sheet import Sheet
 from tui.widgets.scrollbars import WholeCells
 from watchfloor.errors import WatchfloorError
@@ -60,6 +63,7 @@ class WatchfloorApp(App[int]):
         Binding("colon", "command", "command line", priority=True),
         Binding("escape", "back", "back, or undo the filter"),
         Binding("y", "lineage", "why: what led to it (lineage)"),
+        Binding("w", "what_to_do", "what would you do about it"),
         Binding("ctrl+r", "reconnect", "try to connect to the selected node now"),
         Binding("q", "quit", "quit"),
         # the terminal hands Ctrl-C over as a key: it ends the program, and never anything else
@@ -72,6 +76,8 @@ class WatchfloorApp(App[int]):
         self.options = options or AppOptions()
         self.set_class(self.options.palette.glyphs is ASCII, "ascii")
         self.desk = Desk.for_options(self.options, self.commands, self.open)
+        if self.options.acting is not None:
+            self.desk.carrying = Carrying(self.options.acting, self._tell)
         self.pages: dict[str, Page] = {}
         self._trail: list[str] = []
         self._drawn_at = 0.0
@@ -105,6 +111,11 @@ class WatchfloorApp(App[int]):
             self.page.say(f"the collectors did not start: {error}", Token.CRITICAL)
 
     async def action_quit(self) -> None:
+        """Asks where something is being carried out; once more is meant so."""
+        carrying = self.desk.carrying
+        if carrying is not None and carrying.runs and not isinstance(self.screen, Leaving):
+            self.push_screen(Leaving(self.desk.palette, lambda: carrying.runs, self._leave))
+            return
         if self._feed_running:
             self._feed_running = False
             await asyncio.to_thread(self.feed.stop)
@@ -252,6 +263,23 @@ class WatchfloorApp(App[int]):
             self.commands()["lineage"].run(name)
         except WatchfloorError as error:
             self.page.say(str(error), Token.WARNING)
+
+    def action_what_to_do(self) -> None:
+        """What fits what is selected; only in a console that acts a plan can be made of it."""
+        if not isinstance(self.screen, Page):
+            return
+        concern, desk = self.page.concern(), self.desk
+        if concern is None or desk.frame is None:
+            self.page.say("nothing is selected that something could be done about", Token.DIM)
+        elif self.options.acting is None or desk.carrying is None:
+            self.push_screen(Offers(desk, concern))
+        else:
+            self.push_screen(Remedies(desk, concern, self.options.acting, desk.carrying))
+
+    def _tell(self, words: str, token: Token) -> None:
+        """In the status bar of the page that is seen, or that lies beneath."""
+        if self.screen_stack:
+            self.page.say(words, token)
 
     def action_reconnect(self) -> None:
         """A node that waits for its next try is tried at once; others have nothing to wait for."""

@@ -17,11 +17,13 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tui.carrying import Carrying
 from tui.commands import Command, Table, complete, run
 from tui.present.header import OnRecord, Summary, badge, first_line, second_line, summarise
 from tui.present.line import Line, Piece, joined, spread, width_of
@@ -34,8 +36,8 @@ from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
 from watchfloor.lineage.jobwords import subject_key
 from watchfloor.lineagebook import LineageBook, name_of
-from watchfloor.model import Subject
-from watchfloor.ports import Acting
+from watchfloor.model import Finding, Scope, Subject
+from watchfloor.ports import Acting, Concern
 from watchfloor.record import RecordKey
 
 MESSAGE_SECONDS = 8.0
@@ -72,6 +74,7 @@ class Desk:
     selected: Subject | None = None  # what the cursor is on, whichever page it is moved on
     finding: RecordKey | None = None  # the one that the findings page is to put its cursor on
     ledger: LedgerPicture | None = None  # the newest; None before the first look
+    carrying: Carrying | None = None  # the runs that this console carries out; None where it only watches
 
     @staticmethod
     def for_options(
@@ -105,6 +108,7 @@ class Page(Screen[None]):
     heading: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
     withheld: frozenset[str] = frozenset()  # actions that this page doesn't have, as in read-only mode
+    ACTING_BINDINGS: ClassVar[Sequence[Binding]] = ()  # bound in a console that acts, and nowhere else
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -113,6 +117,8 @@ class Page(Screen[None]):
         self._message_timer: Timer | None = None
         self._came_from: Widget | None = None
         self._is_drawable = False  # its widgets have come: a frame or a second may come before them
+        for binding in self.ACTING_BINDINGS if desk.options.acting is not None else ():
+            self._bindings.bind(binding.key, binding.action, binding.description)
 
     # -- what a page brings
 
@@ -134,6 +140,18 @@ class Page(Screen[None]):
     def lineage_of(self) -> str:
         """What `y` tells the lineage of, as LineageBook takes it: what is selected; "" for nothing."""
         return name_of(subject_key(self.desk.selected)) if self.desk.selected is not None else ""
+
+    def concern(self) -> Concern | None:
+        """What `w` asks about: what something could be done about, and is selected; None for nothing."""
+        return None
+
+    def concern_of(self, subject: Subject | None, finding: Finding | None = None) -> Concern | None:
+        """None where the newest frame has no such subject."""
+        frame = self.desk.frame
+        if frame is None or subject is None or (finding is None and frame.row(subject) is None):
+            return None
+        row = frame.row(subject) if subject.scope is Scope.ACCELERATOR else None
+        return Concern(subject, finding, frame.accelerators.text(row, "name") if row is not None else "")
 
     def facts(self) -> Sequence[Line]:
         """What the status bar says on the left: filter, sort, marks."""

@@ -65,6 +65,8 @@ def entries(node: DOMNode) -> list[Entry]:
     withheld = node.withheld if isinstance(node, Page | VirtualTable) else frozenset[str]()
     for kind in type(node).__mro__:
         own = kind.__dict__.get("BINDINGS", ())
+        if "ACTING_BINDINGS" in kind.__dict__ and isinstance(node, Page) and node.desk.options.acting is not None:
+            own = [*own, *kind.__dict__["ACTING_BINDINGS"]]
         if kind.__module__.startswith("tui."):
             for key, binding in BindingsMap(own):
                 if binding.action.partition("(")[0] not in withheld:

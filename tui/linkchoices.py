@@ -49,7 +49,7 @@ class LinkChoices(TablePage, SortedPage):
         Binding("m", "layer", "next layer of the map"),
         Binding("n", "step(1)", "next node"),
         Binding("p", "step(-1)", "previous node"),
-        Binding("w", "window", "charts over a minute or half an hour"),
+        Binding("z", "window", "charts over a minute or half an hour"),
         *letters((*fold_fields(Grouping.NODE), *LINK_FIELDS)),
     ]
 
@@ -178,7 +178,7 @@ class LinkChoices(TablePage, SortedPage):
 
     def hints(self) -> Line:
         if self.look is Look.NODE:
-            return hint_line("?", "help", "n/p", "node", "x", "stands out", "w", "charts", "Esc", "fleet", "q", "quit")
+            return hint_line("?", "help", "n/p", "node", "x", "stands out", "z", "charts", "Esc", "fleet", "q", "quit")
         return hint_line("?", "help", "/", "filter", "b", "by", "t", "links", "m", "map", "Enter", "node", "q", "quit")
 
     def own_commands(self) -> Sequence[Command]:

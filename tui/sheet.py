@@ -49,15 +49,16 @@ class Sheet(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.watch(self._box, "scroll_y", self._note_place, init=False)
+        self.watch(self._box, "virtual_size", self._note_place, init=False)  # a bar beside it makes lines shorter
         self.call_after_refresh(self._note_place)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._note_place)
 
     def redraw(self) -> None:
-        """What it tells of has changed."""
-        if self.is_mounted:
-            self.query_one("#sheettext", Lines).show(self._text)
+        """What it tells of has changed; what is being closed loses its text first."""
+        for body in self.query("#sheettext").results(Lines):
+            body.show(self._text)
             self.call_after_refresh(self._note_place)
 
     @property
@@ -70,6 +71,8 @@ class Sheet(ModalScreen[None]):
         return self.query_one("#sheetbox", VerticalScroll)
 
     def _note_place(self) -> None:
+        if not self.query("#sheetbox"):
+            return
         box = self._box
         total, end = box.virtual_size.height, round(box.scroll_y) + box.scrollable_content_region.height
         if round(box.scroll_y) <= self.seen_to:

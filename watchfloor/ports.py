@@ -15,6 +15,8 @@ from watchfloor.model import Finding, Missing, NodeSpec, NodeStatus, Scope, Subj
 from watchfloor.report import Event, Hello, Report, Schema, Software
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from watchfloor.change import Deed, Done, Plan  # what only consoles that act need
 
 
@@ -32,8 +34,26 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Concern:
+    """What something is to be done about: a subject, and what was found of it where that is why. `board`: the name of
+    an accelerator on its node, as queries know it."""
+
+    subject: Subject
+    finding: Finding | None = None
+    board: str = ""
+
+    @property
+    def title(self) -> str:
+        """In a word or two: the finding's code, else what it is."""
+        return self.finding.code if self.finding is not None else str(self)
+
+    def __str__(self) -> str:
+        return f"{self.subject.node} {self.board}" if self.board else self.subject.key or self.subject.node
+
+
+@dataclass(frozen=True)
 class Remedy:
-    """Something that may be done about a finding, by the name that `watchfloor run` takes. `target`: a query."""
+    """Something that may be done about a concern, by the name that `watchfloor run` takes. `target`: a query."""
 
     name: str
     summary: str
@@ -41,6 +61,10 @@ class Remedy:
     target: str
     given: Mapping[str, str]  # parameters; what is written in capitals somebody has to fill in
     command: str  # that shows its plan, as a person would type it
+    risk: str = ""  # "R3"; "" where only its plan tells
+    why: str = ""  # it is offered; "" of actions, which are offered by what they do
+    watch: str = ""  # what `watchfloor watch` makes of it; "" of actions
+    fits: bool = False  # one of its triggers is true
 
     @property
     def is_whole(self) -> bool:
@@ -57,6 +81,16 @@ class Weighed:
     reasons: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     approvals: int = 0
+    unattended: str = ""  # what would be said of it to `watchfloor watch`; "" of what that never asks for
+
+
+@dataclass(frozen=True)
+class Put:
+    """A plan on record. `said`: what becomes of it, in a sentence."""
+
+    run: str
+    ruling: str
+    said: str
 
 
 class Clock(Protocol):
@@ -191,14 +225,19 @@ class Acting(Protocol):
         sentence. Raises WatchfloorError where it was refused, or can't be signed."""
         ...
 
-    def weigh(self, remedy: Remedy, finding: Finding) -> Weighed:
+    def weigh(self, remedy: Remedy, concern: Concern) -> Weighed:
         """The plan for it, on the newest frame, and what would be said of it; nothing is kept. Raises WatchfloorError
         where there can be none."""
         ...
 
-    def propose(self, weighed: Weighed) -> str:
-        """Put the plan on record and have it decided: the run's id, and what becomes of it, in a sentence. Raises
-        WatchfloorError."""
+    def propose(self, weighed: Weighed) -> Put:
+        """Put the plan on record and have it decided. Raises WatchfloorError."""
+        ...
+
+    def carry_out(self, run: str) -> Future[str]:
+        """Do what may be done of a run, from where it stands, whatever the screen shows meanwhile: what came of it, in
+        a sentence. To stop the feed is to leave it where it is by then. Raises WatchfloorError, at once or in the
+        future."""
         ...
 
 

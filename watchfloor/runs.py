@@ -137,7 +137,17 @@ class RunRecord:
         """Whether a person still has to say something for it to begin, and can."""
         if self.standing is not Standing.WAITING or self.plan is None or now >= self.plan.expires or self.rejected_by:
             return False
-        return len(self.approved_by) < max(1, self.decided.approvals if self.decided else 1)
+        return self.lacks > 0
+
+    @property
+    def needed(self) -> int:
+        """How many persons have to approve it, where any has to."""
+        return max(1, self.decided.approvals if self.decided else 1)
+
+    @property
+    def lacks(self) -> int:
+        """How many approvals are missing, as the entries say it: whose signatures count is looked at when it begins."""
+        return max(0, self.needed - len(self.approved_by))
 
     def step(self, key: str) -> StepRecord:
         return self.steps.get(key, StepRecord(key))

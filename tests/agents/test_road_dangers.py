@@ -30,7 +30,7 @@ from watchfloor.exits import Exit
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.people import People
 from watchfloor.playbook import Guards, Playbook, StepRule
-from watchfloor.ports import Floor, Hands, Remedy
+from watchfloor.ports import Concern, Floor, Hands, Remedy
 from watchfloor.records.ledgerentry import Note, Party, Who
 from watchfloor.records.ledgerwords import Intent, Rejection
 
@@ -373,7 +373,7 @@ async def test_who_asks_on_a_screen_is_known_by_the_key(monkeypatch: pytest.Monk
     remedy = Remedy("one", "", Scope.NODE, 'node == "dgx-01"', {}, "")
     finding = Finding(Subject(Scope.NODE, "dgx-01"), "code", State.CRITICAL, "text")
     with pytest.raises(CannotPlan):
-        await ActingFeed._weighed(Asked(), remedy, finding)  # type: ignore[arg-type]
+        await ActingFeed._weighed(Asked(), remedy, Concern(finding.subject, finding))  # type: ignore[arg-type]
     assert asked == [anna]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from agents.catalogue import as_markdown as actions_as_markdown
 from tests.house.sources import files, shown
+from tests.support.actinghands import NotedActing
 from tests.support.feeds import HandFeed
 from tests.support.golden import same_as_golden
 from tests.support.parts import ROOT
@@ -31,7 +32,8 @@ def test_readme_has_every_command(name: str) -> None:
 
 
 def test_readme_has_every_key() -> None:
-    pages = [page(Desk.for_options(AppOptions(), dict, lambda _, __: None)) for page in discover()]
+    options = AppOptions(acting=NotedActing())  # the keys of consoles that act among them
+    pages = [page(Desk.for_options(options, dict, lambda _, __: None)) for page in discover()]
     shown_keys = [
         (key, does)
         for node in (*pages, VirtualTable(marks=True), HeatMap(), WatchfloorApp(HandFeed()))

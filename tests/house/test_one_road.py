@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.house.sources import ROOMS, modules, shown
+from tests.support.actinghands import NotedActing
 from tests.support.parts import ROOT
+from tui.base import AppOptions, Desk, discover
 
 # who may start a program on this machine or signal one, and what for
 STARTERS = {
@@ -102,7 +104,8 @@ def _makers(name: str) -> set[str]:
 
 
 def test_a_read_only_console_holds_no_code_that_acts(tmp_path: Path) -> None:
-    """Everything that the terminal and the reading commands load, and nothing of the hands or the harness among it."""
+    """Everything that the terminal and the reading commands load, also to tell what would be done about a finding, and
+    nothing of the hands or the harness among it."""
     program = """
 import sys
 from watchfloor import wiring, checks
@@ -110,6 +113,9 @@ import watchfloor.commands.terminal, watchfloor.commands.snapshot, watchfloor.co
 import tui.app
 from tui.base import discover
 discover()
+from watchfloor.offers import offers
+from watchfloor.playbookshelf import shelf
+assert shelf().playbooks
 import collectors.supervisor, collectors.transports.ssh, collectors.transports.local
 acting = ("agents", "collectors.acting", "collectors.hands", "watchfloor.acting")
 held = [name for name in sys.modules if name.startswith(acting)]
@@ -119,3 +125,25 @@ print(" ".join(held))
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_a_read_only_console_binds_no_key_that_acts() -> None:
+    """What acts is bound by a page that is made with a port to act by, and by sheets that are opened with one alone."""
+    for page in discover():
+        watching = page(Desk.for_options(AppOptions(), dict, lambda _, __: None))
+        acting = page(Desk.for_options(AppOptions(acting=NotedActing()), dict, lambda _, __: None))
+        more = set(acting._bindings.key_to_bindings) - set(watching._bindings.key_to_bindings)
+        assert more == {binding.key for binding in page.ACTING_BINDINGS}
+        mine = {binding.action for bindings in watching._bindings.key_to_bindings.values() for binding in bindings}
+        assert not mine & {binding.action for binding in page.ACTING_BINDINGS}
+
+
+def test_pages_reach_what_acts_by_one_port_alone() -> None:
+    """`ports.Acting` is asked by the cards and by what carries runs, each opened only where there is one."""
+    askers = {
+        shown(path)
+        for path, tree in modules("tui")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("sign", "weigh", "propose", "carry_out")
+    }
+    assert askers == {"tui/card.py", "tui/remedies.py", "tui/carrying.py"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from watchfloor.errors import WatchfloorError
-from watchfloor.model import Finding
-from watchfloor.ports import Remedy, Weighed
+from watchfloor.ports import Concern, Put, Remedy, Weighed
 
 
 @dataclass
@@ -18,6 +18,7 @@ class NotedActing:
     signed: list[tuple[str, str, str]] = field(default_factory=list)
     proposed: list[str] = field(default_factory=list)
     weighs: dict[str, Weighed] = field(default_factory=dict)
+    carried: dict[str, Future[str]] = field(default_factory=dict)  # runs that were begun; a test ends them
 
     def sign(self, run: str, choice: str, reason: str) -> str:
         self.signed.append((run, choice, reason))
@@ -25,11 +26,18 @@ class NotedActing:
             raise self.error
         return self.answer
 
-    def weigh(self, remedy: Remedy, finding: Finding) -> Weighed:
+    def weigh(self, remedy: Remedy, concern: Concern) -> Weighed:
         if self.error is not None:
             raise self.error
         return self.weighs[remedy.name]
 
-    def propose(self, weighed: Weighed) -> str:
+    def propose(self, weighed: Weighed) -> Put:
         self.proposed.append(weighed.plan.playbook)
-        return "run r0123456789 waits for approval"
+        said = "may begin" if weighed.ruling == "permit" else "waits for approval"
+        return Put("r0123456789", weighed.ruling, f"run r0123456789 {said}")
+
+    def carry_out(self, run: str) -> Future[str]:
+        if self.error is not None:
+            raise self.error
+        self.carried[run] = Future()
+        return self.carried[run]

@@ -120,6 +120,19 @@ async def test_a_card_comes_within_a_frame_of_its_entry_and_tells_when_it_is_ove
         await until(lambda: "r00000000aa" not in shown(app))
 
 
+async def test_what_enough_approved_says_how_it_is_carried_out(story: Story) -> None:
+    app = app_over()
+    async with app.run_test(size=(160, 60)) as pilot:
+        await pilot.press("8")
+        run = app.desk.ledger.run("re6a8b90412") if app.desk.ledger is not None else None
+        assert run is not None and run.plan is not None and "Enough approved" not in screen_of(app)
+        story.run("re6a8b90412", run.plan, (0.0, ANNA, words.Approval(reason="swap it")))
+        story.write()
+        await until(lambda: "approvals 1" in text_of(app, "#header"))
+        await pilot.press("end")
+        assert "Enough approved. It is carried out by `watchfloor run re6a8b90412 --apply`" in text_of(app, "#detail")
+
+
 async def test_no_character_of_a_plan_is_lost_or_moves_the_cursor(story: Story) -> None:
     argument = "x" * 300 + "END"
     step = drain("dgx-01", f"why\x1b[2J\u202e {argument}")

@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.support import frames
+from tests.support.actinghands import NotedActing
 from tests.support.feeds import still_app
 from tests.support.ledgerpages import LEDGER, SIZES, app_over, rows_shown
 from tests.support.patience import until
-from tests.support.runstory import Story, over, seen
+from tests.support.runstory import ANNA, Story, begun, done, over, seen
 from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp
+from tui.help import entries
 from tui.screens.runs import RunsPage
+from tui.sheet import Sheet
 from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.records import ledgerwords as words
 
 
 def page(app: WatchfloorApp) -> RunsPage:
@@ -41,8 +45,8 @@ async def test_the_newest_come_first_and_each_says_where_it_stands(story: Story)
         await pilot.press("7")
         assert shown(app)[0] == "re6a8b90412" and shown(app)[-1] == "r1c07a9e2b4"
         told = screen_of(app)
-        for words in ("waits", "running", "failed", "succeeded", "refused", "2/8", "fatal-xid", "agent desk"):
-            assert words in told
+        for word in ("waits", "running", "failed", "succeeded", "refused", "2/8", "fatal-xid", "agent desk"):
+            assert word in told
         assert "2 wait for approval" in text_of(app, "#summary")
 
 
@@ -71,12 +75,12 @@ async def test_a_run_as_a_whole_has_its_commands_what_they_printed_and_the_plan(
         await pilot.press("enter")
         await pilot.pause()
         told = screen_of(app)
-        for words in (
+        for text in (
             "Verdict: needs-approval", "it takes a node out", "by policy takes-out", "approval of anna", "seen the log",
             "$ scontrol requeue 4090", "exit 1", "nobody knows how it ended", "Job/step already completing",
             "The plan as it was shown", "undone by:", "operation r8d41f00c3e.requeue.2",
         ):  # fmt: skip
-            assert words in told, words
+            assert text in told, text
         await pilot.press("escape")
         assert app.page.slug == "runs"
 
@@ -110,3 +114,102 @@ async def test_it_is_there_before_any_frame(story: Story) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("7")
         await until(lambda: "fatal-xid" in screen_of(app))
+
+
+# -- in a console that acts
+
+
+async def test_a_console_that_watches_binds_no_key_that_carries_out(story: Story) -> None:
+    app = app_over()
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("7", "home", "c", "enter", "c", *"yes", "enter")
+        assert type(app.screen) is Sheet
+        bound = {key for screen in (app.screen, app.page) for key in screen._bindings.key_to_bindings}
+        assert "c" not in bound and app.desk.carrying is None
+        assert not any("carry out" in does for _, does in entries(app.page))
+
+
+async def test_a_run_that_enough_approved_is_carried_out_and_its_steps_are_seen(story: Story) -> None:
+    acting = NotedActing()
+    app = app_over(acting=acting)
+    async with app.run_test(size=(160, 50)) as pilot:
+        assert any("carry out" in does for _, does in entries(app.pages["runs"]))
+        await pilot.press("7")
+        assert page(app).table.select("r9f3e07d5b1")
+        await pilot.press("c")
+        assert "it waits for approval: the approvals page (8) has it" in text_of(app, "#cardfoot")
+        run = page(app).run
+        assert run is not None and run.plan is not None
+        approval = words.Approval(reason="the job has a checkpoint")
+        story.run("r9f3e07d5b1", run.plan, (0.0, ANNA, approval))
+        story.write()
+        await until(lambda: "c carries it out" in screen_of(app))
+        await pilot.press("c")
+        asked = "carry out fatal-xid on dgx-02, slurm:4100 (4 steps, R3)?"
+        assert asked in text_of(app, "#cardfoot")
+        await pilot.press(*"no", "enter", "escape", "c", *"yes", "enter")
+        assert list(acting.carried) == ["r9f3e07d5b1"]
+        await pilot.press("escape")
+        assert "approved" in screen_of(app) and "carries out 1" in text_of(app, "#status")
+        await pilot.press("c")
+        assert "this console carries it out already" in text_of(app, "#cardfoot")
+        await pilot.press("escape")
+        step = run.plan.steps[0]
+        applied = done(step, 0.0, "r9f3e07d5b1")[1]
+        for told, stage in (
+            (begun(step, 0.0, "r9f3e07d5b1"), "drain     intent"),
+            (applied, "drain     verifying"),
+            (seen(step, 0.0, "took-effect", "it is draining"), "drain     verified"),
+        ):
+            story.run("r9f3e07d5b1", run.plan, told)
+            story.write()
+            await until(lambda stage=stage: stage in text_of(app, "#detail"))
+        assert "requeue   precheck" in text_of(app, "#detail")
+        acting.carried["r9f3e07d5b1"].set_result("run r9f3e07d5b1 succeeded: 4 of 4 steps done")
+        await until(lambda: "r9f3e07d5b1 succeeded" in text_of(app, "#status"))
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        ("r1c07a9e2b4", "it is over: succeeded"),
+        ("re6a8b90412", "it waits for approval"),
+        ("rb71d00ee25", "it is over: refused"),
+    ],
+)
+async def test_why_a_run_is_not_carried_out_is_said(run: str, why: str, story: Story) -> None:
+    acting = NotedActing()
+    app = app_over(acting=acting)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("7")
+        assert page(app).table.select(run)
+        await pilot.press("c", *"yes", "enter")
+        assert why in text_of(app, "#cardfoot") and not acting.carried
+
+
+async def test_what_a_console_left_behind_is_gone_on_with(story: Story) -> None:
+    acting = NotedActing()
+    app = app_over(acting=acting)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("7")
+        assert page(app).table.select("r55b20c1f7a")
+        await pilot.press("enter", "c", *"yes", "enter")
+        assert list(acting.carried) == ["r55b20c1f7a"]
+
+
+async def test_undoing_is_a_stage_of_its_own(story: Story) -> None:
+    app = app_over()
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("7")
+        assert page(app).table.select("r55b20c1f7a")
+        run = page(app).run
+        assert run is not None and run.plan is not None
+        step = run.plan.steps[1]
+        undo = words.Intent(step=step.key, action=step.action, operation="r55-1-undo", attempt=1, facts={"undo": True})
+        story.run("r55b20c1f7a", run.plan, (0.0, ANNA, undo))
+        story.write()
+        await until(lambda: "cap-1  undoing" in text_of(app, "#detail"))
+        assert "precheck" not in text_of(app, "#detail")
+        story.run("r55b20c1f7a", run.plan, seen(step, 0.0, "took-effect", "undone"))
+        story.write()
+        await until(lambda: "cap-1  undone" in text_of(app, "#detail"))

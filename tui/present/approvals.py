@@ -75,11 +75,7 @@ def said(run: RunRecord) -> str:
     if run.rejected_by:
         return f"no: {', '.join(run.rejected_by)}"
     names = f": {', '.join(run.approved_by)}" if run.approved_by else ""
-    return f"{len(run.approved_by)} of {needed(run)}{names}"
-
-
-def needed(run: RunRecord) -> int:
-    return max(1, run.decided.approvals if run.decided else 1)
+    return f"{len(run.approved_by)} of {run.needed}{names}"
 
 
 def summary_line(runs: Sequence[RunRecord], now: float, acting: bool) -> Line:
@@ -108,7 +104,10 @@ def _asked(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
             width,
             Token.WARNING,
         )
-    yield from told(f"{needed(run)} must approve; so far {said(run)}", width, Token.STRONG)
+    yield from told(f"{run.needed} must approve; so far {said(run)}", width, Token.STRONG)
+    if not run.begun and not run.outcome and not run.lacks and not run.rejected_by:
+        how = f"`watchfloor run {run.run} --apply`, a running `watchfloor watch`, or c on the runs page (7) with --act"
+        yield from told(f"Enough approved. It is carried out by {how}.", width, Token.OK)
     for reason in decided.reasons if decided else ():
         yield from told(f"   {reason}", width)
     for name in decided.policies if decided else ():

@@ -1,4 +1,4 @@
-"""What may be done about a finding, as lines: commands that show plans; in a console that acts a plan itself. Pure."""
+"""What may be done about a concern, as lines: commands that show plans; in a console that acts a plan itself. Pure."""
 
 from __future__ import annotations
 
@@ -8,47 +8,75 @@ from tui.present.line import Line
 from tui.present.plans import plan_lines, told
 from tui.present.style import Token
 from watchfloor.advice import advice
-from watchfloor.model import Finding
-from watchfloor.ports import Remedy, Weighed
+from watchfloor.ports import Concern, Remedy, Weighed
 
 _RULINGS = {"permit": Token.OK, "needs-approval": Token.WARNING}
 
-
-def told_lines(finding: Finding, remedies: Sequence[Remedy], width: int) -> Sequence[Line]:
-    """For a console that only watches."""
-    return [
-        *_found(finding, width),
-        *told("This console only watches. Each of these shows a plan and changes nothing:", width, Token.DIM),
-        *(line for remedy in remedies for line in _remedy("", remedy, width)),
-        [],
-        *told(
-            "With --apply it is proposed: policy decides, and who must approve. Actions: docs/actions.md",
-            width,
-            Token.DIM,
-        ),
-    ]
+Offered = tuple[list[Line], list[int]]  # the lines, and in which of them each remedy begins
 
 
-def choice_lines(finding: Finding, remedies: Sequence[Remedy], width: int) -> Sequence[Line]:
-    """For a console that acts: a digit shows the plan."""
-    return [
-        *_found(finding, width),
-        *told("A digit makes the plan, on the newest frame, and changes nothing:", width, Token.DIM),
-        *(line for at, remedy in enumerate(remedies, 1) for line in _remedy(f"{at} ", remedy, width)),
-    ]
+def told_lines(concern: Concern, remedies: Sequence[Remedy] | None, width: int) -> Sequence[Line]:
+    """For a console that only watches. None: what fits is being looked for."""
+    says = "This console only watches. Each of these shows a plan and changes nothing:"
+    lines, _ = _offered(concern, remedies, says, None, width)
+    last = "With --apply it is proposed: policy decides, and who must approve. Actions: docs/actions.md"
+    return [*lines, [], *told(last, width, Token.DIM)]
 
 
-def _found(finding: Finding, width: int) -> Iterator[Line]:
-    yield from told(finding.text, width, Token.STRONG)
-    if words := advice(finding.code):
-        yield from told(f"what to do: {words}", width)
+def choice_lines(concern: Concern, remedies: Sequence[Remedy] | None, at: int, width: int) -> Offered:
+    """For a console that acts: `at` is what Enter makes a plan of."""
+    says = "Enter, or a digit, makes the plan, on the newest frame, and changes nothing:"
+    return _offered(concern, remedies, says, at, width)
+
+
+def _offered(concern: Concern, remedies: Sequence[Remedy] | None, says: str, at: int | None, width: int) -> Offered:
+    lines = [*_found(concern, width), *told(says, width, Token.DIM)]
+    if remedies is None:
+        return [*lines, [], *told("looking for what fits …", width, Token.DIM)], []
+    starts: list[int] = []
+    part = ""
+    for number, remedy in enumerate(remedies):
+        if (title := _part(remedy)) != part:
+            lines += [[], [(f" {title}", Token.ACCENT)]]
+            part = title
+        starts.append(len(lines))
+        lines += _remedy(_key(number, at), remedy, number == at, width)
+    return lines, starts
+
+
+def _part(remedy: Remedy) -> str:
+    if remedy.fits:
+        return "Playbooks whose trigger is true"
+    return "Playbooks for the like of it" if remedy.watch else "Single actions"
+
+
+def _key(number: int, at: int | None) -> str:
+    if at is None:
+        return ""
+    return f"{'>' if number == at else ' '} {number + 1 if number < 9 else ' '} "
+
+
+def _found(concern: Concern, width: int) -> Iterator[Line]:
+    finding = concern.finding
+    if finding is None:
+        yield from told(f"{concern.subject.scope} {concern}", width, Token.STRONG)
+    else:
+        yield from told(finding.text, width, Token.STRONG)
+        if words := advice(finding.code):
+            yield from told(f"what to do: {words}", width)
     yield []
 
 
-def _remedy(key: str, remedy: Remedy, width: int) -> Iterator[Line]:
-    yield []
-    yield [(f" {key}", Token.ACCENT), (remedy.name, Token.TITLE), (f"  {remedy.summary}", Token.TEXT)]
-    yield from told(f"   $ {remedy.command}", width, Token.DIM)
+def _remedy(key: str, remedy: Remedy, chosen: bool, width: int) -> Iterator[Line]:
+    risk = f"{remedy.risk}  " if remedy.risk else ""
+    head = f"{key}{remedy.name}  {risk}{remedy.summary}"
+    yield from told(head, width, Token.TITLE if chosen or not key else Token.STRONG)
+    if remedy.watch:
+        risk = "" if remedy.risk else "only its plan tells its risk; "
+        yield from told(f"     {risk}{remedy.why}", width, Token.OK if remedy.fits else Token.DIM)
+        yield from told(f"     {remedy.watch}", width, Token.DIM)
+    if not key:
+        yield from told(f"   $ {remedy.command}", width, Token.DIM)
 
 
 def weighed_lines(weighed: Weighed, now: float, width: int) -> Sequence[Line]:
@@ -59,6 +87,7 @@ def weighed_lines(weighed: Weighed, now: float, width: int) -> Sequence[Line]:
         *told(f"Verdict: {weighed.ruling}{needs}", width, token),
         *(line for reason in weighed.reasons for line in told(f"   {reason}", width)),
         *(line for name in weighed.policies for line in told(f"   by policy {name}", width, Token.DIM)),
+        *(told(weighed.unattended, width, Token.DIM) if weighed.unattended else ()),
         [],
         *plan_lines(weighed.plan, now, width),
     ]

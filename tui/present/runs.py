@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 from tui.present.choice import Sort
 from tui.present.fields import Field, columns_for
-from tui.present.format import Text, age, printable
+from tui.present.format import Text, printable
 from tui.present.line import Line, cut
 from tui.present.order import natural_key
 from tui.present.plans import plan_lines, told
 from tui.present.rows import Column
 from tui.present.runrows import RunRows
+from tui.present.stages import doing, stage_of
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.lineage.times import Times
 from watchfloor.model import State
 from watchfloor.snapshot.words import duration
 
 if TYPE_CHECKING:
-    from watchfloor.runs import Attempt, RunRecord, StepRecord
+    from watchfloor.change import Plan, Step
+    from watchfloor.runs import RunRecord, StepRecord
 
 RUN_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
@@ -32,12 +34,11 @@ RUN_FIELDS: Sequence[Field] = (
     Field("steps", "STEPS", 5, 2, letter="E"),
     Field("took", "TOOK", 5, 4),
     Field("stands", "STANDS", 6, 0, "left", "H", most=11),
-    Field("note", "ON WHAT, AND WHAT CAME OF IT", 20, 0, "left", flexible=True),
+    Field("note", "ON WHAT, OUTCOME", 20, 0, "left", flexible=True),
 )
 _OUTPUT_LINES = 40  # of one command, in the whole of a run
 _MOST_TARGETS = 3
 _LOOKED_AT = 100  # rows whose texts make columns as wide as they are
-_STANDS = {"waits for approval": "waits"}
 _BAD = {
     "failed": State.CRITICAL,
     "unverified": State.WARNING,
@@ -47,7 +48,9 @@ _BAD = {
 _SIGNS: Mapping[str, Text] = {
     "running": (">", Token.ACCENT),
     "waits": ("!", Token.WARNING),
-    **dict.fromkeys(("refused", "deny", "interlocked"), ("-", Token.UNKNOWN)),
+    "approved": ("+", Token.ACCENT),
+    "may begin": ("+", Token.ACCENT),
+    **dict.fromkeys(("refused", "deny", "interlocked", "rejected"), ("-", Token.UNKNOWN)),
 }
 
 
@@ -70,7 +73,9 @@ def stands(run: RunRecord) -> str:
     from watchfloor.snapshot.runs import standing_text  # noqa: PLC0415 - loaded with the first ledger
 
     text = standing_text(run)
-    return _STANDS.get(text, text)
+    if text != "waits for approval":
+        return text
+    return "rejected" if run.rejected_by else "waits" if run.lacks else "approved"
 
 
 def mark_of(run: RunRecord, glyphs: Glyphs) -> Text:
@@ -84,8 +89,12 @@ def mark_of(run: RunRecord, glyphs: Glyphs) -> Text:
 
 
 def targets_of(run: RunRecord) -> str:
+    return targets_of_plan(run.plan) if run.plan else ""
+
+
+def targets_of_plan(plan: Plan) -> str:
     """`dgx-02, slurm:4100`; of several accelerators of a node its name and how many: `dgx-01 ×8`."""
-    targets = dict.fromkeys(step.target for step in run.plan.steps) if run.plan else {}
+    targets = dict.fromkeys(step.target for step in plan.steps)
     counts = Counter(target.node if target.node and target.key else str(target) for target in targets)
     named = {target.node: str(target) for target in targets if counts[target.node] == 1 and target.key}
     names = [named.get(name, name) if count == 1 else f"{name} ×{count}" for name, count in counts.items()]
@@ -149,7 +158,7 @@ class RunTable(RunRows):
         }
 
 
-_ORDER = ("running", "may begin", "waits", "failed", "unverified", "abandoned", "rolled-back")
+_ORDER = ("running", "approved", "may begin", "waits", "failed", "unverified", "abandoned", "rolled-back")
 
 
 def _rank(run: RunRecord) -> int:
@@ -183,7 +192,7 @@ def summary_line(runs: Sequence[RunRecord], now: float) -> Line:
     """How many go on, wait, and ended badly within the day."""
     going = sum(stands(run) == "running" for run in runs)
     waiting = sum(run.waits(now) for run in runs)
-    ready = sum(stands(run) == "may begin" for run in runs)
+    ready = sum(stands(run) in ("may begin", "approved") for run in runs)
     bad = sum(run.outcome in ("failed", "unverified", "abandoned") and now - run.ended < 86_400 for run in runs)
     parts: list[Text] = [
         (f" {going}", Token.STRONG),
@@ -225,10 +234,9 @@ def steps_lines(run: RunRecord | None, width: int, most: int, now: float, glyphs
     lines: list[Line] = [cut(_heading(run), width)]
     for step, record in shown:
         sign, token = step_mark(record, glyphs)
-        words = f" {step.key:<{min(name, 24)}}  {record.state:<10} "
-        lines.append(
-            [(f" {sign}", token), (words, Token.TEXT), (printable(_doing(step.summary, record, now)), _said_in(token))]
-        )
+        words = f" {step.key:<{min(name, 24)}}  {stage_of(run, step, record):<10} "
+        told_of = printable(doing(run, step, record, now))
+        lines.append([(f" {sign}", token), (words, Token.TEXT), (told_of, _said_in(token))])
     left = len(rows) - first - len(shown)
     if left > 0:
         lines[-1] = [(f" … {left + 1} more steps: ", Token.DIM), ("Enter", Token.ACCENT)]
@@ -251,24 +259,6 @@ def _heading(run: RunRecord) -> Line:
     return [(f" {run.run} ", Token.STRONG), (f"{stands(run)}{why}", Token.TEXT), (f"   {reason}", Token.DIM)]
 
 
-def _doing(summary: str, record: StepRecord, now: float) -> str:
-    """What is being done just now, or what came of it."""
-    last = record.last
-    if last is None:
-        return record.text or summary
-    tries = f"attempt {last.number}, " if last.number > 1 else ""
-    undo = "undo, " if last.undo else ""
-    if record.state == "begun":
-        return f"{undo}{tries}operation {last.operation}, since {age(max(0.0, now - last.at))}{_codes(last)}"
-    return f"{undo}{tries}{record.text or summary}{_codes(last)}"
-
-
-def _codes(attempt: Attempt) -> str:
-    """`  exit 0, 1`: of the commands that ended."""
-    codes = ["?" if applied.exit_code is None else str(applied.exit_code) for applied in attempt.applied]
-    return f"  exit {', '.join(codes)}" if codes else ""
-
-
 # -- one as a whole
 
 
@@ -278,7 +268,7 @@ def run_lines(run: RunRecord, times: Times, width: int, glyphs: Glyphs = UNICODE
         *_standing_lines(run, times, width, glyphs),
         *_decided_lines(run, times, width),
         [],
-        *(line for part in run.of_plan() for line in _step_lines(part[0].summary, part[1], times, width, glyphs)),
+        *(line for step, record in run.of_plan() for line in _step_lines(run, step, record, times, width, glyphs)),
         *_plan_part(run, width),
     ]
 
@@ -321,15 +311,17 @@ def _decided_lines(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
         yield from told(f"refused, {refusal.why}: {refusal.text}", width, Token.WARNING)
 
 
-def _step_lines(summary: str, record: StepRecord, times: Times, width: int, glyphs: Glyphs) -> Iterator[Line]:
+def _step_lines(
+    run: RunRecord, step: Step, record: StepRecord, times: Times, width: int, glyphs: Glyphs
+) -> Iterator[Line]:
     sign, token = step_mark(record, glyphs)
     if record.attempts:
         yield []
     yield [
         (f" {sign} ", token),
         (f"{record.key}  ", Token.TITLE),
-        (record.state, Token.TEXT),
-        (f"  {printable(summary)}", Token.DIM),
+        (stage_of(run, step, record), Token.TEXT),
+        (f"  {printable(step.summary)}", Token.DIM),
     ]
     if record.text:
         yield from told(f"   {record.text}", width, _said_in(token) if _said_in(token) is not Token.DIM else Token.TEXT)

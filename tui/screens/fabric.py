@@ -33,6 +33,7 @@ from watchfloor.fabric import Rows, Survey
 from watchfloor.folds import Folder, Folds, Grouping, by_kind, fold
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
+from watchfloor.ports import Concern
 from watchfloor.topology import Topology
 
 _MAP_SHARE, _MATRIX_SHARE = 0.35, 0.4  # of the page's height, at most
@@ -216,6 +217,11 @@ class FabricPage(LinkChoices):
             self.desk.selected = Subject(Scope.NODE, identity.place)
         if self.look is Look.NODE:
             self.redraw()
+
+    def concern(self) -> Concern | None:
+        at = self.table.cursor
+        one = isinstance(at, Subject) or (isinstance(at, FoldKey) and at.grouping is Grouping.NODE)
+        return self.concern_of(self.desk.selected) if one else None
 
     @on(HeatMap.Highlighted, "#railmap")
     def _follow_map(self, event: HeatMap.Highlighted) -> None:

@@ -23,19 +23,15 @@ from tui.present.findings import (
     summary_line,
 )
 from tui.present.line import Line
-from tui.present.remedies import told_lines
 from tui.present.style import Token
-from tui.remedies import Remedies
-from tui.sheet import Sheet
 from tui.tabled import TablePage
 from tui.widgets.drawn import give_height
 from watchfloor.errors import ConfigError, QueryError
 from watchfloor.frame import Frame
 from watchfloor.lineage.watch import finding_key
 from watchfloor.lineagebook import name_of
-from watchfloor.model import Scope
+from watchfloor.ports import Concern
 from watchfloor.record import Record, RecordKey
-from watchfloor.remedies import remedies
 
 _LEAST, _MOST = 7, 22  # lines of the detail
 _ROUND = 11  # lines that stay for what is around it, and a few rows, where it has most of the page
@@ -54,7 +50,6 @@ class FindingsPage(TablePage):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "over", "what is over, too"),
         Binding("d", "detail", "more lines for the finding under the cursor, or fewer"),
-        Binding("w", "what_to_do", "what would you do: what fits it, and the command or the plan"),
         Binding("a", "acknowledge", "acknowledge: seen, no more reminding"),
         Binding("A", "ask('ack ')", "acknowledge with a note", priority=True),
         Binding("u", "unacknowledge", "take the acknowledgement back"),
@@ -143,6 +138,10 @@ class FindingsPage(TablePage):
         record = self.record
         return name_of(finding_key(record.finding, record.finding.subject)) if record is not None else ""
 
+    def concern(self) -> Concern | None:
+        record = self.record
+        return None if record is None else self.concern_of(record.finding.subject, record.finding)
+
     def open_row(self, identity: Hashable) -> None:
         frame, record = self.desk.frame, self.record
         if frame is None or record is None:
@@ -189,21 +188,6 @@ class FindingsPage(TablePage):
     def action_detail(self) -> None:
         self.tall = not self.tall
         self.redraw()
-
-    def action_what_to_do(self) -> None:
-        """Shows what fits; only in a console that acts a plan can be made of it, and proposed."""
-        record, frame = self.record, self.desk.frame
-        if record is None or frame is None:
-            self.say("no finding is selected", Token.DIM)
-            return
-        finding, subject, acting = record.finding, record.finding.subject, self.desk.options.acting
-        row = frame.row(subject) if subject.scope is Scope.ACCELERATOR else None
-        fitting = remedies(finding, frame.accelerators.text(row, "name") if row is not None else "")
-        if acting is None:
-            title = f"{finding.code}: what would you do?"
-            self.app.push_screen(Sheet(self.desk.palette, title, lambda width: told_lines(finding, fitting, width)))
-        else:
-            self.app.push_screen(Remedies(self.desk, finding, fitting, acting))
 
     def action_acknowledge(self) -> None:
         self._acknowledge(self.record, "")

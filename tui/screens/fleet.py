@@ -28,6 +28,7 @@ from tui.widgets.table import VirtualTable
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Scope, Subject
+from watchfloor.ports import Concern
 
 _MAP_SHARE = 0.4  # of the page's height, at most
 _WIDE = 100  # columns from which the status bar has room for whole sentences beside the keys
@@ -145,6 +146,9 @@ class FleetPage(SortedPage):
         return hint_line("?", "help", "/", "filter", "t", "rows", "m", "metric", "Enter", "node", "q", "quit")
 
     # -- moving and marking
+
+    def concern(self) -> Concern | None:
+        return self.concern_of(self.desk.selected)
 
     def show_selected(self) -> None:
         selected = self.desk.selected

@@ -21,6 +21,7 @@ from tui.widgets.drawn import give_height
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Job
 from watchfloor.model import Scope, Subject
+from watchfloor.ports import Concern
 
 _LEAST = 6  # lines of the detail
 _MOST_NODES = 40  # of a job, in the filter that shows its accelerators
@@ -86,7 +87,8 @@ class JobsPage(TablePage, SortedPage):
         return found
 
     def hints(self) -> Line:
-        return hint_line("?", "help", "/", "filter", "o", "over", "y", "why", "Enter", "its accelerators", "q", "quit")
+        last = ("w", "what to do", "Enter", "its accelerators", "q", "quit")
+        return hint_line("?", "help", "/", "filter", "o", "over", "y", "why", *last)
 
     # -- keys
 
@@ -104,6 +106,10 @@ class JobsPage(TablePage, SortedPage):
     def lineage_of(self) -> str:
         job = self._job()
         return f"job:{job.id}" if job is not None else ""
+
+    def concern(self) -> Concern | None:
+        at = self.table.cursor
+        return self.concern_of(at) if isinstance(at, Subject) else None
 
     def _job(self) -> Job | None:
         """The one under the cursor."""

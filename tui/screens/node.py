@@ -31,6 +31,7 @@ from tui.widgets.table import VirtualTable
 from watchfloor.fabric import Surveyor
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
+from watchfloor.ports import Concern
 
 _CHARTS = 6
 _SHORT, _WIDE = 36, 150  # below that many lines one panel at a time; from that many cells host figures beside it
@@ -51,7 +52,7 @@ class NodePage(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "step(1)", "next node"),
         Binding("p", "step(-1)", "previous node"),
-        Binding("w", "window", "charts over a minute or half an hour"),
+        Binding("z", "window", "charts over a minute or half an hour"),
         Binding("v", "turn(1)", "next panel"),
         Binding("V", "turn(-1)", "previous panel"),
         *(Binding(key, f"panel('{name}')", f"panel: {name}") for name, key in _PANELS.items()),
@@ -195,7 +196,7 @@ class NodePage(Page):
             if name in self._choices():
                 seen = name == self._chosen()
                 line += [(f" {key} ", Token.ACCENT), (name, Token.STRONG if seen else Token.DIM), (" ", Token.RULE)]
-        return [[*line, ("  w ", Token.ACCENT), (f"charts: {window}", Token.DIM)]]
+        return [[*line, ("  z ", Token.ACCENT), (f"charts: {window}", Token.DIM)]]
 
     # -- panels
 
@@ -260,6 +261,18 @@ class NodePage(Page):
         self.half_hour = not self.half_hour
         if self.desk.frame is not None:
             self._show_panels(self.desk.frame)
+
+    def concern(self) -> Concern | None:
+        """The accelerator under the cursor; a node without any itself."""
+        frame = self.desk.frame
+        if frame is None or not frame.nodes.count:
+            return None
+        node = self.node_of(frame)
+        board = self.board_of(frame, node)
+        selected = self.desk.selected
+        if board is None or selected is None or selected.scope is Scope.NODE:
+            return self.concern_of(Subject(Scope.NODE, frame.specs[node].name))
+        return self.concern_of(frame.subject(Scope.ACCELERATOR, board))
 
     def lineage_of(self) -> str:
         """The node's: that of one accelerator is told from the fleet page."""

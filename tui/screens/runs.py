@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -17,9 +17,13 @@ from tui.present.plans import told
 from tui.present.recorded import nothing_on_record, with_trouble
 from tui.present.runs import RUN_FIELDS, RunTable, has, run_columns, run_lines, steps_lines, summary_line
 from tui.present.style import Token
+from tui.runcard import RunCard
 from tui.sorted import SortedPage, order_keys
 from tui.widgets.drawn import give_height
 from watchfloor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from watchfloor.runs import RunRecord
 
 _LEAST = 6  # lines of the detail
 
@@ -32,12 +36,17 @@ class RunsPage(RunsOfRecord, SortedPage):
         "Every run that the ledger tells of, the newest first: what was asked for, by whom, where it stands. Below the "
         "table are the steps of the run under the cursor, as they go: what is being done, which attempt, what came of "
         "it. Enter shows a run as a whole: what was decided and why, who approved, each command and what it printed, "
-        "and the plan as it was shown. This page changes nothing: `watchfloor run` does."
+        "and the plan as it was shown. In a console that was started with `--act` a run that policy permits, or that "
+        "enough persons approved, is carried out from here; it goes on whichever page is looked at."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open_ones", "only those that are not over, or all"),
         *order_keys("sortruns", RUN_FIELDS),
     ]
+
+    ACTING_BINDINGS: ClassVar[Sequence[Binding]] = (
+        Binding("c", "carry_out", "carry out the run under the cursor, or go on with it"),
+    )
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -73,10 +82,13 @@ class RunsPage(RunsOfRecord, SortedPage):
         found = [*self.filter_facts(), self.order_fact("runs")]
         if self.open_only:
             found.append([("not over", Token.MATCH)])
+        if self.desk.carrying is not None and self.desk.carrying.runs:
+            found.append([(f"carries out {len(self.desk.carrying.runs)}", Token.ACCENT)])
         return found
 
     def hints(self) -> Line:
-        return hint_line("?", "help", "/", "filter", "o", "not over", "y", "why", "Enter", "whole", "q", "quit")
+        acts = ("c", "carry out") if self.desk.carrying is not None else ()
+        return hint_line("?", "help", *acts, "/", "filter", "o", "not over", "y", "why", "Enter", "whole", "q", "quit")
 
     # -- keys
 
@@ -87,16 +99,30 @@ class RunsPage(RunsOfRecord, SortedPage):
     def open_row(self, identity: Hashable) -> None:
         self.tell(str(identity))
 
-    def tell(self, name: str) -> None:
-        """One run as a whole, as it is by then."""
+    def action_carry_out(self) -> None:
+        run = self.run
+        if run is None:
+            self.say("no run is selected", Token.DIM)
+        else:
+            self.tell(run.run, asks=True)
+
+    def tell(self, name: str, asks: bool = False) -> None:
+        """One run as a whole, as it is by then. `asks`: whether to carry it out, at once."""
+
+        def found() -> RunRecord | None:
+            return self.picture.run(name) if self.picture is not None else None
 
         def text(width: int) -> Sequence[Line]:
-            run = self.picture.run(name) if self.picture is not None else None
+            run = found()
             if run is None:
                 return list(told("it is no longer among the newest runs: `watchfloor show` has it", width))
             return run_lines(run, self.times(), width, self.desk.palette.glyphs)
 
-        self.whole(f"run {name}", text)
+        carrying = self.desk.carrying
+        if carrying is None:
+            self.whole(f"run {name}", text)
+        else:
+            self.open_sheet(RunCard(self.desk.palette, found, name, text, carrying, self.desk.options.now, asks))
 
     def lineage_of(self) -> str:
         """Of the first node or job that it is about."""
