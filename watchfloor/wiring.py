@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from watchfloor import checks
 from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
+from watchfloor.fleetlineage import FleetLineage
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import NO_WORK, Work, told_apart
 from watchfloor.jobs.roll import Roll
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from collectors.simulator.fleet import DemoFleet
     from collectors.sources.prometheus import PrometheusSource
     from collectors.supervisor import Supervisor
-    from watchfloor.lineage.sights import Sights
-    from watchfloor.lineagekeeper import LineageKeeper
     from watchfloor.ports import Feed, Transport
     from watchfloor.report import Cost
 
@@ -94,7 +93,7 @@ class Collection:
         self._specs = specs
         self._sources = self._metrics_servers()
         self._roll = Roll(work.pricing)
-        self._lineage = _lineage_of(work)
+        self._lineage = FleetLineage(work.lineage) if work.lineage else None
         rng, transport_for = random.Random(), self._transports.for_node
         self._schedulers = [Kept(spec, transport_for, self._clock, rng) for spec in told_apart(work.sources)]
         for scheduler in self._schedulers:
@@ -149,9 +148,7 @@ class Collection:
                 await supervising
             await self.findings.close()
             if self._lineage is not None:
-                keeper, sights = self._lineage
-                sights.take_last()
-                await keeper.close()
+                await self._lineage.close()
             await self._transports.close()
 
     async def _supervise(self) -> None:
@@ -171,9 +168,7 @@ class Collection:
                 await asyncio.sleep(0)
             frame = await self.frame()
             if self._lineage is not None:
-                keeper, sights = self._lineage
-                sights.take(frame)
-                keeper.save()
+                self._lineage.take(frame)
             on_frame(frame)
             beats = max(beats + 1, int((self._clock.monotonic() - start) * frames_a_second))
             due = start + beats / frames_a_second - self._clock.monotonic()
@@ -181,17 +176,6 @@ class Collection:
             if done:
                 supervising.result()
                 raise RuntimeError("the supervisor ended by itself")
-
-
-def _lineage_of(work: Work) -> tuple[LineageKeeper, Sights] | None:
-    """What is kept, and the sights that it is made of; None where no lineage is kept."""
-    if not work.lineage:
-        return None
-    from watchfloor.lineage.sights import Sights  # noqa: PLC0415 - memory, with SQLite's, that few need
-    from watchfloor.lineagekeeper import LineageKeeper  # noqa: PLC0415
-
-    keeper = LineageKeeper(work.lineage)
-    return keeper, Sights(keeper.watch)
 
 
 class LiveFeed:
