@@ -16,6 +16,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.scrollbar import ScrollBar
+from textual.strip import Strip
 from textual.theme import Theme
 from textual.timer import Timer
 
@@ -29,6 +30,7 @@ from tui.present.style import ASCII, THEMES, Token, palette
 from tui.remedies import Offers, Remedies
 from tui.sheet import Sheet
 from tui.widgets.scrollbars import WholeCells
+from tui.widgets.strips import divide
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower
@@ -50,6 +52,7 @@ _COLOURS = Theme(
 )
 
 ScrollBar.renderer = WholeCells  # Textual asks the class, for every bar of the process
+Strip.divide = divide  # and so it does for every line
 
 
 class WatchfloorApp(App[int]):

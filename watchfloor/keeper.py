@@ -11,11 +11,14 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from watchfloor.errors import StoreError
 from watchfloor.findings import FindingLog
 from watchfloor.record import Acknowledgement, Record, RecordKey
-from watchfloor.records.findings import FindingStore
+
+if TYPE_CHECKING:
+    from watchfloor.records.findings import FindingStore
 
 _RETRY_SECONDS = 30.0  # after a save that failed
 
@@ -32,6 +35,8 @@ class Keeper:
             self._open(path)
 
     def _open(self, path: Path) -> None:
+        from watchfloor.records.findings import FindingStore  # noqa: PLC0415 - with SQLite, where there is a file
+
         try:
             self._store = FindingStore(path)
             self.log.load(self._store.load().values())

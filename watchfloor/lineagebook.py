@@ -11,15 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
 
 from watchfloor.errors import ConfigError
 from watchfloor.lineage.checkpoints import Checkpoint, checkpoints
 from watchfloor.lineage.graph import Entity, Graph, Key, Kind
 from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.times import Times
-from watchfloor.records.lineage import LineageStore
-from watchfloor.snapshot.lineage import LineageReport
 from watchfloor.units import nearest
+
+if TYPE_CHECKING:
+    from watchfloor.records.lineage import LineageStore
+    from watchfloor.snapshot.lineage import LineageReport
 
 # what a word may name, in this order where several do; a prefix as in "user:n2" chooses
 KINDS: Mapping[str, Kind] = {
@@ -80,6 +83,8 @@ class LineageBook:
 
     def report(self, word: str, now: float, zone: tzinfo | None = None) -> LineageReport:
         """A job with all its attempts, anything else as of its last days. Raises ConfigError as `meant` does."""
+        from watchfloor.snapshot.lineage import LineageReport  # noqa: PLC0415 - with the first question
+
         key = self.meant(word).key
         return LineageReport(self.around(key, usual_since(key, now)), key, Times(now, zone or here()))
 
@@ -125,6 +130,8 @@ def _several(name: str, jobs: Sequence[Entity]) -> str:
 @contextmanager
 def opened(place: str) -> Iterator[LineageBook]:
     """What is kept in a file, or at postgresql://…, for as long as the block runs. Raises ConfigError."""
+    from watchfloor.records.lineage import LineageStore  # noqa: PLC0415 - with SQLite, where there is something kept
+
     store = LineageStore(place)
     try:
         yield LineageBook(store)

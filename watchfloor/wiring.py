@@ -20,16 +20,15 @@ from typing import TYPE_CHECKING, Any
 from watchfloor import checks
 from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
+from watchfloor.fleetlineage import FleetLineage
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import NO_WORK, Work, told_apart
 from watchfloor.jobs.roll import Roll
 from watchfloor.keeper import Keeper
-from watchfloor.lineage.sights import Sights
-from watchfloor.lineagekeeper import LineageKeeper
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
 from watchfloor.places import state_folder
 from watchfloor.ports import Reading
-from watchfloor.sparing import sparing_collector
+from watchfloor.sparing import one_arena, sparing_collector
 from watchfloor.systemclock import SystemClock
 
 if TYPE_CHECKING:
@@ -94,8 +93,7 @@ class Collection:
         self._specs = specs
         self._sources = self._metrics_servers()
         self._roll = Roll(work.pricing)
-        self._lineage = LineageKeeper(work.lineage)
-        self._sights = Sights(self._lineage.watch) if work.lineage else None
+        self._lineage = FleetLineage(work.lineage) if work.lineage else None
         rng, transport_for = random.Random(), self._transports.for_node
         self._schedulers = [Kept(spec, transport_for, self._clock, rng) for spec in told_apart(work.sources)]
         for scheduler in self._schedulers:
@@ -149,9 +147,8 @@ class Collection:
             with suppress(asyncio.CancelledError):
                 await supervising
             await self.findings.close()
-            if self._sights is not None:
-                self._sights.take_last()
-            await self._lineage.close()
+            if self._lineage is not None:
+                await self._lineage.close()
             await self._transports.close()
 
     async def _supervise(self) -> None:
@@ -170,9 +167,8 @@ class Collection:
                 self.findings.save()
                 await asyncio.sleep(0)
             frame = await self.frame()
-            if self._sights is not None:
-                self._sights.take(frame)
-                self._lineage.save()
+            if self._lineage is not None:
+                self._lineage.take(frame)
             on_frame(frame)
             beats = max(beats + 1, int((self._clock.monotonic() - start) * frames_a_second))
             due = start + beats / frames_a_second - self._clock.monotonic()
@@ -391,6 +387,7 @@ def run_terminal(feed: Feed, context: str = "fleet", **chosen: Any) -> int:
     """
     os.environ.setdefault("TEXTUAL_FPS", "240")  # keys wait for the next paint: half the tail latency of the default 60
     sys.setswitchinterval(0.001)  # the collectors' thread hands over to a key within a millisecond
+    one_arena()
     from tui.app import run  # noqa: PLC0415
     from tui.base import AppOptions  # noqa: PLC0415
     from tui.present.style import Palette  # noqa: PLC0415

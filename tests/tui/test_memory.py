@@ -1,0 +1,40 @@
+"""What a console must not hold: lines that were drawn long ago, and stores that nothing is kept in."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+import tui.app  # noqa: F401 - it is what changes Textual's strips
+
+
+def test_a_line_that_is_drawn_as_a_whole_is_let_go_of_at_once() -> None:
+    gc.collect()
+    for _ in range(20):
+        strip = Strip([Segment("one"), Segment("two")], 6)
+        assert strip.divide([6]) == [strip]
+        del strip
+    assert gc.collect() == 0, "strips that hold themselves"
+
+
+def test_a_line_is_divided_as_ever() -> None:
+    strip = Strip([Segment("one"), Segment("two")], 6)
+    assert [part.text for part in strip.divide([2, 6, 9])] == ["on", "etwo"]
+    assert [part.text for part in strip.divide([2, 6, 9])] == ["on", "etwo"]
+
+
+def test_a_console_without_files_loads_no_database() -> None:
+    code = """
+import sys
+from watchfloor import wiring
+import tui.app
+from tui.base import discover
+discover()
+wiring.Collection([])
+sys.exit("sqlite3" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
