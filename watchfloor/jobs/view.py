@@ -96,7 +96,7 @@ class Jobs:
         standing = standing or Standing()
         self.managers = standing.managers  # by node index: the source whose word that is
         self.holding = standing.holding  # by job: it has nodes now
-        self._given = standing.given
+        self.given = standing.given
         index = standing.index
         self.index: Mapping[str, int] = {job.id: row for row, job in enumerate(rows)} if index is None else index
 
@@ -106,7 +106,7 @@ class Jobs:
 
     def given_to(self, accelerator: int) -> int:
         """The row of the job to which the scheduler gave it, whoever is on it; -1 for none, or where it doesn't say."""
-        return int(self._given[accelerator]) if accelerator < len(self._given) else -1
+        return int(self.given[accelerator]) if accelerator < len(self.given) else -1
 
     def of_rows(self, scope: Scope, frame: Frame) -> NDArray[np.integer]:
         """For each row of an inner scope, the row of its job, -1 for none. A link goes with its accelerator, a service
