@@ -50,6 +50,15 @@ class Session:
     def marks(self) -> list[Mark]:
         return [self._mark(start) for start, _ in self._marks]
 
+    @property
+    def mark_count(self) -> int:
+        return len(self._marks)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether it was ended in order."""
+        return self._tape.seal() is not None
+
     def moments(self, since: float, until: float) -> Iterator[Moment]:
         """From the last key before `since` on, up to `until`: what a reel has to run."""
         number = max(0, bisect_right([at for _, at in self._keys], since) - 1)
