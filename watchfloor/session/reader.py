@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from backports import zstd
 
 from watchfloor.errors import SessionError
 from watchfloor.session.moment import Moment, decoded
+from watchfloor.session.packing import unpacked
 from watchfloor.session.reel import Reel
 from watchfloor.session.tape import CHANGE, HEAD, KEY, MARK, TERMINAL, TapeReader
 from watchfloor.session.writer import Head, Index, Mark
@@ -82,7 +82,7 @@ class Session:
         """What the screen showed: (console time, asciicast's code, data)."""
         for block in self._tape.blocks():
             if block.kind == TERMINAL and block.at >= since:
-                body = zstd.decompress(self._tape.body(block))
+                body = unpacked(self._tape.body(block))
                 yield from msgspec.msgpack.decode(body, type=list[tuple[float, str, str]])
 
     def refresh(self) -> None:
@@ -140,6 +140,6 @@ class Session:
 
 def _moment(body: bytes, path: Path) -> Moment:
     try:
-        return decoded(zstd.decompress(body))
-    except (zstd.ZstdError, msgspec.DecodeError) as error:
+        return decoded(unpacked(body))
+    except msgspec.DecodeError as error:
         raise SessionError(f"{path}: a moment of it can't be read: {error}") from error
