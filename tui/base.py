@@ -25,7 +25,7 @@ from textual.widgets import Input
 
 from tui.carrying import Carrying
 from tui.commands import Command, Table, complete, run
-from tui.present.header import OnRecord, Summary, badge, first_line, second_line, summarise
+from tui.present.header import OnRecord, Summary, badge, first_line, recorded, second_line, summarise
 from tui.present.line import Line, Piece, joined, spread, width_of
 from tui.present.style import Palette, Token, palette
 from tui.remember import Remembered
@@ -37,7 +37,7 @@ from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
 from watchfloor.lineage.jobwords import subject_key
 from watchfloor.lineagebook import LineageBook, name_of
 from watchfloor.model import Finding, Scope, Subject
-from watchfloor.ports import Acting, Concern
+from watchfloor.ports import Acting, Concern, Recording
 from watchfloor.record import RecordKey
 
 MESSAGE_SECONDS = 8.0
@@ -56,6 +56,7 @@ class AppOptions:
     lineage: LineageBook | None = None  # what is on record; None where this console keeps none
     ledger: LedgerFollower | None = None  # what was asked for, decided and done; None where nobody follows that
     acting: Acting | None = None  # how this console acts; None where it only watches
+    recording: Recording | None = None  # what is told what is shown; None where this console doesn't record
     zone: tzinfo | None = None  # of the times that are told; None: where the console is
 
 
@@ -213,6 +214,8 @@ class Page(Screen[None]):
         desk, now = self.desk, self.desk.options.now()
         since = now - desk.frame.at if desk.frame else 0.0
         sign = badge(desk.frame, desk.options.read_only, now, desk.options.acting is not None)
+        if (recording := desk.options.recording) is not None:
+            sign = recorded(sign, recording.trouble)
         first = first_line(desk.options.context, desk.summary, sign, width, since)
         return [first, second_line(desk.summary, desk.palette.glyphs, width, desk.on_record())]
 

@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("watchfloor.commands.approve:approve", "Sign a plan with an SSH key, so that it may be carried out."),
     "reject": ("watchfloor.commands.approve:reject", "Sign that a plan must not be carried out."),
     "withdraw": ("watchfloor.commands.approve:withdraw", "Take back one's own approval or rejection of a plan."),
+    "sessions": (
+        "watchfloor.commands.sessions:app",
+        "Recordings: which there are, whether they are unaltered.",
+    ),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),

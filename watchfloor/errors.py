@@ -10,6 +10,7 @@
         NothingToDo          all is as it should be
       HandsError             an act that could not be begun: nothing was changed
       StoreError             a file or database of ours that can't be read or written
+      SessionError           a recording that can't be read or written
       StreamError            a node was reached and then broke the contract of the stream
 
 Nothing here is raised for a value that could not be read: that is data (`watchfloor.model.Missing`).
@@ -80,6 +81,10 @@ class HandsError(WatchfloorError):
 
 class StoreError(WatchfloorError):
     """What is kept can't be read or written: what is on record lasts as long as the program."""
+
+
+class SessionError(WatchfloorError):
+    """A recording that can't be read, or written to."""
 
 
 class ConnectError(WatchfloorError):

@@ -10,7 +10,7 @@ Written by the fleet's thread alone. Readers in another thread take copies under
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
@@ -134,6 +134,16 @@ class EventLog:
         self._number = 0
         self.version = 0  # grows with everything that is added
         self._lock = Lock()
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> EventLog:
+        """What a log held at one time."""
+        log = cls()
+        for entry in sorted(entries, key=lambda entry: entry.number):
+            log._nodes.setdefault(entry.node, _OfNode()).put(entry)
+            log._order.append((entry.node, entry.number))
+            log._number, log._count, log.version = entry.number, log._count + 1, entry.number
+        return log
 
     def add(self, node: int, event: Event, at: float, device: str = "") -> None:
         """An event that the node told, at console time `at` (seconds since the epoch).

@@ -118,7 +118,7 @@ class RowSubjects(Sequence[Subject]):
     """The subjects of rows of a frame, made when somebody asks for one: there may be tens of thousands."""
 
     def __init__(self, frame: Frame, scope: Scope, rows: NDArray[np.intp]) -> None:
-        self._view, self._specs, self._scope, self.rows = frame.view(scope), frame.specs, scope, rows
+        self._view, self._specs, self.scope, self.rows = frame.view(scope), frame.specs, scope, rows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -135,6 +135,6 @@ class RowSubjects(Sequence[Subject]):
             found.rows = self.rows[index]
             return found
         row = int(self.rows[index])
-        if self._scope is Scope.JOB:
-            return Subject(self._scope, "", self._view.keys[row])
-        return Subject(self._scope, self._specs[int(self._view.node[row])].name, self._view.keys[row])
+        if self.scope is Scope.JOB:
+            return Subject(self.scope, "", self._view.keys[row])
+        return Subject(self.scope, self._specs[int(self._view.node[row])].name, self._view.keys[row])

@@ -5,7 +5,7 @@ Must not do: implement any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -239,6 +239,18 @@ class Acting(Protocol):
         a sentence. To stop the feed is to leave it where it is by then. Raises WatchfloorError, at once or in the
         future."""
         ...
+
+
+class Recording(Protocol):
+    """What is told what a terminal shows. Any thread may call; no call waits or raises."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is recorded any more; "" while it is."""
+        ...
+
+    def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
+        """(console time, code of asciicast, data), the oldest first; `at`: of the first."""
 
 
 class Feed(Protocol):

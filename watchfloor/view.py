@@ -115,6 +115,22 @@ class View:
             states[self.reasons("util") == Missing.TIMED_OUT] = State.UNKNOWN
         return np.maximum(states, self._worst)
 
+    # -- for who records: what a frame is made of, as it is
+
+    @property
+    def unlisted(self) -> NDArray:
+        """By row: 1 where its node no longer names it."""
+        return self._unlisted
+
+    @property
+    def found(self) -> Codes:
+        """By row: the worst that was found of it, as a number; 0 where nothing was."""
+        return np.zeros(self.count, np.int8) if self._worst is None else self._worst
+
+    def own_column(self, name: str) -> Picture:
+        """A column that is this frame's alone. Raises KeyError."""
+        return self._own[name]
+
     # -- for the maker of the frame, before anybody reads
 
     def own(self, name: str, values: Floats, missing: Codes) -> None:

@@ -76,7 +76,7 @@ class SyntheticFleet:
         facts = {"kernel": "6.8.0-45-generic", "os": "Ubuntu 24.04.2 LTS", "architecture": "x86_64", "user": "ops"}
         hello = Hello(1, machine.spec.name, f"boot-{index:04}", self.now, "0" * 64, "3.12.3", 4000, samplers, facts)
         self.fleet.hello(index, hello, self.now)
-        self.fleet.schema(index, Schema(1, _tables(machine)))
+        self.fleet.schema(index, Schema(1, tables_of(machine)))
         self.fleet.clock(index, 0.0004 * (index % 7), 0.0011 + 0.0002 * (index % 5))
 
     def step(self, seconds: int = 1) -> None:
@@ -109,7 +109,7 @@ class SyntheticFleet:
     def _report(self, index: int, machine: Machine) -> Report:
         full = self._tick == 1
         hung = self.faults and machine.spec.name == "dgx-07" and self._tick > 30
-        tables = _tables(machine)
+        tables = tables_of(machine)
         cells = {"node": _cells(tables["node"], [_host(index, self._tick)])}
         if machine.kind is not None and not hung:
             boards = [self._board(machine, index, gpu) for gpu in range(machine.count)]
@@ -130,7 +130,7 @@ class SyntheticFleet:
     def _board(self, machine: Machine, node: int, gpu: int) -> Values:
         assert machine.kind is not None
         if self.faults and machine.spec.name == "dgx-02" and gpu == 3 and self._tick > 25:
-            return dict.fromkeys(_tables(machine)["accelerator"].metrics[3:], Missing.LOST) | {"xid": 79.0}
+            return dict.fromkeys(tables_of(machine)["accelerator"].metrics[3:], Missing.LOST) | {"xid": 79.0}
         return _board(machine, node, gpu, self._tick)
 
     def frame(self) -> Frame:
@@ -138,7 +138,7 @@ class SyntheticFleet:
         return frame.with_findings(_findings(frame) if self.faults else ())
 
 
-def _tables(machine: Machine) -> dict[str, Table]:
+def tables_of(machine: Machine) -> dict[str, Table]:
     tables = {"node": Table([""], list(_host(0, 0)))}
     if machine.kind is not None:
         keys = [f"GPU-{machine.spec.name}-{gpu}" for gpu in range(machine.count)]

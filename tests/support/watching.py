@@ -87,11 +87,11 @@ class Watched:
 
 
 def tell_board(fleet: SyntheticFleet, name: str, gpu: int, values: Mapping[str, float]) -> None:
-    from tests.support.frames import _tables  # noqa: PLC0415 - positions of the schema that it told
+    from tests.support.frames import tables_of  # noqa: PLC0415 - positions of the schema that it told
     from watchfloor.report import Cells  # noqa: PLC0415
 
     index = next(at for at, machine in enumerate(fleet.machines) if machine.spec.name == name)
-    metrics = _tables(fleet.machines[index])["accelerator"].metrics
+    metrics = tables_of(fleet.machines[index])["accelerator"].metrics
     cells = Cells()
     for metric, value in values.items():
         cells.put(gpu * len(metrics) + list(metrics).index(metric), value)

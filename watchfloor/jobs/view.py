@@ -98,7 +98,7 @@ class Jobs:
         self.managers = standing.managers  # by node index: the source whose word that is
         self.present = standing.present  # the sources that have a node in the fleet
         self.holding = standing.holding  # by job: it has nodes now
-        self._given = standing.given
+        self.given = standing.given
         index = standing.index
         self.index: Mapping[str, int] = {job.id: row for row, job in enumerate(rows)} if index is None else index
 
@@ -108,7 +108,7 @@ class Jobs:
 
     def given_to(self, accelerator: int) -> int:
         """The row of the job to which the scheduler gave it, whoever is on it; -1 for none, or where it doesn't say."""
-        return int(self._given[accelerator]) if accelerator < len(self._given) else -1
+        return int(self.given[accelerator]) if accelerator < len(self.given) else -1
 
     @property
     def is_unseen(self) -> NDArray[np.bool_]:

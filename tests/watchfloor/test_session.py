@@ -1,0 +1,186 @@
+"""A session in a file: every frame of it comes back, at any moment, also of a file that was torn off or still grows."""
+
+from __future__ import annotations
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.sessions import Floor, differences
+from watchfloor.errors import SessionError
+from watchfloor.frame import Frame
+from watchfloor.model import Scope
+from watchfloor.session.reader import Session
+from watchfloor.session.writer import KEY_SECONDS, Mark, SessionWriter
+
+SECONDS = 150  # two keys and a half
+Told = tuple[Path, list[Frame], Frame]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """The file, its frames, and the live one at the end, with all that a console remembers."""
+    path, floor = tmp_path_factory.mktemp("session") / "morning.session", Floor()
+    return path, floor.recorded(path, SECONDS), floor.machines.fleet.frame()
+
+
+def test_every_frame_comes_back_value_by_value_reasons_included(told: Told) -> None:
+    session, frames = Session(told[0]), iter(told[1])
+    reel = session.reel(session.begin)
+    assert differences(next(frames), reel.frame()) == []
+    for moment in [*session.moments(session.begin, session.end)][1:]:
+        reel.run(moment)
+        assert differences(next(frames), reel.frame()) == []
+    assert next(frames, None) is None
+
+
+def test_any_moment_is_found_in_any_order(told: Told) -> None:
+    session, frames = Session(told[0]), list(told[1])
+    random.Random(5).shuffle(frames)
+    for frame in frames[:25]:
+        assert differences(frame, session.reel(frame.at + 0.3).frame()) == []
+
+
+def test_before_the_first_moment_is_the_first_and_after_the_last_the_last(told: Told) -> None:
+    session = Session(told[0])
+    assert session.reel(0.0).at == told[1][0].at
+    assert session.reel(session.end + 1000).at == told[1][-1].at
+
+
+def test_charts_and_counters_are_those_of_the_live_floor(told: Told) -> None:
+    live, session = told[2], Session(told[0])
+    shown = session.reel(session.end, before_seconds=SECONDS).frame()
+    for name in ("util", "power", "temp"):
+        for row in range(0, live.accelerators.count, 7):
+            one, other = (frame.history.minute(Scope.ACCELERATOR, name, row).mean for frame in (live, shown))
+            assert np.array_equal(one, other, equal_nan=True)
+            one, other = (frame.history.half_hour(Scope.ACCELERATOR, name, row).mean for frame in (live, shown))
+            assert np.array_equal(one, other, equal_nan=True)
+    grown = [frame.counters.grown(Scope.LINK, "errors", 0.0) for frame in (live, shown)]
+    assert grown[0] == grown[1]
+
+
+def test_frames_that_were_shown_stay_as_they_are(told: Told) -> None:
+    session = Session(told[0])
+    reel = session.reel(session.begin)
+    shown = reel.frame()
+    for moment in [*session.moments(session.begin, session.end)][1:90]:
+        reel.run(moment)
+    assert differences(told[1][0], shown) == []
+
+
+def test_a_session_is_sealed_by_the_digest_of_all_its_bytes(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s", (floor := Floor()).head())
+    writer.frame(floor.step())
+    digest = writer.end()
+    assert Session(tmp_path / "s").sealed() == digest
+    data = bytearray((tmp_path / "s").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "s").write_bytes(data)
+    assert Session(tmp_path / "s").sealed() == ""
+
+
+def test_an_altered_moment_is_named_and_those_before_it_are_shown(told: Told, tmp_path: Path) -> None:
+    data = bytearray(told[0].read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "s").write_bytes(data)
+    session = Session(tmp_path / "s")
+    with pytest.raises(SessionError, match=r"the block at byte \d+ was altered"):
+        session.reel(session.end - 60)
+    assert session.reel(session.begin + 5).at == session.begin + 5
+
+
+def test_a_file_that_was_torn_off_anywhere_loses_only_what_was_not_whole(told: Told, tmp_path: Path) -> None:
+    data, rng = told[0].read_bytes(), random.Random(3)
+    known = {frame.at: frame for frame in told[1]}
+    for end in [len(data) - 1, len(data) - 50, *(rng.randrange(20_000, len(data)) for _ in range(15))]:
+        (tmp_path / "s").write_bytes(data[:end])
+        session = Session(tmp_path / "s")
+        last = session.reel(session.end).frame()
+        assert differences(known[last.at], last) == []
+        assert session.sealed() == ""
+
+
+def test_what_is_no_session_is_refused(tmp_path: Path) -> None:
+    for data in (b"", b"watchfloor session 1\n", b"#!/bin/sh\n" * 99):
+        (tmp_path / "s").write_bytes(data)
+        with pytest.raises(SessionError):
+            Session(tmp_path / "s")
+    with pytest.raises(SessionError, match="No such file"):
+        Session(tmp_path / "nowhere")
+
+
+def test_a_session_is_read_while_it_grows(tmp_path: Path) -> None:
+    floor = Floor()
+    writer = SessionWriter(tmp_path / "s", floor.head())
+    writer.frame(floor.step())
+    session = Session(tmp_path / "s")
+    for _ in range(int(KEY_SECONDS) + 5):
+        writer.frame(floor.step())
+        session.refresh()
+        assert session.end == floor.now
+    writer.frame(frame := floor.step())
+    session.refresh()
+    assert differences(frame, session.reel(session.end).frame()) == []
+    writer.close()
+
+
+def test_marks_are_found_by_time_sealed_or_not(tmp_path: Path) -> None:
+    floor = Floor()
+    writer = SessionWriter(tmp_path / "s", floor.head())
+    marks = []
+    for second in range(70):
+        writer.frame(floor.step())
+        if second % 20 == 3:
+            marks.append(Mark(floor.now, "run", f"run {second}", {"verdict": "permit"}))
+            writer.mark(marks[-1])
+    assert Session(tmp_path / "s").marks() == marks
+    writer.end()
+    assert Session(tmp_path / "s").marks() == marks
+
+
+_RECORDS = """
+import sys
+from pathlib import Path
+from tests.support.sessions import Floor
+from watchfloor.session.writer import SessionWriter
+floor = Floor()
+writer = SessionWriter(Path(sys.argv[1]), floor.head())
+for _ in range(500):
+    writer.frame(floor.step())
+    print(floor.now, flush=True)
+"""
+
+
+def test_a_recorder_that_is_killed_leaves_everything_up_to_its_last_moment(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _RECORDS, str(tmp_path / "s")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as recorder:
+        assert recorder.stdout is not None
+        said = [float(recorder.stdout.readline()) for _ in range(65)]
+        recorder.send_signal(signal.SIGKILL)
+    session = Session(tmp_path / "s")
+    assert session.end >= said[-1]
+    assert session.reel(said[-1]).at == said[-1]
+
+
+def test_a_full_disk_is_told_and_what_was_written_can_be_read(tmp_path: Path) -> None:
+    floor = Floor()
+    writer = SessionWriter(tmp_path / "s", floor.head())
+    writer.frame(floor.step())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (writer.size_bytes + 1000, before[1]))
+    try:
+        with pytest.raises(SessionError, match="can't be written"):
+            for _ in range(50):
+                writer.frame(floor.step())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    writer.close()
+    session = Session(tmp_path / "s")
+    assert session.reel(session.end).at >= session.begin

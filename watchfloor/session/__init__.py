@@ -1,0 +1,8 @@
+"""Sessions: frames, screens and marks on one timeline, in one file that can be read at any moment.
+
+leaves.py   a frame as arrays, texts and tables that are cheap to compare     stage.py   and back
+arrays.py tables.py   what changed of them since the moment before, as bytes: pure
+moment.py   one moment as bytes: everything, or what changed
+tape.py     blocks in a file: appended, never changed; a torn end is left out
+writer.py   frames -> file      reader.py   file -> the frame of any moment
+"""

@@ -1,0 +1,92 @@
+"""One moment of a session as bytes: the whole, or what changed since the moment before. Pure.
+
+A moment that stands alone is a *key*: reading begins there. The bytes are msgpack, compressed with zstd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.session import arrays, tables
+from watchfloor.session.leaves import Leaves, Text
+from watchfloor.session.tables import TablePatch
+
+
+class TextPatch(msgspec.Struct, frozen=True, array_like=True):
+    """`more` follows the first `kept` texts of what was there."""
+
+    kept: int
+    more: list[str]
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """`at`: console time, seconds since the epoch. What is not in it is as it was."""
+
+    number: int
+    at: float
+    key: bool
+    arrays: dict[str, bytes]
+    texts: dict[str, TextPatch]
+    tables: dict[str, TablePatch]
+
+
+def change(before: Leaves | None, now: Leaves) -> Moment:
+    """What turns the moment before (None: nothing, so a key) into this one."""
+    return Moment(
+        now.number,
+        now.at,
+        before is None,
+        _arrays(before.arrays if before else {}, now.arrays),
+        _texts(before.texts if before else {}, now.texts),
+        _tables(before, now),
+    )
+
+
+def _arrays(before: Mapping[str, NDArray], now: Mapping[str, NDArray]) -> dict[str, bytes]:
+    found = {}
+    for name, array in now.items():
+        known = before.get(name)
+        if known is not array and (data := arrays.patch(known, np.asarray(array))):
+            found[name] = data
+    return found
+
+
+def _texts(before: Mapping[str, Text], now: Mapping[str, Text]) -> dict[str, TextPatch]:
+    found = {}
+    for name, text in now.items():
+        known = before.get(name)
+        kept = _alike(known, text) if known else 0
+        if known is None or not kept == known.count == text.count:
+            found[name] = TextPatch(kept, list(text.of[kept : text.count]))
+    return found
+
+
+def _alike(before: Text, now: Text) -> int:
+    """How many of the first texts are the same."""
+    shorter = min(before.count, now.count)
+    if before.of is now.of:
+        return shorter
+    others = (place for place in range(shorter) if before.of[place] != now.of[place])
+    return next(others, shorter)
+
+
+def _tables(before: Leaves | None, now: Leaves) -> dict[str, TablePatch]:
+    known = before.tables if before else {}
+    changes = {name: tables.patch(known.get(name), table) for name, table in now.tables.items()}
+    return {name: found for name, found in changes.items() if found is not None}
+
+
+_decoder = msgspec.msgpack.Decoder(Moment)
+
+
+def encoded(moment: Moment) -> bytes:
+    return msgspec.msgpack.encode(moment)
+
+
+def decoded(data: bytes) -> Moment:
+    """Raises msgspec.DecodeError."""
+    return _decoder.decode(data)

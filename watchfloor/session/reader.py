@@ -1,0 +1,145 @@
+"""One file of a session -> the fleet at any moment of it, forth and back. The file may still be growing."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from watchfloor.errors import SessionError
+from watchfloor.session.moment import Moment, decoded
+from watchfloor.session.packing import unpacked
+from watchfloor.session.reel import Reel
+from watchfloor.session.tape import CHANGE, HEAD, KEY, MARK, TERMINAL, TapeReader
+from watchfloor.session.writer import Head, Index, Mark
+
+
+class Session:
+    """Raises SessionError from every method where the file was altered, or can't be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._tape = TapeReader(path)
+        self.path = path
+        try:
+            first = next(self._tape.blocks(), None)
+            if first is None or first.kind != HEAD:
+                raise SessionError(f"{path} was torn off before it began")
+            self.head = msgspec.json.decode(self._tape.body(first), type=Head)
+            self._keys: list[tuple[int, float]] = []
+            self._marks: list[tuple[int, float]] = []
+            self._scanned = first.end
+            self._end = self.head.begun
+            self._find()
+        except msgspec.DecodeError as error:
+            raise SessionError(f"{path}: its head can't be read: {error}") from error
+
+    # -- what there is
+
+    @property
+    def begin(self) -> float:
+        """Console time of the first moment; of the head where there is none."""
+        return self._keys[0][1] if self._keys else self.head.begun
+
+    @property
+    def end(self) -> float:
+        """Console time of the last thing in it."""
+        return self._end
+
+    def marks(self) -> list[Mark]:
+        return [self._mark(start) for start, _ in self._marks]
+
+    @property
+    def mark_count(self) -> int:
+        return len(self._marks)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether it was ended in order."""
+        return self._tape.seal() is not None
+
+    def moments(self, since: float, until: float) -> Iterator[Moment]:
+        """From the last key before `since` on, up to `until`: what a reel has to run."""
+        number = max(0, bisect_right([at for _, at in self._keys], since) - 1)
+        for start, end in self._stretches(number):
+            for block, body in self._tape.stretch(start, end):
+                if block.kind in (KEY, CHANGE):
+                    if block.at > until:
+                        return
+                    yield _moment(body, self.path)
+
+    def reel(self, at: float, before_seconds: float = 0.0) -> Reel:
+        """The session at the last moment up to `at`, or at its first; it remembers so many seconds before it."""
+        reel, at = Reel(self.head.specs), max(at, self.begin)
+        for moment in self.moments(at - before_seconds, at):
+            (reel.run if moment.at > at - before_seconds else reel.skip)(moment)
+        if not reel.at:
+            raise SessionError(f"{self.path} holds no moment", "it was killed before the first frame")
+        return reel
+
+    def terminal(self, since: float = 0.0) -> Iterator[tuple[float, str, str]]:
+        """What the screen showed: (console time, asciicast's code, data)."""
+        for block in self._tape.blocks():
+            if block.kind == TERMINAL and block.at >= since:
+                body = unpacked(self._tape.body(block))
+                yield from msgspec.msgpack.decode(body, type=list[tuple[float, str, str]])
+
+    def refresh(self) -> None:
+        """Take in what was written since."""
+        self._scan(self._scanned)
+
+    # -- whether it is whole
+
+    def sealed(self) -> str:
+        """The digest that it ends with; "" where it has no end, or another one than its bytes."""
+        seal = self._tape.seal()
+        return seal[1] if seal and self._tape.digest(seal[0].start) == seal[1] else ""
+
+    @property
+    def torn_bytes(self) -> int:
+        """What follows the last whole block."""
+        return self._tape.size - self._scanned
+
+    # -- where it is
+
+    def _find(self) -> None:
+        seal = self._tape.seal()
+        if seal is None:
+            self._scan(self._scanned)
+            return
+        block, _, start = seal
+        found: list[Index] = []
+        while start:
+            found.append(msgspec.msgpack.decode(self._tape.body(self._tape.block(start)), type=Index))
+            start = found[-1].before
+        for index in reversed(found):
+            self._keys += index.keys
+            self._marks += index.marks
+        self._end, self._scanned = block.at, block.end
+
+    def _scan(self, start: int) -> None:
+        for block in self._tape.blocks(start):
+            if block.kind == KEY:
+                self._keys.append((block.start, block.at))
+            elif block.kind == MARK:
+                self._marks.append((block.start, block.at))
+            self._end, self._scanned = max(self._end, block.at), block.end
+
+    def _stretches(self, number: int) -> Iterator[tuple[int, int]]:
+        """The parts of the file from one key to the next, from this key on."""
+        starts = [start for start, _ in self._keys[number:]]
+        yield from zip(starts, [*starts[1:], self._scanned], strict=True)
+
+    def _mark(self, start: int) -> Mark:
+        return msgspec.json.decode(self._tape.body(self._tape.block(start)), type=Mark)
+
+    def close(self) -> None:
+        self._tape.close()
+
+
+def _moment(body: bytes, path: Path) -> Moment:
+    try:
+        return decoded(unpacked(body))
+    except msgspec.DecodeError as error:
+        raise SessionError(f"{path}: a moment of it can't be read: {error}") from error

@@ -1,0 +1,107 @@
+"""Frames, what the terminal showed, and marks -> one file of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec
+from watchfloor.session.leaves import Leaves, Picker
+from watchfloor.session.moment import change, encoded
+from watchfloor.session.packing import packed
+from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, MARK, TERMINAL, Block, TapeWriter
+
+KEY_SECONDS = 60.0  # a seek reads from a key on
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a session is of. `facts`: versions, configuration digests, who records, the command line, redacted."""
+
+    begun: float  # console time, seconds since the epoch
+    specs: list[NodeSpec]
+    facts: dict[str, str] = {}
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Something that a person looks for on the timeline: a key that acted, a run, an entry of the ledger, a gap."""
+
+    at: float
+    kind: str  # "session", "key", "command", "run", "ledger", "gap"
+    text: str
+    facts: dict[str, str] = {}
+
+
+class Index(msgspec.Struct, frozen=True):
+    """Keys and marks since the index before (at byte `before`, 0 for none), as where they begin and when they were."""
+
+    before: int
+    keys: list[tuple[int, float]]
+    marks: list[tuple[int, float]]
+
+
+class SessionWriter:
+    """Not thread-safe. Raises SessionError where the file can't be written; nothing more may be told to it then."""
+
+    def __init__(self, path: Path, head: Head) -> None:
+        self._tape = TapeWriter(path)
+        self._picker = Picker()
+        self._before: Leaves | None = None
+        self._keyed = float("-inf")
+        self._keys: list[tuple[int, float]] = []
+        self._marks: list[tuple[int, float]] = []
+        self._indexed = 0
+        self._at = head.begun
+        self._tape.append(HEAD, head.begun, msgspec.json.encode(head))
+
+    @property
+    def path(self) -> Path:
+        return self._tape.path
+
+    @property
+    def size_bytes(self) -> int:
+        return self._tape.size
+
+    def frame(self, frame: Frame) -> None:
+        """The fleet at this moment."""
+        leaves = self._picker.leaves(frame)
+        is_key = not 0 <= frame.at - self._keyed < KEY_SECONDS
+        moment = change(None if is_key else self._before, leaves)
+        self._before, self._at = leaves, frame.at
+        body = packed(encoded(moment))
+        if is_key:
+            self.whole(frame.at, body)
+        else:
+            self._tape.append(CHANGE, frame.at, body)
+
+    def whole(self, at: float, body: bytes) -> None:
+        """A moment that stands alone, as bytes."""
+        self._keyed = self._at = at
+        self._keys.append((self._tape.append(KEY, at, body).start, at))
+        self._write_index()
+
+    def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
+        """What the screen showed: (console time, asciicast's code of the event, its data)."""
+        self._tape.append(TERMINAL, at, packed(msgspec.msgpack.encode(list(events))))
+
+    def mark(self, mark: Mark) -> Block:
+        block = self._tape.append(MARK, mark.at, msgspec.json.encode(mark))
+        self._marks.append((block.start, mark.at))
+        return block
+
+    def _write_index(self) -> None:
+        index = Index(self._indexed, self._keys, self._marks)
+        self._indexed = self._tape.append(INDEX, self._at, msgspec.msgpack.encode(index)).start
+        self._keys, self._marks = [], []
+        self._tape.sync()
+
+    def end(self) -> str:
+        """Seal it: the SHA-256 of everything in it, in hexadecimal."""
+        self._write_index()
+        return self._tape.end(self._at, self._indexed)
+
+    def close(self) -> None:
+        """Leave it as it is, unsealed."""
+        self._tape.close()
