@@ -12,6 +12,7 @@ from pathlib import Path
 
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import Floor, plan_floor
+from collectors.simulator.record import FILE, Done, Kind, Record
 from collectors.simulator.service import Service
 from collectors.simulator.ssh_files import ADDRESS, CONFIG, client_options
 from watchfloor.errors import ConfigError
@@ -48,6 +49,10 @@ class DemoFleet:
     def pid(self) -> int:
         """The process that plays the servers."""
         return self.service.pid
+
+    def skip(self, seconds: float) -> None:
+        """Let its time go on by so much at once, as a test wants it that can't wait for fans to be replaced."""
+        Record(self.service.folder / FILE).add(Done(0.0, Kind.SKIP, value=str(seconds)))
 
     def describe(self) -> str:
         """What happens where and when, a line each, in time; times in seconds since the start."""

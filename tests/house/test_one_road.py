@@ -110,6 +110,7 @@ import tui.app
 from tui.base import discover
 discover()
 import collectors.supervisor, collectors.transports.ssh, collectors.transports.local
+import watchfloor.commands.demo, collectors.simulator.fleet
 acting = ("agents", "collectors.acting", "collectors.hands", "watchfloor.acting")
 held = [name for name in sys.modules if name.startswith(acting)]
 print(" ".join(held))
