@@ -16,6 +16,7 @@ _HEATS_IN_SECONDS = 22.0
 _CONTEXT_WATTS = 0.05  # share of the limit that an open context costs while nothing runs
 _IDLE_CLOCK = 345
 _DRAW_OVER_CLOCK = 1.8  # exponent
+_HARD_MARGIN = -2.0  # °C beyond the slowdown point at which the hardware cuts clocks, and not the driver's software
 IDLE, POWER_CAP, SLOWDOWN, SOFT_THERMAL, HARD_THERMAL, BRAKE = 0x1, 0x4, 0x8, 0x20, 0x40, 0x80
 
 
@@ -103,9 +104,9 @@ def _heat(state: BoardState, board: Board, inlet: float, worse: float) -> None:
     target = inlet + 3 + state.power * board.degrees_per_watt * worse
     state.temp += (target - state.temp) * (1 - math.exp(-1 / _HEATS_IN_SECONDS))
     margin = board.slowdown_at - state.temp
-    if margin < 2:
-        state.thermal_cap = max(0.3, state.thermal_cap - (0.012 if margin > 0 else 0.06))
-    elif margin > 4:
+    if margin < 0:
+        state.thermal_cap = max(0.3, state.thermal_cap - (0.012 if margin > _HARD_MARGIN else 0.06))
+    elif margin > 2:
         state.thermal_cap = min(1.0, state.thermal_cap + 0.01)
 
 
@@ -117,7 +118,7 @@ def _throttle(state: BoardState, board: Board, doing: Doing, brake: float, limit
         bits |= POWER_CAP
     if state.thermal_cap < 1:
         bits |= SOFT_THERMAL
-    if board.slowdown_at - state.temp < 1:
+    if board.slowdown_at - state.temp < _HARD_MARGIN + 1:
         bits |= HARD_THERMAL | SLOWDOWN
     if brake < 1:
         bits |= BRAKE | SLOWDOWN

@@ -22,6 +22,7 @@ from typing import Any
 import asyncssh
 
 from collectors.simulator import no_programs, node_programs, scheduler, shell, ssh_server
+from collectors.simulator.desk import open_desk
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import Floor, NodePlan, plan_floor
 from collectors.simulator.machine import Machine
@@ -236,7 +237,8 @@ async def start(settings: dict[str, Any]) -> dict[str, Any]:
         await node.up()
     write_client_files(folder, [(node.plan.name, node.port) for node in demo.nodes])
     ssh_server.keep(asyncio.create_task(demo.watch()))
-    return {"ports": [node.port for node in demo.nodes], "began_at": settings["began_at"]}
+    desk = await open_desk(folder)
+    return {"ports": [node.port for node in demo.nodes], "began_at": settings["began_at"], "desk": desk}
 
 
 if __name__ == "__main__":

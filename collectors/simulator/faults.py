@@ -108,12 +108,16 @@ class Incident:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`place` puts its incidents on a floor; none where no node suits. `look_for` tells a person what to look at."""
+    """`place` puts its incidents on a floor; none where no node suits. `look_for` tells a person what to look at.
+
+    `supply`: the share of its power budget that a node has.
+    """
 
     name: str
     summary: str
     look_for: str
     place: Callable[[Floor], Sequence[Incident]]
+    supply: float = 1.0
 
 
 def scenarios() -> Mapping[str, Scenario]:

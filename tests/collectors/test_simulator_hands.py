@@ -112,7 +112,7 @@ async def test_a_node_that_is_told_to_reboot_is_away_and_comes_back_as_another_b
         assert "ActiveState=failed" in await at.look("systemctl", "show", "nvidia-fabricmanager", _ASKED)
         await wiring.collect(at.fleet.specs, PATIENCE_SECONDS, lambda frame: back(frame) or len(boots) == 1)
         await at.do("systemctl", "reboot", sudo=True)
-        at.fleet.skip(20.0)
+        at.fleet.skip_to(50.0)
         await wiring.collect(at.fleet.specs, PATIENCE_SECONDS, back)
         assert len(set(boots)) == 2
         assert "ActiveState=active" in await at.look("systemctl", "show", "nvidia-fabricmanager", _ASKED)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from watchfloor import lineagebook, wiring
+from watchfloor import lineagebook, trial, wiring
 from watchfloor.commands import output
 from watchfloor.commands.snapshot import show
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
+from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.places import ledger_file
 from watchfloor.snapshot.selection import failed_nodes, select
 
 if TYPE_CHECKING:
@@ -32,17 +34,22 @@ def demo(
     seconds: Annotated[float | None, Parameter(help="With --headless: print the fleet after so long and end.")] = None,
     json: Annotated[bool, Parameter(help="With --seconds: print as JSON instead of a table.")] = False,
     write_fleet: Annotated[Path | None, Parameter(help="Write a fleet.yaml for other commands meanwhile.")] = None,
+    act: Annotated[
+        bool, Parameter(help="With keys that propose and sign, a throwaway ledger and two persons.")
+    ] = False,
 ) -> int:
     """Open the terminal on a simulated fleet. The probe, the SSH connections and the screens are the real ones."""
-    _check(seconds, headless, json)
+    _check(seconds, headless, json, act)
     if not headless:
         output.need_terminal("--headless serves the fleet without one; `watchfloor snapshot --fleet` then prints it")
     with wiring.demo(nodes, scenario, seed) as fleet:
         if write_fleet is not None:
             _write(write_fleet, fleet_text(fleet.specs, fleet.work.sources))
+        if act:
+            _prepare(fleet)
         if not headless:
             output.remark(fleet.describe())  # below the terminal: there to be read again when it closes
-            return _watch(fleet, f"demo: {scenario}")
+            return (_act if act else _watch)(fleet, f"demo: {scenario}")
         if seconds is None:
             return _serve(fleet.describe(), fleet.ssh_config, write_fleet)
         return _print(asyncio.run(wiring.collect(fleet.specs, seconds, _never)), json)
@@ -55,7 +62,26 @@ def _watch(fleet: DemoFleet, context: str) -> int:
         return wiring.run_terminal(wiring.LiveFeed(fleet.specs, work=work), context, lineage=book)
 
 
-def _check(seconds: float | None, headless: bool, json: bool) -> None:
+def _prepare(fleet: DemoFleet) -> None:
+    """A folder for everything that acting needs, which goes with the demo. Raises ConfigError."""
+    folder = fleet.service.folder / "act"
+    trial.prepare(folder, fleet_text(fleet.specs, fleet.work.sources), fleet.desk_url)
+    trial.enter(folder)
+    output.remark(trial.how_to(folder))
+
+
+def _act(fleet: DemoFleet, context: str) -> int:
+    from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
+
+    work = fleet.work
+    feed = ActingFeed(fleet.specs, work=work)
+    with lineagebook.opened(work.lineage or "") as book:
+        return wiring.run_terminal(feed, context, lineage=book, ledger=LedgerFollower(ledger_file()), acting=feed)
+
+
+def _check(seconds: float | None, headless: bool, json: bool, act: bool) -> None:
+    if act and seconds is not None:
+        raise ConfigError("nobody acts on what is printed once", "leave one of the two out", file="--act")
     if seconds is not None and not seconds > 0:
         raise ConfigError(f"{seconds:g} seconds", "a number above 0", file="--seconds")
     if seconds is not None and not headless:
