@@ -7,16 +7,17 @@ Where a copy of a playbook is watched, durations are all that differs, and each 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.trial import Stage, watched
+from tests.support.trial import Stage, console, demo, watched
 from watchfloor import trial
 from watchfloor.checks import held_unused
 from watchfloor.checks._idleness import Idleness
 from watchfloor.commands.approve import signed
-from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec
 from watchfloor.runs import RunRecord
 
 
@@ -32,10 +33,6 @@ when {{ [{names}].contains(context.playbook) }};
 
 def states(run: RunRecord) -> dict[str, str]:
     return {step.action: str(record.state) for step, record in run.of_plan()}
-
-
-def limits(frame: Frame) -> list[float]:
-    return frame.accelerators.known("power_limit").tolist()
 
 
 async def test_a_fatal_xid_drains_requeues_keeps_evidence_opens_a_ticket_and_the_node_returns(
@@ -89,28 +86,24 @@ async def test_a_service_that_failed_is_started_anew_also_beside_one_that_may_no
 async def test_a_hot_board_is_capped_before_it_slows_itself_down_and_restored_stepwise_when_it_is_cool(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits 1 s instead of 30 s, and then 1 s instead of ten minutes before each step back."""
-    both = {
-        "thermal-margin": {"for: 30s": "for: 1s"},
-        "thermal-restore": {"for: 10m": "for: 1s", "every: 10m": "every: 1s", "cooldown: 9m": "cooldown: 1s"},
-    }
-    async with watched(tmp_path, monkeypatch, "thermal", both, ahead=40.0, policy=permitted(*both)) as stage:
-        run = await stage.run_of("thermal-margin")
-        capped = sorted(int(step.target.key != "") for step, _ in run.of_plan())
-        assert len(capped) == 4 and set(states(run)) == {"set_power_limit"}
-        frame = await stage.seen(lambda frame: min(limits(frame)) < 700)
-        assert [limit < 700 for limit in limits(frame)] == [False] * 4 + [True] * 4
-        stage.fleet.skip_to(280.0)  # the fans are replaced by then, and it has cooled down
-        last = await stage.run_of("thermal-restore", 3)
-        assert set(states(last).values()) == {"verified"}
-        await stage.seen(lambda frame: limits(frame) == [700.0] * 8)
-        told = [float(value) for value in watts(stage)]
-        assert len(told) == 16 and told[4] < told[8] < told[12] == 700, "three steps back, none beyond what it had"
+    """It waits 1 s instead of 30 s, and then 1 s instead of ten minutes before each step back. Each step is another
+    console's: a probe that goes on asks for power limits every half minute only."""
+    both = {"thermal-margin": {"for: 30s": "for: 1s"}, "thermal-restore": BACK}
+    async with demo(tmp_path, monkeypatch, "thermal", both, ahead=40.0, policy=permitted(*both)) as fleet:
+        async with console(fleet, ["thermal-margin"]) as stage:
+            run = await stage.run_of("thermal-margin")
+            assert states(run) == {"set_power_limit": "verified"}
+        capped = stage.limits_set("h100-01")
+        assert set(capped) <= {4, 5, 6, 7}, "the fans behind the others work"
+        fleet.skip_to(280.0)  # the fans are replaced by then, and it has cooled down
+        for _ in range(3):
+            async with console(fleet, ["thermal-restore"]) as stage:
+                await stage.run_of("thermal-restore")
+        for cap, first, second, third in (stage.limits_set("h100-01")[board] for board in capped):
+            assert cap < first < second < third == 700
 
 
-def watts(stage: Stage) -> list[str]:
-    """Every limit that was set, in order."""
-    return stage.values("power-limit")
+BACK = {"for: 10m": "for: 1s", "every: 10m": "every: 1s", "cooldown: 9m": "cooldown: 1s"}
 
 
 async def test_a_job_that_holds_boards_and_uses_none_is_told_of_and_reclaimed_once_a_person_has_signed(
@@ -141,7 +134,7 @@ async def test_a_board_with_five_fatal_xids_has_its_node_quarantined_and_nothing
 ) -> None:
     """Of return-to-service it would wait 1 s instead of half an hour: it doesn't come."""
     both = {"repeat-offender": {}, "return-to-service": {"for: 30m": "for: 1s"}}
-    async with watched(tmp_path, monkeypatch, "offender", both, ahead=812.0, policy=permitted(*both)) as stage:
+    async with watched(tmp_path, monkeypatch, "offender", both, nodes=2, ahead=812.0, policy=permitted(*both)) as stage:
         run = await stage.run_of("repeat-offender")
         assert states(run) == {"drain_node": "verified", "open_ticket": "verified"}
         struck = stage.fleet.incidents[0].node.name
@@ -157,26 +150,36 @@ async def test_xids_that_follow_from_a_program_are_one_notice_and_touch_no_node(
 ) -> None:
     """All playbooks that act on XIDs watch, as they are."""
     every = {"sympathetic-xid": {}, "fatal-xid": {}, "repeat-offender": {}}
-    async with watched(tmp_path, monkeypatch, "sympathy", every, nodes=2, ahead=7.0, policy=permitted(*every)) as stage:
+    async with watched(tmp_path, monkeypatch, "sympathy", every, nodes=2, policy=permitted(*every)) as stage:
+        stage.fleet.skip_to(29.5)  # everything is known by then: which job ran where, too
         run = await stage.run_of("sympathetic-xid")
         assert states(run) == {"notify": "verified"}
+        frame = await stage.seen(lambda frame: any("8 boards of 2 nodes" in one.text for one in frame.findings))
         (notice,) = stage.fleet.posted()
-        assert "XID 43 and 45 on 16 boards of 2 nodes" in notice["body"]["text"]
-        assert stage.done() == []
-        frame = stage.at.floor.frame()
-        assert all(node.takes_work for node in frame.jobs.scheduler.values())
+        assert "of job slurm:40002, and no XID that would explain it" in notice["body"]["text"]
+        assert stage.done() == [] and all(node.takes_work for node in frame.jobs.scheduler.values())
         assert [one.plan.playbook for one in stage.told.proposals] == ["sympathetic-xid"]
 
 
 async def test_a_rack_close_to_its_power_budget_slows_what_matters_least_and_gives_back_when_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before each step back it waits 1 s instead of ten minutes."""
-    both = {
-        "rack-power": {},
-        "rack-power-restore": {"for: 10m": "for: 1s", "every: 10m": "every: 1s", "cooldown: 9m": "cooldown: 1s"},
-    }
-    async with watched(tmp_path, monkeypatch, "supply", both, nodes=4, policy=permitted(*both)) as stage:
-        run = await stage.run_of("rack-power")
-        assert set(states(run)) == {"set_power_limit"}
-        print(run.of_plan())
+    """Before the step back it waits 1 s instead of ten minutes; it is another console's, as above."""
+    both = {"rack-power": {}, "rack-power-restore": BACK}
+
+    def racked(spec: NodeSpec) -> NodeSpec:
+        """Nodes with work of several priorities in one rack."""
+        return replace(spec, rack="r1")
+
+    async with demo(tmp_path, monkeypatch, "supply", both, nodes=4, policy=permitted(*both)) as fleet:
+        async with console(fleet, ["rack-power"], racked) as stage:
+            await stage.run_of("rack-power")
+        h100, a100, l40s = (stage.limits_set(name) for name in ("h100-01", "a100-01", "l40s-01"))
+        assert {watts for every in l40s.values() for watts in every} <= {175.0}, "what matters least gives all it can"
+        assert a100 == {board: [200.0] for board in range(4)}
+        assert len(h100) == 8
+        assert all(350 < watts < 700 for (watts,) in h100.values()), "what matters most only what is still wanted"
+        stage.end("40002")
+        async with console(fleet, ["rack-power-restore"], racked) as stage:
+            await stage.run_of("rack-power-restore")
+        assert stage.limits_set("a100-01") == {board: [200.0, 267.0] for board in range(4)}, "a third of the way"

@@ -6,7 +6,8 @@ A test names the playbooks that watch, and where it can't wait, the durations of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +18,14 @@ from agents.harness import Decision
 from agents.runner import Result
 from agents.triggers import Incident, NotDone
 from collectors.simulator.fleet import DemoFleet, start_demo
-from collectors.simulator.record import FILE, Record
+from collectors.simulator.record import FILE, Done, Kind, Record
 from tests.support.parts import ROOT
 from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import trial
 from watchfloor.acting import Post, post
 from watchfloor.change import Outcome
 from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.repertoire import usable
 from watchfloor.runs import RunRecord
@@ -106,9 +108,26 @@ class Stage:
 
     def done(self) -> list[tuple[str, str]]:
         """What was done to nodes and Slurm of the simulation, whoever did it: kind and what."""
+        return [(str(one.kind), one.what) for one in self._record().done if one.kind != Kind.SKIP]
+
+    def limits_set(self, node: str) -> dict[int, list[float]]:
+        """The power limits that its boards were given, in order."""
+        index = next(at for at, spec in enumerate(self.fleet.specs) if spec.name == node)
+        found: dict[int, list[float]] = {}
+        for one in self._record().done:
+            if (one.kind, one.node) == (Kind.POWER_LIMIT, index):
+                found.setdefault(int(one.what), []).append(float(one.value))
+        return found
+
+    def end(self, job: str) -> None:
+        """Its owner ends it."""
+        record = self._record()
+        record.add(Done(record.elapsed(time.time(), self.fleet.began_at), Kind.CANCEL, what=job))
+
+    def _record(self) -> Record:
         record = Record(self.fleet.service.folder / FILE)
         record.look()
-        return [(str(one.kind), one.what) for one in record.done]
+        return record
 
 
 @asynccontextmanager
@@ -122,25 +141,55 @@ async def watched(
     ahead: float = 0.0,
     policy: str = "",
 ) -> AsyncIterator[Stage]:
-    """`policy`: Cedar beside the shipped ones."""
+    """A demo with one console that watches it."""
+    async with (
+        demo(folder, monkeypatch, scenario, playbooks, nodes=nodes, ahead=ahead, policy=policy) as fleet,
+        console(fleet, playbooks) as stage,
+    ):
+        yield stage
+
+
+@asynccontextmanager
+async def demo(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scenario: str,
+    playbooks: Mapping[str, Durations],
+    *,
+    nodes: int = 1,
+    ahead: float = 0.0,
+    policy: str = "",
+) -> AsyncIterator[DemoFleet]:
+    """A demo, and the folder of a trial for its consoles. `policy`: Cedar beside the shipped ones."""
     fleet = await start_demo(nodes, scenario, folder=folder / "demo", ahead_seconds=ahead)
     try:
         _settle(folder / "act", monkeypatch, fleet, playbooks, policy)
-        known = usable()
-        async with post(fleet.specs, fleet.work) as at:
-            await at.until(_complete, PATIENCE_SECONDS)
-            stage = Stage(fleet, at)
-            watchman = at.watchman(WATCH, {name: known[name] for name in playbooks}, stage.told, "trial")
-            stop = asyncio.Event()
-            stage.watching = asyncio.create_task(watchman.watch(stop, "test", PATIENCE_SECONDS))
-            try:
-                yield stage
-            finally:
-                stop.set()
-                with suppress(asyncio.CancelledError):
-                    await stage.watching
+        yield fleet
     finally:
         await fleet.close()
+
+
+@asynccontextmanager
+async def console(
+    fleet: DemoFleet, playbooks: Iterable[str], racked: Callable[[NodeSpec], NodeSpec] = lambda spec: spec
+) -> AsyncIterator[Stage]:
+    """One that watches by these playbooks; what ran before, it knows from the ledger.
+
+    `racked`: how its fleet file has a node.
+    """
+    known = usable()
+    async with post([racked(spec) for spec in fleet.specs], fleet.work) as at:
+        await at.until(_complete, PATIENCE_SECONDS)
+        stage = Stage(fleet, at)
+        watchman = at.watchman(WATCH, {name: known[name] for name in playbooks}, stage.told, "trial")
+        stop = asyncio.Event()
+        stage.watching = asyncio.create_task(watchman.watch(stop, "test", PATIENCE_SECONDS))
+        try:
+            yield stage
+        finally:
+            stop.set()
+            with suppress(asyncio.CancelledError):
+                await stage.watching
 
 
 def _settle(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from collectors.simulator.faults import Faults, Floor, Incident, Scenario
 
 _CODES = (45, 43)
+_LATER = 2.0  # seconds from one node to the next: a collective hangs before it fails
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Crowd(Incident):
 def _place(floor: Floor) -> list[Incident]:
     slot = next((slot for slot in floor.slots if slot.kind.name == "pretrain" and len(slot.nodes) > 1), None)
     struck = [floor.nodes[node] for node in slot.nodes] if slot else []
-    return [Crowd(node, first=5, lasts=20.0) for node in struck if node.shape.vendor == "nvidia"]
+    nvidia = [node for node in struck if node.shape.vendor == "nvidia"]
+    return [Crowd(node, first=30 + _LATER * number, lasts=20.0) for number, node in enumerate(nvidia)]
 
 
 SCENARIO = Scenario(
