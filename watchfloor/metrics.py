@@ -250,7 +250,7 @@ tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4 or
  crc_errors     | CRC     | count | counter | low  | | packets with a wrong checksum (NVLink flits, PCIe LCRC)
  replay_errors  | REPLAY  | count | counter | low  | linux:/sys/bus/pci/devices/*/aer_dev_correctable | packets sent again (NVLink, PCIe)
  recovery_errors | RECOV  | count | counter | low  | | times that the link had to be recovered (NVLink, PCIe)
- symbol_errors  | SYMBOL  | count | counter | low  | | symbols that arrived broken, after the driver's correction (NVLink 5, Gaudi)
+ symbol_errors  | SYMBOL  | count | counter | low  | | symbols that were still broken after correction (NVLink 5, Gaudi)
  fec_errors     | FEC     | count | counter | low  | | blocks that forward error correction could not mend
  fec_mended     | MENDED  | count | counter |      | | blocks that forward error correction mended: the lane's margin, no fault
  ber            | BER     |       | gauge   | low  | | effective bit error rate

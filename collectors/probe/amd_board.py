@@ -191,8 +191,11 @@ def from_table(table: dict, critical: "int | Missing") -> dict:
 
 
 def traffic(table: dict) -> "int | Missing":
-    """Bytes a second over the PCIe link, both ways together; of a parsed gpu_metrics. amd-smi hands the number on as
-    Mb/s (amdsmi.h, pcie_bandwidth); the kernel's header calls it GB/s."""
+    """Bytes a second over the PCIe link, both ways together; of a parsed gpu_metrics.
+
+    AMD SMI hands the number on as Mb/s (amdsmi.h, pcie_bandwidth; its changelog shows 18 on a link of 63 GB/s); the
+    kernel's header calls it GB/s.
+    """
     told = [part for part in table.get("pcie_bandwidth_inst", ()) if part is not None]
     return sum(told) * _MEGABIT if told else UNSUPPORTED
 

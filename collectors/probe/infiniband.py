@@ -47,7 +47,8 @@ class Sampler:
         self._world = world
         self._rates = Rates()
         self._ports = []
-        self._slow = {}  # port -> cells that are read every _SLOW_EVERY samples
+        self._slow = {}  # port -> cells that are read every _SLOW_EVERY samples, and whenever it goes up or down
+        self._up = {}  # port -> what its state was last
         self._slots = {}  # device -> cells of its PCIe link, likewise
         self._bytes = {}  # port -> the row of _BYTES that its driver has
         self._samples = 0
@@ -60,10 +61,12 @@ class Sampler:
         at = self._world.monotonic()
         links = {}
         for index, port in enumerate(self._ports):
-            if port not in self._slow or (self._samples + index) % _SLOW_EVERY == 0:
+            cells = self._cells(port, at)
+            if self._up.get(port) != cells["up"] or (self._samples + index) % _SLOW_EVERY == 0:
+                self._up[port] = cells["up"]
                 self._slow[port] = self._slow_cells(port)
                 self._slots[port[0]] = self._slot_cells(port[0])
-            links["ib:%s/%s" % port] = (self._slow[port], self._cells(port, at))
+            links["ib:%s/%s" % port] = (self._slow[port], cells)
         for device in dict.fromkeys(device for device, _ in self._ports):
             if self._slots[device]:
                 links["pcie:" + device] = self._slots[device]

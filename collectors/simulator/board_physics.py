@@ -17,7 +17,7 @@ _CONTEXT_WATTS = 0.05  # share of the limit that an open context costs while not
 _IDLE_CLOCK = 345
 _DRAW_OVER_CLOCK = 1.8  # exponent
 _HARD_MARGIN = -2.0  # °C beyond the slowdown point at which the hardware cuts clocks, and not the driver's software
-IDLE, POWER_CAP, SLOWDOWN, SOFT_THERMAL, HARD_THERMAL, BRAKE = 0x1, 0x4, 0x8, 0x20, 0x40, 0x80
+IDLE, SET_CLOCKS, POWER_CAP, SLOWDOWN, SOFT_THERMAL, HARD_THERMAL, BRAKE = 0x1, 0x2, 0x4, 0x8, 0x20, 0x40, 0x80
 
 
 @dataclass(slots=True)
@@ -73,10 +73,10 @@ def step_board(
     board = plan.shape.board
     assert board is not None
     brake = faults.clock_caps.get(index, 1.0)
-    clock = min(brake, state.thermal_cap, held.clock / board.clock_sm)
-    _load(state, board, doing, clock, held.watts)
+    set_to = min(faults.application_clocks.get(index, board.clock_sm), held.clock) / board.clock_sm
+    _load(state, board, doing, min(brake, set_to, state.thermal_cap), held.watts)
     _heat(state, board, plan.inlet + 0.5 * index, faults.cooling.get(index, 1.0))
-    state.throttle = _throttle(state, board, doing, brake, held.watts)
+    state.throttle = _throttle(state, board, doing, brake, set_to, held.watts)
     state.short_of_power.step(float(state.throttle & POWER_CAP > 0))
     state.too_hot.step(float(state.throttle & (SOFT_THERMAL | HARD_THERMAL) > 0))
     _traffic(state, board, doing)
@@ -110,10 +110,11 @@ def _heat(state: BoardState, board: Board, inlet: float, worse: float) -> None:
         state.thermal_cap = min(1.0, state.thermal_cap + 0.01)
 
 
-def _throttle(state: BoardState, board: Board, doing: Doing, brake: float, limit: float) -> int:
+def _throttle(state: BoardState, board: Board, doing: Doing, brake: float, set_to: float, limit: float) -> int:
+    """What holds its clocks down, as NVML's clocks event reasons; `brake` and `set_to` are shares of its clock."""
     if state.job is None or doing.busy == 0:
         return IDLE
-    bits = 0
+    bits = SET_CLOCKS if set_to < min(1.0, brake, state.thermal_cap) else 0
     if state.power > 0.97 * limit:
         bits |= POWER_CAP
     if state.thermal_cap < 1:

@@ -136,6 +136,17 @@ def test_what_has_not_changed_is_the_very_same() -> None:
     assert first[0] is second[0] and first[1] != second[1]
 
 
+def test_a_port_that_goes_down_tells_all_of_it_at_once() -> None:
+    """What is read every ten seconds else would still say LinkUp, and that it never went down."""
+    world = FileWorld(port(**{"counters/link_downed": "0"}))
+    sampler = infiniband.Sampler(world, Board())
+    links(world, sampler)
+    world.files.update(port(state="1: DOWN", phys_state="2: Polling", **{"counters/link_downed": "1"}))
+    world.at += 1
+    link = links(world, sampler)["ib:mlx5_0/1"]
+    assert (link["up"], link["phys"], link["ib.link_downed"]) == (0, "Polling", 1)
+
+
 NET_DEV = "Inter-|\n face |\n eth0: 1000 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
 
 

@@ -79,3 +79,5 @@ def test_settings_of_one_board_are_others() -> None:
     cells = [joined(row) for row in nvidia.Sampler(world, Board()).sample().cells["accelerator"].values()]
     assert [at for at, row in enumerate(cells) if row["clock_sm_app"] != row["clock_sm_max"]] == [2]
     assert [row["persistence"] for row in cells[:3]] == [1, 1, 0]
+    assert [at for at, row in enumerate(cells) if row["clock_sm"] > row["clock_sm_app"]] == []
+    assert [at for at, row in enumerate(cells) if int(row["throttle"]) & 0x2] == [2]  # by application clocks

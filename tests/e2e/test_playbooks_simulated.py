@@ -64,9 +64,9 @@ async def test_a_fatal_xid_drains_requeues_keeps_evidence_opens_a_ticket_and_the
 async def repaired(stage: Stage, node: str) -> None:
     """The incident takes the node down for repair, and it comes back."""
     (incident,) = stage.fleet.incidents
-    stage.fleet.skip_to(incident.first + incident.lasts - 10.0)
+    stage.fleet.skip_to(incident.first + incident.lasts - 25.0)
     await stage.seen(lambda frame: not frame.live[frame.node_index[node]])
-    stage.fleet.skip_to(incident.first + incident.lasts - 0.5)
+    stage.fleet.skip_to(incident.first + incident.lasts - 15.5)
     await stage.seen(lambda frame: bool(frame.live[frame.node_index[node]]))
 
 

@@ -207,6 +207,14 @@ async def test_half_blocks_hold_two_and_flag_states() -> None:
         assert line.startswith("rack-00 ▀▀▀▀ ░░░░ ✖▀▀▀")
 
 
+async def test_an_idle_one_without_a_neighbour_is_drawn() -> None:
+    heat = Heat([[8] * 8, [8] * 8, [1]])
+    heat.levels[-1] = 0
+    app = HeatApp(heat)
+    async with app.run_test(size=(80, 4)):
+        assert lines(app.map)[2].startswith("rack-02 ▀ ")
+
+
 async def test_one_missing_of_two_is_hatched_on_the_colour_of_the_other() -> None:
     heat = Heat([[8] * 8] * 4)
     heat.levels[16] = MISSING

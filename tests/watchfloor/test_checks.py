@@ -142,6 +142,17 @@ def test_a_board_that_runs_slower_than_equal_boards_beside_it_is_found() -> None
     assert finding.text == "gpu1 of n0 ran at 1,400 MHz over the last minute, 4 equal boards beside it at 1,980 MHz"
 
 
+def test_a_checkpoint_does_not_hide_a_straggler() -> None:
+    made = boards()
+    made.say({"g1": {"clock_sm": 1400}})
+    made.pass_time(60)
+    made.say({f"g{at}": {"util": 3} for at in range(5)})
+    made.pass_time(13)
+    made.say({f"g{at}": {"util": 95} for at in range(5)})
+    made.pass_time(1)
+    assert [code for code, _, _ in found(made.frame())] == ["straggler"]
+
+
 @pytest.mark.parametrize("values", [{"util": 40}, {"model": "L40S"}, {"clock_sm": 1900}])
 def test_an_unequal_or_less_busy_board_is_no_straggler(values: Values) -> None:
     made = boards()

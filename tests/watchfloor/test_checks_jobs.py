@@ -22,7 +22,7 @@ from watchfloor.jobs.model import (
     Step,
 )
 from watchfloor.jobs.roll import Roll
-from watchfloor.model import Finding, Scope, Subject
+from watchfloor.model import Finding, Missing, Scope, Subject
 from watchfloor.snapshot.jobdetail import detail
 from watchfloor.snapshot.jobs import JobReport
 
@@ -233,7 +233,7 @@ def test_a_job_that_waits_for_what_never_comes() -> None:
 
 BUSY: Values = {
     "clock_sm": 1980, "throttle": 4, "temp": 62, "power_limit": 700, "pcie_gen": 5, "pcie_width": 16, "links_up": 18,
-    "util": 99, "ecc_corrected": 0,
+    "util": 99, "ecc_corrected": 0, "clock_sm_app": Missing.UNSUPPORTED,
 }  # fmt: skip
 PORT: Values = {"kind": "infiniband", "up": 1, "speed": 50e9}
 
@@ -271,6 +271,7 @@ def lags(floor: Floor) -> list[str]:
         ({"temp": 83}, "83 °C against 62"),
         ({"power_limit": 400}, "power limit 400 W against 700"),
         ({"throttle": 0x4C, "temp": 88}, "hardware slowdown, thermal (hardware), 88 °C against 62"),
+        ({"throttle": 2}, "application clocks"),
         ({}, "nothing tells why"),
     ],
 )
@@ -281,6 +282,14 @@ def test_a_board_that_holds_its_job_up_is_told_with_its_reason(values: Values, w
     assert lags(floor) == [f"gpu3 of n1: 1,095 MHz against 1,980: {words}; slows job 4242 of alice (8 accelerators)"]
     frame = floor.frame()
     assert frame.jobs.view.cell(0, "stragglers").value == 1
+
+
+def test_application_clocks_are_told_once_with_their_figures() -> None:
+    floor = crew()
+    for node in range(2):
+        floor.boards.say({f"g{at}": {"clock_sm_app": 1980} for at in range(4)}, node)
+    floor.boards.say({"g3": {"clock_sm": 1095, "clock_sm_app": 1095, "throttle": 2}})
+    assert "1,980: application clock 1,095 MHz against 1,980; slows" in lags(floor)[0]
 
 
 def test_memory_errors_are_a_reason() -> None:

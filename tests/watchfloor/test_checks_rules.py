@@ -302,7 +302,7 @@ def test_events_are_told_by_subject_and_kind() -> None:
     event(made, "mce", "critical")
     event(made, "oom", "warning")
     event(made, "hang", "critical", "g0")
-    event(made, "reset", "info", "g0")
+    event(made, "reset", "info", "g1")
     event(made, "link-down", "warning", "eth0")
     assert sorted(found(made)) == [
         ("event-hang", State.CRITICAL, "n0/g0"),
@@ -310,6 +310,25 @@ def test_events_are_told_by_subject_and_kind() -> None:
         ("event-oom", State.WARNING, "n0"),
     ]
     assert text(made, "event-mce") == "n0: machine check: a line of mce"
+
+
+def test_what_a_reset_has_mended_is_a_warning_for_an_hour() -> None:
+    made = boards()
+    event(made, "hang", "critical", "g0", ago=20)
+    event(made, "memory-lost", "critical", "g0", ago=5)
+    event(made, "ecc", "critical", "g0", ago=5)
+    event(made, "reset", "info", "g0")
+    assert sorted(found(made)) == [
+        ("event-ecc", State.CRITICAL, "n0/g0"),
+        ("event-hang", State.WARNING, "n0/g0"),
+        ("event-memory-lost", State.WARNING, "n0/g0"),
+    ]
+    made.now += 10
+    event(made, "hang", "critical", "g0")
+    assert ("event-hang", State.CRITICAL, "n0/g0") in found(made)
+    made.now += 3_700
+    made.pass_time(1)
+    assert sorted(code for code, _, _ in found(made)) == ["event-ecc", "event-hang"]
 
 
 def test_events_grow_old() -> None:

@@ -10,7 +10,7 @@ from tests.support.boards import Boards
 from watchfloor import checks
 from watchfloor.model import Finding, Missing, Scope, State
 from watchfloor.report import Event, Hello, Report
-from watchfloor.xidlist import Weight, meaning, opinion, opinions, sources
+from watchfloor.xidlist import WORDS, Weight, meaning, opinion, opinions, sources
 
 COLUMNS = ["name", "util", "xid", "job", "rows_failed", "recovery", "bus_id"]
 
@@ -169,6 +169,18 @@ def test_a_changed_recovery_action_is_what_it_names_until_it_is_taken_back() -> 
     assert floor.codes() == []
 
 
+def test_the_cause_is_told_rather_than_the_recovery_that_it_takes() -> None:
+    floor = Floor()
+    floor.xid(79, ago=0.1, severity="critical")
+    recovery(floor, "2")
+    assert floor.found()[0].text.startswith(
+        "gpu0 of n0 had XID 79: GPU has fallen off the bus (also XID 154); nvidia: "
+    )
+    floor.now += 3600
+    recovery(floor, "1")
+    assert "had XID 154: its driver asks to reset the GPU" in floor.found()[0].text
+
+
 def test_what_was_before_a_reboot_is_over() -> None:
     floor = Floor()
     floor.xid(79, 2, ago=500)
@@ -199,3 +211,8 @@ def test_the_column_speaks_where_no_event_came() -> None:
     floor.now += 90_000
     floor.pass_time(1)
     assert floor.codes() == [("xid-fatal", State.CRITICAL, "n0/g2")]
+
+
+def test_what_a_source_asks_for_is_said_in_words() -> None:
+    said = [one for code in range(1, 200) for one in opinions(code)]
+    assert {one.action for one in said} | {one.then for one in said if one.then} <= set(WORDS)

@@ -127,6 +127,13 @@ def test_a_frame_without_accelerators_has_answers_of_that_length() -> None:
     assert parse("max(temp) > 5").mask(frame).tolist() == [False] * frame.nodes.count
 
 
+def test_what_is_written_right_is_not_advised() -> None:
+    for query in ("util == 5 == 6", "util != 5 != 6"):
+        with pytest.raises(QueryError, match="is not expected here") as error:
+            parse(query)
+        assert "write" not in str(error.value)
+
+
 MISTAKES = [
     ("util = 5", 6, "= is not expected here", "=="),
     ("util > ", 7, "ends where a metric or a value", ""),

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from collectors import supervisor
 from tests.support.boards import Boards
-from watchfloor.commands.snapshot import tell_of_silent
+from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, tell_of_silent
 from watchfloor.commands.waiting import settled
 from watchfloor.model import Missing, NodeStatus, Phase, Scope
 from watchfloor.report import Report, SamplerStatus
@@ -49,3 +50,7 @@ def test_a_node_that_is_not_read_says_why_also_where_nothing_went_wrong(phase: P
     made.fleet.status(0, NodeStatus(phase))
     status = json.loads(json.dumps(document(select(made.frame()))))["nodes"][0]["status"]
     assert (status["phase"], status["text"]) == (phase.value, text)
+
+
+def test_commands_wait_until_a_node_that_never_says_hello_is_called_hung() -> None:
+    assert DEFAULT_TIMEOUT_SECONDS > supervisor.HELLO_SECONDS

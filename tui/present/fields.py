@@ -49,7 +49,7 @@ ACCELERATOR_FIELDS: Sequence[Field] = (
     Field("power_limit", "LIMIT", 6, 13),
     Field("clock_sm", "SMCLK", 6, 3, letter="C"),
     Field("throttle", "THROTTLE", 8, 7, "left", "H"),
-    Field("link_rx", "NVLRX", 6, 12, letter="L"),
+    Field("link_rx", "LINKRX", 6, 12, letter="L"),
     Field("pcie_rx", "PCIERX", 6, 14),
     Field("ecc_uncorrected", "ECCU", 5, 15),
     Field("xid", "XID", 5, 16, letter="X"),

@@ -138,9 +138,10 @@ class HeatPainter:
         both = upper << 8 | coded[layout.grid[2 * y + 1]] if pair else upper
         begins = np.flatnonzero(np.diff(both, prepend=-1))
         at, looks = begins.tolist(), self._pairs[focused] if pair else self._singles[focused]
+        nothing = _EMPTY << 8 | _EMPTY if pair else _EMPTY
         pieces = []
         for x, end, key in zip(at, [*at[1:], layout.width], both[begins].tolist(), strict=True):
-            if key not in (_EMPTY, _EMPTY << 8 | _EMPTY):
+            if key != nothing:
                 glyph, style = looks[key]
                 pieces.append((x, end - x, Segment(glyph * (end - x), style)))
         return pieces

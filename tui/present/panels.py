@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from rich.cells import cell_len
 
 from tui.present.details import processes, workloads
 from tui.present.format import SHORT_REASONS, Text, age, exact, number
@@ -33,6 +36,7 @@ _PROCESS_COLUMNS = (
 
 # what a narrow screen leaves out first: a command that can't be read is worth least of all
 _LESS = ("rank", "run", "job", "age", "memory")
+_NAME_MOST = 12  # cells
 
 
 def process_list(frame: Frame, node: int, room: int = 1000) -> Listing:
@@ -61,9 +65,19 @@ def process_list(frame: Frame, node: int, room: int = 1000) -> Listing:
             _runs(work),
         ]
         rows.append(((process.pid, process.accelerator), cells))
-    columns = without(_PROCESS_COLUMNS, room, _LESS)
-    kept = [_PROCESS_COLUMNS.index(column) for column in columns]
+    every = _process_columns(names.values())
+    columns = without(every, room, _LESS)
+    kept = [every.index(column) for column in columns]
     return Listing(columns, [(identity, [cells[at] for at in kept]) for identity, cells in rows])
+
+
+def _process_columns(names: Iterable[str]) -> Sequence[Column]:
+    """With room for the names of these accelerators: `neuron15` is no longer than it must be, and not cut."""
+    longest = min(_NAME_MOST, max(map(cell_len, names), default=0))
+    return [
+        replace(column, width=max(column.width, longest)) if column.name == "accelerator" else column
+        for column in _PROCESS_COLUMNS
+    ]
 
 
 def _rank(work: Workload | None) -> Text:

@@ -1,8 +1,12 @@
-"""What the charts of the node page draw: six trends of an accelerator, or of the host where there is none."""
+"""What the charts of the node page draw: six trends of an accelerator, or of the host where there is none.
+
+What a vendor's tools never tell of an accelerator (power and temperature of a TPU, for one) leaves its place to the
+host.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tui.present.chart import Plot
 from tui.present.format import exact
@@ -10,18 +14,27 @@ from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope
 
+_PLOTS = 6
 # metric -> the metric that says how high it can go
-_OF_BOARD = {"util": "", "mem_used": "mem_total", "power": "power_limit", "temp": "", "clock_sm": "clock_sm_max"}
+_OF_BOARD = {
+    "util": "", "mem_used": "mem_total", "power": "power_limit", "temp": "", "clock_sm": "clock_sm_max", "link_rx": "",
+    "pcie_rx": "",
+}  # fmt: skip
 _OF_HOST = {"cpu": "", "mem_used": "mem_total", "load1": "cpus", "net_rx": "", "net_tx": "", "disk_read": ""}
 
 
 def plots(frame: Frame, node: int, board: int | None, half_hour: bool) -> Sequence[Plot]:
     """Six plots, always: `board` is an accelerator's row, None for the host's own trends."""
-    if board is None:
-        return [_plot(frame, Scope.NODE, node, name, limit, half_hour) for name, limit in _OF_HOST.items()]
-    traffic = "link_rx" if frame.accelerators.reasons("link_rx")[board] != Missing.UNSUPPORTED else "pcie_rx"
-    wanted = {**_OF_BOARD, traffic: ""}
-    return [_plot(frame, Scope.ACCELERATOR, board, name, limit, half_hour) for name, limit in wanted.items()]
+    told = [] if board is None else [(Scope.ACCELERATOR, board, *trend) for trend in _told(frame, board)]
+    wanted = [*told, *((Scope.NODE, node, *trend) for trend in _OF_HOST.items())]
+    return [_plot(frame, scope, row, name, limit, half_hour) for scope, row, name, limit in wanted[:_PLOTS]]
+
+
+def _told(frame: Frame, board: int) -> Iterator[tuple[str, str]]:
+    """Trends that the board has, also where their value is missing now."""
+    for name, limit in _OF_BOARD.items():
+        if frame.accelerators.reasons(name)[board] != Missing.UNSUPPORTED:
+            yield name, limit
 
 
 def _plot(frame: Frame, scope: Scope, row: int, name: str, limit: str, half_hour: bool) -> Plot:

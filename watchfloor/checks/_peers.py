@@ -1,4 +1,7 @@
-"""Clocks of boards under full load beside those of equal ones: of the same model, as busy, on the mean of a minute."""
+"""Clocks of boards under full load beside those of equal ones: of the same model, as busy, on the mean of a minute.
+
+Seconds in which a board is not busy say nothing of its clock: a checkpoint neither makes a straggler nor hides one.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,10 @@ def slow_rows(frame: Frame, rows: Rows) -> dict[int, Slow]:
     util = frame.history.window(_AT, "util", _SECONDS, rows)
     if not len(clock) or not len(util):
         return {}
-    busy = (util.mean(axis=0) >= limit("straggler", "util", Unit.PERCENT)) & ~np.isnan(clock).any(axis=0)
-    clock, model = clock.mean(axis=0), frame.accelerators.known("model")[rows]
+    works = util >= limit("straggler", "util", Unit.PERCENT)
+    busy = (100 * works.mean(axis=0) >= limit("straggler", "busy", Unit.PERCENT)) & ~np.isnan(clock).any(axis=0)
+    clock = np.where(works, clock, 0.0).sum(axis=0) / np.maximum(works.sum(axis=0), 1)
+    model = frame.accelerators.known("model")[rows]
     found: dict[int, Slow] = {}
     for one in distinct(model[busy]):
         equal = np.flatnonzero(busy & (model == one))

@@ -28,7 +28,7 @@ from watchfloor.model import Finding, Scope, State
 _AT = Scope.ACCELERATOR
 _EVERY = 5.0  # seconds between two looks at all jobs
 _RDMA = ("infiniband", "roce")
-_IDLE_BIT = 0x1
+_IDLE_BIT, _SET_CLOCKS_BIT = 0x1, 0x2
 _MOST_PORTS = 4
 _METRICS = ("clock_sm", "util", "throttle", "temp", "power", "pcie_width", "links_up")
 
@@ -155,6 +155,8 @@ def _throttle(frame: Frame, row: int, peers: Rows) -> str:
         return ""
     theirs = masks[peers][~np.isnan(masks[peers])].astype(np.int64)
     own = int(masks[row])
+    if not np.isnan(frame.accelerators.known("clock_sm_app")[row]):  # _differences tells of it, with figures
+        own &= ~_SET_CLOCKS_BIT
     for bit in (1 << place for place in range(own.bit_length())):
         if bit == _IDLE_BIT or (len(theirs) and 2 * np.count_nonzero(theirs & bit) > len(theirs)):
             own &= ~bit

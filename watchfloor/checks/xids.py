@@ -25,7 +25,7 @@ from watchfloor.events import EventLog
 from watchfloor.frame import Frame
 from watchfloor.metrics import RECOVERY_ACTIONS, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
-from watchfloor.xidlist import USUAL, WORDS, Opinion, Weight, meaning, opinion, opinions, sources
+from watchfloor.xidlist import USUAL, Opinion, Weight, meaning, opinion, opinions, sources
 
 _REMAPS = (63, 64)  # the board itself tells how its remaps stand
 _DAY = 86_400.0
@@ -121,12 +121,16 @@ def _source(frame: Frame, node: int) -> str:
 
 
 def _of_roots(frame: Frame, roots: Sequence[Told], folded: Mapping[Told, Sequence[Told]]) -> Iterator[Finding]:
-    """One finding a subject and weight: its newest XID is the text, all of them are evidence."""
+    """One finding a subject and weight: its newest XID is the text, all of them are evidence.
+
+    The driver asks for a recovery a moment after what made it necessary, which is then the text.
+    """
+    window = limit("xid-burst", "window", Unit.SECONDS)
     sorts: dict[tuple[Subject, Weight], list[Told]] = defaultdict(list)
     for one in roots:
         sorts[one.subject, _weight(frame, one)].append(one)
     for (subject, weight), every in sorts.items():
-        every.sort(key=lambda one: -one.last)
+        every.sort(key=lambda one: -one.last - (one.code != RECOVERY) * window)
         state = State.CRITICAL if weight is Weight.FATAL else State.WARNING
         code = "xid-fatal" if weight is Weight.FATAL else "xid-application"
         yield Finding(subject, code, state, _said(frame, every, roots), _evidence(frame, every, folded))
@@ -251,9 +255,5 @@ def _opinions(code: int) -> Evidence:
 
 
 def _opinion(one: Opinion) -> str:
-    return "; ".join(word for word in (one.words, one.then and f"then {_then(one.then)}", one.note) if word)
-
-
-def _then(word: str) -> str:
-    """What is to be looked into, in words where it is one of the actions."""
-    return Opinion("", word).words if word in WORDS else word
+    then = f"then {Opinion('', one.then).words}" if one.then else ""
+    return "; ".join(word for word in (one.words, then, one.note) if word)

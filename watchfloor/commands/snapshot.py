@@ -28,7 +28,7 @@ from watchfloor.snapshot.exposition import exposition
 from watchfloor.snapshot.selection import Selection, failed_nodes, is_read, select
 from watchfloor.snapshot.table import table as table_text
 
-DEFAULT_TIMEOUT_SECONDS = 15.0
+DEFAULT_TIMEOUT_SECONDS = 25.0  # a node that takes the probe and never says hello is called hung after 20
 MOST_NAMED = 5
 
 

@@ -100,7 +100,7 @@ def _explained(text: str, error: Any) -> QueryError:
     if position is None or position < 0 or (token is not None and token.type == "$END"):
         return _ended(text, error)
     shown = str(token) if token is not None else text[position]
-    advice = _MISTAKES.get(text[position]) or _advice(text, position, shown)
+    advice = _MISTAKES.get(shown) or _advice(text, position, shown)
     return QueryError(f"{shown} is not expected here", advice, query=text, column=position + 1)
 
 

@@ -19,8 +19,12 @@ class Changed(Incident):
         faults.application_clocks[_BOARD] = board.clock_sm - _BELOW
         faults.unpersistent.add(_BOARD)
 
+    def pace(self, since: float) -> float:
+        return 0.85
+
     def story(self) -> list[tuple[float, str]]:
-        return [(0, f"{self.node.name}: board {_BOARD} with other application clocks, and without persistence mode")]
+        what = "with lower application clocks, for which its job waits, and without persistence mode"
+        return [(0, f"{self.node.name}: board {_BOARD} {what}")]
 
 
 def _place(floor: Floor) -> list[Incident]:
@@ -31,6 +35,6 @@ def _place(floor: Floor) -> list[Incident]:
 SCENARIO = Scenario(
     "settings",
     "the clocks and the persistence mode of a board are not as on the others",
-    "the findings `application-clocks` and `persistence-off`",
+    "the findings `application-clock` and `persistence-off`, then `straggler`: SMCLK of the board never goes higher",
     _place,
 )

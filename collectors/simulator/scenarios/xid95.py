@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from collectors.simulator.faults import Faults, Floor, Incident, Scenario
 
-_BOARD, _REPAIRED, _BACK = 1, 240.0, 255.0
+_BOARD, _REPAIRED, _BACK = 1, 120.0, 135.0
 _HANGS = 0.05  # how fast the job goes on
 
 
@@ -19,7 +19,7 @@ class Uncontained(Incident):
             faults.xid[_BOARD] = 95
             faults.uncorrected[_BOARD] = 1
             faults.stalled.add(_BOARD)
-        else:
+        elif since < _BACK:
             faults.down = True
 
     def pace(self, since: float) -> float:
@@ -47,7 +47,7 @@ class Uncontained(Incident):
 
 def _place(floor: Floor) -> list[Incident]:
     node = floor.pick(lambda plan: plan.shape.vendor == "nvidia" and plan.shape.boards > _BOARD)
-    return [Uncontained(node, first=10, lasts=_BACK, every=300.0)] if node else []
+    return [Uncontained(node, first=10, lasts=_BACK + 15)] if node else []
 
 
 SCENARIO = Scenario(
