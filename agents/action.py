@@ -6,7 +6,7 @@ whether it may be done: `agents/harness.py` is the only one that calls `apply`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -18,6 +18,7 @@ import msgspec
 from watchfloor.change import Deed, Done, Risk, Seen, Step, Value
 from watchfloor.errors import HandsError, WatchfloorError
 from watchfloor.frame import Frame
+from watchfloor.lineage.checkpoints import Checkpoint
 from watchfloor.model import Scope
 from watchfloor.ports import Floor, Hands
 
@@ -62,11 +63,25 @@ class Homes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """The checkpoints that a job is known to have made, the oldest first; `trouble`: why nobody could look."""
+
+    made: Sequence[Checkpoint] = ()
+    trouble: str = ""
+
+
+def nothing_saved(job: str) -> Saved:
+    """Where no lineage is kept."""
+    return Saved()
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
-    """What an action may know when it prepares or checks itself."""
+    """What an action may know when it prepares or checks itself. `saved`: what lineage tells of a job, by its id."""
 
     frame: Frame
     homes: Homes
+    saved: Callable[[str], Saved] = nothing_saved
 
 
 class CannotPrepare(WatchfloorError):

@@ -106,7 +106,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a plan stands. `by`: whose approvals count; `rejected`: who is against it, which holds it up."""
+    """How a plan stands. `by`: whose approvals count; `rejected`: who is against it, which holds it up; `withdrawn`:
+    who took something back, and has said nothing since."""
 
     approved: bool
     have: int
@@ -114,14 +115,20 @@ class Standing:
     by: tuple[Said, ...] = ()
     rejected: tuple[Said, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    withdrawn: tuple[Said, ...] = ()
     wanted: str = ""  # "1 approval of another person than who asks"
 
     @property
     def text(self) -> str:
         if self.rejected:
-            return "rejected by " + ", ".join(f"{said.principal}: {said.statement.reason}" for said in self.rejected)
+            return f"rejected by {_reasons(self.rejected)}"
         names = f": {', '.join(said.principal for said in self.by)}" if self.by else ""
-        return f"{self.have} of {self.need}{names}" if self.need else "no approval is needed"
+        back = f"; taken back by {_reasons(self.withdrawn)}" if self.withdrawn and not self.approved else ""
+        return f"{self.have} of {self.need}{names}{back}" if self.need else "no approval is needed"
+
+
+def _reasons(said: Iterable[Said]) -> str:
+    return ", ".join(f"{each.principal}: {each.statement.reason}" for each in said)
 
 
 def statements(entries: Iterable[Entry]) -> Iterator[Statement]:
@@ -171,9 +178,12 @@ def standing(
         else:
             by.append(each)
     rejected = tuple(each for each in last if each.statement.choice is Choice.REJECT)
+    withdrawn = tuple(each for each in last if each.statement.choice is Choice.WITHDRAW)
     ready = verdict.ruling is not Ruling.DENY and not rejected and not over and now < plan.expires
     enough, wanted = len(by) >= verdict.approvals, needed_words(verdict) if verdict.approvals else ""
-    return Standing(ready and enough, len(by), verdict.approvals, tuple(by), rejected, tuple(refused), wanted)
+    return Standing(
+        ready and enough, len(by), verdict.approvals, tuple(by), rejected, tuple(refused), withdrawn, wanted
+    )
 
 
 def _heard(

@@ -59,8 +59,14 @@ class Missed:
 
 
 class Source(Protocol):
+    playbook: Playbook
+
     def cues(self, frame: Frame, past: Past, running: float) -> Iterator[Cue | Missed]:
         """`running`: seconds that were watched so far, which no setting of the clock changes."""
+        ...
+
+    def again(self, target: Subject, frame: Frame) -> None:
+        """What still holds of this target may come once more. An event is over when it is told: nothing of it holds."""
         ...
 
 
@@ -105,7 +111,7 @@ def shown(subject: Subject) -> str:
 
 class EventSource:
     def __init__(self, playbook: Playbook, trigger: EventTrigger) -> None:
-        self._playbook, self._kinds, self._codes = playbook, frozenset(trigger.events), frozenset(trigger.codes)
+        self.playbook, self._kinds, self._codes = playbook, frozenset(trigger.events), frozenset(trigger.codes)
         self._log: EventLog | None = None
         self._version, self._number = 0, -1
 
@@ -122,20 +128,22 @@ class EventSource:
                     yield from self._cue(frame, entry)
         self._version, self._number = version, newest
 
+    def again(self, target: Subject, frame: Frame) -> None: ...
+
     def _wanted(self, entry: Entry) -> bool:
         event = entry.event
         return event.kind in self._kinds and (not self._codes or str(event.code) in self._codes)
 
     def _cue(self, frame: Frame, entry: Entry) -> Iterator[Cue]:
         subject = subject_of(frame, entry.node, entry.device)
-        target = target_of(subject, self._playbook.scope, frame)
+        target = target_of(subject, self.playbook.scope, frame)
         event = entry.event
         name = f"{event.kind} {event.code}" if event.code >= 0 else event.kind
         if target is None:
             return
         follows = self._follows(frame, entry, subject) if event.kind == "xid" and event.code in FOLLOWERS else ""
         reason = f"{name} on {shown(subject)}: {event.text}"
-        yield Cue(self._playbook, name, name, target, reason, entry.last, entry.at, follows=follows)
+        yield Cue(self.playbook, name, name, target, reason, entry.last, entry.at, follows=follows)
 
     @staticmethod
     def _follows(frame: Frame, entry: Entry, subject: Subject) -> str:
@@ -162,9 +170,19 @@ class FindingSource:
     """A finding is new when it was not there in the frame before; how long it has been, the record knows."""
 
     def __init__(self, playbook: Playbook, trigger: EventTrigger) -> None:
-        self._playbook, self._codes = playbook, frozenset(trigger.findings)
+        self.playbook, self._codes = playbook, frozenset(trigger.findings)
         self._known: set[RecordKey] = set()
+        self._again: set[RecordKey] = set()  # what comes once more: since when it holds is no matter
         self._first = True
+
+    def again(self, target: Subject, frame: Frame) -> None:
+        for finding in frame.findings:
+            subjects = (finding.subject, *finding.others)
+            if finding.code in self._codes and any(
+                target_of(subject, self.playbook.scope, frame) == target for subject in subjects
+            ):
+                self._known.discard((finding.subject, finding.code))
+                self._again.add((finding.subject, finding.code))
 
     def cues(self, frame: Frame, past: Past, running: float) -> Iterator[Cue]:
         if self._first:
@@ -182,11 +200,14 @@ class FindingSource:
 
     def _cue(self, frame: Frame, finding: Finding, record: Record | None) -> Iterator[Cue]:
         began = record.first if record is not None and record.times == 1 else frame.at
+        if (finding.subject, finding.code) in self._again:
+            self._again.discard((finding.subject, finding.code))
+            began = 0.0
         name = f"finding {finding.code}"
         for subject in (finding.subject, *finding.others):
-            target = target_of(subject, self._playbook.scope, frame)
+            target = target_of(subject, self.playbook.scope, frame)
             if target is not None:
-                yield Cue(self._playbook, name, name, target, finding.text, frame.at, began)
+                yield Cue(self.playbook, name, name, target, finding.text, frame.at, began)
 
     def _forget(self, frame: Frame, now: Mapping[RecordKey, object]) -> None:
         """What is over may come anew. What a silent node had is not over."""
@@ -204,7 +225,7 @@ class QuerySource:
     """Since when a query holds, and of what it was answered already and is not over."""
 
     def __init__(self, playbook: Playbook, trigger: QueryTrigger) -> None:
-        self._playbook, self._trigger = playbook, trigger
+        self.playbook, self._trigger = playbook, trigger
         self._query = parse(trigger.query, playbook.scope)
         self._clear = parse(trigger.clear, playbook.scope) if trigger.clear else None
         self._watch = Watch(self._query)
@@ -230,6 +251,9 @@ class QuerySource:
             if running - self._since[subject] >= self._trigger.for_seconds and self._open(subject, past, running):
                 yield self._cue(subject, frame)
 
+    def again(self, target: Subject, frame: Frame) -> None:
+        self._answered.pop(target, None)
+
     def answered(self, target: Subject, running: float) -> None:
         self._answered[target] = running
 
@@ -237,7 +261,7 @@ class QuerySource:
         """What was proposed before a restart is answered, until it is seen to be over."""
         self._first = False
         for (name, target), at in past.proposed.items():
-            if name == self._playbook.name:
+            if name == self.playbook.name:
                 self._answered[target] = running - max(0.0, frame.at - at)
 
     def _open(self, subject: Subject, past: Past, running: float) -> bool:
@@ -260,9 +284,9 @@ class QuerySource:
     def _cue(self, subject: Subject, frame: Frame) -> Cue:
         trigger = self._trigger
         text = f"{trigger.query} for {trigger.for_seconds:g} s" if trigger.for_seconds else trigger.query
-        cause = f"{self._playbook.name}: {trigger.query}"
+        cause = f"{self.playbook.name}: {trigger.query}"
         return Cue(
-            self._playbook, text, cause, subject, f"{shown(subject)}: {text}", frame.at, lasting=True, source=self
+            self.playbook, text, cause, subject, f"{shown(subject)}: {text}", frame.at, lasting=True, source=self
         )  # fmt: skip
 
     @staticmethod
@@ -275,10 +299,12 @@ class QuerySource:
 
 class ScheduleSource:
     def __init__(self, playbook: Playbook, trigger: ScheduleTrigger, zone: tzinfo | None) -> None:
-        self._playbook, self._trigger, self._zone = playbook, trigger, zone
+        self.playbook, self._trigger, self._zone = playbook, trigger, zone
         self._cron = schedule.cron(trigger.cron)
         self._query = parse(trigger.query, playbook.scope) if trigger.query else None
         self._done_to: float | None = None  # up to when it was looked at
+
+    def again(self, target: Subject, frame: Frame) -> None: ...
 
     def cues(self, frame: Frame, past: Past, running: float) -> Iterator[Cue | Missed]:
         since = self._done_to
@@ -291,16 +317,16 @@ class ScheduleSource:
         found = list(schedule.due(self._cron, since, frame.at, self._zone)) if frame.at - since > 0 else []
         late = [at for at in found if frame.at - at > LATE_SECONDS]
         if late:
-            yield Missed(self._playbook, self._trigger.cron, len(late), late[-1])
+            yield Missed(self.playbook, self._trigger.cron, len(late), late[-1])
         if len(found) > len(late):
             yield from self._due(frame, found[-1])
 
     def _due(self, frame: Frame, at: float) -> Iterator[Cue]:
-        scope, cron = self._playbook.scope, self._trigger.cron
+        scope, cron = self.playbook.scope, self._trigger.cron
         rows = np.flatnonzero(self._query.mask(frame)) if self._query else np.arange(frame.view(scope).count)
         for row in rows.tolist():
             yield Cue(
-                self._playbook, cron, f"{self._playbook.name}: {cron}", frame.subject(scope, row), f"due: {cron}",
+                self.playbook, cron, f"{self.playbook.name}: {cron}", frame.subject(scope, row), f"due: {cron}",
                 frame.at, at, due=True,
             )  # fmt: skip
 
@@ -312,14 +338,17 @@ class RunsSource:
     """Nodes on which something had to be changed again and again."""
 
     def __init__(self, playbook: Playbook, trigger: RunsTrigger) -> None:
-        self._playbook, self._trigger = playbook, trigger
+        self.playbook, self._trigger = playbook, trigger
         self._told: set[str] = set()
+
+    def again(self, target: Subject, frame: Frame) -> None:
+        self._told.discard(target.node)
 
     def cues(self, frame: Frame, past: Past, running: float) -> Iterator[Cue]:
         times: dict[str, list[float]] = {}
         for run in past.changed:
             counted = run.playbook in self._trigger.playbooks if self._trigger.playbooks else True
-            if counted and run.playbook != self._playbook.name and frame.at - run.at <= self._trigger.within_seconds:
+            if counted and run.playbook != self.playbook.name and frame.at - run.at <= self._trigger.within_seconds:
                 times.setdefault(run.node, []).append(run.at)
         often = {node: found for node, found in times.items() if len(found) >= self._trigger.times}
         self._told &= set(often)
@@ -333,5 +362,5 @@ class RunsSource:
         text = f"{len(found)} runs within {days:g} d"
         reason = f"{node} was acted upon {len(found)} times within {days:g} days"
         return Cue(
-            self._playbook, text, "runs", Subject(Scope.NODE, node), reason, frame.at, max(found)
+            self.playbook, text, "runs", Subject(Scope.NODE, node), reason, frame.at, max(found)
         )  # fmt: skip

@@ -7,98 +7,30 @@ ledger before the next one is taken; what is refused is there, too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Protocol
 
 import msgspec
 
-from agents.action import Action, Homes, Scene
+from agents.action import Scene
+from agents.carrying import STOPPED, Leave, Result, World
+from agents.desk import Count, Desk
 from agents.fingerprint import moved
-from agents.holding import Holding, Holds
-from agents.interlocks import Case, Happened, Interlock, Limits, held_back, interlocks
+from agents.holding import Holding
+from agents.interlocks import Case, held_back
 from agents.onrecord import facts_of
-from agents.runner import Result, Runner, World
+from agents.runner import Runner
 from watchfloor.change import Outcome, Plan, Ruling, Step, Verdict, plain
 from watchfloor.errors import StoreError
-from watchfloor.frame import Frame
-from watchfloor.ports import Clock, Floor, Hands
-from watchfloor.records.ledgerentry import Entry, Note, Who
+from watchfloor.records.ledgerentry import Note, Who
 from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Kind, Proposed, Refused
 from watchfloor.records.ledgerwords import Outcome as Ended
 from watchfloor.runs import RunRecord
 from watchfloor.snapshot.plan import plan_text
 
 _FINAL = ("expired", "moved", "denied", "over")  # refusals after which a run is over
-
-Judge = Callable[[Plan, Frame], Verdict]
-
-
-class Tally(Protocol):
-    """How the approvals of a plan stand, signatures and all."""
-
-    def __call__(self, plan: Plan, verdict: Verdict, entries: Sequence[Entry], now: float) -> Count: ...
-
-
-class Count(Protocol):
-    @property
-    def approved(self) -> bool: ...
-
-    @property
-    def rejected(self) -> Sequence[object]:
-        """Who is against it: that holds it up, also where policy asks nobody."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """ "1 of 2: anna" — for a person."""
-        ...
-
-
-class Book(Protocol):
-    """The ledger, as the harness needs it."""
-
-    async def keep(self, note: Note) -> None:
-        """Raises StoreError where it isn't on disk: nothing may be done then."""
-
-    def run(self, run: str) -> RunRecord | None: ...
-
-    def approvals(self, digest: str) -> Sequence[Entry]: ...
-
-    def begun(self, digest: str) -> Sequence[str]:
-        """The runs of a plan that have begun to act."""
-        ...
-
-    def happened(self, since: float) -> Sequence[Happened]: ...
-
-    def stopped(self) -> str:
-        """Why everything is stopped, "" where nothing is."""
-        ...
-
-    def breaker_closed_at(self) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Everything that the harness works with."""
-
-    book: Book
-    leases: Holds
-    floor: Floor
-    hands: Hands
-    judge: Judge
-    tally: Tally
-    actions: Mapping[str, Action]
-    homes: Homes
-    clock: Clock
-    new_id: Callable[[], str]
-    holder: str  # this process, unique
-    is_dead: Callable[[str], bool] = lambda holder: False  # whether the process of a lease is surely gone
-    limits: Limits = field(default_factory=Limits)
-    interlocks: Mapping[str, Interlock] = field(default_factory=interlocks)
-    changes: Callable[[], Iterable[Note]] = tuple  # what decides has changed: to be on record before it decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +122,22 @@ class Harness:
                 await self._leave(record, plan)
             return await self._acted(record, plan, who)
 
+    def in_vain(self, run: str) -> bool:
+        """Whether no approval that may still come lets a run begin, so that nobody need wait for one: somebody is
+        against it or took an approval back, the plan is void or over, policy denies it, everything is stopped."""
+        record, plan = self._known(run)
+        if record.outcome:
+            return True
+        why = self._may_not(record, plan)
+        if why is None or why[0] != "not-approved":
+            return why is not None
+        verdict = self._desk.judge(plan, self._desk.floor.frame())
+        return bool(self._count(plan, verdict).withdrawn)
+
+    def _count(self, plan: Plan, verdict: Verdict) -> Count:
+        desk = self._desk
+        return desk.tally(plan, verdict, desk.book.approvals(plan.digest), desk.clock.now())
+
     def _known(self, run: str) -> tuple[RunRecord, Plan]:
         record = self._desk.book.run(run)
         if record is None or record.plan is None:
@@ -202,12 +150,14 @@ class Harness:
         now, frame = desk.clock.now(), desk.floor.frame()
         verdict = desk.judge(plan, frame)
         if verdict.ruling is Ruling.DENY:
-            return "denied", "; ".join(verdict.reasons) or "no policy permits it"
+            return "denied", _denial(verdict)
         if not record.begun:
             if now >= plan.expires:
                 return "expired", "the plan is too old: make a new one"
             if changes := moved(frame, plan.steps, plan.state):
                 return "moved", f"since the plan was made, {'; '.join(changes)}"
+            if stopped := desk.book.stopped():
+                return "interlocked", f"everything is stopped: {stopped}"
         if why := self._not_approved(record, plan, verdict):
             return why
         held = self._held(plan, None, record.run) if not record.begun else {}
@@ -215,19 +165,19 @@ class Harness:
 
     def _not_approved(self, record: RunRecord, plan: Plan, verdict: Verdict) -> tuple[str, str] | None:
         desk = self._desk
-        entries = desk.book.approvals(plan.digest)
-        count = desk.tally(plan, verdict, entries, desk.clock.now())
+        count = self._count(plan, verdict)
         if count.rejected:
-            return "not-approved", count.text
+            return "rejected", count.text
         if verdict.ruling is not Ruling.NEEDS_APPROVAL:
             return None
         if not record.begun and (others := desk.book.begun(plan.digest)):
             return "over", f"run {others[0]} has begun with the approvals of this plan: they count once"
-        approved = count.approved or (record.begun and self._was_approved(record, plan, verdict, entries))
+        approved = count.approved or (record.begun and self._was_approved(record, plan, verdict))
         return None if approved else ("not-approved", count.text)
 
-    def _was_approved(self, record: RunRecord, plan: Plan, verdict: Verdict, entries: Sequence[Entry]) -> bool:
+    def _was_approved(self, record: RunRecord, plan: Plan, verdict: Verdict) -> bool:
         """What was begun with leave is ended when the plan has grown old, unless somebody took theirs back since."""
+        entries = self._desk.book.approvals(plan.digest)
         before = [entry for entry in entries if entry.seconds <= record.begun]
         taken_back = any(entry.kind == Kind.WITHDRAWAL for entry in entries if entry.seconds > record.begun)
         return not taken_back and self._desk.tally(plan, verdict, before, record.begun).approved
@@ -236,7 +186,7 @@ class Harness:
         """Why it may begin is on record before it does."""
         desk = self._desk
         verdict = desk.judge(plan, desk.floor.frame())
-        count = desk.tally(plan, verdict, desk.book.approvals(plan.digest), desk.clock.now())
+        count = self._count(plan, verdict)
         permit = msgspec.structs.replace(verdict, ruling=Ruling.PERMIT)
         await self._decided(Decision(record.run, plan, permit, {}), [f"approvals: {count.text}"] if count.text else [])
 
@@ -249,9 +199,11 @@ class Harness:
             self._desk.clock,
             self._desk.book.keep,
             lambda step: self._recheck(plan, step, record.run, lost),
-            lambda: self._may_not_undo(plan, record.run, lost),
+            lambda: self._holding.lost(plan, record.run, lost),
+            self._desk.book.stopped,
             lambda: self._holding.turn(record.run),
             lambda step: self._rebooted(plan, step),
+            self._desk.notes,
         )
         runner = Runner(record, plan, who, world)
         renewing = asyncio.create_task(self._holding.renewed(record.run, lost))
@@ -261,7 +213,8 @@ class Harness:
             renewing.cancel()
             with suppress(asyncio.CancelledError):
                 await renewing
-        await self._over(record, plan, who, result)
+        if result.why != STOPPED:  # that run goes on one day
+            await self._over(record, plan, who, result)
         return result
 
     async def _over(self, record: RunRecord, plan: Plan, who: Who, result: Result) -> None:
@@ -273,7 +226,7 @@ class Harness:
 
     async def _refuse(self, record: RunRecord, plan: Plan, who: Who, why: str, text: str) -> Result:
         """What wasn't done is on record. A plan that can't be done any more is over; others may be tried again."""
-        told = f"{why}: {text}"
+        told = text if text.startswith(why) else f"{why}: {text}"
         await self._note(who, Refused(why=why, text=text), plan, record.run)
         if why not in _FINAL:
             return Result(Outcome.REFUSED, told, why)
@@ -305,14 +258,26 @@ class Harness:
         )
         return held_back(case, desk.interlocks)
 
-    def _recheck(self, plan: Plan, step: Step, run: str, lost: asyncio.Event) -> str:
-        """On the newest frame, in the instant before the act."""
+    async def _recheck(self, plan: Plan, step: Step, run: str, lost: asyncio.Event) -> Leave:
+        """On the newest frame and by the policy in force, in the instant before the act."""
+        await self._told_of_changes()
+        verdict = self._desk.judge(plan, self._desk.floor.frame())
+        facts = {"ruling": str(verdict.ruling), "policy": verdict.policy_digest, "policies": list(verdict.policies)}
+        return Leave(self._against(plan, step, run, verdict, lost), facts)
+
+    def _against(
+        self, plan: Plan, step: Step, run: str, verdict: Verdict, lost: asyncio.Event
+    ) -> tuple[str, str] | None:
         if why := self._holding.lost(plan, run, lost):
-            return why
-        if why := self._taken_back(plan, run):
+            return "lease", why
+        if why := self._taken_back(plan, run, verdict):
             return why
         if held := self._held(plan, step, run):
-            return "; ".join(f"{name}: {why}" for name, why in held.items())
+            return "interlocked", "; ".join(f"{name}: {why}" for name, why in held.items())
+        why = self._prechecked(step)
+        return ("interlocked", why) if why else None
+
+    def _prechecked(self, step: Step) -> str:
         action = self._desk.actions.get(step.action)
         if action is None:
             return f"there is no action {step.action}"
@@ -321,19 +286,17 @@ class Harness:
         except Exception as error:  # what can't be checked is no leave to act
             return f"{step.action} couldn't check itself: {type(error).__name__}: {error}"
 
-    def _taken_back(self, plan: Plan, run: str) -> str:
-        """Whoever rejects a plan that is under way, or withdraws, stops it before its next act."""
+    def _taken_back(self, plan: Plan, run: str, verdict: Verdict) -> tuple[str, str] | None:
+        """Policy that denies by now, or asks for more; whoever rejects or withdraws: each stops it before its next
+        act."""
+        if verdict.ruling is Ruling.DENY:
+            return "denied", f"denied: {_denial(verdict)}"
         entries = self._desk.book.approvals(plan.digest)
-        if all(entry.kind == Kind.APPROVAL for entry in entries):
-            return ""
+        if verdict.ruling is Ruling.PERMIT and all(entry.kind == Kind.APPROVAL for entry in entries):
+            return None
         record, _ = self._known(run)
-        why = self._not_approved(record, plan, self._desk.judge(plan, self._desk.floor.frame()))
-        return ": ".join(why) if why else ""
-
-    def _may_not_undo(self, plan: Plan, run: str, lost: asyncio.Event) -> str:
-        """To undo is to act as well: never beside another run, nor while everything is stopped."""
-        stopped = self._desk.book.stopped()
-        return self._holding.lost(plan, run, lost) or (f"everything is stopped: {stopped}" if stopped else "")
+        why = self._not_approved(record, plan, verdict)
+        return (why[0], ": ".join(why)) if why else None
 
     def _rebooted(self, plan: Plan, step: Step) -> bool:
         frame = self._desk.floor.frame()
@@ -347,6 +310,10 @@ class Harness:
         jobs = tuple(f"job:{hit.job}" for hit in plan.impact.jobs)
         together = tuple(dict.fromkeys((*subjects, *nodes, *jobs)))
         await self._desk.book.keep(Note(who, body, together, run, plan.digest))
+
+
+def _denial(verdict: Verdict) -> str:
+    return "; ".join(verdict.reasons) or "no policy permits it"
 
 
 def _over_before(record: RunRecord) -> Result:

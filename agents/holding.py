@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
-from agents.runner import Held
+from agents.carrying import Held
 from watchfloor.change import Plan, Risk
 from watchfloor.ports import Clock
 from watchfloor.records.leases import Lease

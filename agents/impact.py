@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
 
+from agents.action import Saved, Scene
 from agents.onnode import jobs_on_node
 from watchfloor.change import Impact, JobHit, Risk, Step
 from watchfloor.frame import Frame
@@ -11,18 +14,22 @@ from watchfloor.jobs.model import Job
 from watchfloor.model import Scope, State
 from watchfloor.snapshot.words import duration
 
+_LONGEST_NAME = 80  # characters: of a path the end tells more
+_REGULAR = 3  # checkpoints, from which on it can be said when the next one comes
 
-def impact_of(frame: Frame, steps: Sequence[Step], at: float) -> Impact:
-    """`at`: console time in seconds, from which losses are counted."""
+
+def impact_of(scene: Scene, steps: Sequence[Step], at: float) -> Impact:
+    """`at`: console time in seconds, up to which losses are counted."""
+    frame = scene.frame
     out = {step.target.node for step in steps if step.risk >= Risk.TAKES_OUT and step.target.node}
-    hits = list({hit.job: hit for step in steps for hit in _hits(frame, step, at)}.values())
+    hits = list({hit.job: hit for step in steps for hit in _hits(scene, step, at)}.values())
     boards = [row for node in out for row in frame.rows_of(Scope.ACCELERATOR, frame.node_index[node]).tolist()]
     return Impact(
         jobs=tuple(hits),
         nodes=tuple(sorted(out)),
         accelerators=len(boards),
         capacity_left=capacity_left(frame, frozenset(out)),
-        cheapest=_cheapest(frame, hits, at),
+        cheapest=_cheapest(scene, hits, at),
     )
 
 
@@ -58,27 +65,69 @@ def jobs_at(frame: Frame, step: Step) -> set[int]:
     return set() if board is None else {frame.jobs.owner_of(board)} - {-1}
 
 
-def _hits(frame: Frame, step: Step, at: float) -> Iterator[JobHit]:
+def _hits(scene: Scene, step: Step, at: float) -> Iterator[JobHit]:
     if not step.harms:
         return
+    frame = scene.frame
     for row in sorted(jobs_at(frame, step)):
         job = frame.jobs.rows[row]
         boards = len(frame.jobs.accelerators_of(row))
-        lost = None if job.started is None else boards * max(0.0, at - job.started) / 3600.0
-        yield JobHit(job.id, step.harms, job.user, job.name, boards, lost, "start" if lost is not None else "")
+        since, told = _counted_from(job, scene.saved(job.id))
+        lost = None if since is None else boards * max(0.0, at - since) / 3600.0
+        yield JobHit(job.id, step.harms, job.user, job.name, boards, lost, told)
 
 
-def _cheapest(frame: Frame, hits: Sequence[JobHit], at: float) -> str:
-    """When the last of the jobs that are harmed must be over, as far as they have time limits."""
+def _counted_from(job: Job, saved: Saved) -> tuple[float | None, str]:
+    """From when on work is lost, and what that is."""
+    if job.started is None:
+        return None, ""
+    made = [one for one in saved.made if one.at >= job.started]
+    if made:
+        return made[-1].at, f"the checkpoint at {_moment(made[-1].at)} ({made[-1].name[-_LONGEST_NAME:]})"
+    return job.started, f"its start: {saved.trouble or 'no checkpoint is known'}"
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+# -- when it would cost least
+
+
+def _cheapest(scene: Scene, hits: Sequence[JobHit], at: float) -> str:
+    """When the last of the jobs that are harmed must be over; of a single one, after its next checkpoint, if that comes
+    sooner. Jobs without a time limit say nothing of their end."""
+    frame = scene.frame
     jobs = [frame.jobs.rows[frame.jobs.index[hit.job]] for hit in hits]
     if not jobs:
-        return "now"
-    ends = [_ends(job) for job in jobs]
-    if any(end is None for end in ends):
-        return ""
-    last = max(zip(ends, jobs, strict=True), key=lambda pair: pair[0] or 0.0)
-    seconds = max(0.0, (last[0] or at) - at)
-    return f"in {duration(seconds)} at the latest, when job {last[1].number} reaches its time limit"
+        return "now: no job is on it"
+    found = [_all_over(jobs), _saved_next(scene, jobs[0], at) if len(jobs) == 1 else None]
+    moments = [moment for moment in found if moment is not None]
+    if not moments:
+        endless = next((job for job in jobs if _ends(job) is None), jobs[0])
+        return f"nobody knows when: job {endless.number} has no time limit, and when it saves its work is not known"
+    when, why = min(moments)
+    return f"in {duration(max(0.0, when - at))} ({_moment(when)}), {why}"
+
+
+def _all_over(jobs: Sequence[Job]) -> tuple[float, str] | None:
+    ends = [(end, job.number) for job in jobs if (end := _ends(job)) is not None]
+    if len(ends) < len(jobs):
+        return None
+    when, number = max(ends)
+    return when, f"when job {number} reaches its time limit at the latest"
+
+
+def _saved_next(scene: Scene, job: Job, at: float) -> tuple[float, str] | None:
+    """Where its checkpoints come regularly."""
+    made = [one.at for one in scene.saved(job.id).made]
+    if len(made) < _REGULAR:
+        return None
+    gaps = [after - before for before, after in pairwise(made[-_REGULAR:])]
+    when = made[-1] + max(gaps)
+    if min(gaps) <= 0 or max(gaps) > 2 * min(gaps) or when < at:
+        return None
+    return when, f"after the next checkpoint of job {job.number}, which makes one every {duration(max(gaps))}"
 
 
 def _ends(job: Job) -> float | None:

@@ -32,12 +32,21 @@ class Changed:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """A proposal that an interlock held back, and that was never begun."""
+
+    run: str
+    why: str
+
+
 @dataclass(slots=True)
 class Past:
     """Times in seconds since the epoch. One writer, which is the loop of `watchfloor watch`."""
 
     proposed: dict[Key, float] = field(default_factory=dict)  # the newest
     handled: dict[Key, float] = field(default_factory=dict)  # the newest, proposed or refused
+    held: dict[Key, HeldBack] = field(default_factory=dict)  # where the newest proposal was held back
     newest: dict[Subject, str] = field(default_factory=dict)  # whose the newest run on it was
     changed: list[Changed] = field(default_factory=list)
     open: Counter[str] = field(default_factory=Counter)  # runs that are being carried out, by playbook
@@ -123,6 +132,7 @@ def _add(past: Past, run: RunRecord) -> list[Did]:
     for target in targets:
         _later(past.proposed, (plan.playbook, target), run.proposed)
         _later(past.handled, (plan.playbook, target), run.proposed)
+        _hold(past.held, (plan.playbook, target), run)
     past.open[plan.playbook] += run.standing in (Standing.READY, Standing.RUNNING)
     done = [(step, record) for step, record in run.of_plan() if record.state in _DONE]
     changed = [step for step, _ in done if step.risk > Risk.REVERSIBLE]
@@ -137,6 +147,16 @@ def _add(past: Past, run: RunRecord) -> list[Did]:
         for step, record in done
         if record.state is StepState.VERIFIED
     ]
+
+
+def _hold(held: dict[Key, HeldBack], key: Key, run: RunRecord) -> None:
+    if run.ruling != "interlocked" or run.begun or run.decided is None:
+        held.pop(key, None)
+        return
+    names = run.decided.interlocks
+    whys = run.decided.reasons[-len(names) :] if names else run.decided.reasons
+    told = (f"{name}: {why}" for name, why in zip(names, whys, strict=False))
+    held[key] = HeldBack(run.run, "; ".join(told))
 
 
 def _later(times: dict[Key, float], key: Key, at: float) -> None:

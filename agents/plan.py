@@ -15,24 +15,17 @@ from agents.action import Action, CannotPrepare, Scene
 from agents.fingerprint import state_of
 from agents.impact import impact_of
 from agents.onnode import jobs_on_node
-from watchfloor.change import Origin, Plan, Risk, Step, Target, Value, as_kept
-from watchfloor.errors import WatchfloorError
+from watchfloor.change import Origin, Plan, Risk, Step, Target, Value, as_kept, plain
+from watchfloor.errors import CannotPlan, NothingToDo
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
 from watchfloor.playbook import Guards, Playbook, StepRule, Wish
+from watchfloor.records.ledgerclean import MOST_BYTES
 from watchfloor.records.ledgerentry import Who
 
 _WORD = re.compile(r"\{(\w+)\}")
 _LONGEST_REASON = 1_000  # characters
 MOST_STEPS = 1_000  # of a plan: nobody can read more
-
-
-class CannotPlan(WatchfloorError):
-    """No plan can be made of this playbook for these targets: why, and what would help."""
-
-
-class NothingToDo(CannotPlan):
-    """All is as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +85,28 @@ def planned(playbook: Playbook, steps: Sequence[Step], scene: Scene, asked: Aske
         steps=tuple(steps),
         created=asked.at,
         expires=asked.at + playbook.lifetime_seconds,
-        impact=impact_of(scene.frame, steps, asked.at),
+        impact=impact_of(scene, steps, asked.at),
         state=state_of(scene.frame, steps),
         rollback=playbook.rollback,
         at_once=playbook.guards.at_once,
+        parallel=playbook.guards.parallel if playbook.guards.parallel > 1 else msgspec.UNSET,
         risk=max([playbook.risk, *(step.risk for step in steps)], default=Risk.READ),
     )
-    return as_kept(plan)
+    return _kept(plan)
+
+
+def _kept(plan: Plan) -> Plan:
+    """As the ledger keeps it, whole: of what is cut nobody could say what was approved. Raises CannotPlan."""
+    try:
+        return as_kept(plan)
+    except msgspec.ValidationError as error:
+        size, most = len(json.dumps(plain(plan)).encode()) / 2**20, MOST_BYTES / 2**20
+        targets = len({step.target for step in plan.steps})
+        raise CannotPlan(
+            f"{len(plan.steps)} steps on {targets} targets make a plan of {size:.1f} MiB, and {most:.0f} MiB is the "
+            "most that is kept and approved as a whole",
+            "ask for fewer targets at a time: a narrower --target, rack by rack or node by node",
+        ) from error
 
 
 def wished(

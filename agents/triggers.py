@@ -23,11 +23,12 @@ from watchfloor.checks._tools import limit
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Scope, Subject
-from watchfloor.playbook import Playbook
+from watchfloor.playbook import Guards, Playbook
 from watchfloor.records.ledgerentry import Who
 from watchfloor.schedule import within
 from watchfloor.view import View
 
+AGAIN_SECONDS = 300.0  # at least, before what an interlock held back is proposed anew
 AHEAD_SECONDS = 60.0  # what is told of a time so far ahead, a clock that is wrong tells
 
 
@@ -98,11 +99,13 @@ class Engine:
         self.past = past
         self._zone = zone or datetime.now().astimezone().tzinfo
         self._sources = sources(playbooks, self._zone)
+        self._guards: Mapping[str, Guards] = {playbook.name: playbook.guards for playbook in playbooks}
         self._running, self._at = 0.0, 0.0
         self._began = 0.0  # what is told of a time before it may have been answered by another watch
         self._fired: dict[Key, float] = {}  # in seconds of running
         self._gatherings: dict[tuple[str, str], _Gathering] = {}
         self._queue: list[_Queued] = []
+        self._renewed: dict[Key, str] = {}  # the run that was held back, once what it was for may come again
         self._said: dict[tuple[str, Subject, str], float] = {}  # of what comes again: when it was refused last
 
     def update(self, frame: Frame) -> list[Incident | NotDone]:
@@ -113,6 +116,7 @@ class Engine:
             self._began = frame.at
         self._running += min(max(0.0, frame.at - self._at), LONGEST_GAP_SECONDS) if self._at else 0.0
         self._at = frame.at
+        self._renew(frame)
         told = [one for source in self._sources for one in source.cues(frame, self.past, self._running)]
         found: list[Incident | NotDone] = [_missed(one, self._zone) for one in told if isinstance(one, Missed)]
         cues, refused = self._guarded(frame, [one for one in told if isinstance(one, Cue)])
@@ -129,6 +133,29 @@ class Engine:
     def _remember(self, now: float) -> None:
         for key, at in self.past.proposed.items():
             self._fired[key] = self._running - max(0.0, now - at)
+
+    # -- what was held back
+
+    def _renew(self, frame: Frame) -> None:
+        """What an interlock held back may come again once it has rested as after a run, if it still holds then."""
+        for key, held in self.past.held.items():
+            if self._renewed.get(key) == held.run or not self._has_rested(key):
+                continue
+            self._renewed[key] = held.run
+            for source in self._sources:
+                if source.playbook.name == key[0]:
+                    source.again(key[1], frame)
+
+    def _has_rested(self, key: Key) -> bool:
+        if key not in self._fired or key[0] not in self._guards:
+            return False
+        return self._running - self._fired[key] >= max(self._guards[key[0]].cooldown_seconds, AGAIN_SECONDS)
+
+    def _held_before(self, cues: Sequence[Cue]) -> str:
+        """Which proposals for these were held back, and by what; "" where none was."""
+        found = (self.past.held[_key(cue)] for cue in cues if _key(cue) in self.past.held)
+        told = dict.fromkeys(f"run {held.run} was held back by {held.why}" for held in found)
+        return "".join(f"; {text}" for text in told)
 
     # -- guards of a single cue
 
@@ -218,7 +245,8 @@ class Engine:
         for cue in cues:
             self._fired[_key(cue)] = self._running
         for at in range(0, len(cues), most):
-            incident = _incident(frame, cues[at : at + most])
+            some = cues[at : at + most]
+            incident = _incident(frame, some, self._held_before(some))
             self._queue.append(_Queued(incident, self._running + incident.playbook.guards.fresh_seconds))
 
     def _released(self, now: float) -> Iterator[Incident | NotDone]:
@@ -245,7 +273,7 @@ def _cause(cue: Cue) -> tuple[str, str]:
     return cue.playbook.name, cue.cause
 
 
-def _incident(frame: Frame, cues: Sequence[Cue]) -> Incident:
+def _incident(frame: Frame, cues: Sequence[Cue], before: str) -> Incident:
     first, targets = cues[0], tuple(dict.fromkeys(cue.target for cue in cues))
     more = f" (and {len(targets) - 1} more)" if len(targets) > 1 else ""
     samples = {shown(target): found for target in targets if (found := _evidence(frame, first.playbook, target))}
@@ -253,7 +281,7 @@ def _incident(frame: Frame, cues: Sequence[Cue]) -> Incident:
         first.playbook,
         first.trigger,
         targets,
-        first.reason + more,
+        first.reason + more + before,
         min(cue.seen_at for cue in cues),
         min(cue.began for cue in cues),
         samples,

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol
 
+from agents.carrying import Result
 from agents.chronicle import KEPT_SECONDS, Chronicle
 from agents.harness import Decision, Harness
 from agents.holding import LEASE_SECONDS
 from agents.past import WATCH, Past, told_target
 from agents.plan import CannotPlan, NothingToDo
-from agents.runner import Result
 from agents.triggers import Engine, Incident, NotDone
 from watchfloor.change import Outcome, Plan, Ruling
 from watchfloor.errors import StoreError, WatchfloorError

@@ -75,7 +75,8 @@ class Sighting:
         began = time.perf_counter()
         self._sights.take(frame)
         took = (time.perf_counter() - began) * 1e3
-        self.watch.saved(self.watch.due())
+        while changes := self.watch.due():
+            self.watch.saved(changes)
         return took
 
 
@@ -96,7 +97,9 @@ def measure(nodes: int, count: int, findings: int) -> int:
     owners = (frame.accelerators.node % nodes).astype(np.int32)
     frame = replace(frame, jobs=Jobs(jobs, owners=owners), records=records_of(frame, findings))
     sighting = Sighting(frame)
-    first = [sighting.take() for _ in range(-(-count // MOST_NEWS) + 1)]
+    first = [sighting.take()]
+    while sighting.watch.is_behind:
+        first.append(sighting.take())
     gc.collect()
     gc.freeze()
     changed = iter(range(ROUNDS))

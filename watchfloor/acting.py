@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,19 +21,21 @@ from agents.action import Action, Scene, actions
 from agents.book import LedgerBook
 from agents.changes import changes
 from agents.chronicle import KEPT_SECONDS, Chronicle
-from agents.harness import Desk, Harness
+from agents.desk import Desk
+from agents.harness import Harness
 from agents.homes import KnownHomes
 from agents.limits import read_limits
 from agents.past import Past
 from agents.plan import Asked, bounded, make_plan, single, wished
 from agents.policyworld import world_of_frame
+from agents.savedwork import SavedWork
 from agents.triggers import Incident, asked_by
 from agents.watchman import Means, Tell, Watchman
 from collectors.acting.endpoints import read_endpoints
 from collectors.acting.hands import FleetHands, Places
 from watchfloor import repertoire
 from watchfloor.change import Origin, Plan, Value, Verdict
-from watchfloor.errors import ConfigError, WatchfloorError
+from watchfloor.errors import CannotPlan, ConfigError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work, told_apart
 from watchfloor.keeper import account
@@ -42,7 +45,8 @@ from watchfloor.playbook import Matter, Playbook
 from watchfloor.processid import is_dead, this_process
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
-from watchfloor.records.ledgerentry import Entry, Party, Who
+from watchfloor.records.ledgerentry import Entry, Note, Party, Who
+from watchfloor.records.ledgerwords import Refused
 from watchfloor.signing import Signers
 from watchfloor.units import nearest
 from watchfloor.wiring import Collection, SystemClock
@@ -129,6 +133,10 @@ class Post:
         matter = Matter(scene.frame, targets, playbook.options, past.done_to(targets))
         return wished(playbook, repertoire.wishes(playbook, matter), scene, self.actions, asked)
 
+    async def not_planned(self, playbook: Playbook, who: Who, error: CannotPlan) -> None:
+        """Put on record that no plan could be made of what somebody wanted done. Raises StoreError."""
+        await self.book.keep(Note(who, Refused(why="cannot-plan", text=str(error), what=playbook.name)))
+
     def plan_for(self, incident: Incident, past: Past, who: Who) -> Plan:
         """Of what the triggers found. Raises CannotPlan, NothingToDo, ConfigError."""
         return self.plan_of(incident.playbook, incident.targets, asked_by(incident, who, self.floor.frame().at), past)
@@ -196,46 +204,55 @@ async def post(
     collection = collection or Collection(specs, findings_file=findings, work=work)
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
-    notes = state_folder(os.environ)
+    saved = SavedWork(work.lineage, clock)
+    notes = state_folder(os.environ) / "operations"
     places = Places(specs, sources, read_endpoints(endpoints_file()))
-    hands = FleetHands(places, collection.transport_for, clock, notes / "operations")
+    hands = FleetHands(places, collection.transport_for, clock, notes)
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
         law, mine, finder = Law(known), this_process(), Who(Party.PERSON, account())
-        judge, tally = law.judge, law.tally
         desk = Desk(
             book,
             leases,
             floor,
             hands,
-            judge,
-            tally,
+            law.judge,
+            law.tally,
             known,
             homes,
             clock,
             _new_run,
             mine,
+            f"{account()}@{socket.gethostname()}:{notes}",
             is_dead,
             limits,
             changes=lambda: changes(book, law.in_force.now(), (limits_file(), endpoints_file()), finder),
         )
 
         def stands(plan: Plan) -> approvals.Standing:
-            return tally(plan, judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
+            return law.tally(plan, law.judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
 
-        def held(run: str) -> bool:
-            others = [lease for lease in leases.all() if lease.run == run and lease.holder != mine]
-            return any(lease.until > clock.now() and not is_dead(lease.holder) for lease in others)
+        def scene() -> Scene:
+            return Scene(floor.frame(), homes, saved)
 
         running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
         try:
-            yield Post(Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes), stands, held, running)
+            yield Post(
+                Harness(desk), floor, book, known, scene, stands, lambda run: _is_held(leases, run, mine), running
+            )
         finally:
+            saved.close()
             await hands.close()
             running.cancel()
             with suppress(asyncio.CancelledError):
                 await running
             leases.close()
+
+
+def _is_held(leases: Leases, run: str, mine: str) -> bool:
+    """Whether another process carries it out."""
+    others = [lease for lease in leases.all() if lease.run == run and lease.holder != mine]
+    return any(lease.until > time.time() and not is_dead(lease.holder) for lease in others)
 
 
 class Law:

@@ -131,7 +131,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class JobHit(msgspec.Struct, frozen=True):
-    """A job that the plan harms. `gpu_hours_lost` since its last checkpoint, None where nobody knows that."""
+    """A job that the plan harms. `gpu_hours_lost` since its last checkpoint, where one is known, else since its start;
+    None where that isn't known either."""
 
     job: str
     effect: str  # requeued, cancelled, slowed, drained-around …
@@ -139,7 +140,7 @@ class JobHit(msgspec.Struct, frozen=True):
     name: str = ""
     accelerators: int | None = None
     gpu_hours_lost: float | None = None
-    since: str = ""  # what the loss is counted from: "checkpoint", "start"
+    since: str = ""  # what the loss is counted from: "its start: no checkpoint is known"
 
 
 class Impact(msgspec.Struct, frozen=True):
@@ -149,7 +150,7 @@ class Impact(msgspec.Struct, frozen=True):
     nodes: tuple[str, ...] = ()  # taken out
     accelerators: int = 0  # taken out
     capacity_left: float | None = None  # share of healthy accelerators that stay, of the whole fleet
-    cheapest: str = ""  # when it would cost least: "in 12 min, when job 4242 ends"
+    cheapest: str = ""  # when it would cost least, and why: "in 12 min at the latest (14:20 UTC), when job 4242 ends"
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -184,10 +185,17 @@ class Plan(msgspec.Struct, frozen=True):
     rollback: bool = False
     risk: Risk = Risk.READ
     at_once: int = 0  # so many runs of this playbook at a time; 0: as many as there are
+    # left out of the digest where steps follow one another, as they do in plans of ledgers that know no other way
+    parallel: int | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def digest(self) -> str:
         return digest_of(self)
+
+    @property
+    def side_by_side(self) -> int:
+        """So many steps at once, each on a node of its own."""
+        return self.parallel or 1
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -212,7 +220,10 @@ def digest_of(plan: Plan) -> str:
 
 
 def as_kept(plan: Plan) -> Plan:
-    """The plan as the ledger keeps it: what looks like a secret in it is gone, from what is shown and done as well."""
+    """The plan as the ledger keeps it: what looks like a secret in it is gone, from what is shown and done as well.
+
+    Raises msgspec.ValidationError where it is larger than what the ledger keeps whole.
+    """
     return read_plan(json.loads(clean(plain(plan))))
 
 

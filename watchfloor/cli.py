@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from watchfloor import __version__
 from watchfloor.commands.output import described, problem, show_error
 from watchfloor.commands.terminal import terminal
-from watchfloor.errors import ConfigError, QueryError, StoreError, WatchfloorError
+from watchfloor.errors import CannotPlan, ConfigError, NothingToDo, QueryError, StoreError, WatchfloorError
 from watchfloor.exits import Exit
 
 # name -> (where it is, what it does): also what docs and tests are held to
@@ -108,6 +108,8 @@ def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
     if isinstance(error, WatchfloorError):
         if isinstance(error, StoreError):
             return Exit.NOT_KEPT, described(error)
+        if isinstance(error, CannotPlan):
+            return Exit.NOTHING_TO_DO if isinstance(error, NothingToDo) else Exit.NO_PLAN, described(error)
         usage = isinstance(error, ConfigError | QueryError)
         return Exit.USAGE if usage else Exit.INTERNAL, described(error)
     return Exit.INTERNAL, described(error)

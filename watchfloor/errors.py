@@ -6,6 +6,8 @@
       ConnectError           a node that can't be reached; `problem` says in which way
         HostKeyError         its host key is unknown or has changed: never accepted unasked
         StartError           it let us in and starts no program
+      CannotPlan             no plan can be made of a playbook for these targets
+        NothingToDo          all is as it should be
       HandsError             an act that could not be begun: nothing was changed
       StoreError             a file or database of ours that can't be read or written
       StreamError            a node was reached and then broke the contract of the stream
@@ -55,6 +57,14 @@ class QueryError(WatchfloorError):
     def pointed(self) -> str:
         """The query with a caret under the column, then the message: three lines for a terminal."""
         return f"{self.query}\n{' ' * max(0, self.column - 1)}^\n{self}"
+
+
+class CannotPlan(WatchfloorError):
+    """No plan can be made of this playbook for these targets: why, and what would help."""
+
+
+class NothingToDo(CannotPlan):
+    """All is as it should be."""
 
 
 class HandsError(WatchfloorError):

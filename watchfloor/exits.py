@@ -23,6 +23,7 @@ class Exit(IntEnum):
     NOTHING_TO_DO = 16
     ABANDONED = 17
     VOID = 18
+    NO_PLAN = 19
     INTERRUPTED = 130
 
     @property
@@ -58,14 +59,15 @@ MEANINGS = {
     Exit.INTERNAL: "an error of watchfloor's own: please report it with the text shown",
     Exit.NOT_KEPT: "a file or database of watchfloor's own could not be read or written",
     Exit.WAITS_FOR_APPROVAL: "a plan waits for approvals, or an approval counts and others are still to come",
-    Exit.DENIED: "policy denies it, or an approval or rejection was refused: nothing was changed",
-    Exit.INTERLOCKED: "an interlock holds it back, the global stop among them: nothing was changed",
+    Exit.DENIED: "policy denies it, a person rejected it, or an approval or rejection was refused: nothing was changed",
+    Exit.INTERLOCKED: "an interlock holds it back; a run that the global stop meets midway goes on after `resume`",
     Exit.FAILED: "an act, or a case of `policy test`, failed; what was done before stays",
     Exit.ROLLED_BACK: "an act failed, and what was done before was undone",
     Exit.UNVERIFIED: "everything was done, and its effect can't be seen",
     Exit.NOTHING_TO_DO: "there was nothing to change",
     Exit.ABANDONED: "given up before its end; what was done before stays",
     Exit.VOID: "the plan expired, or the world moved away from it: nothing was changed",
+    Exit.NO_PLAN: "no plan can be made of what was asked: nothing was changed",
     Exit.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 

@@ -1,7 +1,7 @@
 """Lineage asked for by name, as the command and the terminal do: what a word names, and what is on record around it.
 
-The names are those that people use: `4242`, `slurm:4242`, `n2`, `n2/gpu3`, `alice`; `KIND:NAME` where one has several
-meanings. Must not do: write.
+The names are those that people use: `4242`, `slurm:4242`, `train-llm`, `n2`, `n2/gpu3`, `alice`; `KIND:NAME` where one
+has several meanings. Must not do: write.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from watchfloor.errors import ConfigError
+from watchfloor.lineage.checkpoints import Checkpoint, checkpoints
 from watchfloor.lineage.graph import Entity, Graph, Key, Kind
 from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.times import Times
@@ -37,6 +38,7 @@ KINDS: Mapping[str, Kind] = {
 }
 _PREFIXES = {kind: prefix for prefix, kind in KINDS.items()}
 _GUESSED_FROM = 2_000  # names: a misspelt one is looked for among these
+_MOST_ALIKE = 10  # jobs of one name that are listed
 USUAL_DAYS = 7.0  # how far back is told of what is no job
 
 
@@ -62,7 +64,7 @@ class LineageBook:
         self._one_at_a_time = threading.Lock()
 
     def meant(self, word: str) -> Meant:
-        """Raises ConfigError where nothing of that name is on record."""
+        """Raises ConfigError where nothing of that name is on record, or several jobs are."""
         with self._one_at_a_time:
             return self._meant(word)
 
@@ -70,6 +72,11 @@ class LineageBook:
         """What concerns it and went on after `since`; None: all that is on record."""
         with self._one_at_a_time:
             return self._store.around(Asked(key, since))
+
+    def checkpoints(self, job: str) -> list[Checkpoint]:
+        """Those that a job of this id has made, as far as anybody told, the oldest first."""
+        key = Key.of(Kind.JOB, job)
+        return checkpoints(self.around(key, None), key)
 
     def report(self, word: str, now: float, zone: tzinfo | None = None) -> LineageReport:
         """A job with all its attempts, anything else as of its last days. Raises ConfigError as `meant` does."""
@@ -80,22 +87,39 @@ class LineageBook:
         prefix, colon, rest = word.partition(":")
         if colon and prefix in KINDS:
             kinds, name = [KINDS[prefix]], rest
-            found = self._find(rest, kinds)
         else:
             kinds, name = list(KINDS.values()), word
-            found = self._store.find(word, kinds) or self._store.find(f"slurm:{word}", [Kind.JOB])
+        found = self._find(name, kinds)
         if not found:
             guess = nearest(name, self._store.names(kinds, _GUESSED_FROM))
             advice = f"did you mean {guess!r}?" if guess else "it is on record once a console has seen it"
             raise ConfigError(f"nothing is on record of {word!r}", advice, file="lineage")
         first = min(found, key=lambda entity: kinds.index(entity.key.kind))
         others = {entity.key.kind.value for entity in found if entity.key.kind is not first.key.kind}
+        alike = [entity for entity in found if entity.key.kind is first.key.kind]
+        if first.key.kind is Kind.JOB and len(alike) > 1:
+            raise ConfigError(_several(name, alike), "ask for one of them by its id", file="lineage")
         return Meant(first.key, tuple(sorted(others)))
 
     def _find(self, name: str, kinds: Sequence[Kind]) -> list[Entity]:
-        """By its id before its label: several may be called alike."""
+        """By its id before its label, for several may be called alike; what a user calls a job comes last."""
         found = self._store.find(name, kinds)
-        return [entity for entity in found if entity.key.id == name] or found
+        if not found and Kind.JOB in kinds:
+            jobs = self._store.find(f"slurm:{name}", [Kind.JOB])
+            return jobs or self._store.jobs_named(name, _MOST_ALIKE + 1)
+        kept = {entity.key.kind for entity in found if entity.key.id == name}
+        return [entity for entity in found if entity.key.id == name or entity.key.kind not in kept]
+
+
+def _several(name: str, jobs: Sequence[Entity]) -> str:
+    """`3 jobs are called 'train': slurm:4242 (alice, running), …`, those first that were seen last."""
+    told = [
+        f"{job.key.id} ({', '.join(word for word in (job.facts.get('user'), job.facts.get('state')) if word)})"
+        for job in jobs[:_MOST_ALIKE]
+    ]
+    more = len(jobs) > _MOST_ALIKE
+    count = f"more than {_MOST_ALIKE}" if more else str(len(jobs))
+    return f"{count} jobs are called {name!r}: {', '.join(told)}{' …' if more else ''}"
 
 
 @contextmanager

@@ -39,9 +39,8 @@ class LineageKeeper:
             self._saving = asyncio.create_task(self._save(self._store))
 
     async def _save(self, store: LineageStore) -> None:
-        changes = self.watch.due()
         try:
-            if changes:
+            while changes := self.watch.due():  # a portion at a time, of which none holds up the loop
                 await asyncio.to_thread(store.save, changes, time.time())
                 self.watch.saved(changes)
             if time.monotonic() >= self._prune_at:

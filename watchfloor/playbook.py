@@ -95,6 +95,7 @@ class Guards:
     windows: tuple[str, ...] = ()  # "Mon-Fri 08:00-18:00": it begins only within; none is always
     fold_seconds: float = 10.0  # what comes together becomes one incident
     storm: int = 10  # so many targets at once are no single faults: propose nothing but to tell
+    parallel: int = 1  # steps of one plan side by side, each on a node of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ TRIGGER_KEYS: Mapping[str, tuple[str, ...]] = {
 STEP_KEYS = (
     "key", "action", "of", "with", "needs", "only_if", "wait", "wait_for", "timeout", "attempts", "verify", "optional",
 )  # fmt: skip
-GUARD_KEYS = ("cooldown", "at_once", "targets", "fresh", "windows", "fold", "storm")
+GUARD_KEYS = ("cooldown", "at_once", "targets", "parallel", "fresh", "windows", "fold", "storm")
 SCOPES = tuple(scope.value for scope in (Scope.NODE, Scope.ACCELERATOR, Scope.JOB))
 OF = ("target", "node", "one-node", "jobs", "accelerators")
 WORDS = ("target", "subject", "node", "rack", "site", "group", "job", "trigger", "reason", "who")
@@ -227,6 +227,7 @@ def _guards(item: Item) -> Guards:
         cooldown_seconds=_or(section.get("cooldown", _seconds), usual.cooldown_seconds),
         at_once=_or(section.get("at_once", whole(0, 1000)), usual.at_once),
         most_targets=_or(section.get("targets", whole(1, 1000)), usual.most_targets),
+        parallel=_or(section.get("parallel", whole(1, 100)), usual.parallel),
         fresh_seconds=_or(section.get("fresh", _seconds), usual.fresh_seconds),
         windows=tuple(section.get("windows", _windows) or ()),
         fold_seconds=_or(section.get("fold", _seconds), usual.fold_seconds),

@@ -10,12 +10,20 @@ HIDDEN = "***"
 
 # the end of a name tells: api_key, --hf-token and PGPASSWORD do, --tokenizer, --max-tokens and --hotkey don't
 _ENDS = (
-    "token|secret|password|passwd|passphrase|credentials?|cookie|signature|[-_]pat"
+    "token|secret|password|passwd|passphrase|credentials?|cookie|signature|bearer|[-_]pat"
     "|(?:api|access|account|secret|private|signing|encryption|auth)key"
 )
 _WORDS = "key|pwd|pw|pass|sig|auth|creds"  # secret only where they are a word of the name
 _NAME_WITHIN = rf"(?:[\w.-]*(?:{_ENDS})|(?:[\w.-]*[-_.])?(?:{_WORDS}))"
 _NAME = r"(?<![\w.-])" + _NAME_WITHIN
+
+# password is X; what people else say of one: it is required, is not set
+_SAID_OF_ONE = (
+    "not|no|required|needed|missing|wrong|invalid|incorrect|expired|set|unset|empty|unknown|optional|too|an?|the"
+)
+_SPOKEN = rf"(?<![\w.-])(?:[\w.-]*(?:{_ENDS})|(?:api|access|secret|private|signing)[ \t]key)[ \t]+is:?[ \t]+"
+# HF_TOKEN X: a name that is written as variables are
+_VARIABLE = r"(?-i:[A-Z][A-Z0-9_]*_(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS?|PAT))[ \t]+"
 
 _FLAG = re.compile(rf"-{_NAME_WITHIN}\Z", re.IGNORECASE)
 _ASSIGNED = re.compile(rf"({_NAME}[=:])(?!\s).+", re.IGNORECASE | re.DOTALL)
@@ -24,7 +32,7 @@ _ENTIRE_NAME = re.compile(rf"{_NAME}\Z", re.IGNORECASE)
 # what a text must hold (in lower case) for the patterns behind it to be worth a look -> what is found; its first group
 # may stay, and HIDDEN stands for the rest
 _OF_NAMES = ("token", "secret", "pass", "credential", "cookie", "signature", "pw", "key", "_pat", "-pat")
-_OF_NAMES += ("sig", "auth", "creds")
+_OF_NAMES += ("sig", "auth", "creds", "bearer")
 _FOUND = (
     (("private key-----",), r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).+?(?=-----END|\Z)"),
     # Authorization: Bearer …, also where only the scheme stands
@@ -44,7 +52,15 @@ _FOUND = (
         rf"({_NAME}\\?[\"']?[ \t]*[=:][ \t]*)(?![\"'\\]|(?:bearer|basic|digest|negotiate|token)\s)[^&\s]+",
     ),
     # --name "secret", --name secret
-    (_OF_NAMES, rf"((?<![\w.-])-{_NAME_WITHIN}[ \t]+)(?:\"[^\"]*\"?|'[^']*'?|(?!-)\S+)"),
+    (_OF_NAMES, rf"((?<![\w.-])-{_NAME_WITHIN}[ \t]+)(?:(?:\"[^\"]*\"?|'[^']*'?)\S*|(?!-)\S+)"),
+    # password is secret; NAME secret where it is set, and elsewhere (docker run -e NAME image) what looks like one
+    (_OF_NAMES, rf"({_SPOKEN})(?!(?:{_SAID_OF_ONE})(?!\w))(?:(?:\"[^\"]*\"?|'[^']*'?)\S*|\S+)"),
+    (
+        _OF_NAMES,
+        rf"((?:\A|(?<=[\n;&])|(?<![\w.-])(?:export|setenv|set|env)[ \t]+)[ \t]*{_VARIABLE})"
+        r"(?:(?:\"[^\"]*\"?|'[^']*'?)\S*|(?![-&|;<>#])\S+)",
+    ),
+    (_OF_NAMES, rf"((?<![\w.$-]){_VARIABLE})(?=\S*\d)(?=\S*[A-Za-z])[^\s/.:]{{8,}}(?!\S)"),
     # what tools take by position: curl -u name:secret (the ids of docker run -u are none), sshpass -p, wandb login
     (("-u",), r"((?<!\S)(?:-u|--user|--proxy-user)[\s=]+(?!\d+:\d+(?!\S))[^\s:]+:)(?!//)\S+"),
     (("sshpass",), r"(\bsshpass\s+-p\s*)\S+"),
@@ -82,13 +98,13 @@ def redact(text: str) -> str:
 
 
 def redact_words(words) -> str:
-    """A command line, given as its words (a secret may hold blanks), as one text."""
+    """A command line, given as its words (a secret may hold blanks, and be quoted over several), as one text."""
     words = list(words)
     line = " ".join(words)
     if not _any_in(line.lower(), _OF_NAMES):
         return redact(line)
     shown, hide = [], False
-    for word in words:
+    for word in _whole(words):
         if hide and not word.startswith("-"):
             shown.append(HIDDEN)
             hide = False
@@ -96,6 +112,24 @@ def redact_words(words) -> str:
         hide = _FLAG.match(word) is not None
         shown.append(_ASSIGNED.sub(r"\1" + HIDDEN, word) if _ASSIGNED.match(word) else word)
     return redact(" ".join(shown))
+
+
+def _whole(words) -> list:
+    """The words, with those as one over which a quoted secret is split: --password="my secret", cut at its blanks."""
+    closed = {word[-1:]: place for place, word in enumerate(words)}  # by what a word ends with: the last such one
+    found, quote, flag = [], "", False
+    for place, word in enumerate(words):
+        if quote:
+            found[-1].append(word)
+            quote = "" if word.endswith(quote) else quote
+            continue
+        found.append([word])
+        assigned = _ASSIGNED.match(word)
+        secret = word[assigned.end(1) :] if assigned else word if flag else ""
+        opens = secret[:1] in ("'", '"') and not secret[1:].endswith(secret[0])
+        quote = secret[0] if opens and closed.get(secret[0], place) > place else ""
+        flag = _FLAG.match(word) is not None
+    return [" ".join(parts) for parts in found]
 
 
 def redact_value(name: str, value: str) -> str:

@@ -60,6 +60,7 @@ class Attempt:
     number: int
     at: float
     undo: bool = False
+    notes: str = ""  # where the console that began it notes which calls it has sent
     applied: tuple[words.Applied, ...] = ()
 
     @property
@@ -247,7 +248,8 @@ def _with(run: RunRecord, step: StepRecord) -> RunRecord:
 
 
 def _intended(step: StepRecord, body: words.Intent, at: float) -> StepRecord:
-    attempt = Attempt(body.operation, body.attempt, at, bool(body.facts.get("undo")))
+    facts = body.facts
+    attempt = Attempt(body.operation, body.attempt, at, bool(facts.get("undo")), str(facts.get("notes", "")))
     return replace(step, state=StepState.BEGUN, attempts=(*step.attempts, attempt), at=at, text="")
 
 

@@ -32,19 +32,23 @@ def cordon(scene: Scene, step: Step, home: Home, reason: str) -> Step:
     )
 
 
-def uncordon(step: Step, home: Home, anyones: bool) -> Step:
-    """Raises CannotPrepare."""
-    path = kube.node_path(home.node)
+def uncordon(scene: Scene, step: Step, home: Home, anyones: bool) -> Step:
+    """Undone by a cordon with the mark and the reason that it had. Raises CannotPrepare."""
+    path, told = kube.node_path(home.node), scene.frame.jobs.scheduler[node_row(scene, step)]
+    had = dict(told.notes)
+    notes = {name: had[name] for name in (kube.MARK, kube.REASON) if name in had}
+    marked = {"metadata": {"annotations": notes}} if notes else {}
     return filled(
         step,
         risk=Risk.SLOWS,
         heals=True,
         summary=f"uncordon {step.target.node} in {home.name}",
         deeds=(_open(home, path),),
-        before={"scheduler node": home.node, "source": home.name, "anyones": anyones},
+        before={"scheduler node": home.node, "source": home.name, "anyones": anyones,
+                "mark": notes.get(kube.MARK, ""), "reason": notes.get(kube.REASON, "")},
         after={"state": "ready"},
-        undo=(kube.patch(home, path, {"spec": {"unschedulable": True}}),),
-    )
+        undo=(kube.patch(home, path, {**marked, "spec": {"unschedulable": True}}),),
+    )  # fmt: skip
 
 
 def _open(home: Home, path: str) -> Request:

@@ -134,6 +134,12 @@ def reason_text(text: str, mark: str) -> str:
     return f"{text[:LONGEST_REASON].strip()} {mark}".strip()
 
 
+def reason_again(reason: str) -> tuple[str, ...]:
+    """What gives a node a reason back, as far as a command can say it; nothing where it had none."""
+    plain = "".join(character for character in reason if character.isprintable() and character not in "\"'`\\")
+    return (f"Reason={plain}",) if plain else ()
+
+
 def of_job(scene: Scene, step: Step) -> tuple[Home, Job]:
     """The job of a step, and the Slurm that has it. Raises CannotPrepare."""
     row = scene.frame.jobs.index.get(step.target.key)

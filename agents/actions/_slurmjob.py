@@ -29,7 +29,6 @@ class Turn(SlurmJob):
 
     risk: ClassVar[Risk]
     word: ClassVar[str]  # of scontrol: hold, release
-    opposite: ClassVar[str]
     wanted: ClassVar[JobState]
 
     def prepare(self, scene: Scene, step: Step) -> Step:
@@ -45,7 +44,7 @@ class Turn(SlurmJob):
             deeds=(_slurm.command(home, "scontrol", self.word, name),),
             before=before,
             after={"state": str(self.wanted)},
-            undo=(_slurm.command(home, "scontrol", self.opposite, name),),
+            undo=(_slurm.command(home, "scontrol", self.back(job), name),),
         )
 
     async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
@@ -56,6 +55,10 @@ class Turn(SlurmJob):
         if found.effect is Effect.TOOK:
             floor.ask_anew()
         return found
+
+    def back(self, job: Job) -> str:
+        """The word that makes it as it was."""
+        raise NotImplementedError
 
     def check(self, job: Job) -> None:
         """Raises CannotPrepare where the job is in no state for it."""

@@ -12,6 +12,7 @@ from agents.action import CannotPrepare, Home, Parameter, Scene
 from agents.actions import _kubenode, _kubernetes, _slurm
 from agents.actions._base import OURS, filled, mark_of, node_row, took, without_effect
 from watchfloor.change import Risk, Seen, Step
+from watchfloor.jobs.model import SchedulerNode
 from watchfloor.model import Scope
 from watchfloor.ports import Floor, Hands
 
@@ -23,7 +24,7 @@ class Action(_kubernetes.KubeAction):
     parameters: ClassVar = {"reason": Parameter("why, as the scheduler shows it", longest=_slurm.LONGEST_REASON)}
     runs = "Slurm: `scontrol update NodeName=NODE State=DRAIN Reason=…`; Kubernetes: as cordon_node"
     seen_by = "DRAIN in the node's state, with this plan's mark in its reason"
-    undone_by = "`scontrol update NodeName=NODE State=RESUME`"
+    undone_by = "`State=RESUME`; of a node that was down before, `State=UNDRAIN` with the reason that it had"
 
     def prepare(self, scene: Scene, step: Step) -> Step:
         reason = str(self.values(step)["reason"])
@@ -37,9 +38,10 @@ class Action(_kubernetes.KubeAction):
             )
         if _slurm.is_drained(_slurm.state_words(told.state)):
             raise CannotPrepare(f"{step.target.node} is drained already: {told.reason or 'no reason given'}")
-        return self._in_slurm(step, home, reason, told.state, f"{OURS}{mark_of(scene, step)}")
+        return self._in_slurm(step, home, reason, told, f"{OURS}{mark_of(scene, step)}")
 
-    def _in_slurm(self, step: Step, home: Home, reason: str, state: str, mark: str) -> Step:
+    def _in_slurm(self, step: Step, home: Home, reason: str, told: SchedulerNode, mark: str) -> Step:
+        """RESUME would also bring back a node that was down before: there UNDRAIN takes the drain alone away."""
         update = ("scontrol", "update", f"NodeName={home.node}")
         text = _slurm.reason_text(reason, mark)
         return filled(
@@ -47,9 +49,9 @@ class Action(_kubernetes.KubeAction):
             risk=self.risk,
             summary=f"drain {step.target.node} in {home.name}: {reason}",
             deeds=(_slurm.command(home, *update, "State=DRAIN", f"Reason={text}"),),
-            before={"scheduler node": home.node, "source": home.name, "state": state},
+            before={"scheduler node": home.node, "source": home.name, "state": told.state, "reason": told.reason},
             after={"state": "drain", "mark": mark, "reason": text},
-            undo=(_slurm.command(home, *update, "State=RESUME"),),
+            undo=(_slurm.command(home, *update, *_as_it_was(told)),),
         )
 
     def precheck(self, scene: Scene, step: Step) -> str:
@@ -84,3 +86,9 @@ class Action(_kubernetes.KubeAction):
             return without_effect(f"{step.target.node} is drained, by others: {reason}", state=state, reason=reason)
         floor.ask_anew()
         return took(f"{step.target.node} is {state}: {reason}", state=state, reason=reason)
+
+
+def _as_it_was(told: SchedulerNode) -> tuple[str, ...]:
+    """UNDRAIN waits for the node to register anew before it gives it work (scontrol(1)): only where it had none."""
+    down = _slurm.state_words(told.state) & {"down", "fail", "failing"}
+    return ("State=UNDRAIN", *_slurm.reason_again(told.reason)) if down else ("State=RESUME",)

@@ -19,8 +19,11 @@ class Action(Turn):
     harms = "held back"
     runs = "Slurm: `scontrol hold JOB`"
     seen_by = "the job's priority 0 and its reason JobHeld…"
-    undone_by = "`scontrol release JOB`"
-    word, opposite, wanted = "hold", "release", JobState.HELD
+    undone_by = "`scontrol release JOB`; Slurm reckons its priority anew"
+    word, wanted = "hold", JobState.HELD
+
+    def back(self, job: Job) -> str:
+        return "release"
 
     def check(self, job: Job) -> None:
         if job.state is not JobState.PENDING:

@@ -1,7 +1,7 @@
 """Mark a node at its scheduler. R1: it can be taken away again; only what is told to heed it does.
 
-At Kubernetes it is a label that the node doesn't have yet; at Slurm the node's comment, where there is none of
-somebody else's. Labels of kubernetes.io are the cluster's own, and are left alone.
+At Kubernetes it is a label that the node doesn't have yet; at Slurm the node's comment, where there is none, or one
+that an earlier plan left. Labels of kubernetes.io are the cluster's own, and are left alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from agents.action import CannotPrepare, Home, Parameter, Scene
 from agents.actions import _kubenode, _kubernetes, _slurm
-from agents.actions._base import OURS, filled, mark_of, silent_source, took, without_effect
+from agents.actions._base import OURS, filled, mark_of, node_row, silent_source, took, without_effect
 from watchfloor.change import Risk, Seen, Step
 from watchfloor.model import Scope
 from watchfloor.ports import Floor, Hands
@@ -31,7 +31,7 @@ class Action(_kubernetes.KubeAction):
     }
     runs = "Kubernetes: PATCH of the node's labels; Slurm: `scontrol update NodeName=NODE Comment=…`"
     seen_by = "the label, or the comment with this plan's mark"
-    undone_by = "the label, or the comment, is taken away"
+    undone_by = "the label is taken away; the comment is as it was"
 
     def prepare(self, scene: Scene, step: Step) -> Step:
         values = self.values(step)
@@ -45,7 +45,10 @@ class Action(_kubernetes.KubeAction):
             return self._labelled(step, home, label, value)
         if home.kind != _slurm.KIND:
             raise CannotPrepare(f"{home.name} is a {home.kind}, whose nodes take no labels")
-        return self._commented(step, home, f"{label}={value}", f"{OURS}{mark_of(scene, step)}")
+        had = scene.frame.jobs.scheduler[node_row(scene, step)].comment
+        if had and OURS not in had:
+            raise CannotPrepare(f"{step.target.node} is marked already: {had}", "what others wrote is left alone")
+        return self._commented(step, home, f"{label}={value}", had, f"{OURS}{mark_of(scene, step)}")
 
     def _labelled(self, step: Step, home: Home, label: str, value: str) -> Step:
         path = _kubernetes.node_path(home.node)
@@ -59,16 +62,16 @@ class Action(_kubernetes.KubeAction):
             undo=(_kubernetes.patch(home, path, {"metadata": {"labels": {label: None}}}),),
         )
 
-    def _commented(self, step: Step, home: Home, text: str, mark: str) -> Step:
+    def _commented(self, step: Step, home: Home, text: str, had: str, mark: str) -> Step:
         update = ("scontrol", "update", f"NodeName={home.node}")
         return filled(
             step,
             risk=self.risk,
             summary=f"comment of {step.target.node} in {home.name}: {text}",
             deeds=(_slurm.command(home, *update, f"Comment={text},{mark}"),),
-            before={"source": home.name, "scheduler node": home.node},
+            before={"source": home.name, "scheduler node": home.node, "comment": had},
             after={"comment": text, "mark": mark},
-            undo=(_slurm.command(home, *update, "Comment="),),
+            undo=(_slurm.command(home, *update, f"Comment={had}"),),
         )
 
     def precheck(self, scene: Scene, step: Step) -> str:
@@ -78,7 +81,9 @@ class Action(_kubernetes.KubeAction):
         now = await self._now(step, hands)
         if isinstance(now, Seen):
             return now.text
-        return f"{step.target.node} is marked already: {now}" if now and OURS not in now else ""
+        if now is None or now == str(step.before.get("comment", "\n")):
+            return ""
+        return f"{step.target.node} is marked already: {now or 'without a value'}"
 
     async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
         now = await self._now(step, hands)

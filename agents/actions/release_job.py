@@ -15,8 +15,12 @@ class Action(Turn):
     risk = Risk.SLOWS
     runs = "Slurm: `scontrol release JOB`"
     seen_by = "the job's reason, no longer JobHeld…"
-    undone_by = "`scontrol hold JOB`"
-    word, opposite, wanted = "release", "hold", JobState.PENDING
+    undone_by = "`scontrol hold JOB`; `uhold` where its owner had held it"
+    word, wanted = "release", JobState.PENDING
+
+    def back(self, job: Job) -> str:
+        """Whom its owner held, its owner may release."""
+        return "uhold" if job.reason.startswith("JobHeldUser") else "hold"
 
     def check(self, job: Job) -> None:
         if job.state is not JobState.HELD:

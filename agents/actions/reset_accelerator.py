@@ -2,21 +2,30 @@
 
 nvidia-smi(1): nothing may use the board. From Ampere on one board may be reset by itself; on NVSwitch systems of Ampere
 the fabric manager must run for that. Elsewhere all boards that are joined by NVLink go together, and so they are here.
+
+A monitor counts as a user: what holds the driver's library open, as another nvidia-smi, DCGM, an exporter, or the probe
+of every console that watches the node. Where the driver refuses for that, nothing is reset, and the answer says so. The
+probe of the console that acts doesn't leave, for an act rests on what it tells: then the board is reset by hand once no
+console watches its node, or reboot_node does the same and asks nobody.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+import msgspec
 
 from agents.action import CannotPrepare, Scene
 from agents.actions import _nvidia
 from agents.actions._base import filled, node_row, took, unknown, without_effect
 from agents.actions._nvidia import Board, OnBoard
-from watchfloor.change import Risk, Seen, Step
+from watchfloor.change import Done, Risk, Seen, Step
 from watchfloor.ports import Floor, Hands
 
 _TOGETHER = re.compile(r"\b(?:[PV]100\w*|GP100|GV100|TITAN V|T4|RTX [568]000|TITAN RTX|RTX 20[78]0\w*)\b(?! Ada)")
 _BY_THE_FABRIC_MANAGER = re.compile(r"\b(?:A100|A800|A30)\b")
+_IN_USE = re.compile(r"\bin use by\b|\bbeing used by\b", re.IGNORECASE)
 _SECONDS = 120.0
 
 
@@ -67,6 +76,9 @@ class Action(OnBoard):
                 return why
         return ""
 
+    async def apply(self, step: Step, hands: Hands, operation: str) -> Sequence[Done]:
+        return [_explained(done, step.target.node) for done in await super().apply(step, hands, operation)]
+
     async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
         values = await _nvidia.asked(hands, step, "ecc.errors.uncorrected.volatile.total")
         if isinstance(values, Seen):
@@ -80,6 +92,15 @@ class Action(OnBoard):
             said = f"{errors:.0f} uncorrected errors since its driver was loaded, {had:.0f} before"
             return took(said) if errors < had else without_effect(said)
         return unknown("it answers, and nothing of it tells whether it was reset")
+
+
+def _explained(done: Done, node: str) -> Done:
+    """nvidia-smi says that a board is in use, and not that a monitor's open handle is use enough."""
+    said = f"{done.stderr.strip()} {done.stdout.strip()}".strip()
+    if done.ok or not _IN_USE.search(said):
+        return done
+    who = f"monitors count, probes of consoles that watch {node} among them: end those, or reboot_node"
+    return msgspec.structs.replace(done, stderr=f"{' '.join(said.split())} ({who})")
 
 
 def _together(scene: Scene, step: Step, board: Board) -> list[Board]:

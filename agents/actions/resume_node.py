@@ -31,17 +31,15 @@ class Action(_kubernetes.KubeAction):
         home = _slurm.of_node(scene, step)
         told = scene.frame.jobs.scheduler[node_row(scene, step)]
         if home.kind == _kubernetes.KIND:
-            return _kubenode.uncordon(step, home, anyones)
+            return _kubenode.uncordon(scene, step, home, anyones)
         if home.kind != _slurm.KIND:
             raise CannotPrepare(f"{home.name} is a {home.kind}, which drains no nodes")
         drained = _slurm.is_drained(_slurm.state_words(told.state))
         if drained and (others := _others(step.target.node, told.reason, anyones)):
             raise CannotPrepare(others, "anyones: true resumes it all the same")
         update = ("scontrol", "update", f"NodeName={home.node}")
-        reason = "".join(
-            character for character in told.reason if character.isprintable() and character not in "\"'`\\"
-        )
-        back = (_slurm.command(home, *update, "State=DRAIN", f"Reason={reason or 'drained again'}"),) if drained else ()
+        reason = _slurm.reason_again(told.reason) or ("Reason=drained again",)
+        back = (_slurm.command(home, *update, "State=DRAIN", *reason),) if drained else ()
         return filled(
             step,
             risk=self.risk,

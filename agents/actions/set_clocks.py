@@ -34,7 +34,7 @@ class Action(OnBoard):
     }
     runs = "`sudo nvidia-smi -i UUID -lgc LEAST,MOST`"
     seen_by = "the clock, where it was above the range before"
-    undone_by = "`nvidia-smi -i UUID -rgc`"
+    undone_by = "`nvidia-smi -i UUID -rgc`: within which range it was held before, no driver tells"
 
     def prepare(self, scene: Scene, step: Step) -> Step:
         values = self.values(step)

@@ -21,7 +21,7 @@ class Action(OnBoard):
     parameters: ClassVar = {"on": Parameter("whether it is kept loaded", Kind.FLAG, True)}
     runs = "`sudo nvidia-smi -i UUID -pm 1`, or 0"
     seen_by = "nvidia-smi's `persistence_mode`"
-    undone_by = "the other of the two"
+    undone_by = "the mode that it had, where that is told"
 
     def prepare(self, scene: Scene, step: Step) -> Step:
         on = bool(self.values(step)["on"])
@@ -34,7 +34,7 @@ class Action(OnBoard):
             risk=self.risk,
             summary=f"persistence mode of {board.label} {'on' if on else 'off'}",
             deeds=(_nvidia.root(board, "-pm", str(int(on))),),
-            before={"uuid": board.uuid},
+            before={"uuid": board.uuid} if now is None else {"uuid": board.uuid, "persistence": not on},
             after={"persistence": on},
             undo=(_nvidia.root(board, "-pm", str(int(not on))),) if now is not None else (),
         )

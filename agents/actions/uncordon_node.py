@@ -19,11 +19,11 @@ class Action(_kubernetes.KubeAction):
     parameters: ClassVar = {"anyones": Parameter("whoever cordoned it", Kind.FLAG, False)}
     runs = "Kubernetes: PATCH of the node, without `spec.unschedulable` and the annotations"
     seen_by = "the node without `spec.unschedulable`"
-    undone_by = "as cordon_node"
+    undone_by = "a cordon with the mark and the reason that it had"
 
     def prepare(self, scene: Scene, step: Step) -> Step:
         anyones = bool(self.values(step)["anyones"])
-        return _kubenode.uncordon(step, _kubernetes.of_node(scene, step), anyones)
+        return _kubenode.uncordon(scene, step, _kubernetes.of_node(scene, step), anyones)
 
     async def guard(self, step: Step, hands: Hands) -> str:
         return await _kubenode.uncordon_refused(step, hands)

@@ -5,7 +5,7 @@ import re
 
 from .cells import NOT_PERMITTED_CODE, UNSUPPORTED_CODE, Missing
 
-_CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
+_CONTAINER = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)", re.MULTILINE)
 _CONFIGS = (
     "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%s/config.json",
     "/run/containerd/io.containerd.runtime.v2.task/default/%s/config.json",

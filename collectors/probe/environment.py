@@ -27,7 +27,7 @@ _FORMS = (
     (_NUMBER, "JAX_PROCESS_ID JAX_PROCESS_COUNT"),
     (_ID, "TORCHELASTIC_RUN_ID WANDB_RUN_ID MLFLOW_EXPERIMENT_ID"),
     (_HEX, "MLFLOW_RUN_ID RAY_JOB_ID"),
-    (_DNS, "POD_NAME POD_NAMESPACE"),
+    (_DNS, "POD_NAME POD_NAMESPACE HOSTNAME"),
     (_NAME, "SLURM_JOB_NAME SLURM_CLUSTER_NAME MLFLOW_EXPERIMENT_NAME WANDB_PROJECT WANDB_ENTITY"),
     (_PATH, "APPTAINER_CONTAINER SINGULARITY_CONTAINER"),
     (_DEVICES, "CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES HIP_VISIBLE_DEVICES"),
@@ -61,6 +61,12 @@ def allowed(environ: bytes) -> "dict[str, str]":
         if form.fullmatch(text):
             found[name.decode()] = redacted(text)
     return found
+
+
+def of_job(environment: "dict[str, str]", job: str) -> "dict[str, str]":
+    """Those that say something of a job ("pod:<uid>"): a host's name is a pod's, and elsewhere only the node's."""
+    in_pod = job.startswith("pod:")
+    return {name: text for name, text in environment.items() if in_pod or name != "HOSTNAME"}
 
 
 def told(environment: "dict[str, str]") -> dict:

@@ -116,12 +116,13 @@ class Processes:
             "command": command_text(self._text(folder + "/cmdline"), stat["name"]),
             "started_at": round(self._world.now() - self._uptime() + stat["start"] / _TICKS_PER_SECOND),
         }
-        workload = self._workload(pid, stat["start"], row["user"])
-        job = job_of(cgroup) or environment.job(workload.get("environment", {}))
+        scheduled = job_of(cgroup)
+        workload = self._workload(pid, stat["start"], row["user"], scheduled)
+        job = scheduled or environment.job(workload.get("environment", {}))
         row.update((name, text) for name, text in (("cgroup", cgroup), ("job", job)) if text)
         return row, workload
 
-    def _workload(self, pid: int, start: int, user: str) -> dict:
+    def _workload(self, pid: int, start: int, user: str, job: str) -> dict:
         """Of /proc alone, which answers at once: what the working directory holds may lie on a server that hangs."""
         folder = "/proc/%d" % pid
         row = {"pid": pid, "start": start}  # type: dict
@@ -130,6 +131,7 @@ class Processes:
         except OSError as error:
             row.update(missing=from_oserror(error).code, words=_refusal(error, user))
             variables = {}
+        variables = environment.of_job(variables, job)
         if variables:
             row["environment"] = variables
             row.update(environment.told(variables))

@@ -283,7 +283,12 @@ def node_facts(node: Node) -> SchedulerNode:
         "; ".join(reasons)[:_LONGEST],
         None if usable is None else sum(usable.values()),
         since=seconds(ready.last_transition_time) if ready and not is_ready else None,
+        notes=tuple(sorted((name, told) for name, told in (node.metadata.annotations or {}).items() if _is_own(name))),
     )
+
+
+def _is_own(annotation: str) -> bool:
+    return annotation.startswith("watchfloor/")
 
 
 def _is_news(taint: Taint) -> bool:

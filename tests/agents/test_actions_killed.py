@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agents.action import Scene, actions
-from agents.harness import Desk, Harness
+from agents.desk import Desk
+from agents.harness import Harness
 from agents.plan import Asked, make_plan, single
 from tests.support.acting import NOW, Machine, Values, answer, frame_of, scene_of, words
 from tests.support.road import ANNA, PERMITTED, Count, Killed, Points, _KillableBook, origin
@@ -177,7 +178,7 @@ class Lab:
                 _KillableBook(self.ledger, points), self.leases, Still(self.scene.frame),
                 WorldHands(self.world, points), lambda plan, frame: PERMITTED,
                 lambda plan, verdict, entries, now: Count(True), actions(), self.scene.homes, self, self._new_id,
-                holder,
+                holder, "here",
             )
         )  # fmt: skip
 

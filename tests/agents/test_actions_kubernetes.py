@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import convert
 
 from agents.action import CannotPrepare, Scene
 from agents.actions.evict_pods import Action as EvictPods
+from collectors.sources._kube_objects import Node
+from collectors.sources._kube_pods import node_facts
 from tests.support import kube_objects as made
 from tests.support.acting import (
     FakeFloor,
@@ -101,6 +104,23 @@ async def test_a_node_is_cordoned_and_opened(api: KubeApi, on: str, off: str) ->
     assert done.ok and (await seen(back, undo, hands, floor)).effect is Effect.TOOK
     told = stored(api, "nodes", "gpu001")
     assert "unschedulable" not in told["spec"] and told["metadata"]["annotations"] == {}
+
+
+async def test_undoing_an_uncordon_gives_back_the_mark_and_the_reason_that_the_cordon_had(api: KubeApi) -> None:
+    notes = {"watchfloor/mark": "watchfloor:0123456789ab", "watchfloor/reason": "xid 79"}
+    cordoned = made.node("gpu001", unschedulable=True)
+    cordoned["metadata"]["annotations"] = {**notes, "of-others": "kept"}
+    api.put("nodes", cordoned)
+    told = node_facts(convert(cordoned, Node))
+    assert told.notes == tuple(notes.items())
+    frame = frame_of([Machine("gpu001")], answer(nodes=(told,), kind="kubernetes"))
+    back, step = prepared(scene_of(frame), "uncordon_node", node("gpu001"))
+    hands = KubeHands(api.url)
+    assert (await back.apply(step, hands, "run.s1"))[0].ok
+    assert stored(api, "nodes", "gpu001")["metadata"]["annotations"] == {"of-others": "kept"}
+    assert (await hands.do(step.undo[0], "run.undo.0")).ok
+    after = stored(api, "nodes", "gpu001")
+    assert after["spec"]["unschedulable"] is True and after["metadata"]["annotations"] == {**notes, "of-others": "kept"}
 
 
 async def test_a_cordon_by_others_is_neither_touched_nor_taken_for_ours(api: KubeApi) -> None:

@@ -25,7 +25,7 @@ from tests.support.acting import (
     seen,
     words,
 )  # fmt: skip
-from watchfloor.change import Effect, Risk
+from watchfloor.change import Done, Effect, Risk
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
 from watchfloor.model import Missing
 
@@ -180,6 +180,17 @@ def test_boards_that_cannot_be_reset_alone_go_together(model: str, manager: str,
     assert len(str(step.before["boards"]).split(",")) == boards
     busy = scene(h100(model=model), h100(B, model=model, processes=1.0))
     assert bool(action.precheck(busy, step)) is (boards == 2)
+
+
+async def test_a_reset_that_the_driver_refuses_for_an_open_handle_says_whose_it_may_be() -> None:
+    action, step = prepared(scene(h100(recovery=1.0)), "reset_accelerator", board(A))
+    said = "GPU 00000000:1B:00.0 is currently in use by another process.\n1 device is currently being used by one"
+    hands = FakeHands(replies(("--gpu-reset", Done(255, stdout=said)), ("--query-compute-apps", "")))
+    (done,) = await action.apply(step, hands, "run.s1")
+    assert done.exit_code == 255 and "probes of consoles that watch n1" in done.stderr and "\n" not in done.stderr
+    hands = FakeHands(replies(("--gpu-reset", Done(3, stderr="Insufficient Permissions"))))
+    (done,) = await action.apply(step, hands, "run.s2")
+    assert done.stderr == "Insufficient Permissions"
 
 
 async def test_a_reset_shows_in_what_was_wrong_before() -> None:

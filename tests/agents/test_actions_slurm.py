@@ -36,9 +36,14 @@ NODE = "NodeName=n1 Arch=x86_64 NodeAddr=10.0.0.1 State={state} ThreadsPerCore=2
 
 
 def scene(
-    *jobs: Job, state: str = "idle", reason: str = "", at: float = NOW, source: SourceState = SourceState.OK
+    *jobs: Job,
+    state: str = "idle",
+    reason: str = "",
+    at: float = NOW,
+    source: SourceState = SourceState.OK,
+    comment: str = "",
 ) -> Scene:
-    nodes = (SchedulerNode("n1", state, takes_work="drain" not in state, reason=reason),)
+    nodes = (SchedulerNode("n1", state, takes_work="drain" not in state, reason=reason, comment=comment),)
     told = answer(jobs=jobs, nodes=nodes, at=at, state=source)
     return scene_of(frame_of([Machine("n1"), Machine("n2")], told))
 
@@ -144,6 +149,23 @@ def test_a_node_that_an_earlier_step_drains_can_be_resumed_in_the_same_plan() ->
     action, step = prepared(scene(), "resume_node", node("n1"))
     assert step.undo == ()
     assert action.precheck(scene(state="idle+drain", reason="xid 79 watchfloor:0123456789ab"), step) == ""
+
+
+def test_undoing_a_drain_leaves_a_node_down_that_was_down_for_the_reason_that_it_had() -> None:
+    _, step = prepared(scene(state="down*", reason="Not responding"), "drain_node", node("n1"), reason="xid 79")
+    assert [words(one) for one in step.undo] == ["scontrol update NodeName=n1 State=UNDRAIN Reason=Not responding"]
+
+
+async def test_undoing_a_comment_gives_back_the_one_that_an_earlier_plan_left() -> None:
+    had = "burn-in=passed,watchfloor:0123456789ab"
+    action, step = prepared(scene(comment=had), "label_node", node("n1"), label="quarantine", value="xid79")
+    assert words(step.undo[0]) == f"scontrol update NodeName=n1 Comment={had}"
+    other = "burn-in=failed,watchfloor:ba9876543210"
+    hands = FakeHands(replies(("show node n1", shown_node("IDLE", comment=other))))
+    (refused,) = await action.apply(step, hands, "run.s1")
+    assert f"is marked already: {other}" in refused.stderr, "it would come back otherwise than it was"
+    with pytest.raises(CannotPrepare, match="is marked already: of-bob"):
+        prepared(scene(comment="of-bob"), "label_node", node("n1"), label="quarantine")
 
 
 async def test_a_comment_marks_a_node() -> None:

@@ -263,7 +263,7 @@ async def test_somebody_who_is_against_it_holds_up_also_what_policy_permits(road
     road.rejected = ("bob: not today",)
     harness = road.console()
     run = (await harness.propose(plan(road))).run
-    assert (await harness.carry_out(run, ANNA)).why == "not-approved" and not road.nodes.log
+    assert (await harness.carry_out(run, ANNA)).why == "rejected" and not road.nodes.log
     road.rejected = ()
     assert (await harness.carry_out(run, ANNA)).outcome is Outcome.SUCCEEDED
 

@@ -197,6 +197,41 @@ async def test_a_comment_marks_a_node_and_goes_again(lab: Slurm, hands: LocalHan
     assert (await action.observe(step, hands, FakeFloor())).effect is Effect.NONE
 
 
+async def test_a_comment_that_an_earlier_plan_left_is_there_again_after_the_undoing(
+    lab: Slurm, hands: LocalHands
+) -> None:
+    had = "burn-in=passed,watchfloor:0123456789ab"
+    lab.run("scontrol", "update", "NodeName=gpu002", f"Comment={had}")
+    scene = await told(lab, lambda one: any(node.comment == had for node in one.nodes))
+    action, step = prepared(scene, "label_node", node("gpu002"), label="quarantine", value="xid79")
+    (done,) = await action.apply(step, hands, "run21.s1")
+    assert done.ok and had not in lab.run("scontrol", "show", "node", "gpu002"), done
+    assert (await hands.do(step.undo[0], "run21.undo.0")).ok
+    assert f"Comment={had}" in lab.run("scontrol", "show", "node", "gpu002")
+    lab.run("scontrol", "update", "NodeName=gpu002", "Comment=")
+
+
+async def test_a_drain_that_is_undone_leaves_the_node_as_it_was(lab: Slurm, hands: LocalHands) -> None:
+    scene = await told(lab, lambda one: all(node.takes_work for node in one.nodes))
+    action, step = prepared(scene, "drain_node", node("gpu003"), reason="xid 79")
+    (done,) = await action.apply(step, hands, "run22.s1")
+    assert done.ok and state(lab, "gpu003").startswith("drained|xid 79"), done
+    undone = await hands.do(step.undo[0], "run22.undo.0")
+    assert undone.ok, undone
+    assert state(lab, "gpu003").startswith("idle")
+
+
+async def test_a_job_that_its_owner_held_is_held_as_such_after_the_undoing(lab: Slurm, hands: LocalHands) -> None:
+    number = lab.submit("--begin=now+1hour")
+    lab.run("scontrol", "uhold", str(number))
+    scene = await with_job(lab, number, JobState.HELD)
+    action, step = prepared(scene, "release_job", job_target(f"slurm:{number}"))
+    (done,) = await action.apply(step, hands, "run23.s1")
+    assert done.ok, done
+    assert (await hands.do(step.undo[0], "run23.undo.0")).ok
+    assert "Reason=JobHeldUser" in lab.run("scontrol", "show", "job", str(number))
+
+
 async def test_a_controller_that_is_gone_leaves_it_open(lab: Slurm, hands: LocalHands) -> None:
     scene = await told(lab, lambda one: all(node.takes_work for node in one.nodes))
     action, step = prepared(scene, "drain_node", node("gpu004"), reason="xid 79")

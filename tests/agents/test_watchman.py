@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents.carrying import Result
 from agents.harness import Decision
 from agents.holding import LEASE_SECONDS
 from agents.past import Past, past_of, told_target
 from agents.plan import make_plan
-from agents.runner import Result
 from agents.triggers import Incident, NotDone, asked_by
 from agents.watchman import Means, Watchman
 from tests.support.road import ANNA, Killed, Nodes, Points, Road

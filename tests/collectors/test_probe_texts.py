@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from collectors.probe.cells import LONGEST_WORDS, Missing
 from collectors.probe.commands import LONGEST, command_text
+from collectors.probe.containers import container_of
 from collectors.probe.jobs import cgroup_of, job_of
 
 
@@ -75,6 +76,24 @@ POD = "0c1f2e3d-aaaa-bbbb-cccc-0123456789ab"
 )
 def test_jobs_are_told_from_cgroups(text: str, job: str) -> None:
     assert job_of(cgroup_of(text)) == job
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0::/system.slice/docker-{}.scope\n",
+        "12:devices:/docker/{}\n1:name=systemd:/docker/{}\n0::/\n",  # hybrid: the line that names it is not the last
+        "9:devices:/kubepods/burstable/pod0c1f2e3d-1111-2222-3333-444455556666/{}\n0::/\n",
+        "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0c1f2e3d_1111.slice/crio-{}.scope\n",
+        "0::/../../kubepods-pod0c1f2e3d_1111.slice/cri-containerd-{}.scope\n",
+        "0::/system.slice/containerd.service/kubepods-pod0c1f2e3d_1111.slice:cri-containerd:{}\n",
+        "0::/machine.slice/libpod-{}.scope/container\n",
+    ],
+)
+def test_a_cgroup_names_its_container(text: str) -> None:
+    container = "ab12" * 16
+    assert container_of(text.replace("{}", container)) == container
+    assert container_of(text.replace("{}", "ab12")) == ""
 
 
 def test_the_words_of_an_error_fit_into_the_protocol() -> None:

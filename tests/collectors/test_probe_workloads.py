@@ -178,6 +178,24 @@ def test_no_number_is_cut_into_another_one() -> None:
     assert set(told.split(",")[:-1]) < {str(rank) for rank in range(0, 2000, 3)}
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "kept"),
+    [
+        ("0::/kubepods.slice/kubepods-pod0c1f2e3d_1111_2222_3333_444455556666.slice/x", {"HOSTNAME", "RANK"}),
+        ("0::/system.slice/slurmstepd.scope/job_1/step_0", {"RANK"}),
+        ("0::/user.slice/user-1000.slice/session-3.scope", {"RANK"}),
+    ],
+)
+def test_the_name_of_a_host_is_kept_where_it_is_a_pods(cgroup: str, kept: set[str]) -> None:
+    stat = "7 (python) S 1 1 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 1000 100000 10 0 0"
+    environ = "HOSTNAME=train-0\0RANK=2\0HOSTNAME_SECRET=x\0"
+    world = FileWorld({"/proc/uptime": "5000.0 1.0", "/proc/7/stat": stat, "/proc/7/environ": environ})
+    world.files["/proc/7/cgroup"] = cgroup
+    reader = Processes(world)
+    reader.describe(7)
+    assert set(reader.workload(7)["environment"]) == kept
+
+
 def test_a_program_that_takes_anothers_place_is_looked_at_anew() -> None:
     """exec keeps pid and start: the shell's environment is not that of what it then runs."""
     stat = "7 (%s) S 1 1 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 1000 100000 10 0 0"

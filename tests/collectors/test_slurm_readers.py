@@ -86,7 +86,8 @@ def test_json_and_text_of_one_moment_tell_the_same_jobs() -> None:
         for name in _ALIKE:
             assert getattr(job, name) == getattr(text[number], name), f"{number} {name}"
         for ours, theirs in zip(job.allocations, text[number].allocations, strict=True):
-            assert ours.indices == (theirs.indices or None)
+            assert (ours.indices, ours.cpus) == (theirs.indices or None, theirs.cpus), number
+            assert ours.cpus, f"{number}: of a job that runs, 22.05 names the cores"
 
 
 def test_an_array_is_told_by_task_and_the_rest_of_it_as_one() -> None:
@@ -95,7 +96,15 @@ def test_an_array_is_told_by_task_and_the_rest_of_it_as_one() -> None:
     task, rest = jobs["4_1"], jobs["4_[2-5%2]"]
     assert (task.id, task.array, task.array_tasks, task.state) == ("slurm:12", "4", "1", JobState.RUNNING)
     assert (rest.id, rest.array, rest.array_tasks, rest.reason) == ("slurm:4", "4", "2-5%2", "JobArrayTaskLimit")
-    assert task.allocations == (Allocation("gpu003", 1, (7,), cpus=None, memory_bytes=2**30),)
+    assert task.allocations == (Allocation("gpu003", 1, (7,), cpus=2, memory_bytes=2**30),)
+
+
+def test_cores_that_do_not_go_up_in_the_cpus_of_a_job_tell_none() -> None:
+    told = json.loads(_live("squeue.json").read_bytes())
+    (job,) = [job for job in told["jobs"] if job["job_id"] == 2]
+    job["cpus"] = 7
+    (found,) = jobs_json.jobs(json.dumps({**told, "jobs": [job]}).encode(), "lab")[0]
+    assert [held.cpus for held in found.allocations] == [None]
 
 
 def test_an_array_that_was_cancelled_before_its_first_task_has_no_task() -> None:

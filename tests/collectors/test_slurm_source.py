@@ -69,13 +69,19 @@ async def test_a_slurm_without_json_tells_the_same_jobs(lab: Slurm, watch: Watch
     failing = lab.submit("--gres=gpu:2", "--job-name=alike of two words", script="exit 3")
     lab.submit("--array=0-3%1", f"--gres=gpu:{KIND}:1", "--comment=a comment")
     lab.submit("--nodes=2", "--gres=gpu:4", "--cpus-per-task=2")
+    over = lab.submit("--gres=gpu:1", ":", "--mem=100", script="exit 3")
+    called_off = lab.submit("--hold", ":", "--mem=100")
+    lab.submit("--hold", ":", "--mem=100", "--gres=gpu:2")
+    lab.run("scancel", str(called_off))
     stuck = lab.submit(f"--dependency=afterok:{failing}")
+    await _until(watch, f"{over}+0", JobState.FAILED)
+    assert (await _until(watch, f"{called_off}+1", JobState.CANCELLED)).id == f"slurm:{called_off + 1}"
     await watch.until(lambda answer: (one := job(answer, stuck)) and one.reason == "DependencyNeverSatisfied")
     told = await watch.until(_settled)
     refuses = 'case "$*" in *--json*) echo "squeue: error: cannot find serializer plugin" >&2; exit 1;; esac'
     async with Watch(lab.spec(bin=_stand_in(tmp_path / "bin", refuses))) as old:
         text = await old.until(lambda answer: answer.status.state is SourceState.OK)
-    assert {one.id for one in text.jobs} == {one.id for one in told.jobs} and len(told.jobs) >= 5
+    assert {one.id for one in text.jobs} == {one.id for one in told.jobs} and len(told.jobs) >= 11
     for one in text.jobs:
         other = job(told, one.number)
         assert other is not None and _comparable(one) == _comparable(other)
@@ -90,8 +96,8 @@ def _settled(answer: SourceAnswer) -> bool:
 
 
 def _comparable(told: Job) -> Job:
-    """Without what one of the forms doesn't have: processors per node, and what is reckoned anew all the time."""
-    held = tuple(replace(one, cpus=None, count=one.count or None, indices=one.indices or None) for one in
+    """Without what one of the forms doesn't have, and what is reckoned anew all the time."""
+    held = tuple(replace(one, count=one.count or None, indices=one.indices or None) for one in
                  told.allocations)  # fmt: skip
     return replace(told, allocations=held, labels={}, priority=None, command="")
 

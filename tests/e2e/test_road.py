@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support import parts
 from tests.support.slurm import Slurm
+from watchfloor.errors import StoreError
 from watchfloor.exits import Audit, Exit
 from watchfloor.records.ledgerreader import LedgerReader
 
@@ -115,6 +116,30 @@ def test_a_console_killed_in_the_middle_is_followed_by_one_that_repeats_nothing(
     told = kinds(ledger)
     assert (told.count("intent"), told.count("outcome")) == (1, 1)
     assert "intact" in person("audit", "verify")
+
+
+def test_who_waits_for_an_approval_hears_at_once_that_it_is_rejected_and_by_whom(lab: Slurm, tmp_path: Path) -> None:
+    person = Person(tmp_path, lab)
+    words = ("drain-node", "--target", f'node == "{NODE}"', "--set", "reason=xid 79", "--reason", "a fatal fault")
+    command = [sys.executable, "-m", "watchfloor", "run", *words, "--apply", "--wait", "600", "--fleet"]
+    ledger = tmp_path / "state/watchfloor/ledger.db"
+    with subprocess.Popen(
+        [*command, str(person.fleet)], cwd=parts.ROOT, env=person.env, stdout=subprocess.PIPE, text=True
+    ) as console:
+        lab.wait(lambda: proposed(ledger))
+        (run,) = [told["run"] for told in json.loads(person("runs", "--json"))["runs"]]
+        person("reject", run, "--reason", "not during the review", "--key", str(tmp_path / "bob"), "--yes")
+        said, _ = console.communicate(timeout=60)
+    assert console.returncode == Exit.DENIED and "rejected by bob: not during the review" in said
+    assert "drain" not in state(lab) and kinds(ledger)[-1] == "refused"
+
+
+def proposed(ledger: Path) -> bool:
+    """Whether there is a run that was decided on."""
+    try:
+        return "decided" in kinds(ledger)
+    except StoreError:  # nothing is in it yet
+        return False
 
 
 def kinds(ledger: Path) -> list[str]:

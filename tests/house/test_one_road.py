@@ -84,7 +84,8 @@ def test_an_action_is_applied_by_the_runner_alone_and_the_runner_made_by_the_har
         and node.func.attr == "apply"
         and any(isinstance(argument, ast.Attribute) and argument.attr == "hands" for argument in node.args)
     }
-    assert appliers == {"agents/runner.py"}
+    assert appliers == {"agents/stepping.py"}
+    assert _makers("Stepping") == {"agents/runner.py"}
     assert _makers("Runner") == {"agents/harness.py"}
     assert _makers("Harness") == {"watchfloor/acting.py"}
     assert _makers("FleetHands") == {"watchfloor/acting.py"}

@@ -16,7 +16,8 @@ import msgspec
 
 from agents.action import Home, Parameter, Scene, done_in_order
 from agents.book import LedgerBook
-from agents.harness import Desk, Harness
+from agents.desk import Desk
+from agents.harness import Harness
 from agents.interlocks import Limits
 from tests.support.frames import SyntheticFleet
 from watchfloor.change import Command, Deed, Done, Effect, On, Origin, Place, Plan, Risk, Ruling, Seen, Step, Verdict
@@ -179,6 +180,7 @@ class Count:
     approved: bool
     text: str = ""
     rejected: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
 
 @dataclass
@@ -191,6 +193,7 @@ class Road:
     verdict: Verdict = PERMITTED
     approved: bool = False
     rejected: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
     limits: Limits = USUAL
     actions: dict[str, SetValue] = field(default_factory=lambda: {"set_value": SetValue(), "drain": Drain()})
     points: Points = field(default_factory=Points)
@@ -211,7 +214,9 @@ class Road:
     def monotonic(self) -> float:
         return self.fleet.now
 
-    def console(self, holder: str = "one", points: Points | None = None, dead: str = "") -> Harness:
+    def console(
+        self, holder: str = "one", points: Points | None = None, dead: str = "", notes: str = "here"
+    ) -> Harness:
         points = points or self.points
         return Harness(
             Desk(
@@ -221,13 +226,14 @@ class Road:
                 MemoryHands(self.nodes, points),
                 lambda plan, frame: self.verdict,
                 lambda plan, verdict, entries, now: Count(
-                    self.approved, "1 of 1" if self.approved else "0 of 1", self.rejected
+                    self.approved, "1 of 1" if self.approved else "0 of 1", self.rejected, self.withdrawn
                 ),
                 self.actions,
                 NoHomes(),
                 self,
                 self._new_id,
                 holder,
+                notes,
                 lambda other: other == dead,
                 self.limits,
             )

@@ -13,7 +13,7 @@ from tests.support.feeds import still_app
 from tests.support.screens import text_of
 from tui.app import WatchfloorApp
 from tui.present.findings import subject_name
-from tui.present.jobs import detail_lines, job_columns
+from tui.present.jobs import detail_lines, job_columns, summary_lines
 from tui.screens.fleet import FleetPage
 from tui.screens.jobs import JobsPage
 from watchfloor.frame import Frame
@@ -21,6 +21,7 @@ from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.model import Scope, Subject
+from watchfloor.snapshot.jobdetail import detail
 
 OK = SourceStatus("alpha", "slurm", SourceState.OK, frames.START + 58.0, 0.1, 5.0)
 FAILED = replace(OK, state=SourceState.FAILED, text="the controller does not answer", advice="see slurmctld on ctl1")
@@ -79,6 +80,24 @@ async def test_what_runs_comes_first_what_is_over_only_when_asked_for() -> None:
         await pilot.press("o")
         assert shown(app)[-1] == "slurm:4090"
         assert "waiting for 64" in text_of(app, "#summary")
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (frames.fresh, "60 of 76 accelerators and 16, by the scheduler's word on nodes that are not in the fleet"),
+        (frames.hosts_only, "2 running on 16 accelerators, by the scheduler's word on nodes that are not in the fleet"),
+    ],
+    ids=["some", "none"],
+)
+def test_what_jobs_hold_and_nobody_sees_is_said_to_be_their_schedulers_word(
+    frame: Callable[[], Frame], said: str
+) -> None:
+    bare, roll = frame(), Roll()
+    held = [replace(jobs(0.0)[0], id=f"slurm:{n}", allocations=(Allocation(f"far-{n}", 8),)) for n in (1, 2)]
+    roll.answer(SourceAnswer(OK, tuple(held)))
+    lines = summary_lines(replace(bare, jobs=roll.frame(bare)), 200)
+    assert said in "".join(text for line in lines for text, _ in line)
 
 
 async def test_the_cursor_tells_attempts_and_nodes() -> None:
@@ -146,6 +165,18 @@ def test_a_job_is_told_in_lines_that_wrap_each_subject_on_one_at_least(width: in
     whole = " ".join("".join(text for text, _ in line) for line in detail_lines(frame, job, width, 20))
     assert "…" not in whole
     assert "in /home/mira" in whole and "stragglers" in whole and "silent" in whole
+
+
+def test_an_attempt_that_was_queued_again_is_not_said_to_be_called_off() -> None:
+    bare, roll = frames.fresh(), Roll()
+    first = Attempt(1, JobState.CANCELLED, "REQUEUED", bare.at - 60, bare.at - 30)
+    again = replace(jobs(bare.at)[0], attempts=(first, Attempt(2, JobState.RUNNING, "RUNNING", bare.at - 20)))
+    roll.answer(SourceAnswer(OK, (again,)))
+    frame = replace(bare, jobs=roll.frame(bare))
+    lines = detail_lines(frame, Subject(Scope.JOB, "", again.id), 200, 20)
+    page_says = "".join(text for line in lines for text, _ in line)
+    command_says = detail(frame, frame.jobs.index[again.id])
+    assert "attempt 1 requeued after 30 s" in page_says and "1  requeued after 30 s" in command_says
 
 
 def test_what_no_job_tells_has_no_column() -> None:

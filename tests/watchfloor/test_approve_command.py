@@ -178,7 +178,7 @@ def test_a_rejection_holds_up_until_it_is_withdrawn(office: Office) -> None:
 def test_an_approval_that_was_withdrawn_is_gone(office: Office) -> None:
     office("approve", "r1", office.carol)
     assert office("withdraw", "r1", office.carol, "too early") == Exit.OK
-    assert "Approvals: 0 of 1." in office.out
+    assert "Approvals: 0 of 1; taken back by carol@example.org: too early." in office.out
 
 
 @pytest.mark.parametrize(

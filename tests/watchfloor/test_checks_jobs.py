@@ -130,7 +130,7 @@ def test_what_runs_past_the_scheduler_of_a_node_is_told_after_five_minutes() -> 
     assert floor.found("unscheduled-process", minutes=4) == []
     (found,) = floor.found("unscheduled-process", minutes=1.5)
     assert found.text == (
-        "alice runs train.py on gpu2 of n0 past its scheduler, for 5m or longer; "
+        "alice runs train.py on gpu2 of n0 past its scheduler, for 5 m or longer; "
         "the scheduler has given it to job 4300 of bob (2 accelerators)"
     )
 

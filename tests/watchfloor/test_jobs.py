@@ -163,6 +163,17 @@ def test_the_table_of_jobs_stands_in_columns_whatever_they_are_called() -> None:
     assert head.index("USER") < 60 and "…" in rows[2]
 
 
+def test_accelerators_that_jobs_hold_and_nobody_sees_are_said_to_be_the_schedulers_word() -> None:
+    floor = Floor()
+    elsewhere = job(1, Allocation("node-of-others", 8, tuple(range(8))), Allocation("another", 16))
+    told = [elsewhere, job(2, state=JobState.PENDING, accelerators_wanted=64)]
+    frame = floor.frame(answer(*told))
+    words = "by the scheduler's word on nodes that are not in the fleet"
+    assert f"running jobs hold 24 accelerators that are not seen here, {words}" in JobReport(frame).text()
+    at_home = floor.frame(answer(job(1, Allocation("l40-03", 4, (0, 1, 2, 3)))))
+    assert "not seen here" not in JobReport(at_home).text()
+
+
 def test_nodes_that_were_not_read_are_said_below_the_jobs() -> None:
     text = JobReport(Floor(faults=True).frame()).text()
     assert "l40-03: not read: " in text
@@ -170,7 +181,7 @@ def test_nodes_that_were_not_read_are_said_below_the_jobs() -> None:
 
 def test_the_age_of_what_a_scheduler_told_comes_before_what_is_wrong_with_it() -> None:
     failed = replace(STATUS, state=SourceState.FAILED, text="no answer", advice="scontrol ping")
-    assert source_words(failed, START + 45.0) == "alpha (slurm): last answer 45s ago: no answer (scontrol ping)"
+    assert source_words(failed, START + 45.0) == "alpha (slurm): last answer 45 s ago: no answer (scontrol ping)"
 
 
 def test_times_of_jobs_that_wait_run_and_are_over() -> None:

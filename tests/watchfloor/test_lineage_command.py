@@ -24,6 +24,7 @@ from watchfloor.errors import StoreError
 from watchfloor.exits import Exit
 from watchfloor.lineage.graph import Changes, Key, Kind, mention
 from watchfloor.lineage.reach import Asked
+from watchfloor.lineage.watch import Watch
 from watchfloor.lineagekeeper import LineageKeeper
 from watchfloor.lineagereceiver import PATH, serve
 from watchfloor.places import lineage_place
@@ -72,6 +73,27 @@ def test_a_job_is_told_by_any_of_its_names(story: str, capsys: pytest.CaptureFix
     assert out.startswith("attempt 1 ended with NODE_FAIL") and "├ attempt 1 ran" in out
 
 
+def test_a_job_is_found_by_what_its_user_calls_it(story: str, capsys: pytest.CaptureFixture[str]) -> None:
+    by_number, by_name = run(capsys, "4242"), run(capsys, "train-llm")
+    assert by_name[0] == Exit.OK and by_name[1] == by_number[1] == run(capsys, "job:train-llm")[1]
+    assert run(capsys, "TRAIN-LLM")[0] == Exit.USAGE and run(capsys, "train%")[0] == Exit.USAGE, "neither is its name"
+
+
+def test_jobs_that_are_called_alike_are_listed(story: str, capsys: pytest.CaptureFixture[str]) -> None:
+    other, called = Watch(), 'of "mira", 100%'
+    names = {number: "train-llm" if number == 4300 else called for number in range(4300, 4300 + 12)}
+    other.update(TEN, [job(FIRST, id=f"slurm:{number}", number=str(number), name=names[number]) for number in names])
+    store = LineageStore(story)
+    store.save(other.due(), time.time() - 60.0)
+    store.close()
+    code, out, err = run(capsys, "train-llm")
+    assert code == Exit.USAGE and out == ""
+    assert "2 jobs are called 'train-llm': slurm:4242 (alice, running), slurm:4300 (alice, running)" in err
+    assert "ask for one of them by its id" in err
+    assert run(capsys, "slurm:4300")[0] == Exit.OK
+    assert "more than 10 jobs are called" in run(capsys, called)[2]
+
+
 @pytest.mark.parametrize("word", ["n2", "alice", "n2/gpu3", "s3://data/tokens-v3", "run:wandb:abc123"])
 def test_others_are_told_too(story: str, capsys: pytest.CaptureFixture[str], word: str) -> None:
     code, out, _ = run(capsys, word, "--since", "3650d")
@@ -110,6 +132,8 @@ def test_dot_is_a_graph(story: str, capsys: pytest.CaptureFixture[str]) -> None:
         ((), "the lineage of what"),
         (("4242", "--dot", "--json"), "more than one form"),
         (("4242", "--since", "yesterday"), "yesterday"),
+        (("nope", "--since", "3parsec"), "'3parsec' needs one of the units us, ms, s, m, min, h, d"),
+        (("--listen", "127.0.0.1:0", "--since", "3parsec"), "'3parsec' needs one of the units"),
         (("--import", "/nowhere/x"), "No such file"),
         (("--listen", "nowhere"), "no address"),
     ],

@@ -137,6 +137,14 @@ def test_a_word_finds_what_people_mean(opened: Callable[[], LineageStore]) -> No
     assert "4242" in store.names([Kind.JOB], 10)
 
 
+def test_a_job_is_found_by_its_users_name_however_often_it_was_told(opened: Callable[[], LineageStore]) -> None:
+    store = opened()
+    for at in (NOW, NOW + 1):  # what is told again is merged by the database
+        store.save(lineages.watched().due(), at)
+        assert [one.key for one in store.jobs_named("train-llm", 10)] == [JOB]
+    assert store.jobs_named("TRAIN-LLM", 10) == store.jobs_named("train%", 10) == store.jobs_named("alice", 10) == []
+
+
 def test_the_old_is_forgotten_with_its_edges(opened: Callable[[], LineageStore]) -> None:
     store = opened()
     old = Entity(Key(Kind.JOB, "old"), NOW - 100 * DAY, NOW - 95 * DAY)

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openlineage.client import event_v2
-from openlineage.client.facet_v2 import job_type_job, ownership_job, parent_run
+from openlineage.client.facet_v2 import dataset_type_dataset, job_type_job, ownership_job, parent_run
 
 from tests.support import lineages
 from tests.support.golden import same_as_golden
@@ -198,6 +198,9 @@ def test_events_pass_through_the_classes_that_openlineage_generates_from_its_sch
         assert told["schemaURL"] == built.schemaURL
         for facet, kind in (("jobType", job_type_job.JobTypeJobFacet), ("ownership", ownership_job.OwnershipJobFacet)):
             _same_facet(kind, named["facets"][facet])
+        for dataset in told["inputs"]:
+            if "facets" in dataset:
+                _same_facet(dataset_type_dataset.DatasetTypeDatasetFacet, dataset["facets"]["datasetType"])
         if "parent" in run["facets"]:
             _same_facet(parent_run.ParentRunFacet, run["facets"]["parent"])
 
@@ -237,6 +240,9 @@ def test_our_own_events_come_back_as_what_they_were_made_of() -> None:
     back = {entity.key for entity in changes.entities}
     assert {JOB, Key(Kind.ATTEMPT, "slurm:4242#1"), Key(Kind.ATTEMPT, "slurm:4242#2"), Key(Kind.NODE, "n2")} <= back
     assert Key(Kind.DATASET, "s3://data/tokens-v3") in back and Key(Kind.USER, "alice") in back
+    checkpoint = Key(Kind.CHECKPOINT, "/scratch/ckpt/1000")
+    assert checkpoint in lineages.graph().entities and checkpoint in back, "what was a checkpoint is one again"
+    assert Key(Kind.DATASET, checkpoint.id) not in back
 
 
 BASE = {"_producer": "https://example.org/etl", "_schemaURL": "https://example.org/facet.json#/$defs/Facet"}

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support import lineages
 from tests.support.lineages import FIRST, FIRST_OVER, GPU, HELD, MINUTE, NAMES, SECOND, TEN, XID, job
-from watchfloor.jobs.model import Attempt, JobState
+from watchfloor.jobs.model import Attempt, Job, JobState
 from watchfloor.lineage import watch as watching
-from watchfloor.lineage.graph import LONGEST_ID, Changes, Edge, Graph, Key, Kind, Relation
+from watchfloor.lineage.graph import LONGEST_ID, Changes, Edge, Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.tree import lines, tree
 from watchfloor.lineage.watch import NOTED_SECONDS, Watch
@@ -24,8 +24,18 @@ FOUND = Key(Kind.FINDING, "xid-fatal@n2/GPU-2-3")
 
 
 def graph_of(watch: Watch) -> Graph:
-    changes = watch.due()
+    changes = told_to_the_end(watch)
     return Graph(changes.entities, changes.edges)
+
+
+def told_to_the_end(watch: Watch) -> Changes:
+    """All that a store is to be told, portion by portion."""
+    entities, edges = list[Entity](), list[Edge]()
+    while changes := watch.due():
+        entities += changes.entities
+        edges += changes.edges
+        watch.saved(changes)
+    return Changes(tuple(entities), tuple(edges))
 
 
 def only(edges: object) -> Edge:
@@ -251,9 +261,62 @@ def test_ten_thousand_jobs_that_did_not_change_cost_little() -> None:
     watch = Watch()
     jobs = [replace(job(FIRST), id=f"slurm:{number}", number=str(number)) for number in range(10_000)]
     held = {one.id: HELD for one in jobs}
-    for second in range(10_000 // watching.MOST_NEWS):
-        watch.update(TEN + second, jobs, held)
+    watch.update(TEN, jobs, held)
+    while watch.is_behind:
+        watch.update(TEN + 1, jobs, held)
     assert len(graph_of(watch).of_kind(Kind.JOB)) == 10_000
     began = time.process_time()
     watch.update(TEN + 60, jobs, held)
     assert time.process_time() - began < 0.2  # seconds; anything that is told again takes more than that
+
+
+def many(count: int) -> tuple[list[Job], dict[str, tuple[Subject, ...]], list[Record]]:
+    """Jobs on a node each, with a finding on each node."""
+    nodes = [f"n{number}" for number in range(count)]
+    runs = [replace(FIRST, nodes=(node,)) for node in nodes]
+    jobs = [job(one, id=f"slurm:{n}", number=str(n)) for n, one in enumerate(runs)]
+    held = {one.id: tuple(Subject(Scope.ACCELERATOR, one.nodes[0], str(at)) for at in range(8)) for one in jobs}
+    found = [Finding(Subject(Scope.NODE, node), "clock-skew", State.WARNING, "off") for node in nodes]
+    return jobs, held, [Record(one, TEN + MINUTE, TEN + MINUTE) for one in found]
+
+
+def test_a_first_sight_of_thousands_is_told_in_slices_and_whole_in_the_end() -> None:
+    watch = Watch()
+    jobs, held, records = many(1_500)
+    sizes, told = list[int](), Changes()
+    while not sizes or watch.is_behind:
+        watch.update(TEN + 5 * MINUTE + len(sizes), jobs, held, records)
+        slice_ = told_to_the_end(watch)
+        sizes.append(len(slice_.entities) + len(slice_.edges))
+        told = Changes(told.entities + slice_.entities, told.edges + slice_.edges)
+    assert max(sizes) <= 2 * watching.MOST_TOLD + 100, "what one job or finding tells may stand over"
+    during = {(edge.cause.id, edge.effect.id) for edge in told.edges if edge.relation is Relation.DURING}
+    assert during == {(f"clock-skew@n{n}", f"slurm:{n}#1") for n in range(1_500)}
+    assert {entity.key.id for entity in told.entities if entity.key.kind is Kind.JOB} == {one.id for one in jobs}
+
+
+def test_a_finding_that_changes_while_it_waits_is_told_once_as_it_is() -> None:
+    watch = Watch()
+    jobs, held, records = many(1_500)
+    watch.update(TEN + 5 * MINUTE, jobs, held, records)
+    over = [*records[:-1], replace(records[-1], holds=False, last=TEN + 6 * MINUTE)]
+    while watch.is_behind:
+        watch.update(TEN + 6 * MINUTE, jobs, held, over)
+    found = only(graph_of(watch).causes(Key(Kind.FINDING, "clock-skew@n1499"), Relation.FOUND_ON))
+    assert found.end == TEN + 6 * MINUTE
+
+
+def test_what_is_due_is_handed_over_in_portions_in_which_no_edge_comes_before_its_ends() -> None:
+    watch = Watch()
+    jobs, held, _ = many(400)
+    watch.update(TEN, jobs, held)
+    while watch.is_behind:
+        watch.update(TEN + 1, jobs, held)
+    known, portions = set[Key](), 0
+    while changes := watch.due():
+        assert len(changes.entities) + len(changes.edges) <= watching.MOST_DUE
+        known.update(entity.key for entity in changes.entities)
+        assert all(edge.cause in known and edge.effect in known for edge in changes.edges)
+        watch.saved(changes)
+        portions += 1
+    assert portions > 2

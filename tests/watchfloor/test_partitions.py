@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tui.present.header import second_line, summarise
 from tui.present.style import UNICODE
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
+from watchfloor.jobs.model import Allocation, Job, JobState, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.roll import Roll
 from watchfloor.model import NodeSpec, NodeStatus, Phase
 from watchfloor.report import Cells, Report, Schema, Table
 from watchfloor.snapshot.document import document
@@ -13,14 +17,21 @@ from watchfloor.snapshot.selection import select
 
 
 def partitioned() -> Frame:
+    return fleet_of_partitions().frame()
+
+
+def fleet_of_partitions() -> Fleet:
     """Two boards, the second one in two parts: as the NVIDIA sampler tells it."""
     fleet = Fleet([NodeSpec("a")], lambda: 1000.0)
     keys = ["GPU-0", "GPU-1", "MIG-0", "MIG-1"]
-    fleet.schema(0, Schema(1, {"accelerator": Table(keys, ["partition_of", "util"])}))
-    parents = Cells(p=[1], v=[50.0], mp=[3, 5, 7], mc=[2, 2, 2], xp=[0, 2, 4, 6], x=["", "", "GPU-1", "GPU-1"])
+    fleet.schema(0, Schema(1, {"accelerator": Table(keys, ["partition_of", "util", "uuid"])}))
+    parents = Cells(
+        p=[1], v=[50.0], mp=[4, 7, 10], mc=[2, 2, 2], xp=[0, 2, 3, 5, 6, 8, 9, 11],
+        x=["", "uuid-a", "", "uuid-b", "GPU-1", "uuid-0", "GPU-1", "uuid-1"],
+    )  # fmt: skip
     fleet.report(0, Report(1, 1, 1000.0, full=True, cells={"accelerator": parents}), 1000.0)
     fleet.status(0, NodeStatus(Phase.LIVE))
-    return fleet.frame()
+    return fleet
 
 
 def test_the_header_counts_devices() -> None:
@@ -37,3 +48,32 @@ def test_the_snapshot_counts_devices_and_shows_all_rows() -> None:
     assert found["summary"]["accelerators"] == {"total": 2, "shown": 2}
     assert found["summary"]["partitions"] == {"total": 2, "shown": 2}
     assert [row["key"] for row in found["nodes"][0]["accelerators"]] == ["GPU-0", "GPU-1", "MIG-0", "MIG-1"]
+
+
+@pytest.mark.parametrize(
+    ("held", "given"),
+    [
+        (Allocation("a", 1, (0,)), []),  # which of three devices has number 0, nobody says: not the whole board
+        (Allocation("a", 2), []),  # two of three
+        (Allocation("a", 3, (0, 1, 2)), ["GPU-0", "MIG-0", "MIG-1"]),
+        (Allocation("a", 1, uuids=("uuid-1",)), ["MIG-1"]),
+    ],
+)
+def test_a_scheduler_gives_partitions_away_and_not_the_boards_below(held: Allocation, given: list[str]) -> None:
+    assert given_to(held, partitioned()) == given
+
+
+def test_partitions_that_are_gone_leave_the_board_to_be_given_away() -> None:
+    fleet = fleet_of_partitions()
+    fleet.schema(0, Schema(2, {"accelerator": Table(["GPU-0", "GPU-1"], ["partition_of", "util", "uuid"])}))
+    texts = Cells(xp=[0, 2, 3, 5], x=["", "uuid-a", "", "uuid-b"])
+    fleet.report(0, Report(2, 2, 1001.0, full=True, cells={"accelerator": texts}), 1001.0)
+    assert given_to(Allocation("a", 1, (1,)), fleet.frame()) == ["GPU-1"]
+
+
+def given_to(held: Allocation, frame: Frame) -> list[str]:
+    """The accelerators of a job that a scheduler gave this, and of which nothing runs yet."""
+    roll = Roll()
+    job = Job("slurm:7", "alpha", "slurm", "7", state=JobState.RUNNING, allocations=(held,))
+    roll.answer(SourceAnswer(SourceStatus("alpha", "slurm", SourceState.OK), (job,)))
+    return [str(frame.accelerators.keys[row]) for row in roll.frame(frame).accelerators_of(0).tolist()]

@@ -30,7 +30,7 @@ PLAN = Plan(
     created=1_000.0,
     expires=1_000.0 + 4 * 3600,
     impact=Impact(
-        (JobHit("slurm:42", "requeued", "mira", "train", 64, 12.5, "start"),),
+        (JobHit("slurm:42", "requeued", "mira", "train", 64, 12.5, "its start: no checkpoint is known"),),
         ("n2",),
         8,
         0.92,

@@ -42,6 +42,15 @@ _TEXTS = (
     "notify --url=https://discord.com/api/webhooks/17/§",
     "curl -u alice:§ https://host",
     "GITHUB_PAT=§",
+    "the password is §",
+    "db password is: '§' for now",
+    "api key is §",
+    "bearer: §",
+    'curl -H "Bearer: §" https://host',
+    "train.py --bearer §",
+    "HUGGING_FACE_HUB_TOKEN §",
+    "setenv HF_TOKEN '§' && python train.py",
+    "cd /x; export WANDB_API_KEY §",
 )
 
 
@@ -102,6 +111,18 @@ def test_urls_key_blocks_and_logins(text: str, shown: str) -> None:
         "rsync s3://bucket/key n2:/scratch/secretary",
         "XID 79 on n2 gpu3: the board has fallen off the bus",
         "--token --next",
+        "python train.py --token-budget 512 --max-tokens 5 --key_padding 3 --tokenizer x --bearers 2 key_padding_mask",
+        "docker run -e HF_TOKEN nvcr.io/nvidia/pytorch:24.07-py3",
+        "apptainer run --env HF_TOKEN image.sif python",
+        "mpirun -x HF_TOKEN -x WANDB_API_KEY python3 train.py",
+        "srun --export=ALL,HF_TOKEN bash run.sh",
+        "env -u HF_TOKEN torchrun --nproc-per-node 8 train.py",
+        "export HF_TOKEN && python train.py",
+        "unset HF_TOKEN WANDB_API_KEY",
+        "the password is required, and the token is expired",
+        "the tokenizer is llama3",
+        "module verification failed: signature and/or required key missing",
+        'run --note "it\'s --late"',
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -111,6 +132,30 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_words_keep_a_secret_with_blanks_together() -> None:
     assert redact_words(["run", "--password", "a b c", "-v"]) == "run --password *** -v"
     assert redact_words(["run", "--password=a b c", "token:d e"]) == "run --password=*** token:***"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('run --password "my secret words" -v', "run --password *** -v"),
+        ("run --password='my secret words' -v", "run --password=*** -v"),
+        ('run token:"my secret" user:"me too"', 'run token:*** user:"me too"'),
+        ('run --password "my secret words -v', "run --password *** secret words -v"),  # nothing closes it: a word
+        ("run --password \"it's mine\" --x 'a b'", "run --password *** --x 'a b'"),
+        ("HUGGING_FACE_HUB_TOKEN Zq9xyzab12 -v", "HUGGING_FACE_HUB_TOKEN *** -v"),
+        ("note -m HUGGING_FACE_HUB_TOKEN Zq9xyzab12", "note -m HUGGING_FACE_HUB_TOKEN ***"),
+    ],
+)
+def test_a_quoted_secret_that_is_split_over_words_is_hidden_whole(line: str, shown: str) -> None:
+    assert redact_words(line.split(" ")) == shown
+
+
+def test_many_quotes_take_time_in_proportion() -> None:
+    words = ["--password", '"x'] * 20_000
+    began = time.process_time()
+    redact_words(words)
+    redact_words([*words, 'y"'])
+    assert time.process_time() - began < 2  # seconds; what grows with the square takes minutes
 
 
 def test_a_variable_is_hidden_by_its_name_or_by_what_it_holds() -> None:
@@ -139,6 +184,9 @@ _PARTS = (
     "x" * 20,
     "\n",
     "eyJ",
+    " is ",
+    "A_TOKEN ",
+    "export ",
 )
 
 
@@ -149,7 +197,24 @@ def test_once_redacted_it_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [*_PARTS, "a_", "'a'", "://a:", "token: \\", "authorization ", "-u a:", "sk-", "--key ", "mysql ", "login "]
+    "part",
+    [
+        *_PARTS,
+        "a_",
+        "'a'",
+        "://a:",
+        "token: \\",
+        "authorization ",
+        "-u a:",
+        "sk-",
+        "--key ",
+        "mysql ",
+        "login ",
+        "token is ",
+        "A_KEY ",
+        "A_",
+        "export ",
+    ],
 )
 def test_time_grows_with_the_length_only(part: str) -> None:
     text = part * (200_000 // len(part))

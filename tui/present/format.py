@@ -66,6 +66,17 @@ def fit(text: str, width: int, align: Align = "left", ellipsis: str = "…") -> 
     return " " * left + text + " " * (room - left)
 
 
+def shortened(text: str, width: int, ellipsis: str = "…") -> str:
+    """An id in `width` cells at most: where it is longer, its middle is left out, for ids differ at their ends."""
+    text = printable(text)
+    if cell_len(text) <= width:
+        return text
+    room = max(0, width - len(ellipsis))
+    head = set_cell_size(text, (room + 1) // 2).rstrip()
+    tail = set_cell_size(text[::-1], room // 2).rstrip()[::-1]
+    return f"{head}{ellipsis}{tail}"
+
+
 def printable(text: str) -> str:
     """The text without control and format characters: what a node says must not act on the terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tui.present.choice import Mask, Sort
 from tui.present.fields import Field, columns_for
-from tui.present.format import Text, exact, meter, value
+from tui.present.format import Text, exact, meter, shortened, value
 from tui.present.line import Line, flow, within
 from tui.present.order import arrange, keys_of
 from tui.present.rows import Column
@@ -21,8 +21,8 @@ from watchfloor.jobs.spread import lagging, spreads
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope, Subject
 from watchfloor.snapshot.jobdetail import called, step_words
-from watchfloor.snapshot.jobs import source_words
-from watchfloor.snapshot.words import duration, in_prose
+from watchfloor.snapshot.jobs import held_unseen, source_words
+from watchfloor.snapshot.words import duration_in_prose, in_prose
 
 JOB_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
@@ -66,15 +66,22 @@ _TOKENS = {
     JobState.PREEMPTED: Token.WARNING,
     **dict.fromkeys(_BAD, Token.CRITICAL),
 }
+_SHARE_BESIDE_NAMES, _SHARE_ALONE = 8, 5  # the part of a screen's width that ids may take
 _SELDOM = frozenset({"cost", "link_rx"})  # said only where there is something to say
 _COMMIT_SHOWN = 12  # digits
 _ENDED_SECONDS = 3600.0  # how long the summary speaks of jobs that ended badly
 
 
 def job_columns(view: View, width: int) -> list[Column]:
-    """Columns as `width` cells have space for; what is told of no job gets none."""
+    """Columns as `width` cells have space for; what is told of no job gets none.
+
+    Ids of pods are long, and leave room for the name beside them; where there is none anyway, they say more themselves.
+    """
     told = [field for field in JOB_FIELDS if not field.rank or _is_told(view, field.name)]
-    return columns_for(told, width, {"name": min(_longest(view, "name"), width // 5)})
+    longest = _longest(view, "name")
+    beside = columns_for(told, width, {"name": min(longest, width // _SHARE_BESIDE_NAMES)})
+    named = any(column.name == "title" for column in beside)
+    return beside if named else columns_for(told, width, {"name": min(longest, width // _SHARE_ALONE)})
 
 
 def _is_told(view: View, name: str) -> bool:
@@ -139,10 +146,12 @@ class JobTable:
             return _note(job, view.text(row, "where"))
         if column.name == "phase":
             return job.state.value, _TOKENS.get(job.state, Token.TEXT)
-        if column.name == "state" and not job.state.holds_nodes:
-            return "", Token.DIM
         if column.name == "state":
-            return value(Cell(float(view.states[row])), _METRICS["state"], column.width, self._glyphs)
+            state = Cell(float(view.states[row]))
+            held = job.state.holds_nodes
+            return value(state, _METRICS["state"], column.width, self._glyphs) if held else ("", Token.DIM)
+        if column.name == "name":
+            return shortened(job.number, column.width, self._glyphs.ellipsis), Token.TEXT
         cell = view.cell(row, column.name)
         if cell.missing is not Missing.NO and job.state.is_over:
             return "-", Token.DIM  # nothing is to be read of what is over
@@ -168,17 +177,25 @@ def summary_lines(frame: Frame, width: int) -> Sequence[Line]:
     waiting = [job for job in rows if job.state in (JobState.PENDING, JobState.HELD)]
     wanted = sum(job.accelerators_wanted or 0 for job in waiting)
     failed = sum(job.state in _BAD and frame.at - (job.ended or 0.0) < _ENDED_SECONDS for job in rows)
-    busy, total = int(np.count_nonzero(frame.jobs.owners >= 0)), frame.accelerators.count
     counts: list[Line] = [
-        [(f"{running}", Token.STRONG), (" running on ", Token.DIM), (f"{busy}", Token.STRONG),
-         (f" of {total} accelerators", Token.DIM)],
+        [(f"{running}", Token.STRONG), (" running on ", Token.DIM), *_held(frame)],
         [(f"{len(waiting)}", Token.STRONG), (" waiting", Token.DIM)],
-    ]  # fmt: skip
+    ]
     if wanted:
         counts[-1] = [*counts[-1], (" for ", Token.DIM), (f"{wanted}", Token.STRONG)]
     if failed:
         counts.append([(f"{failed} ended badly within the hour", Token.CRITICAL)])
     return [*flow(counts, width), *flow(_sources(frame), width)]
+
+
+def _held(frame: Frame) -> Line:
+    """The accelerators on which jobs are seen, and those that are theirs by their schedulers' word alone."""
+    busy, total = int(np.count_nonzero(frame.jobs.owners >= 0)), frame.accelerators.count
+    held, where = held_unseen(frame)
+    if held and not busy:
+        return [(f"{held}", Token.STRONG), (f" accelerators, {where}", Token.DIM)]
+    here: Line = [(f"{busy}", Token.STRONG), (f" of {total} accelerators", Token.DIM)]
+    return [*here, (" and ", Token.DIM), (f"{held}", Token.STRONG), (f", {where}", Token.DIM)] if held else here
 
 
 def _sources(frame: Frame) -> Sequence[Line]:
@@ -264,8 +281,8 @@ def _tries(job: Job) -> Sequence[Line]:
 def _attempt_words(attempt: Attempt) -> str:
     lasted = ""
     if attempt.started and attempt.ended:
-        lasted = f" after {duration(attempt.ended - attempt.started)}"
-    return f"{attempt.state.value}{lasted}{f': {attempt.reason}' if attempt.reason else ''}"
+        lasted = f" after {duration_in_prose(attempt.ended - attempt.started)}"
+    return f"{attempt.ended_as}{lasted}{f': {attempt.reason}' if attempt.reason else ''}"
 
 
 def _figures(frame: Frame, row: int) -> Sequence[Line]:

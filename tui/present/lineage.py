@@ -19,7 +19,7 @@ from watchfloor.lineage.graph import Key, Kind
 from watchfloor.lineage.tree import Branch
 from watchfloor.model import State
 from watchfloor.snapshot.lineage import LineageReport
-from watchfloor.snapshot.words import duration
+from watchfloor.snapshot.words import duration_in_prose
 
 Path = tuple[tuple[Key, int], ...]  # from the root: each step's key, and which one of its like it is
 
@@ -175,9 +175,9 @@ def token_of(branch: Branch) -> Token:
 def lasted(report: LineageReport, branch: Branch) -> str:
     """How long it went on; "" of what is known to have been at one moment alone."""
     if branch.until is not None:
-        return duration(branch.until - branch.at) if branch.until > branch.at else ""
+        return duration_in_prose(branch.until - branch.at) if branch.until > branch.at else ""
     goes_on = branch.key.kind in (Kind.JOB, Kind.ATTEMPT, Kind.FINDING) and branch.state
-    return f"{duration(max(0.0, report.times.now - branch.at))}…" if goes_on else ""
+    return f"{duration_in_prose(max(0.0, report.times.now - branch.at))}…" if goes_on else ""
 
 
 def _date(report: LineageReport, at: float) -> datetime:

@@ -20,7 +20,7 @@ from watchfloor.frame import Frame
 from watchfloor.jobs.attribution import BY_CGROUP, NO_SCHEDULER
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Scope, State
-from watchfloor.snapshot.words import duration
+from watchfloor.snapshot.words import duration_in_prose
 
 _AT = Scope.ACCELERATOR
 _MANAGERS = ("slurm", "kubernetes")
@@ -46,7 +46,7 @@ class _Suspects:
 def _told(frame: Frame, code: str, lasting: Lasting, suspects: Rows, text: _Text) -> Iterator[Finding]:
     rows = suspects[frame.live[frame.accelerators.node[suspects]]] if suspects.size else suspects
     rows = lasting.for_long(frame, rows, limit(code, "time", Unit.SECONDS))
-    words = duration(limit(code, "time", Unit.SECONDS))
+    words = duration_in_prose(limit(code, "time", Unit.SECONDS))
     yield from report(
         frame,
         _AT,
@@ -66,7 +66,7 @@ def _orphan(frame: Frame, row: int) -> str:
     board = named(frame, _AT, row)
     if job is None or job.source == BY_CGROUP:
         return f"{board} is in use by {job_words(frame, owner)}, of which the scheduler of its node knows nothing"
-    ago = f" {duration(max(0.0, frame.at - job.ended))} ago" if job.ended is not None else ""
+    ago = f" {duration_in_prose(max(0.0, frame.at - job.ended))} ago" if job.ended is not None else ""
     return f"{board} is in use by what is left of {job_words(frame, owner)}: {job.source} says {job.state.value}{ago}"
 
 

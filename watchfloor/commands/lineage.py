@@ -27,7 +27,7 @@ from watchfloor.units import quantity
 
 
 def lineage(
-    of: Annotated[str, Parameter(help="A job (4242, slurm:4242), node, user, accelerator, finding, dataset …")] = "",
+    of: Annotated[str, Parameter(help="A job (4242, slurm:4242, its name), node, user, accelerator, finding …")] = "",
     /,
     *,
     since: Annotated[str, Parameter(help="How far back, such as 7d or 12h. A job: all of it.")] = "",
@@ -43,6 +43,7 @@ def lineage(
         raise ConfigError("more than one form at once", "one of --json, --openlineage and --dot", file="lineage")
     if not (of or read or listen):
         raise ConfigError("the lineage of what?", "watchfloor lineage JOB, NODE or USER", file="lineage")
+    seconds = _seconds(since) if since else None
     kept = LineageStore(store or lineage_place())
     try:
         if read is not None:
@@ -50,19 +51,19 @@ def lineage(
         if listen:
             return _receive(kept, listen)
         if of:
-            _show(LineageBook(kept), of, since, json, openlineage, dot)
+            _show(LineageBook(kept), of, seconds, json, openlineage, dot)
     finally:
         kept.close()
     return Exit.OK
 
 
-def _show(book: LineageBook, of: str, since: str, json: bool, openlineage: bool, dot: bool) -> None:
+def _show(book: LineageBook, of: str, since: float | None, json: bool, openlineage: bool, dot: bool) -> None:
     times = Times(time.time(), here())
     meant = book.meant(of)
     if meant.others:
         kind = meant.key.kind.value
         output.remark(f"{of} is a {kind} here; as {' or '.join(meant.others)} it is KIND:{of}")
-    graph = book.around(meant.key, times.now - _seconds(since) if since else usual_since(meant.key, times.now))
+    graph = book.around(meant.key, usual_since(meant.key, times.now) if since is None else times.now - since)
     if graph.cut:
         output.remark("more than can be told at once: a shorter --since tells all of it")
     if openlineage:

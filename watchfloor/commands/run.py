@@ -17,7 +17,7 @@ from watchfloor.change import Outcome, Plan, Ruling, Value, plain
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Source
 from watchfloor.commands.waiting import settled_with_jobs
-from watchfloor.errors import ConfigError
+from watchfloor.errors import CannotPlan, ConfigError, NothingToDo
 from watchfloor.exits import Exit
 from watchfloor.frame import Frame
 from watchfloor.keeper import account
@@ -31,8 +31,8 @@ from watchfloor.snapshot.plan import plan_text
 from watchfloor.snapshot.runs import document, run_text
 
 if TYPE_CHECKING:
+    from agents.carrying import Result
     from agents.harness import Decision
-    from agents.runner import Result
     from watchfloor.acting import Post
 
 FORMAT = "watchfloor.run/1"
@@ -41,6 +41,7 @@ _POLL_SECONDS = 1.0
 _REFUSALS = {
     "not-approved": Exit.WAITS_FOR_APPROVAL,
     "denied": Exit.DENIED,
+    "rejected": Exit.DENIED,
     "moved": Exit.VOID,
     "expired": Exit.VOID,
     "over": Exit.VOID,
@@ -123,10 +124,20 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float) 
         targets = _targets(asked, playbook, at.floor.frame())
         if not targets:
             return _nothing(asked)
-        plan = at.plan(playbook, targets, asked.who, asked.reason)
+        plan = await _planned(asked, at, playbook, targets)
         if not asked.apply:
             return _shown(asked, at, at.harness.weigh(plan))
         return await _applied(asked, at, await at.harness.propose(plan))
+
+
+async def _planned(asked: _Asked, at: Post, playbook: Playbook, targets: Sequence[Subject]) -> Plan:
+    """Raises CannotPlan, which is on record where something was to be done; NothingToDo, ConfigError."""
+    try:
+        return at.plan(playbook, targets, asked.who, asked.reason)
+    except CannotPlan as error:
+        if asked.apply and not isinstance(error, NothingToDo):
+            await at.not_planned(playbook, asked.who, error)
+        raise
 
 
 def _targets(asked: _Asked, playbook: Playbook, frame: Frame) -> list[Subject]:
@@ -159,7 +170,7 @@ def _shown(asked: _Asked, at: Post, decision: Decision) -> int:
 async def _applied(asked: _Asked, at: Post, decision: Decision) -> int:
     if not asked.json:
         output.write(f"{plan_text(decision.plan, time.time())}\n\n{_words(decision)}")
-    if decision.ruling == Ruling.NEEDS_APPROVAL and not await _approved(at, decision.plan, asked.wait):
+    if decision.ruling == Ruling.NEEDS_APPROVAL and not await _answered(at, decision, asked.wait):
         return _waiting(asked, decision)
     return _told(asked, at, decision.run, await at.harness.carry_out(decision.run, asked.who))
 
@@ -177,9 +188,10 @@ async def _go_on(asked: _Asked, at: Post, run: str) -> int:
     return _told(asked, at, run, await at.harness.carry_out(run, asked.who))
 
 
-async def _approved(at: Post, plan: Plan, seconds: float) -> bool:
+async def _answered(at: Post, decision: Decision, seconds: float) -> bool:
+    """Whether it is settled in this time what becomes of it: it is approved, or can't be any more."""
     until = time.monotonic() + seconds
-    while not at.approved(plan):
+    while not at.approved(decision.plan) and not at.harness.in_vain(decision.run):
         if time.monotonic() >= until:
             return False
         await asyncio.sleep(_POLL_SECONDS)
@@ -201,7 +213,9 @@ def _told(asked: _Asked, at: Post, run: str, result: Result) -> int:
     record = at.book.run(run)
     if asked.json:
         told = document(record) if record is not None else {"run": run}
-        output.write_json({"format": FORMAT, **told, "result": str(result.outcome), "why": result.why or None})
+        output.write_json(
+            {"format": FORMAT, **told, "result": str(result.outcome), "why": result.why or None, "said": result.text}
+        )
     else:
         output.write(f"\nRun {run} {result.outcome}: {result.text}")
     if result.outcome is Outcome.REFUSED:

@@ -26,8 +26,8 @@ from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.units import quantity
 
 if TYPE_CHECKING:
+    from agents.carrying import Result
     from agents.harness import Decision
-    from agents.runner import Result
     from agents.triggers import Incident, NotDone
     from agents.watchman import Account
     from watchfloor.runs import RunRecord
@@ -41,8 +41,8 @@ _WORST_FIRST = (
     (Outcome.ABANDONED, Exit.ABANDONED),
 )
 _RULINGS = (
-    ({"deny", "denied"}, Exit.DENIED),
-    ({"interlocked", "lease", "waited"}, Exit.INTERLOCKED),
+    ({"deny", "denied", "rejected"}, Exit.DENIED),
+    ({"interlocked", "lease", "waited", "stopped"}, Exit.INTERLOCKED),
     ({"moved", "over"}, Exit.VOID),
     ({"needs-approval", "not-approved"}, Exit.WAITS_FOR_APPROVAL),
 )

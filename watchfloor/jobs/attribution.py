@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from watchfloor.distinct import among, distinct
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Job, JobState, numbered
+from watchfloor.jobs.pods import PodNames
 from watchfloor.jobs.told import Told
 from watchfloor.jobs.workers import Workers
-from watchfloor.model import Scope
+from watchfloor.model import Missing, Scope
 
 Rows = NDArray[np.intp]
 Owners = NDArray[np.int32]  # row of the job that each accelerator belongs to, -1 for none
@@ -65,15 +66,31 @@ class _Places:
         self._frame = frame
         self._index = frame.accelerators.last("index")
         self._parts = frame.accelerators.last("partition_of")
+        self._lost = frame.accelerators.reasons("partition_of") == Missing.LOST
         self._uuids: dict[int, dict[str, int]] = {}
 
     def of(self, node: int, held: Sequence[Allocation]) -> list[int]:
         """Those that are named; all boards, where together they are as many as the node has."""
         rows = self._frame.rows_of(Scope.ACCELERATOR, node).tolist()
         boards = [row for row in rows if not self._parts[row] > 0]
+        if any(self._parts[row] > 0 and not self._lost[row] for row in rows):
+            return self._of_partitions(node, held, rows)
         found = [row for allocation in held for row in self._named(node, rows, boards, allocation)]
         unnamed = [one.count or 0 for one in held if not one.uuids and one.indices is None]
         return boards if sum(unnamed) and len(found) + sum(unnamed) >= len(boards) else found
+
+    def _of_partitions(self, node: int, held: Sequence[Allocation], rows: list[int]) -> list[int]:
+        """Those that are named by uuid; all that can be given away, where a job holds as many.
+
+        A scheduler numbers partitions, and boards between them, in an order of its own: an index says nothing here.
+        """
+        by_uuid = self._by_uuid(node, rows)
+        found = [by_uuid[uuid] for one in held for uuid in one.uuids if uuid in by_uuid]
+        parents = {self._frame.accelerators.text(row, "partition_of") for row in rows if not self._lost[row]}
+        keys = self._frame.accelerators.keys
+        devices = [row for row in rows if not self._lost[row] and keys[row] not in parents]
+        unnamed = sum(one.count or len(one.indices or ()) for one in held if not one.uuids)
+        return devices if unnamed and len(found) + unnamed >= len(devices) else found
 
     def _named(self, node: int, rows: list[int], boards: list[int], allocation: Allocation) -> list[int]:
         if allocation.uuids:
@@ -154,9 +171,9 @@ def _meant(text: str, cluster: str, told: Told) -> str:
     return known[0] if len(known) == 1 and not cluster else numbered(kind, number, cluster)
 
 
-def running(frame: Frame, names: Named) -> Running:
+def running(frame: Frame, names: Named, pods: PodNames) -> Running:
     """By what runs on the accelerators now, or ran when their node was heard last."""
-    jobs = _by_cgroups(frame, names)
+    jobs = _by_cgroups(frame, names, pods)
     rows = _unscheduled(frame)
     places: dict[str, int] = {}
     by_row = np.empty(len(rows), np.intp)
@@ -171,13 +188,13 @@ def running(frame: Frame, names: Named) -> Running:
     return Running(tuple(jobs), rows, tuple(by_row.tolist()))
 
 
-def _by_cgroups(frame: Frame, names: Named) -> list[Job]:
+def _by_cgroups(frame: Frame, names: Named, pods: PodNames) -> list[Job]:
     """The jobs that processes name and no source tells of."""
     unknown = list(names.unknown)
     rows = np.flatnonzero(among(names.numbers, unknown)) if unknown else np.empty(0, np.intp)
     found: dict[str, Job] = {}
     for mine in _alike(names.numbers[rows]):
-        job = _by_cgroup(frame, rows[mine], names.unknown[int(names.numbers[rows[mine[0]]])])
+        job = _by_cgroup(frame, rows[mine], names.unknown[int(names.numbers[rows[mine[0]]])], pods)
         found[job.id] = _joined(found[job.id], job) if job.id in found else job
     return list(found.values())
 
@@ -225,17 +242,19 @@ def _parents(frame: Frame) -> list[int]:
     return sorted(found)
 
 
-def _by_cgroup(frame: Frame, rows: Rows, name: str) -> Job:
+def _by_cgroup(frame: Frame, rows: Rows, name: str, pods: PodNames) -> Job:
     kind, _, number = name.partition(":")
     row = int(rows[0])
     command = frame.accelerators.text(row, "command")
+    pod = pods.on(frame, int(frame.accelerators.node[row])).get(name) if kind == "pod" else None
     return Job(
         name,
         BY_CGROUP,
         _PREFIXES.get(kind, kind),
-        number.rpartition("/")[2],
-        name=_program(command),
+        pod.number if pod else number.rpartition("/")[2],
+        name=pod.name if pod else _program(command),
         user=frame.accelerators.text(row, "user"),
+        account=pod.namespace if pod else "",
         state=JobState.RUNNING,
         command=command,
         allocations=_allocations(frame, rows),

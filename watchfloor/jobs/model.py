@@ -88,6 +88,10 @@ class Attempt:
     signal: int | None = None
     reason: str = ""
 
+    @property
+    def ended_as(self) -> str:
+        return ended_as(self.state.value, self.told_state)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -172,6 +176,8 @@ class SchedulerNode:
     accelerators_used: int | None = None
     queues: tuple[str, ...] = ()
     since: float | None = None  # of the reason
+    comment: str = ""  # Slurm's, as it is
+    notes: tuple[tuple[str, str], ...] = ()  # Kubernetes': watchfloor's own annotations, by name
 
 
 class SourceState(StrEnum):
@@ -216,6 +222,11 @@ class JobSourceSpec:
     period_seconds: float = PERIOD_SECONDS  # at best: a slow source is asked more seldom
     timeout_seconds: float = TIMEOUT_SECONDS
     cluster: str = ""  # stands in the ids of its jobs, where another source of the kind numbers jobs, too
+
+
+def ended_as(state: str, told_state: str) -> str:
+    """The state that an attempt ended in; of one that was put back into the queue, that, for it was not called off."""
+    return "requeued" if state == JobState.CANCELLED.value and told_state == "REQUEUED" else state
 
 
 def numbered(kind: str, number: str | int, cluster: str = "") -> str:

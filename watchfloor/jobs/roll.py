@@ -20,6 +20,7 @@ from watchfloor.jobs.efficiency import Groups, figures
 from watchfloor.jobs.hosts import Hosts
 from watchfloor.jobs.meter import Meter, Metered
 from watchfloor.jobs.model import Job, SchedulerNode, SourceAnswer
+from watchfloor.jobs.pods import PodNames
 from watchfloor.jobs.provenance import ProvenanceFinder
 from watchfloor.jobs.told import Told
 from watchfloor.jobs.view import Jobs, JobView, Standing, column
@@ -55,6 +56,7 @@ class _Given:
     owners: Owners  # by allocation
     scheduler: Mapping[int, SchedulerNode]
     managers: Mapping[int, str]  # by node: the source that tells of it
+    present: frozenset[str]  # the sources that have a node in the fleet
     pids: Pids
     names: Names
 
@@ -71,6 +73,7 @@ class Roll:
         self._given: _Given | None = None
         self._workers = WorkerFinder()
         self._provenance = ProvenanceFinder()
+        self._pods = PodNames()
 
     def answer(self, answer: SourceAnswer) -> None:
         """What a source tells now, in place of what it told before."""
@@ -116,12 +119,12 @@ class Roll:
 
     def _made(self, frame: Frame, given: _Given, workers: Workers, seen: tuple[object, ...]) -> _Standing:
         names = given.names.of(frame)
-        found = running(frame, names)
+        found = running(frame, names, self._pods)
         told = self._with_more(found.jobs)
         owners = owners_of(told, given.owners, names, found, workers)
         groups = Groups(owners, len(told.jobs))
         texts = {name: Picture(told.codes[name], np.zeros(len(told.jobs), np.int8)) for name in _TEXTS}
-        said = Standing(given.owners, told.holding, given.managers, told.rows)
+        said = Standing(given.owners, told.holding, given.managers, given.present, told.rows)
         return _Standing(seen, told, owners, groups, texts, given.scheduler, said, self._price(frame, groups))
 
     def _given_to(self, frame: Frame) -> _Given:
@@ -132,7 +135,8 @@ class Roll:
             listed, (scheduler, managers, nodes) = self._listed(), self._nodes(frame)
             owners, pids = allocated(frame, listed, nodes), pids_of(listed, nodes)
             names = Names(listed, self._clusters(nodes, managers))
-            given = self._given = _Given(seen, owners, scheduler, managers, pids, names)
+            present = frozenset(name for name, found in nodes.items() if found)
+            given = self._given = _Given(seen, owners, scheduler, managers, present, pids, names)
         return given
 
     def _with_more(self, jobs: tuple[Job, ...]) -> Told:

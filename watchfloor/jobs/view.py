@@ -35,6 +35,7 @@ class Standing:
     given: NDArray[np.int32] = field(default_factory=lambda: _NO_OWNERS)
     holding: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     managers: Mapping[int, str] = field(default_factory=dict)
+    present: frozenset[str] = frozenset()  # the sources that have a node in the fleet
     index: Mapping[str, int] | None = None  # job id -> row
 
 
@@ -95,6 +96,7 @@ class Jobs:
         self.provenance = _NOTHING_TOLD if provenance is None else provenance  # by job id: what its processes say
         standing = standing or Standing()
         self.managers = standing.managers  # by node index: the source whose word that is
+        self.present = standing.present  # the sources that have a node in the fleet
         self.holding = standing.holding  # by job: it has nodes now
         self._given = standing.given
         index = standing.index
@@ -107,6 +109,14 @@ class Jobs:
     def given_to(self, accelerator: int) -> int:
         """The row of the job to which the scheduler gave it, whoever is on it; -1 for none, or where it doesn't say."""
         return int(self._given[accelerator]) if accelerator < len(self._given) else -1
+
+    @property
+    def is_unseen(self) -> NDArray[np.bool_]:
+        """By job: it has nodes now, and none of the fleet's accelerators is known to be its own, or given to it."""
+        seen = np.zeros(len(self.rows), np.bool_)
+        for owners in (self.owners, self._given):
+            seen[owners[owners >= 0]] = True
+        return self.holding & ~seen if self.holding.size else np.zeros_like(seen)
 
     def of_rows(self, scope: Scope, frame: Frame) -> NDArray[np.integer]:
         """For each row of an inner scope, the row of its job, -1 for none. A link goes with its accelerator, a service

@@ -25,6 +25,9 @@ SCHEMA_URL = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent
 _FACETS = "https://openlineage.io/spec/facets"
 JOB_FACET, ATTEMPT_FACET, FINDINGS_FACET = "watchfloor_job", "watchfloor_attempt", "watchfloor_findings"
 _OURS = {JOB_FACET: "JobRunFacet", ATTEMPT_FACET: "AttemptRunFacet", FINDINGS_FACET: "FindingsRunFacet"}
+# what a dataset is where it is a checkpoint: OpenLineage has types of datasets, and the kind within a type
+TYPE_FACET = "datasetType"
+CHECKPOINT_TYPE = {"datasetType": "MODEL", "subType": "CHECKPOINT"}
 
 _IDS = uuid5(NAMESPACE_URL, _HOME)
 _ENDS = {
@@ -148,6 +151,13 @@ def _finding(graph: Graph, finding: Key, attempt: Key) -> Json:
 
 
 def _dataset(entity: Entity) -> Json:
+    if entity.key.kind is not Kind.CHECKPOINT:
+        return _named(entity)
+    base = _base(f"{_FACETS}/1-0-1/DatasetTypeDatasetFacet.json#/$defs/DatasetTypeDatasetFacet")
+    return {**_named(entity), "facets": {TYPE_FACET: {**base, **CHECKPOINT_TYPE}}}
+
+
+def _named(entity: Entity) -> Json:
     """By OpenLineage's naming: s3://bucket/key is `key` of `s3://bucket`, a path is one of `file`."""
     if "namespace" in entity.facts:
         return {"namespace": entity.facts["namespace"], "name": entity.facts.get("name", entity.key.id)}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, clipped, facts, mention, tidied
-from watchfloor.lineage.openlineage import ATTEMPT_FACET, JOB_FACET
+from watchfloor.lineage.openlineage import ATTEMPT_FACET, CHECKPOINT_TYPE, JOB_FACET, TYPE_FACET
 from watchfloor.redact import redact
 
 LONGEST_EVENT = 1_048_576  # bytes
@@ -182,12 +182,13 @@ def _facets(told: Json, name: str, what: str) -> dict[str, Any]:
 
 def _dataset(told: object, own_facets: str) -> tuple[Key, dict[str, str]]:
     dataset = _object(told, "a dataset")
-    for facets in ("facets", own_facets):
-        _facets(dataset, facets, f"a dataset's {facets}")
+    _facets(dataset, own_facets, f"a dataset's {own_facets}")
+    said = _facets(dataset, "facets", "a dataset's facets").get(TYPE_FACET, {})
+    kind = Kind.CHECKPOINT if CHECKPOINT_TYPE.items() <= said.items() else Kind.DATASET
     namespace = redact(_text(dataset.get("namespace"), "a dataset's namespace"))
     name = redact(_text(dataset.get("name"), "a dataset's name"))
     whole = name if namespace == "file" else f"{namespace}/{name}"  # as jobs name them: a path, s3://bucket/key
-    return Key.of(Kind.DATASET, whole), tidied({"namespace": namespace, "name": name})
+    return Key.of(kind, whole), tidied({"namespace": namespace, "name": name})
 
 
 def _object(told: object, what: str) -> dict[str, Any]:

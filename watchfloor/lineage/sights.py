@@ -35,9 +35,9 @@ class Sights:
         self._words: tuple[tuple[object, ...], Words] = ((), {})
 
     def take(self, frame: Frame) -> None:
-        """Take a sight of this frame where one is due."""
+        """Take a sight of this frame where one is due, or where the last one left something for the next."""
         self._last = frame
-        if abs(frame.at - self._at) >= SIGHT_SECONDS:
+        if abs(frame.at - self._at) >= SIGHT_SECONDS or self._watch.is_behind:
             self._take(frame)
 
     def take_last(self) -> None:
@@ -58,14 +58,14 @@ class Sights:
     def _held_in(self, frame: Frame) -> Mapping[str, Sequence[Subject]]:
         """Job id -> its accelerators; made anew for the jobs that have got or lost some."""
         jobs, owners = frame.jobs.rows, frame.jobs.owners
-        moved = self._moves.rows(jobs, owners).tolist()
-        if not moved:
+        rows = self._moves.rows(jobs, owners)
+        if not rows.size:
             return self._held
+        moved = rows.tolist()
         concerned = {self._holder.pop(row) for row in moved if row in self._holder}
-        for row in moved:
-            if owners[row] >= 0:
-                self._holder[row] = jobs[int(owners[row])].id
-                concerned.add(self._holder[row])
+        holders = {row: jobs[owner].id for row, owner in zip(moved, owners[rows].tolist(), strict=True) if owner >= 0}
+        concerned.update(holders.values())
+        self._holder.update(holders)
         held: dict[str, list[Subject]] = {job: subjects for job, subjects in self._held.items() if job not in concerned}
         places = np.array([frame.jobs.index[job] for job in concerned if job in frame.jobs.index], np.int32)
         for row in np.flatnonzero(among(owners, places)).tolist():

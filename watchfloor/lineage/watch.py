@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import TypeVar
 
 from watchfloor.jobs.model import Attempt, Job, JobState
 from watchfloor.lineage.graph import Changes, Edge, EdgeKey, Entity, Key, Kind, Relation, facts, joined
@@ -21,7 +22,12 @@ AFTER_SECONDS = 60.0  # what is found so soon after an attempt ended concerns it
 _REMEMBERED_SECONDS = 900.0  # how long an attempt that is over is kept for findings that come late
 _SWEEP_SECONDS = 60.0  # between two looks for what need not be remembered
 MOST_NEWS = 200  # jobs that one sight takes; the further ones wait for the next, so that none takes long
+MOST_FINDINGS = 200  # that one sight tells anew, likewise
+MOST_TOLD = 1_500  # entities and edges of jobs, and as many of findings, that one sight makes before it leaves the rest
+MOST_DUE = 2_000  # entities and edges that are handed to a store at one time
 MOST_WAITING = 300_000  # entities and edges that no store has taken; the oldest go first
+
+T = TypeVar("T")
 
 Held = Mapping[str, Sequence[Subject]]  # job id -> the accelerators that it holds, as far as known
 
@@ -69,11 +75,15 @@ class Watch:
     _gone: list[str] = field(default_factory=list)  # jobs that are told of no longer
     _waiting: dict[str, None] = field(default_factory=dict)  # jobs that may have changed and were not looked at yet
     _records: Sequence[Record] = ()
+    _found: dict[RecordKey, tuple[Record, bool]] = field(
+        default_factory=dict
+    )  # not told yet; whether attempts moved there
     _swept_at: float = 0.0
     _spans: dict[str, dict[Key, _Span]] = field(default_factory=dict)  # node -> attempts that run or ran there lately
     _findings: dict[RecordKey, _Noted] = field(default_factory=dict)  # what was told longest ago comes first
     _entities: dict[Key, Entity] = field(default_factory=dict)
     _edges: dict[EdgeKey, Edge] = field(default_factory=dict)
+    _told: int = 0  # entities and edges so far
 
     def update(
         self,
@@ -90,8 +100,9 @@ class Watch:
         """
         names = names or Names()
         moved = self._take_jobs(at, jobs, held or {}, words or {}, names)
-        for record in self._news_of_findings(at, tuple(records), moved):
-            self._take_finding(at, record, moved, names)
+        self._note_findings(at, tuple(records), moved)
+        for key in self._in_bounds(list(self._found), MOST_FINDINGS):
+            self._take_finding(at, *self._found.pop(key), names)
         if abs(at - self._swept_at) >= _SWEEP_SECONDS:
             self._swept_at = at
             self._forget_spans(at)
@@ -100,16 +111,23 @@ class Watch:
 
     @property
     def is_behind(self) -> bool:
-        """Whether jobs of the last sight wait for the next."""
-        return bool(self._waiting)
+        """Whether jobs or findings of the last sight wait for the next."""
+        return bool(self._waiting or self._found)
+
+    def _in_bounds(self, news: Iterable[T], most: int) -> Iterator[T]:
+        """So many of them, and none behind the one with which as much was told as one sight may tell."""
+        enough = self._told + MOST_TOLD
+        for one in islice(news, most):
+            yield one
+            if self._told >= enough:
+                return
 
     # -- what a store takes
 
     def due(self) -> Changes:
-        """In an order that is the same for everybody, so that two consoles don't wait for one another for ever."""
-        entities = (self._entities[key] for key in sorted(self._entities))
-        edges = (self._edges[key] for key in sorted(self._edges))
-        return Changes(tuple(entities), tuple(edges))
+        """What has waited longest, as much as is handed over at one time; an edge never before its ends."""
+        entities = tuple(islice(self._entities.values(), MOST_DUE))
+        return Changes(entities, tuple(islice(self._edges.values(), MOST_DUE - len(entities))))
 
     def saved(self, changes: Changes) -> None:
         """A store has these now. What has changed meanwhile is still to be told."""
@@ -128,7 +146,7 @@ class Watch:
         """The nodes on which an attempt began, ended or changed what it holds."""
         moved: set[str] = set()
         self._note_news(at, jobs, held, words)
-        for job, seen in islice(self._news(at, held, words), MOST_NEWS):
+        for job, seen in self._in_bounds(self._news(at, held, words), MOST_NEWS):
             moved |= self._tell_job(at, self._sight(at, seen, job, held, words), names)
         for gone in self._gone:
             moved |= self._job_gone(at, self._jobs.pop(gone), names)
@@ -232,23 +250,25 @@ class Watch:
 
     # -- findings
 
-    def _news_of_findings(self, at: float, records: Sequence[Record], moved: set[str]) -> list[Record]:
+    def _note_findings(self, at: float, records: Sequence[Record], moved: set[str]) -> None:
         """Those that may concern somebody anew: what changed, what is on a node where attempts did, what is due."""
         known = set(map(id, self._records))
-        news = [record for record in records if id(record) not in known or _is_on(record.finding, moved)]
+        for record in records:
+            on_moved = _is_on(record.finding, moved)
+            if on_moved or id(record) not in known:
+                self._found[record.key] = record, on_moved or self._found.get(record.key, (record, False))[1]
         present, self._records = set(map(id, records)), records
-        for noted in self._findings.values():
+        for key, noted in self._findings.items():
             if at - noted.told < NOTED_SECONDS:
                 break
             if id(noted.record) in present:
-                news.append(noted.record)
-        return news
+                self._found.setdefault(key, (noted.record, False))
 
-    def _take_finding(self, at: float, record: Record, moved: set[str], names: Names) -> None:
+    def _take_finding(self, at: float, record: Record, moved: bool, names: Names) -> None:
         noted = self._findings.get(record.key)
         subjects = (record.finding.subject, *record.finding.others)
         fresh = noted is None or not noted.says(record) or at - noted.told >= NOTED_SECONDS
-        if noted is not None and not fresh and not _is_on(record.finding, moved):
+        if noted is not None and not fresh and not moved:
             noted.record = record
             return
         if noted is None and not record.holds and at - record.last > _REMEMBERED_SECONDS:
@@ -310,6 +330,7 @@ class Watch:
     # --
 
     def _put(self, told: Entity | Edge) -> None:
+        self._told += 1
         if isinstance(told, Edge):
             self._edges[told.key] = told
             return

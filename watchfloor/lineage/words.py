@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from watchfloor.hosts import folded
+from watchfloor.jobs.model import ended_as
 from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
@@ -71,9 +72,7 @@ class Words:
 
     @staticmethod
     def ended_as(attempt: Entity) -> str:
-        """The state that it ended in; of one that was put back into the queue, that, for it was not called off."""
-        state = attempt.facts.get("state", "")
-        return "requeued" if state == "cancelled" and attempt.facts.get("told state") == "REQUEUED" else state
+        return ended_as(attempt.facts.get("state", ""), attempt.facts.get("told state", ""))
 
     @staticmethod
     def waits_again(job: Entity, attempts: list[Entity]) -> bool:

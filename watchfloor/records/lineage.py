@@ -56,11 +56,15 @@ class LineageStore:
     # -- writing
 
     def save(self, changes: Changes, at: float) -> None:
-        """Write these, all or nothing, as known at `at` unless they say of when they are."""
+        """Write these, all or nothing, as known at `at` unless they say of when they are.
+
+        Rows come in an order that is the same for everybody, so that two consoles don't wait for one another for ever.
+        """
         self._check()
-        told = [_entity_row(entity, at) for entity in changes.entities if not entity.mentioned]
-        mentioned = [_entity_row(entity, at) for entity in changes.entities if entity.mentioned]
-        edges = [_edge_row(edge, at) for edge in changes.edges]
+        entities = sorted(changes.entities, key=lambda entity: entity.key)
+        told = [_entity_row(entity, at) for entity in entities if not entity.mentioned]
+        mentioned = [_entity_row(entity, at) for entity in entities if entity.mentioned]
+        edges = [_edge_row(edge, at) for edge in sorted(changes.edges, key=lambda edge: edge.key)]
         writes: list[Statement] = [(self._put_entity, told), (self._mention, mentioned), (self._put_edge, edges)]
         self._base.write([write for write in writes if write[1]])
 
@@ -100,6 +104,15 @@ class LineageStore:
         )
         word = _clean(word)
         return [_entity(row) for row in self._base.read(sql, (*(kind.value for kind in kinds), word, word, most))]
+
+    def jobs_named(self, name: str, most: int) -> list[Entity]:
+        """The jobs that their users call so, the one that was seen last first. Every job is looked at."""
+        self._check()
+        sql = (
+            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND {self._base.named.format('facts')} = ? "
+            "ORDER BY COALESCE(ended, seen) DESC, id LIMIT ?"
+        )
+        return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(name), most))]
 
     def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
         """What entities of these kinds are called, those seen last first."""

@@ -11,7 +11,7 @@ from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import lagging, spreads
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
-from watchfloor.snapshot.words import duration, in_prose, shown
+from watchfloor.snapshot.words import duration_in_prose, in_prose, shown
 
 _BOARD = CATALOGUE[Scope.ACCELERATOR]
 _COLUMNS = ("rank", "state", "util", "clock_sm", "temp", "power", "mem", "throttle")
@@ -66,10 +66,10 @@ def step_words(job: Job, step: Step) -> str:
 
 
 def _ending(part: Attempt | Step) -> str:
-    lasted = f" after {duration(part.ended - part.started)}" if part.ended and part.started else ""
+    lasted = f" after {duration_in_prose(part.ended - part.started)}" if part.ended and part.started else ""
     code = f", exit code {part.exit_code}" if part.exit_code else f", signal {part.signal}" if part.signal else ""
-    reason = part.reason if isinstance(part, Attempt) else ""
-    return f"{part.state.value}{lasted}{code}{f': {reason}' if reason else ''}"
+    reason, state = (part.reason, part.ended_as) if isinstance(part, Attempt) else ("", part.state.value)
+    return f"{state}{lasted}{code}{f': {reason}' if reason else ''}"
 
 
 def _spread(frame: Frame, row: int) -> Iterator[str]:

@@ -16,7 +16,7 @@ from watchfloor.jobs.spread import Spread, lagging, spreads
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import MISSING_LABELS, Finding, Missing, Scope, State
 from watchfloor.snapshot.selection import unread
-from watchfloor.snapshot.words import cells_wide, duration, shown
+from watchfloor.snapshot.words import cells_wide, duration_in_prose, shown
 
 FORMAT = "watchfloor.jobs/1"
 COLUMNS = (
@@ -92,11 +92,23 @@ class JobReport:
         lines += [[self._shown(row, name) for name in COLUMNS] for row in self._rows]
         body = _aligned(lines) if self._rows else ["no jobs"]
         notes = [source_words(source, self._frame.at) for source in self._frame.jobs.sources]
-        return "\n".join([*body, *notes, *unread(self._frame)]) + "\n"
+        held, where = held_unseen(self._frame)
+        unseen = [f"running jobs hold {held} accelerators that are not seen here, {where}"] if held else []
+        return "\n".join([*body, *unseen, *notes, *unread(self._frame)]) + "\n"
 
     def _shown(self, row: int, name: str) -> str:
         text = shown(CATALOGUE[Scope.JOB][name], self._frame.jobs.view.cell(row, name))
         return text if name != "title" or len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"
+
+
+def held_unseen(frame: Frame) -> tuple[int, str]:
+    """How many accelerators running jobs hold by their schedulers' word of which none is seen, and where those are."""
+    jobs = frame.jobs
+    held = np.nan_to_num(jobs.view.known("accelerators"))
+    unseen = np.flatnonzero(jobs.is_unseen & (held > 0))
+    here = jobs.present.intersection(jobs.rows[row].source for row in unseen.tolist())
+    where = "on nodes that don't name them" if here else "on nodes that are not in the fleet"
+    return int(held[unseen].sum()), f"by the scheduler's word {where}"
 
 
 def source_words(source: SourceStatus, at: float) -> str:
@@ -104,7 +116,7 @@ def source_words(source: SourceStatus, at: float) -> str:
     name = source.name if source.name == source.kind else f"{source.name} ({source.kind})"
     if source.state is SourceState.WAITING:
         return f"{name}: no answer yet"
-    age = f"{duration(max(0.0, at - source.at))} ago" if source.at else "never"
+    age = f"{duration_in_prose(max(0.0, at - source.at))} ago" if source.at else "never"
     if source.state is SourceState.OK:
         return f"{name}: asked {age}"
     advice = f" ({source.advice})" if source.advice else ""

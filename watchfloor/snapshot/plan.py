@@ -29,6 +29,8 @@ def _lines(plan: Plan, now: float) -> Iterator[str]:
         yield f"found: {plan.origin.finding} on {plan.origin.subject}"
     yield from (f"{_INDENT}{name} {value}" for name, value in plan.origin.samples.items())
     yield _expiry(plan, now)
+    if plan.side_by_side > 1:
+        yield f"up to {plan.side_by_side} steps side by side, each on a node of its own"
     for number, step in enumerate(plan.steps, 1):
         yield ""
         yield from _step(number, step)
@@ -112,5 +114,6 @@ def _hit(hit: JobHit) -> str:
     boards = f", {hit.accelerators} accelerators" if hit.accelerators else ""
     lost = "what it loses is not known"
     if hit.gpu_hours_lost is not None:
-        lost = f"{hit.gpu_hours_lost:.1f} accelerator hours lost since its {hit.since or 'start'}"
+        since = hit.since if " " in hit.since else f"its {hit.since or 'start'}"  # older plans have a word
+        lost = f"{hit.gpu_hours_lost:.1f} accelerator hours lost since {since}"
     return f"job {hit.job} {hit.name} of {hit.user or 'somebody'}{boards}: {hit.effect}, {lost}"

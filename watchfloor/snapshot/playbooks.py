@@ -43,6 +43,8 @@ def _lines(playbook: Playbook) -> Iterator[str]:
     yield f"  rests    {_span(guards.cooldown_seconds)} between two runs on one target"
     at_once = f"{guards.at_once} runs at a time" if guards.at_once else "any number of runs at a time"
     yield f"  bounds   {guards.most_targets} targets a plan, {at_once}, {guards.storm} targets together are a storm"
+    if guards.parallel > 1:
+        yield f"  parallel up to {guards.parallel} nodes side by side"
     yield f"  fresh    what began longer than {_span(guards.fresh_seconds)} ago is left alone"
     if guards.windows:
         yield f"  windows  {', '.join(guards.windows)}"

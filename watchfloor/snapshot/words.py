@@ -72,11 +72,23 @@ def of_value(metric: Metric, value: float | str) -> str:
 def in_prose(metric: Metric, value: float | str) -> str:
     """A value that is there, as sentences and pages spell it: `52 °C`, `79.6 GiB`, `12 s`."""
     text = of_value(metric, value)
-    parted = None if isinstance(value, str) or metric.kind in _IN_WORDS else _FIGURES_AND_UNIT.fullmatch(text)
+    if isinstance(value, str) or metric.kind in _IN_WORDS:
+        return text
+    return _parted(text, binary=metric.unit is Unit.BYTES)
+
+
+def duration_in_prose(seconds: float) -> str:
+    """How long something goes on, as sentences and pages spell it: `30 s`, `5 m`."""
+    return _parted(duration(seconds))
+
+
+def _parted(text: str, binary: bool = False) -> str:
+    """`79.6G` -> `79.6 GiB`, `12s` -> `12 s`."""
+    parted = _FIGURES_AND_UNIT.fullmatch(text)
     if parted is None:
         return text
     figures, unit = parted.groups()
-    if metric.unit is Unit.BYTES:
+    if binary:
         unit = f"{unit}iB" if unit else "B"
     return f"{figures} {unit}".rstrip()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from collectors.sources._slurm import states, values, wire
 from collectors.sources._slurm.record import Record, job_of
@@ -70,6 +70,7 @@ def _held(told: wire.JobTold, nodes: tuple[str, ...]) -> dict[str, Allocation]:
     each = dict(_each_node(told.job_resources, nodes))
     order = tuple(each) if len(each) == len(nodes) else nodes
     details = told.gres_detail or []
+    a_core = _cpus_of_a_core(told, each.values())
     found = {}
     for place, node in enumerate(order):
         one = each.get(node)
@@ -79,10 +80,23 @@ def _held(told: wire.JobTold, nodes: tuple[str, ...]) -> dict[str, Allocation]:
             node,
             count=own.count if own else None,
             indices=own.indices if own else None,
-            cpus=None if one is None else wire.whole(one.cpus),
+            cpus=None if one is None else _cpus(one, a_core),
             memory_bytes=None if memory is None else int(memory * _MIB),
         )
     return found
+
+
+def _cpus(held: wire.Held, a_core: int) -> int | None:
+    return held.cores * a_core or None if held.cpus is None else wire.whole(held.cpus)
+
+
+def _cpus_of_a_core(told: wire.JobTold, held: Collection[wire.Held]) -> int:
+    """22.05 names the cores of each node, and counts CPUs (threads) of the whole job.
+
+    0 where that doesn't come out even: its nodes have several kinds of cores.
+    """
+    cores, cpus = sum(one.cores for one in held if one.cpus is None), wire.whole(told.cpus) or 0
+    return cpus // cores if cores and cpus % cores == 0 else 0
 
 
 def _each_node(told: object, nodes: tuple[str, ...]) -> Iterable[tuple[str, wire.Held]]:

@@ -32,6 +32,7 @@ def _of_told(told: wire.NodeTold) -> SchedulerNode:
         wire.text(told.reason),
         wire.moment(told.reason_changed_at),
         partitions if len(partitions) != 1 else partitions[0].split(","),
+        wire.text(told.comment),
     )
 
 
@@ -52,6 +53,7 @@ def _of_record(record: str) -> SchedulerNode:
         reason[1] if reason else told.get("Reason", ""),
         values.moment(reason[2]) if reason else None,
         told.get("Partitions", "").split(","),
+        told.get("Comment", ""),
     )
 
 
@@ -64,6 +66,7 @@ def _node(
     reason: str,
     since: float | None,
     partitions: Iterable[str],
+    comment: str,
 ) -> SchedulerNode:
     all_of_it = values.accelerators(gres[0])
     return SchedulerNode(
@@ -76,6 +79,7 @@ def _node(
         accelerators_used=_used(all_of_it, gres[1], tres),
         queues=tuple(part for part in partitions if part),
         since=since,
+        comment=values.told(comment),
     )
 
 

@@ -2,7 +2,7 @@
 
 Each generation wraps values in its own way: a number is 5, null, or {"set", "infinite", "number"}; a state is a word or
 a list; an exit code is a raw wait status, or an object. Fields that aren't named here are skipped unread, which is most
-of them: the cores of each socket make nine tenths of squeue's answer.
+of them. The cores of each socket make nine tenths of squeue's answer, and stay as they are written.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ class Held(msgspec.Struct):
     cpus: float | Cpus | None = None
     memory: float | Memory | None = None
     memory_allocated: Number = None
+    sockets: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def cores(self) -> int:
+        """How many 22.05 names, each as "allocated" or "allocated_and_in_use"."""
+        return bytes(self.sockets).count(b'"allocated')
 
 
 class HeldNodes(msgspec.Struct):
@@ -99,6 +105,7 @@ class JobTold(msgspec.Struct):
     nodes: Text = None
     node_count: Number = None
     tasks: Number = None
+    cpus: Number = None
     gres_detail: list[str | None] | None = None
     job_resources: Resources | list[object] | None = None
     tres_req_str: Text = None
@@ -136,6 +143,7 @@ class NodeTold(msgspec.Struct):
     tres_used: Text = None
     reason: Text = None
     reason_changed_at: Number = None
+    comment: Text = None
     partitions: Words = None
 
 

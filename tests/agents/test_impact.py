@@ -1,0 +1,117 @@
+"""What a plan costs others: since when work is lost, and when it would cost least."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agents.action import Saved, Scene, actions
+from agents.impact import impact_of
+from agents.plan import prepared
+from agents.savedwork import SavedWork
+from tests.support.acting import NOW, Machine, answer, frame_of, scene_of
+from watchfloor.change import JobHit
+from watchfloor.jobs.model import Allocation, Job, JobState
+from watchfloor.lineage.checkpoints import Checkpoint
+from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation
+from watchfloor.model import Scope, Subject
+from watchfloor.records.lineage import LineageStore
+from watchfloor.systemclock import SystemClock
+
+HOUR, MINUTE = 3600.0, 60.0
+TRAIN = Job(
+    "slurm:4242", "lab", "slurm", "4242", name="pretrain", user="maria", state=JobState.RUNNING,
+    started=NOW - 10 * HOUR, attempt=1, allocations=(Allocation("n1", 8),), time_limit_seconds=12 * HOUR,
+)  # fmt: skip
+
+
+BOARDS = {f"GPU-{n}": {"vendor": "NVIDIA", "uuid": f"GPU-{n}"} for n in range(8)}
+NOTHING = Saved()
+
+
+def scene(*jobs: Job, saved: Saved = NOTHING) -> Scene:
+    told = scene_of(frame_of([Machine("n1", BOARDS)], answer(jobs=jobs)))
+    return replace(told, saved=lambda job: saved)
+
+
+def hit(told: Scene, *jobs: Job) -> tuple[JobHit, str]:
+    action = actions()["requeue_job"]
+    targets = [Subject(Scope.JOB, "", one.id) for one in jobs or (TRAIN,)]
+    steps = [prepared(action, "requeue_job", target, {}, told, str(target)) for target in targets]
+    impact = impact_of(told, steps, NOW)
+    return impact.jobs[0], impact.cheapest
+
+
+def every(minutes: float, *ago: float) -> Saved:
+    del minutes
+    return Saved(tuple(Checkpoint(NOW - minutes * MINUTE, f"/ckpt/{minutes:g}") for minutes in ago))
+
+
+def test_work_is_lost_since_the_newest_checkpoint_where_one_is_known() -> None:
+    found, _ = hit(scene(TRAIN, saved=every(30, 90, 30)))
+    assert found.since.startswith("the checkpoint at ") and found.since.endswith("UTC (/ckpt/30)")
+    assert found.gpu_hours_lost == pytest.approx((found.accelerators or 0) * 0.5)
+
+
+def test_else_since_its_start_and_it_says_so() -> None:
+    found, _ = hit(scene(TRAIN))
+    assert found.since == "its start: no checkpoint is known"
+    assert found.gpu_hours_lost == pytest.approx((found.accelerators or 0) * 10)
+
+
+def test_a_checkpoint_of_an_earlier_attempt_is_what_this_one_began_from() -> None:
+    found, _ = hit(scene(TRAIN, saved=every(0, 11 * 60)))
+    assert found.since == "its start: no checkpoint is known"
+
+
+def test_why_lineage_could_not_be_asked_is_told() -> None:
+    found, _ = hit(scene(TRAIN, saved=Saved(trouble="its lineage can't be read (locked)")))
+    assert found.since == "its start: its lineage can't be read (locked)"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "saved", "said"),
+    [
+        ((TRAIN,), Saved(), "in 2h ("),
+        ((TRAIN,), Saved(), "when job 4242 reaches its time limit at the latest"),
+        ((TRAIN,), every(30, 80, 50, 20), "after the next checkpoint of job 4242, which makes one every 30m"),
+        ((TRAIN,), every(30, 300, 50, 20), "reaches its time limit"),
+        ((replace(TRAIN, time_limit_seconds=None),), Saved(), "nobody knows when: job 4242 has no time limit"),
+    ],
+)
+def test_the_cheapest_moment_is_named_and_why(jobs: tuple[Job, ...], saved: Saved, said: str) -> None:
+    _, cheapest = hit(scene(*jobs, saved=saved), *jobs)
+    assert said in cheapest
+
+
+# -- from lineage
+
+
+def test_checkpoints_come_from_the_runs_that_an_attempt_was_logged_as(tmp_path: Path) -> None:
+    place = str(tmp_path / "lineage.db")
+    store = LineageStore(place)
+    attempt, run = Key(Kind.ATTEMPT, "slurm:4242#1"), Key(Kind.TRACKED_RUN, "openlineage:1")
+    saved, log = Key(Kind.DATASET, "s3://m/ckpt-500"), Key(Kind.DATASET, "s3://m/metrics")
+    job_key = Key(Kind.JOB, "slurm:4242")
+    edges = (
+        Edge(job_key, attempt, Relation.TRIED_AS, NOW),
+        Edge(attempt, run, Relation.LOGGED_AS, NOW),
+        Edge(run, saved, Relation.MADE, NOW + 60.0),
+        Edge(run, log, Relation.MADE, NOW + 90.0),
+    )
+    store.save(Changes(tuple(Entity(key, NOW) for key in (job_key, attempt, run, saved, log)), edges), NOW)
+    store.close()
+    asked = SavedWork(place, SystemClock())
+    assert asked("slurm:4242") == Saved((Checkpoint(NOW + 60.0, "s3://m/ckpt-500"),))
+    assert asked("slurm:1") == Saved()
+    asked.close()
+
+
+def test_a_store_that_fails_is_told_and_left_alone_for_a_while(tmp_path: Path) -> None:
+    (tmp_path / "lineage.db").write_text("this is no database, and long enough to be seen as none" * 9)
+    asked = SavedWork(str(tmp_path / "lineage.db"), SystemClock())
+    first = asked("slurm:4242")
+    assert "can't be read" in first.trouble and asked("slurm:1") == Saved(trouble=first.trouble)
+    assert SavedWork(None, SystemClock())("slurm:4242") == Saved()
