@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
-from watchfloor.query import parse
+from watchfloor.query import Query, parse
 
 
 def holds(text: str, frame: Frame, target: Subject) -> bool:
     """Known to be true of the target, or of something on it. Raises QueryError."""
-    query = parse(text)
+    query = _asked_of(text, target.scope)
     mask = query.mask(frame)
     if query.scope is target.scope:
         row = frame.row(target)
@@ -22,3 +25,11 @@ def holds(text: str, frame: Frame, target: Subject) -> bool:
     if query.scope is Scope.NODE:
         return bool(mask[node])
     return bool(mask[frame.rows_of(query.scope, node)].any())
+
+
+def _asked_of(text: str, scope: Scope) -> Query:
+    """Of a job itself where jobs know the names: accelerators know many of the same, and nothing lies on a job."""
+    if scope is Scope.JOB:
+        with suppress(QueryError):
+            return parse(text, Scope.JOB)
+    return parse(text)

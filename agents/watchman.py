@@ -116,8 +116,7 @@ class Watchman:
         now = self._means.clock.monotonic()
         if now - self._polled >= POLL_SECONDS:
             self._polled = now
-            if self._read():
-                self._engine.past = self._chronicle.past()
+            self._refresh()
             self._take_up()
         for one in self._engine.update(frame):
             await (self._refrained(one) if isinstance(one, NotDone) else self._begun(one))
@@ -189,7 +188,7 @@ class Watchman:
             return
         self.account.outcomes.append(result.outcome)
         self.account.refused += [result.why] if result.outcome is Outcome.REFUSED else []
-        self._read()
+        self._refresh()
         if run in self._chronicle.runs:
             self._tell.ended(self._chronicle.runs[run], result)
 
@@ -222,6 +221,11 @@ class Watchman:
     def _read(self) -> bool:
         with self._means.reader() as reader:
             return reader is not None and self._chronicle.read(reader)
+
+    def _refresh(self) -> None:
+        """What the ledger has, the triggers are to know: whoever reads it last."""
+        if self._read():
+            self._engine.past = self._chronicle.past()
 
     async def _note(self, body: Body, subjects: Sequence[str] = ()) -> None:
         await self._means.keep(Note(self._means.who, body, tuple(subjects)))

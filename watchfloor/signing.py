@@ -84,6 +84,14 @@ def check(signers: Path, namespace: str, data: bytes, signature: str, at: float 
     return Checked("", why)
 
 
+def make_key(path: Path, principal: str) -> str:
+    """A new key without a passphrase, for a trial: its line in an allowed_signers file. Raises ConfigError."""
+    done = _keygen(["-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(path)], b"")
+    if done.returncode != 0:
+        raise ConfigError(f"ssh-keygen makes no key: {_words(done)}", "another folder", file=str(path))
+    return f"{principal} {' '.join(path.with_name(path.name + '.pub').read_text('utf-8').split()[:2])}\n"
+
+
 def fingerprint_of(signature: str) -> str:
     """Of the key that a signature (OpenSSH's PROTOCOL.sshsig) names, as in SHA256:…; "" where it is none."""
     try:

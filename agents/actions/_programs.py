@@ -1,6 +1,7 @@
 """Programs that actions run on a node under its own python3: constants, to which data comes as arguments alone.
 
-Standard library, Python 3.6 and newer.
+Standard library, Python 3.6 and newer. The first line of each says what it is to whoever sees it in a list of
+processes; the demo's nodes know them by it.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ def stands():
     return "there" if cgroup in groups else "in another cgroup"
 """
 
-LOOK = _IDENTITY + "print(stands())\n"
+LOOK = "# watchfloor looks for a process" + _IDENTITY + "print(stands())\n"
 
 # ends it: SIGTERM, and SIGKILL when its time is over. 0: it is gone; 1: it can't be held; 3: it is another's; 4: it
 # stays; 5: not permitted
 END = (
-    _IDENTITY
+    "# watchfloor ends a process"
+    + _IDENTITY
     + """
 grace, handle, unheld = float(sys.argv[6]), None, ""
 if hasattr(os, "pidfd_open"):
@@ -92,7 +94,7 @@ print("gone")
 )
 
 # runs commands, each within its time, and writes what they said to a file of the user's own: path, then their lines
-GATHER = """
+GATHER = """# watchfloor keeps evidence
 import hashlib, json, os, shlex, subprocess, sys, time
 folder, name, seconds, kept = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 os.makedirs(folder, 0o700, exist_ok=True)
@@ -131,7 +133,7 @@ if all(one["status"] != 0 for one in told):
 """
 
 # one request to a server on the node: method, address, body
-CALL = """
+CALL = """# watchfloor asks a server
 import sys, urllib.error, urllib.request
 method, address, body = sys.argv[1:4]
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -12,7 +12,8 @@ from collectors.bootstrap import bootstrap, command, headed
 
 FOLDER = Path(__file__).parent.parent / "hands"
 
-BOOTSTRAP = bootstrap("hands", "from hands.main import main\nmain(digest.decode())\n")
+# a global NODE stands in the node's place
+BOOTSTRAP = bootstrap("hands", 'from hands.main import main\nmain(digest.decode(), globals().get("NODE"))\n')
 COMMAND = command(BOOTSTRAP)
 
 

@@ -10,7 +10,6 @@
 way does anything. One thread; it ends when its standard input does.
 """
 
-import getpass
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ import selectors
 import time
 
 from . import detached
-from .carry import carry
+from .node import Node
 from .shelf import DONE, RUNNING, UNHEARD
 from .shelves import Shelves
 
@@ -31,36 +30,23 @@ _LOOK_SECONDS = 0.05  # at operations of somebody else, whose end nobody tells u
 _FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
 
 
-def main(program=""):
-    """Until the standard input ends."""
-    hands = Hands(Shelves(os.environ))
+def main(program="", node=None):
+    """Until the standard input ends. `node`: another than the one on which it runs, as `Node` is one."""
+    node = node or Node()
+    hands = Hands(Shelves(node.environ), node)
     try:
-        hands.say({"t": "hands", "version": VERSION, "boot": boot_id(), "monotonic": time.monotonic(),
-                   "host": os.uname().nodename, "user": _user(), "program": program})  # fmt: skip
+        hands.say({"t": "hands", "version": VERSION, "boot": node.boot(), "monotonic": time.monotonic(),
+                   "host": node.host(), "user": node.user(), "program": program})  # fmt: skip
         hands.run()
     except BrokenPipeError:  # the console has gone
         pass
     os._exit(0)
 
 
-def boot_id():
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def _user():
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return str(os.getuid())
-
-
 class Hands:
-    def __init__(self, shelves):
+    def __init__(self, shelves, node):
         self._shelves = shelves
+        self._node = node
         self._inputs = selectors.DefaultSelector()
         self._inputs.register(0, selectors.EVENT_READ)
         self._line = b""
@@ -112,7 +98,9 @@ class Hands:
         if state == UNHEARD:
             if self._late(message) or self._busy(message):
                 return
-            begun = self._shelves.begin(operation, {"boot": boot_id(), "at": time.time(), "deed": _digest(message)})
+            begun = self._shelves.begin(
+                operation, {"boot": self._node.boot(), "at": time.time(), "deed": _digest(message)}
+            )
             if begun is not None:
                 self._begin(message, *begun)
                 return
@@ -138,7 +126,7 @@ class Hands:
         operation = message["operation"]
 
         def work():
-            result = _carried(message)
+            result = self._carried(message)
             try:
                 if result.get("refused"):
                     shelf.withdraw(operation)
@@ -164,7 +152,7 @@ class Hands:
         if self._busy(message):
             return
         try:
-            self._start(message, lambda: json.dumps(_carried(message)).encode("ascii"))
+            self._start(message, lambda: json.dumps(self._carried(message)).encode("ascii"))
         except OSError as error:
             self._refuse(message, "no process can be made: %s" % error.strerror, transient=True)
 
@@ -188,6 +176,14 @@ class Hands:
         else:
             self._tell(work.id, _unknown("what carried it out was killed"))
 
+    def _carried(self, message):
+        environ = self._node.environ
+        environment = dict(environ, LC_ALL="C")
+        environment.update(message["env"])
+        folders = message["path"] + environ.get("PATH", "").split(os.pathsep) + message["path_behind"] + _FOLDERS
+        environment["PATH"] = os.pathsep.join(dict.fromkeys(folder for folder in folders if folder))
+        return self._node.carry(message["argv"], message["stdin"], message["timeout"], environment)
+
     # -- what came of it
 
     def _recall(self, message):
@@ -205,7 +201,7 @@ class Hands:
             self._awaited.append((number, operation))
         elif state == DONE:
             self._tell(number, result)
-        elif intent["boot"] != boot_id():
+        elif intent["boot"] != self._node.boot():
             self._tell(number, _unknown("the node was started anew since it was begun"))
         else:
             self._tell(number, _unknown("what carried it out was killed before it could note the end"))
@@ -237,11 +233,3 @@ def _unknown(note):
 def _digest(message):
     deed = [message["argv"], message["stdin"], message["env"], message["path"]]
     return hashlib.sha256(json.dumps(deed, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _carried(message):
-    environment = dict(os.environ, LC_ALL="C")
-    environment.update(message["env"])
-    folders = message["path"] + os.environ.get("PATH", "").split(os.pathsep) + message["path_behind"] + _FOLDERS
-    environment["PATH"] = os.pathsep.join(dict.fromkeys(folder for folder in folders if folder))
-    return carry(message["argv"], message["stdin"], message["timeout"], environment)

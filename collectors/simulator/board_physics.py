@@ -15,6 +15,8 @@ from collectors.simulator.work import Doing, Job, noise
 _HEATS_IN_SECONDS = 22.0
 _CONTEXT_WATTS = 0.05  # share of the limit that an open context costs while nothing runs
 _IDLE_CLOCK = 345
+_DRAW_OVER_CLOCK = 1.8  # exponent
+_HARD_MARGIN = -2.0  # °C beyond the slowdown point at which the hardware cuts clocks, and not the driver's software
 IDLE, SET_CLOCKS, POWER_CAP, SLOWDOWN, SOFT_THERMAL, HARD_THERMAL, BRAKE = 0x1, 0x2, 0x4, 0x8, 0x20, 0x40, 0x80
 
 
@@ -56,15 +58,25 @@ class BoardState:
             yield from (link.errors, link.silence)
 
 
-def step_board(state: BoardState, plan: NodePlan, index: int, doing: Doing, faults: Faults, t: float) -> None:
-    """One second under `doing`, with what is wrong."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a board is held to: watts and MHz."""
+
+    watts: float
+    clock: float
+
+
+def step_board(
+    state: BoardState, plan: NodePlan, index: int, doing: Doing, faults: Faults, held: Held, t: float
+) -> None:
+    """One second under `doing`, with what is wrong, and held to what it was told."""
     board = plan.shape.board
     assert board is not None
     brake = faults.clock_caps.get(index, 1.0)
-    set_to = faults.application_clocks.get(index, board.clock_sm) / board.clock_sm
-    _load(state, board, doing, min(brake, set_to, state.thermal_cap))
+    set_to = min(faults.application_clocks.get(index, board.clock_sm), held.clock) / board.clock_sm
+    _load(state, board, doing, min(brake, set_to, state.thermal_cap), held.watts)
     _heat(state, board, plan.inlet + 0.5 * index, faults.cooling.get(index, 1.0))
-    state.throttle = _throttle(state, board, doing, brake, set_to)
+    state.throttle = _throttle(state, board, doing, brake, set_to, held.watts)
     state.short_of_power.step(float(state.throttle & POWER_CAP > 0))
     state.too_hot.step(float(state.throttle & (SOFT_THERMAL | HARD_THERMAL) > 0))
     _traffic(state, board, doing)
@@ -72,11 +84,14 @@ def step_board(state: BoardState, plan: NodePlan, index: int, doing: Doing, faul
     _errors(state, plan.index, index, t)
 
 
-def _load(state: BoardState, board: Board, doing: Doing, clock: float) -> None:
+def _load(state: BoardState, board: Board, doing: Doing, clock: float, limit: float) -> None:
     context = state.job is not None
     span = board.power_limit - board.idle_watts
-    draw = doing.draw * clock**1.8 + (_CONTEXT_WATTS if context else 0.0)
-    state.power = min(board.power_limit * 1.01, board.idle_watts + span * draw)
+    idle = board.idle_watts + (_CONTEXT_WATTS * span if context else 0.0)
+    wanted = span * doing.draw * clock**_DRAW_OVER_CLOCK
+    if wanted > 0 and idle + wanted > limit:
+        clock *= (max(0.05 * wanted, limit - idle) / wanted) ** (1 / _DRAW_OVER_CLOCK)
+    state.power = min(limit * 1.01, idle + span * doing.draw * clock**_DRAW_OVER_CLOCK)
     state.util = 100 * doing.busy
     state.mem_util = 62 * doing.draw * (doing.busy > 0)
     state.clock_sm = min(board.clock_sm, 15 * round(board.clock_sm * clock / 15)) if context else _IDLE_CLOCK
@@ -89,22 +104,22 @@ def _heat(state: BoardState, board: Board, inlet: float, worse: float) -> None:
     target = inlet + 3 + state.power * board.degrees_per_watt * worse
     state.temp += (target - state.temp) * (1 - math.exp(-1 / _HEATS_IN_SECONDS))
     margin = board.slowdown_at - state.temp
-    if margin < 2:
-        state.thermal_cap = max(0.3, state.thermal_cap - (0.012 if margin > 0 else 0.06))
-    elif margin > 4:
+    if margin < 0:
+        state.thermal_cap = max(0.3, state.thermal_cap - (0.012 if margin > _HARD_MARGIN else 0.06))
+    elif margin > 2:
         state.thermal_cap = min(1.0, state.thermal_cap + 0.01)
 
 
-def _throttle(state: BoardState, board: Board, doing: Doing, brake: float, set_to: float) -> int:
+def _throttle(state: BoardState, board: Board, doing: Doing, brake: float, set_to: float, limit: float) -> int:
     """What holds its clocks down, as NVML's clocks event reasons; `brake` and `set_to` are shares of its clock."""
     if state.job is None or doing.busy == 0:
         return IDLE
     bits = SET_CLOCKS if set_to < min(1.0, brake, state.thermal_cap) else 0
-    if state.power > 0.97 * board.power_limit:
+    if state.power > 0.97 * limit:
         bits |= POWER_CAP
     if state.thermal_cap < 1:
         bits |= SOFT_THERMAL
-    if board.slowdown_at - state.temp < 1:
+    if board.slowdown_at - state.temp < _HARD_MARGIN + 1:
         bits |= HARD_THERMAL | SLOWDOWN
     if brake < 1:
         bits |= BRAKE | SLOWDOWN

@@ -1,7 +1,7 @@
 """`python -m collectors.simulator.demo_server`: real SSH servers, one a node, behind which the real probe runs.
 
-Each node has a port of its own, so that a node that is down refuses connections as a real one does. The probe runs in a
-child of the zygote; other commands get the answer that such a node would give.
+Each node has a port of its own, so that a node that is down refuses connections as a real one does. Probe and hands run
+in children of the zygote; other commands are carried out by the simulated tools of the node, and by nothing else.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ from typing import Any
 
 import asyncssh
 
-from collectors import payload
-from collectors.simulator import scheduler, ssh_server
+from collectors.simulator import no_programs, node_programs, scheduler, shell, ssh_server
+from collectors.simulator.desk import open_desk
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import Floor, NodePlan, plan_floor
 from collectors.simulator.machine import Machine
+from collectors.simulator.order import Ended
+from collectors.simulator.record import FILE, Record
 from collectors.simulator.ssh_files import ADDRESS, write_client_files
-from collectors.simulator.tools import tools
+from collectors.simulator.story import Story
 
 _WATCH_SECONDS = 0.25
 _READ_SIZE = 1 << 16
-_SLURM = ("squeue", "scontrol", "sacct")
 
 
 class Session(asyncssh.SSHServerSession[bytes]):
-    """One command on one node: the probe, or something small."""
+    """One command on one node: the probe, the hands, or something small."""
 
     def __init__(
-        self, plan: NodePlan, start_probe: Callable[[int], socket.socket], present: Callable[[], Machine]
+        self, plan: NodePlan, start: Callable[[int, str], socket.socket], present: Callable[[], Machine]
     ) -> None:
         self._plan = plan
-        self._start_probe = start_probe
+        self._start = start
         self._present = present
-        self._early: list[bytes] = []  # what came before the probe's socket was ready
+        self._early: list[bytes] = []  # what came before the program's socket was ready
         self._writer: asyncio.StreamWriter | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
@@ -57,16 +58,18 @@ class Session(asyncssh.SSHServerSession[bytes]):
         return True
 
     def session_started(self) -> None:
-        if self._command == payload.COMMAND:
-            self._task = asyncio.create_task(self._run_probe())
+        program = node_programs.COMMANDS.get(self._command)
+        if program is not None:
+            self._task = asyncio.create_task(self._run(program))
             return
-        status, text = answer(self._plan, self._command, self._present)
-        self._chan.write(text.encode())
-        self._chan.exit(status)
+        ended = answer(self._plan, self._command, self._present)
+        self._chan.write(ended.out.encode())
+        self._chan.write_stderr(ended.err.encode())
+        self._chan.exit(ended.exit)
 
-    async def _run_probe(self) -> None:
-        """Pass on what the probe says, no faster than the console reads."""
-        reader, self._writer = await asyncio.open_unix_connection(sock=self._start_probe(self._plan.index))
+    async def _run(self, program: str) -> None:
+        """Pass on what it says, no faster than the console reads."""
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._start(self._plan.index, program))
         for data in self._early:
             self._writer.write(data)
         with suppress(OSError):
@@ -88,47 +91,25 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._may_write.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The probe ends when its standard input does."""
+        """Probe and hands end when their standard input does."""
         if self._task is not None:
             self._task.cancel()
         if self._writer is not None:
             self._writer.close()
 
 
-def answer(plan: NodePlan, command: str, present: Callable[[], Machine]) -> tuple[int, str]:
-    """Exit status and output of a command that isn't the probe."""
-    shape = plan.shape
-    nvidia = shape.board if shape.vendor == "nvidia" else None
-    cards = [f"GPU {index}: {nvidia.model}\n" for index in range(shape.boards)] if nvidia else []
+def answer(plan: NodePlan, command: str, present: Callable[[], Machine]) -> Ended:
+    """What comes of a command that is none of our programs."""
     known = {
         "true": "",
         "hostname": f"{plan.name}\n",
         "whoami": "ops\n",
         "python3 --version": f"Python {sys.version.split()[0]}\n",
-        "uname -a": f"Linux {plan.name} 6.8.0-52-generic {shape.machine} GNU/Linux\n",
-        "nvidia-smi -L": "".join(cards),
+        "uname -a": f"Linux {plan.name} 6.8.0-52-generic {plan.shape.machine} GNU/Linux\n",
     }
-    if command in known and (nvidia or not command.startswith("nvidia-smi")):
-        return 0, known[command]
-    words = scheduler.bare(shlex.split(command)) or [""]
-    said = _slurm(present(), words) if words[0] in _SLURM else None
-    if said is not None:
-        return 0, said
-    for tool in tools(shape):
-        if tool.program == words[0] and tool.answer is not None:
-            return _told(tool.answer, present(), list(words))
-    return 127, f"sh: 1: {words[0]}: not found (a simulated node knows few commands)\n"
-
-
-def _slurm(machine: Machine, words: Sequence[str]) -> str | None:
-    return scheduler.answer(machine, words, time.time() - machine.time)
-
-
-def _told(ask: Callable[[Machine, list[str]], str], machine: Machine, words: list[str]) -> tuple[int, str]:
-    try:
-        return 0, ask(machine, words)
-    except OSError as error:
-        return 1, f"{error}\n"
+    if command in known:
+        return Ended(out=known[command])
+    return shell.run(present(), scheduler.bare(shlex.split(command)))
 
 
 class Node:
@@ -166,13 +147,13 @@ class Node:
         self._connections.discard(connection)
 
     def session(self) -> Session:
-        return Session(self.plan, self._demo.start_probe, self._present)
+        return Session(self.plan, self._demo.start, self._present)
 
     def _present(self) -> Machine:
         """The machine as it is now, for commands beside the probe, which has one of its own."""
         if self._machine is None:
-            self._machine = Machine(self._demo.floor, self.plan, self._demo.incidents)
-        return self._machine.at(time.time() - self._demo.settings["began_at"])
+            self._machine = Machine(self._demo.floor, self.plan, self._demo.incidents, self._demo.record)
+        return self._machine.at(self._demo.elapsed())
 
 
 class Connection(asyncssh.SSHServer):
@@ -199,26 +180,30 @@ class Demo:
         self.settings = settings
         self.floor: Floor = plan_floor(settings["nodes"], settings["seed"])
         self.incidents: Sequence[Incident] = scenarios()[settings["scenario"]].place(self.floor)
+        self.record = Record(Path(settings["folder"]) / FILE)
+        self._story = Story(self.incidents, self.record)
         self.options = ssh_server.server_options(Path(settings["folder"]))
         self.nodes = [Node(plan, self) for plan in self.floor.nodes]
         self._control = _start_zygote(settings)
 
-    def start_probe(self, node: int) -> socket.socket:
-        """The near end of the standard input and output of a new probe."""
+    def elapsed(self) -> float:
+        return self.record.elapsed(time.time(), self.settings["began_at"])
+
+    def start(self, node: int, program: str) -> socket.socket:
+        """The near end of the standard input and output of a new probe, or of new hands."""
         near, far = socket.socketpair()
         with far:
-            socket.send_fds(self._control, [str(node).encode()], [far.fileno()])
+            socket.send_fds(self._control, [f"{node} {program}".encode()], [far.fileno()])
         near.setblocking(False)
         return near
 
     async def watch(self) -> None:
-        """Take nodes down and up as the incidents say."""
+        """Take nodes down and up as the incidents say, and whoever reboots them."""
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            elapsed = time.time() - self.settings["began_at"]
-            down = {incident.node.index for incident in self.incidents if incident.faults_at(elapsed).down}
+            elapsed = self.elapsed()
             for node in self.nodes:
-                await (node.down() if node.plan.index in down else node.up())
+                await (node.down() if self._story.is_down(node.plan.index, elapsed) else node.up())
 
 
 def _bound(port: int) -> socket.socket:
@@ -247,11 +232,13 @@ async def start(settings: dict[str, Any]) -> dict[str, Any]:
     ssh_server.make_keys(folder)
     settings["began_at"] = time.time() - settings["ahead"]
     demo = Demo(settings)
+    no_programs.refuse()
     for node in demo.nodes:
         await node.up()
     write_client_files(folder, [(node.plan.name, node.port) for node in demo.nodes])
     ssh_server.keep(asyncio.create_task(demo.watch()))
-    return {"ports": [node.port for node in demo.nodes], "began_at": settings["began_at"]}
+    desk = await open_desk(folder)
+    return {"ports": [node.port for node in demo.nodes], "began_at": settings["began_at"], "desk": desk}
 
 
 if __name__ == "__main__":

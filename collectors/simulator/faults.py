@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 from collectors.simulator.floor import Floor, NodePlan
 from collectors.simulator.work import Slot
@@ -35,8 +36,20 @@ class Faults:
     services: dict[str, str] = field(default_factory=dict)  # unit of systemd -> how it has failed, in systemd's word
     orphaned: set[int] = field(default_factory=set)  # boards whose process has lost its parent
     unkillable: set[int] = field(default_factory=set)  # boards whose process hangs in the kernel and doesn't end
+    uncorrected: dict[int, int] = field(default_factory=dict)  # board -> memory errors that ECC couldn't mend
+    stalled: set[int] = field(default_factory=set)  # boards whose job computes nothing
     driver_hung: bool = False
     down: bool = False  # off the network
+
+    def add(self, more: Faults) -> None:
+        """What else is wrong."""
+        for name in _GATHERED:
+            getattr(self, name).update(getattr(more, name))
+        self.driver_hung |= more.driver_hung
+        self.down |= more.down
+
+
+_GATHERED = [one.name for one in fields(Faults) if one.type != "bool"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Incident:
     first: float
     lasts: float
     every: float = 300.0
+    ends_with_reboot: ClassVar[bool] = False  # whether starting its node anew ends it
 
     def since(self, t: float) -> float | None:
         """Seconds since it last began, None while it is not on."""
@@ -94,12 +108,16 @@ class Incident:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`place` puts its incidents on a floor; none where no node suits. `look_for` tells a person what to look at."""
+    """`place` puts its incidents on a floor; none where no node suits. `look_for` tells a person what to look at.
+
+    `supply`: the share of its power budget that a node has.
+    """
 
     name: str
     summary: str
     look_for: str
     place: Callable[[Floor], Sequence[Incident]]
+    supply: float = 1.0
 
 
 def scenarios() -> Mapping[str, Scenario]:

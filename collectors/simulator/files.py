@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
@@ -169,8 +168,7 @@ class Files:
     # -- texts
 
     def _boot_id(self) -> str:
-        name = f"{self._machine.plan.name}.boot{self._machine.boots}.watchfloor"
-        return f"{uuid.uuid5(uuid.NAMESPACE_DNS, name)}\n"
+        return f"{self._machine.boot_id}\n"
 
     def _uptime(self) -> str:
         up = self._machine.time - self._machine.booted_at

@@ -6,12 +6,17 @@ every NodeSpec points there.
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from collectors.simulator import desk
 from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import Floor, plan_floor
+from collectors.simulator.record import FILE, Done, Kind, Record
 from collectors.simulator.service import Service
 from collectors.simulator.ssh_files import ADDRESS, CONFIG, client_options
 from watchfloor.errors import ConfigError
@@ -45,9 +50,29 @@ class DemoFleet:
         return Work((JobSourceSpec(SITE, "slurm", via),), lineage=str(self.service.folder / "lineage.db"))
 
     @property
+    def desk_url(self) -> str:
+        """Where tickets and notices may be posted to; `posted` has them."""
+        return f"http://{ADDRESS}:{self.service.answer['desk']}"
+
+    def posted(self) -> list[dict[str, Any]]:
+        """What was posted there: path and body."""
+        file = self.service.folder / desk.FILE
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+
+    @property
     def pid(self) -> int:
         """The process that plays the servers."""
         return self.service.pid
+
+    def skip_to(self, seconds: float) -> None:
+        """Let its time go on at once to so many seconds after its start: tests can't wait for fans to be replaced.
+
+        Clocks don't jump with it: what the nodes tell in seconds since their boot then began before its clock time.
+        """
+        record = Record(self.service.folder / FILE)
+        ahead = seconds - record.elapsed(time.time(), self.began_at)
+        if ahead > 0:
+            record.add(Done(0.0, Kind.SKIP, value=str(ahead)))
 
     def describe(self) -> str:
         """What happens where and when, a line each, in time; times in seconds since the start."""
@@ -77,8 +102,9 @@ async def start_demo(
     floor = plan_floor(nodes, seed)
     settings = {"nodes": nodes, "scenario": scenario, "seed": seed, "ahead": ahead_seconds}
     service = await Service.start("collectors.simulator.demo_server", settings, folder)
-    specs = _specs(floor, service.answer["ports"], service.folder)
-    return DemoFleet(specs, scenario, service.answer["began_at"], service, scenarios()[scenario].place(floor))
+    known = scenarios()[scenario]
+    specs = _specs(floor, service.answer["ports"], service.folder, known.supply)
+    return DemoFleet(specs, scenario, service.answer["began_at"], service, known.place(floor))
 
 
 MOST_NODES = 256  # each runs a real probe: 10 MB and 1 % of a core
@@ -92,7 +118,7 @@ def check(nodes: int, scenario: str) -> None:
         raise ConfigError(f"no scenario {scenario!r}", f"there are {', '.join(scenario_names())}")
 
 
-def _specs(floor: Floor, ports: Sequence[int], folder: Path) -> list[NodeSpec]:
+def _specs(floor: Floor, ports: Sequence[int], folder: Path, supply: float) -> list[NodeSpec]:
     return [
         NodeSpec(
             plan.name,
@@ -101,7 +127,7 @@ def _specs(floor: Floor, ports: Sequence[int], folder: Path) -> list[NodeSpec]:
             rack=plan.rack,
             group=plan.shape.name,
             ssh=client_options(folder, USER, port),
-            power_budget_watts=plan.shape.power_budget_watts,
+            power_budget_watts=plan.shape.power_budget_watts * supply,
         )
         for plan, port in zip(floor.nodes, ports, strict=True)
     ]

@@ -1,20 +1,24 @@
 """One simulated node as it changes over time: boards, ports, disks, counters. No clock, no I/O.
 
-The state at second t follows from (floor, incidents, t) alone, so that a probe that starts late, on a node that was
-rebooted, sees what one from the start would have seen. It is stepped a second at a time; a late starter replays one
-cycle and multiplies it.
+The state at second t follows from (floor, incidents, what was done until then, t) alone, so that a probe that starts
+late, on a node that was rebooted, sees what one from the start would have seen. It is stepped a second at a time; who
+starts late replays one cycle and multiplies it.
 """
 
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from collectors.simulator.board_physics import BoardState, step_board
+from collectors.simulator.board_physics import BoardState, Held, step_board
+from collectors.simulator.condition import Condition
 from collectors.simulator.counter import Counter
 from collectors.simulator.faults import CYCLE_SECONDS, Faults, Incident
 from collectors.simulator.floor import Floor, NodePlan
+from collectors.simulator.record import Record
+from collectors.simulator.story import Story
 from collectors.simulator.work import IDLE, Doing, Job, Slot, noise
 
 WARM_UP_SECONDS = 90  # stepped before the start, so that temperatures begin where they belong
@@ -52,8 +56,14 @@ class Host:
 class Machine:
     """`at(t)` brings it to `t` seconds after the start of the demo; then read its fields. Time may not go back."""
 
-    def __init__(self, floor: Floor, plan: NodePlan, incidents: Sequence[Incident]) -> None:
+    def __init__(
+        self, floor: Floor, plan: NodePlan, incidents: Sequence[Incident], record: Record | None = None
+    ) -> None:
+        """`record`: what was done; whoever brings the machine to a time has it looked at."""
         self.plan = plan
+        self.story = Story(incidents, record)
+        self.condition = Condition()
+        self._taken = 0  # of what was done
         self.time = 0.0
         self.faults = Faults()
         self.boots = 0
@@ -80,8 +90,17 @@ class Machine:
             self._second += 1
             self._step(float(self._second))
         self.time = t
+        self._take(t)
         self.faults = self.faults_at(t)
         return self
+
+    def _take(self, t: float) -> None:
+        """What was done to this node until then."""
+        done = self.story.record.done
+        while self._taken < len(done) and done[self._taken].at <= t:
+            if done[self._taken].node == self.plan.index:
+                self.condition.take(done[self._taken])
+            self._taken += 1
 
     def _skip(self, t: float) -> None:
         """Replay one whole cycle, and count it as often as it fits before `t`."""
@@ -111,39 +130,66 @@ class Machine:
         return [incident for incident in self.all_incidents if incident.node.index == self.plan.index]
 
     def faults_at(self, t: float) -> Faults:
-        faults = Faults()
-        for incident in self.all_incidents:
-            since = incident.since(t)
-            if since is not None and incident.node.index == self.plan.index:
-                incident.strike(since, faults)
+        faults = Faults(down=self.story.is_down(self.plan.index, t))
+        for incident in self.incidents:
+            since = self.story.since(incident, t)
+            if since is None:
+                continue
+            struck = _struck(incident, since)
+            if self.condition.mends:
+                self.condition.mend(struck, lambda at, began=t - since, one=incident: _then(one, at - began))
+            faults.add(struck)
         return faults
 
     def running(self, slot: Slot, t: float) -> tuple[Job | None, float]:
-        """The job in a place and its pace; no job where one of its nodes has ended it."""
+        """The job in a place and its pace; no job where one of its nodes, or somebody, has ended it."""
         job, pace = slot.job(t), 1.0
         for incident in self.all_incidents:
             if job is None or incident.node.index not in slot.nodes:
                 continue
-            since = incident.since(t)
+            since = self.story.since(incident, t)
             if since is not None:
                 pace *= incident.pace(since)
             elif incident.pace(incident.lasts - 0.01) == 0.0 and t >= incident.first:  # it had ended: begun again since
                 ended = t - (t - incident.first) % incident.every + incident.lasts
-                job = replace(job, started=max(job.started, ended))
+                job = replace(job, started=max(job.started, min(ended, t)))
+        if job is not None and self.story.concerns(job, names := self.names(slot)):
+            told = self.story.tries(job, names, t)
+            runs = bool(told) and told[-1].state == "RUNNING"
+            return (replace(job, started=told[-1].start), pace) if runs else (None, 0.0)
         return (job, pace) if pace > 0 else (None, 0.0)
+
+    def names(self, slot: Slot) -> list[str]:
+        """Of the nodes of a place."""
+        return [self.floor.nodes[index].name for index in slot.nodes]
+
+    @property
+    def boot_id(self) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.plan.name}.boot{self.boots}.watchfloor"))
+
+    # -- settings
+
+    def power_limit(self, index: int) -> float:
+        """Watts that a board may draw."""
+        board = self.plan.shape.board
+        assert board is not None
+        return self.condition.power_limits.get(index, board.power_limit)
 
     # -- one second
 
     def _step(self, t: float) -> None:
-        boots = sum(incident.boots(t) for incident in self.all_incidents if incident.node.index == self.plan.index)
+        self._take(t)
+        boots = self.story.boots(self.plan.index, t)
         if boots != self.boots:
             self.boots, self.booted_at = boots, t
+            self.condition.forget()
             self._reset()
         faults = self.faults_at(t)
         doings = self._assign(t, faults)
         for index, board in enumerate(self.boards):
             if index not in faults.lost:
-                step_board(board, self.plan, index, doings[index], faults, t)
+                held = Held(self.power_limit(index), self.condition.clocks.get(index, math.inf))
+                step_board(board, self.plan, index, doings[index], faults, held, t)
         self._step_host(t, doings, faults)
         self._step_ports(doings, faults)
 
@@ -157,6 +203,8 @@ class Machine:
             job, pace = self.running(slot, t)
             if job is not None:
                 self._occupy(job, slot.boards, pace, doings, t)
+        for index in faults.stalled:
+            doings[index] = replace(IDLE, memory=doings[index].memory)
         for index, slot in faults.held.items():
             job = slot.job(t)
             if job is not None:
@@ -166,6 +214,8 @@ class Machine:
     def _occupy(self, job: Job, boards: Sequence[int], pace: float, doings: list[Doing], t: float) -> None:
         self.jobs.append(job)
         for index in boards:
+            if job.pid(self.plan.index, index) in self.condition.ended:
+                continue
             self.boards[index].job = job
             doing = job.doing(t, self.plan.index, index)
             doings[index] = doing if pace == 1.0 else replace(doing, draw=doing.draw * pace, fabric=doing.fabric * pace)
@@ -206,3 +256,14 @@ class Machine:
     def now(self, counter: Counter) -> float:
         """The value of one of its counters at the time that it was brought to."""
         return counter.after(max(0.0, self.time - self._second))
+
+
+def _struck(incident: Incident, since: float) -> Faults:
+    faults = Faults()
+    incident.strike(since, faults)
+    return faults
+
+
+def _then(incident: Incident, since: float) -> Faults | None:
+    """How it was before, None where it had not begun."""
+    return _struck(incident, since) if since >= 0 else None

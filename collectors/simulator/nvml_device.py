@@ -122,7 +122,7 @@ def nvmlDeviceGetPowerUsage(machine: Machine, index: int) -> int:
 
 
 def nvmlDeviceGetEnforcedPowerLimit(machine: Machine, index: int) -> int:
-    return int(1000 * board_of(machine).power_limit)
+    return int(1000 * machine.power_limit(index))
 
 
 def nvmlDeviceGetPowerManagementLimit(machine: Machine, index: int) -> int:
@@ -130,7 +130,7 @@ def nvmlDeviceGetPowerManagementLimit(machine: Machine, index: int) -> int:
 
 
 def nvmlDeviceGetPowerManagementDefaultLimit(machine: Machine, index: int) -> int:
-    return nvmlDeviceGetEnforcedPowerLimit(machine, index)
+    return int(1000 * board_of(machine).power_limit)
 
 
 def nvmlDeviceGetPowerManagementLimitConstraints(machine: Machine, index: int) -> list[int]:
@@ -209,7 +209,8 @@ def nvmlDeviceGetFanSpeed(machine: Machine, index: int) -> int:
 
 
 def nvmlDeviceGetPersistenceMode(machine: Machine, index: int) -> int:
-    return int(board_of(machine).datacenter and index not in machine.faults.unpersistent)
+    usual = board_of(machine).datacenter and index not in machine.faults.unpersistent
+    return int(machine.condition.persistence.get(index, usual))
 
 
 # -- fields

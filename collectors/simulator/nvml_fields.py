@@ -92,7 +92,7 @@ def _pcie(name: str) -> _Answer:
 
 
 def _recovery(machine: Machine, board: Board, index: int, scope: int) -> float | None:
-    return 0 if board.byte_counters else None  # drivers of Hopper and newer
+    return int(index in machine.faults.uncorrected) if board.byte_counters else None  # drivers of Hopper and newer
 
 
 def _milliwatts(name: str) -> _Answer:
@@ -100,6 +100,10 @@ def _milliwatts(name: str) -> _Answer:
         return 1000 * getattr(board, name)
 
     return answer
+
+
+def _power_limit(machine: Machine, board: Board, index: int, scope: int) -> float | None:
+    return 1000 * machine.power_limit(index)
 
 
 def _power(machine: Machine, board: Board, index: int, scope: int) -> float | None:
@@ -176,5 +180,5 @@ _ANSWERS: Mapping[int, _Answer] = {
     pynvml.NVML_FI_DEV_POWER_INSTANT: _power,
     pynvml.NVML_FI_DEV_POWER_MIN_LIMIT: _milliwatts("power_min"),
     pynvml.NVML_FI_DEV_POWER_MAX_LIMIT: _milliwatts("power_limit"),
-    pynvml.NVML_FI_DEV_POWER_CURRENT_LIMIT: _milliwatts("power_limit"),
+    pynvml.NVML_FI_DEV_POWER_CURRENT_LIMIT: _power_limit,
 }

@@ -54,7 +54,7 @@ def nvmlDeviceGetEccMode(machine: Machine, index: int) -> list[int]:
 def nvmlDeviceGetTotalEccErrors(machine: Machine, index: int, kind: int, counter: int) -> int:
     datacenter_board(machine)
     if kind != pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED:
-        return 0
+        return machine.faults.uncorrected.get(index, 0)
     lifetime = int(40 * noise(machine.plan.index, index, 6) ** 9)
     now = int(machine.now(state_of(machine, index).ecc_corrected))
     return now if counter == pynvml.NVML_VOLATILE_ECC else lifetime + now

@@ -15,6 +15,7 @@ from collectors.simulator.files import Files
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
 from collectors.simulator.process_files import missing
+from collectors.simulator.record import Record
 from collectors.simulator.streams import Stream, connected
 from collectors.simulator.tools import LOOPBACK, Tool, tools
 from collectors.simulator.work import USERS
@@ -33,11 +34,12 @@ class SimulatedWorld(World):
         self._elapsed = elapsed
         self._lock = threading.Lock()
         self._files = Files(machine, began_at + machine.plan.skew)
-        self._driver = nvml.Driver(self._present, time.sleep)
+        self._driver = nvml.Driver(self.present, time.sleep)
         self._library = nvml.library(self._driver)
         self._tools = tools(machine.plan.shape)
 
-    def _present(self) -> Machine:
+    def present(self) -> Machine:
+        """The machine, brought to now."""
         with self._lock:
             t = self._elapsed()
             if not 0 <= t - self._machine.time < _FRESH_SECONDS:
@@ -49,7 +51,7 @@ class SimulatedWorld(World):
     def read(self, path: str, keep: bool = False) -> str:
         if path.startswith(_OWN_TASKS):
             return self._own_task(path)
-        self._present()
+        self.present()
         return self._files.read(path)
 
     def _own_task(self, path: str) -> str:
@@ -75,21 +77,21 @@ class SimulatedWorld(World):
         return self.read(path)[:most]
 
     def listdir(self, path: str) -> list[str]:
-        self._present()
+        self.present()
         return self._files.listdir(path)
 
     def readlink(self, path: str) -> str:
         if path.startswith(_OWN_TASKS):
             return super().readlink(path)
-        self._present()
+        self.present()
         return self._files.readlink(path)
 
     def exists(self, path: str) -> bool:
-        self._present()
+        self.present()
         return self._files.exists(path)
 
     def owner(self, path: str) -> int:
-        self._present()
+        self.present()
         return self._files.owner(path)
 
     def statvfs(self, path: str) -> os.statvfs_result:
@@ -122,7 +124,7 @@ class SimulatedWorld(World):
     # -- logs
 
     def kmsg(self) -> Any:
-        return kernel_log.Ring(self._present)
+        return kernel_log.Ring(self.present)
 
     def follow(self, path: str) -> Any:
         raise missing(path)
@@ -130,7 +132,8 @@ class SimulatedWorld(World):
     # -- programs and sockets
 
     def which(self, program: str) -> str | None:
-        return f"/usr/bin/{program}" if self._tool(program) else None
+        tool = self._tool(program)
+        return f"/usr/bin/{program}" if tool and (tool.answer or tool.lines) else None
 
     def run(self, argv: list[str], timeout_seconds: float) -> tuple[int, str, str]:
         """Raises FileNotFoundError; what a program doesn't know, it says as real ones do."""
@@ -138,7 +141,7 @@ class SimulatedWorld(World):
         if tool is None or tool.answer is None:
             raise missing(argv[0])
         try:
-            return 0, tool.answer(self._present(), argv), ""
+            return 0, tool.answer(self.present(), argv), ""
         except OSError as error:
             return 1, "", str(error)
 
@@ -147,10 +150,10 @@ class SimulatedWorld(World):
         if tool is None or tool.lines is None:
             raise missing(argv[0])
         lines = tool.lines
-        return Stream(lambda: lines(self._present()), tool.period)
+        return Stream(lambda: lines(self.present()), tool.period)
 
     def connect(self, port: int, timeout_seconds: float, host: str = LOOPBACK) -> Any:
-        return connected(self._tools, self._present, port, timeout_seconds, host)
+        return connected(self._tools, self.present, port, timeout_seconds, host)
 
     def _tool(self, program: str) -> Tool | None:
         name = program.rpartition("/")[2]
@@ -165,12 +168,17 @@ class SimulatedWorld(World):
         raise ImportError("a simulated node has no psutil")
 
 
-def machine_of(nodes: int, scenario: str, seed: int, node: int) -> Machine:
-    """The machine of one node of a demo, from nothing but the demo's parameters."""
+def machine_of(nodes: int, scenario: str, seed: int, node: int, record: Record | None = None) -> Machine:
+    """The machine of one node of a demo, from nothing but the demo's parameters and what was done to it."""
     floor = plan_floor(nodes, seed)
-    return Machine(floor, floor.nodes[node], scenarios()[scenario].place(floor))
+    return Machine(floor, floor.nodes[node], scenarios()[scenario].place(floor), record)
 
 
 def simulated_world(nodes: int, scenario: str, seed: int, node: int, began_at: float) -> SimulatedWorld:
     """The world of one node now, where the demo began at `began_at` (seconds since the epoch)."""
-    return SimulatedWorld(machine_of(nodes, scenario, seed, node), lambda: time.time() - began_at, began_at)
+    return world_of(machine_of(nodes, scenario, seed, node), began_at)
+
+
+def world_of(machine: Machine, began_at: float) -> SimulatedWorld:
+    """The world of a machine now."""
+    return SimulatedWorld(machine, lambda: machine.story.record.elapsed(time.time(), began_at), began_at)

@@ -1,7 +1,8 @@
-"""`python -m collectors.simulator.zygote`: has everything imported, and forks a probe on a simulated node per request.
+"""`python -m collectors.simulator.zygote`: has everything imported, and forks the programs of simulated nodes.
 
-Standard input is a socket of the demo's server: first a packet of settings, then a node's index with the socket that is
-to be the standard input and output of its probe. When the server is gone, so are the zygote and its children.
+Standard input is a socket of the demo's server: first a packet of settings, then a node's index and what is to run
+there, the probe or the hands, with the socket that is to be its standard input and output. When the server is gone, so
+are the zygote and its children. None of them can start a program of this machine: Python itself refuses.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import os
 import signal
 import socket
 import sys
-import time
+from pathlib import Path
 from typing import Any
 
-from collectors import payload
+from collectors.simulator import no_programs, node_programs
 from collectors.simulator.faults import scenarios
 from collectors.simulator.floor import plan_floor
+from collectors.simulator.hands_node import HandsNode
 from collectors.simulator.machine import Machine
+from collectors.simulator.record import FILE, Record
 from collectors.simulator.tools import found
-from collectors.simulator.world import SimulatedWorld
+from collectors.simulator.world import world_of
 
 _PR_SET_PDEATHSIG = 1
 _STDERR = 2
@@ -35,6 +38,8 @@ class Zygote:
         self._floor = plan_floor(settings["nodes"], settings["seed"])
         self._incidents = scenarios()[settings["scenario"]].place(self._floor)
         self._began_at: float = settings["began_at"]
+        self._folder = Path(settings["folder"])
+        self._record = Record(self._folder / FILE)
         found()  # imported here, once for all children
 
     def serve(self, control: socket.socket) -> None:
@@ -42,24 +47,26 @@ class Zygote:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children: the kernel buries them
         gc.freeze()  # what is here stays shared with the children
         while True:
-            node, descriptors, _, _ = socket.recv_fds(control, 64, 1)
-            if not node:
+            asked, descriptors, _, _ = socket.recv_fds(control, 64, 1)
+            if not asked:
                 return
             if os.fork() == 0:
-                self._child(int(node), descriptors[0])
+                node, program = asked.decode().split()
+                self._child(int(node), program, descriptors[0])
             os.close(descriptors[0])
 
-    def _child(self, node: int, descriptor: int) -> None:
-        """Become the probe of a node. Never returns."""
+    def _child(self, node: int, program: str, descriptor: int) -> None:
+        """Become a program on a node. Never returns."""
         try:
             _die_with_parent()
             os.dup2(descriptor, 0)
             os.dup2(descriptor, 1)
             os.closerange(_STDERR + 1, descriptor + 1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            machine = Machine(self._floor, self._floor.nodes[node], self._incidents)
-            world = SimulatedWorld(machine, lambda: time.time() - self._began_at, self._began_at)
-            exec(payload.BOOTSTRAP, {"WORLD": world})
+            plan = self._floor.nodes[node]
+            world = world_of(Machine(self._floor, plan, self._incidents, self._record), self._began_at)
+            kept = self._folder / f"kept-{plan.name}"
+            exec(node_programs.BOOTSTRAPS[program], {"WORLD": world, "NODE": HandsNode(world, kept)})
         finally:
             os._exit(1)
 
@@ -71,6 +78,7 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
+    no_programs.refuse()
     control = socket.socket(fileno=os.dup(0))
     Zygote(json.loads(control.recv(_SETTINGS_SIZE))).serve(control)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from agents.action import Scene, actions
+from agents.conditions import holds
 from agents.past import Past
 from agents.plan import CannotPlan, NothingToDo, make_plan, wished
 from agents.triggers import Engine, Incident, asked_by
@@ -16,7 +17,8 @@ from tests.support.watching import Watched, board, engine, finding, fired, node,
 from watchfloor.change import Plan, Risk, Value
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
 from watchfloor.model import Scope, Subject
-from watchfloor.playbook import Did, Matter
+from watchfloor.playbook import Did, Matter, QueryTrigger
+from watchfloor.query import parse
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.repertoire import usable, wishes
 
@@ -29,7 +31,7 @@ NAMES = ("n1", "n2", "n3")
 def test_everything_that_they_name_is_there() -> None:
     assert set(SHIPPED) == {
         "fatal-xid", "service-repair", "thermal-margin", "thermal-restore", "idle-held", "idle-reclaim",
-        "repeat-offender", "sympathetic-xid", "return-to-service", "rack-power", "rack-power-restore",
+        "repeat-offender", "sympathetic-xid", "return-to-service", "rack-power", "rack-power-restore", "fabric-repair",
     }  # fmt: skip
 
 
@@ -199,6 +201,37 @@ def test_who_holds_and_uses_nothing_is_told_once_and_later_asked_for_by_a_plan_t
     made = plan("idle-reclaim", scene, held)
     assert steps(made) == [("cancel_job", "slurm:42"), ("notify", "n2")]
     assert made.risk is Risk.SLOWS and made.steps[0].only_if == "util == 0"
+
+
+@pytest.mark.parametrize(("util", "so"), [(0.0, True), (90.0, False)])
+def test_a_job_is_reclaimed_only_while_it_still_uses_nothing(util: float, so: bool) -> None:
+    """The step asks of the job, though accelerators know the same name."""
+    boards = {f"GPU-n2-{at}": gpu(f"GPU-n2-{at}", util=util) for at in range(2)}
+    scene = lab({"n2": boards}, jobs=[job(42, "n2")])
+    held = Subject(Scope.JOB, "", "slurm:42")
+    assert holds(plan("idle-reclaim", scene, held).steps[0].only_if, scene.frame, held) is so
+
+
+def test_a_fabric_service_waits_for_an_empty_node_and_holds_up_no_other() -> None:
+    scene = lab(host={"unit_fabricmanager": "failed: exit-code", "unit_dcgm": "failed: signal"})
+    for name, unit, risk in (
+        ("service-repair", "nvidia-dcgm", Risk.REVERSIBLE),
+        ("fabric-repair", "nvidia-fabricmanager", Risk.SLOWS),
+    ):
+        made = plan(name, scene, node("n2"), trigger="services")
+        assert [step.parameters["unit"] for step in made.steps] == [unit]
+        assert made.risk is risk
+    (trigger,) = SHIPPED["fabric-repair"].triggers
+    assert isinstance(trigger, QueryTrigger)
+    wanted = parse(trigger.query, Scope.NODE)
+    busy, frame = (
+        wanted.mask(scene.frame),
+        lab(
+            {"n2": {"GPU-n2-0": gpu("GPU-n2-0", processes=0.0)}}, host={"unit_fabricmanager": "failed: exit-code"}
+        ).frame,
+    )
+    row = frame.node_index["n2"]
+    assert (bool(busy[row]), bool(wanted.mask(frame)[row])) == (False, True)
 
 
 def test_reclaiming_follows_on_a_notice_alone() -> None:

@@ -102,6 +102,20 @@ async def test_a_fault_is_proposed_permitted_done_and_told(road: Road) -> None:
     assert proposed.body["samples"]["targets"] == ["node:dgx-02"]
 
 
+async def test_what_has_ended_makes_room_for_what_waits_though_nothing_else_is_written(road: Road) -> None:
+    """Nobody writes into the ledger between the end of the first and the next sign of life."""
+    told = Told()
+    one_at_a_time = replace(FATAL, guards=replace(FATAL.guards, at_once=1))
+    man = watchman(road, told, one_at_a_time)
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 4)
+    xid(road, "dgx-03")
+    await rounds(road, man, 20)
+    proposed = [line for line in told.lines if line.startswith("fatal ")]
+    assert len(proposed) == 2, "that an interlock holds the second one back is another matter"
+
+
 async def test_what_is_refrained_from_is_on_record(road: Road) -> None:
     told = Told()
     man = watchman(road, told)

@@ -111,10 +111,10 @@ async def test_a_vendors_program_answers_over_ssh_as_the_probe_sees_it(tmp_path:
 
 async def _output(*command: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-    return process.returncode, out.decode()
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+    return process.returncode, (out + err).decode()
 
 
 async def test_only_its_own_key_opens_a_node(tmp_path: Path) -> None:

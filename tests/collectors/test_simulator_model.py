@@ -26,8 +26,8 @@ def struck(scenario: str, nodes: int = 32) -> tuple[Floor, Incident, Machine]:
 
 def test_all_scenarios_of_the_folder_are_known() -> None:
     expected = (
-        "gaudiport hung ibflap idleheld leftover mixed nodelost nvlink ringhang services settings steady straggler "
-        "thermal xid79"
+        "gaudiport hung ibflap idleheld leftover mixed nodelost nvlink offender ringhang services settings steady "
+        "straggler supply sympathy thermal unused xid79 xid95"
     )
     assert scenario_names() == expected.split()
 

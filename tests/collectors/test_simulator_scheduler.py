@@ -8,7 +8,7 @@ import shlex
 from collectors.simulator.faults import scenarios
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine
-from collectors.simulator.scheduler import answer, bare, tries
+from collectors.simulator.scheduler import answer, bare
 from collectors.sources._slurm import accounts, commands, jobs_json, nodes
 from watchfloor.jobs.model import JobState
 
@@ -53,7 +53,9 @@ def test_boards_and_scheduler_agree_on_who_runs() -> None:
     for slot in at.floor.slots:
         job = slot.job(ENDED)
         if job is not None and not slot.kind.pod:
-            assert (at.running(slot, ENDED)[0] is not None) == (tries(at, job, ENDED)[-1].state == "RUNNING")
+            assert (at.running(slot, ENDED)[0] is not None) == (
+                at.story.tries(job, at.names(slot), ENDED)[-1].state == "RUNNING"
+            )
 
 
 def test_a_node_that_is_down_takes_no_work() -> None:

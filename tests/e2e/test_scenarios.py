@@ -36,14 +36,14 @@ class Expected:
     lasts: float = 0.0
 
 
-_HOT = {"temp-margin", "throttled", "throttle-time", "straggler"}
+_HOT = {"temp-margin", "temp-mem-high", "throttled", "throttle-time", "straggler"}
 _LINK = {"link-crc-errors", "link-replays", "link-recoveries"}
 _PORT = {"ib-symbol-errors", "ib-link-downed", "link-flapping"}
 _RESET = {"mi300x-01/gpu1": {"event-hang", "event-reset", "event-memory-lost"}}
 
 EXPECTED = {
     "thermal": Expected(
-        {f"h100-01/gpu{board}": _HOT | ({"temp-mem-high"} if board in (4, 6) else set()) for board in range(4, 8)},
+        {f"h100-01/gpu{board}": _HOT - ({"straggler"} if board < 6 else set()) for board in range(4, 8)},
         {f"h100-01/gpu{board}": {"throttle-time"} for board in range(4, 8)},
     ),
     "xid79": Expected({"h100-01/gpu3": {"accelerator-lost", "xid-fatal"}, "h100-01": {"node-refused"}}, {}),
@@ -65,6 +65,16 @@ EXPECTED = {
     "leftover": Expected({"a100-01": {"unkillable"}, "a100-01/gpu1": {"orphan-holder"}}, {}, lasts=320),
     "settings": Expected({"h100-01/gpu2": {"application-clock", "persistence-off", "straggler"}}, {}, lasts=90),
     "steady": Expected({}, {}, lasts=60),
+    "xid95": Expected(
+        {"h100-01/gpu1": {"xid-fatal", "ecc-uncorrected", "recovery-action"}, "h100-01": {"node-refused"}}, {}
+    ),
+    "offender": Expected({"h100-01/gpu2": {"xid-fatal"}}, {"h100-01/gpu2": {"xid-fatal"}}),  # four more times to go
+    "sympathy": Expected(  # one burst, by its first board; one of the nodes has other software than the rest
+        {"h100-01/gpu0": {"xid-burst"}, "h100-01/gpu6": {"xid-burst"}, "h100-03": {"version-drift"}},
+        {"h100-01/gpu6": {"xid-burst"}, "h100-03": {"version-drift"}},
+    ),
+    "unused": Expected({f"a100-01/gpu{board}": {"idle-held"} for board in range(4)}, {}, lasts=620),
+    "supply": Expected({}, {}, lasts=60),  # what a rack may draw is the fleet file's to say
 }
 
 

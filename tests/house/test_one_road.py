@@ -117,6 +117,7 @@ from watchfloor.offers import offers
 from watchfloor.playbookshelf import shelf
 assert shelf().playbooks
 import collectors.supervisor, collectors.transports.ssh, collectors.transports.local
+import watchfloor.commands.demo, collectors.simulator.fleet
 acting = ("agents", "collectors.acting", "collectors.hands", "watchfloor.acting")
 held = [name for name in sys.modules if name.startswith(acting)]
 print(" ".join(held))

@@ -45,7 +45,7 @@ class World(SimulatedWorld):
 
     @property
     def faults(self) -> Faults:
-        return self._present().faults
+        return self.present().faults
 
     def _wait(self, seconds: float) -> None:
         if self.faults.driver_hung:

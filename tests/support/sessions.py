@@ -94,7 +94,7 @@ def differences(before: Frame, after: Frame) -> list[str]:
     return found + (["events"] if before.events.newest(9999) != after.events.newest(9999) else [])
 
 
-_OF_JOBS = ("rows", "sources", "scheduler", "managers", "provenance", "index")
+_OF_JOBS = ("rows", "sources", "scheduler", "managers", "provenance", "index", "present")
 
 
 def _differ(before: Frame, after: Frame, scope: Scope, name: str) -> bool:
@@ -112,7 +112,7 @@ def _differ(before: Frame, after: Frame, scope: Scope, name: str) -> bool:
 
 def _jobs_differ(before: Frame, after: Frame, name: str) -> bool:
     one, other = getattr(before.jobs, name), getattr(after.jobs, name)
-    return list(one) != list(other) if name in ("rows", "sources") else dict(one) != dict(other)
+    return list(one) != list(other) if name in ("rows", "sources") else one != other
 
 
 def _plain(findings: tuple[Finding, ...]) -> list[Finding]:

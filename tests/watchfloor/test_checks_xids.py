@@ -9,7 +9,7 @@ import pytest
 from tests.support.boards import Boards
 from watchfloor import checks
 from watchfloor.model import Finding, Missing, Scope, State
-from watchfloor.report import Event, Report
+from watchfloor.report import Event, Hello, Report
 from watchfloor.xidlist import WORDS, Weight, meaning, opinion, opinions, sources
 
 COLUMNS = ["name", "util", "xid", "job", "rows_failed", "recovery", "bus_id"]
@@ -188,6 +188,18 @@ def test_what_was_before_a_reboot_is_over() -> None:
     floor.say({"": {"uptime": 60}}, scope=Scope.NODE)
     floor.xid(31, 3)
     assert floor.codes() == [("xid-application", State.WARNING, "n0/g3")]
+
+
+def test_what_was_before_a_reboot_is_over_also_where_only_the_uptime_tells_of_it_late() -> None:
+    """A node says hello with its new boot, and how long it is up a report later: nothing else changes by then."""
+    floor = Floor()
+    floor.xid(79, 2, ago=500)
+    assert len(floor.codes()) == 1
+    floor.fleet.hello(0, Hello(1, "n0", "another boot", floor.now, "digest"), floor.now)
+    floor.introduce(floor.tables)
+    assert len(floor.codes()) == 1, "how long it is up isn't told yet"
+    floor.say({"": {"uptime": 60}}, scope=Scope.NODE)
+    assert floor.codes() == []
 
 
 def test_the_column_speaks_where_no_event_came() -> None:

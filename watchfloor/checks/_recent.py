@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from watchfloor.columns import Floats
 from watchfloor.events import Entry, EventLog
 from watchfloor.frame import Frame
 from watchfloor.report import Event
@@ -19,7 +18,6 @@ class Recent:
         self._wanted, self._seconds = wanted, seconds
         self._log: EventLog | None = None
         self._version = 0
-        self._boots: Floats | None = None
         self._found: dict[int, tuple[Entry, ...]] = {}
         self._oldest: dict[int, float] = {}  # by node: when its oldest entry happened last
         self.changed: set[int] = set()  # nodes whose entries are others than in the frame before
@@ -29,20 +27,19 @@ class Recent:
         if frame.events is not self._log:
             self._log, self._version, self._found, self._oldest = frame.events, 0, {}, {}
         version, since = frame.events.version, frame.at - self._seconds
-        stale = {node for node, oldest in self._oldest.items() if oldest < since}
+        up = frame.nodes.last("uptime")
+        stale = {
+            node for node, oldest in self._oldest.items() if oldest < since or oldest < _booted(frame.at, up[node])
+        }
         if version != self._version:
             stale.update(frame.events.nodes_since(self._version))
-        boots = frame.nodes.last("boot_id")
-        if boots is not self._boots:
-            stale.update(self._found)
-        self._version, self._boots, self.changed = version, boots, stale
+        self._version, self.changed = version, stale
         for node in stale:
             self._read(frame, node, since)
         return self._found
 
     def _read(self, frame: Frame, node: int, since: float) -> None:
-        uptime = frame.nodes.last("uptime")[node]
-        booted = frame.at - uptime if uptime == uptime else 0.0
+        booted = _booted(frame.at, frame.nodes.last("uptime")[node])
         told = tuple(
             entry
             for entry in frame.events.of_node(node)
@@ -52,3 +49,8 @@ class Recent:
         self._oldest.pop(node, None)
         if told:
             self._found[node], self._oldest[node] = told, min(entry.last for entry in told)
+
+
+def _booted(now: float, uptime: float) -> float:
+    """Console time. By how long the node is up, which is told a moment after it is heard in another boot."""
+    return now - uptime if uptime == uptime else 0.0

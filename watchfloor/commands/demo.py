@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from watchfloor import lineagebook, wiring
+from watchfloor import lineagebook, trial, wiring
 from watchfloor.commands import output
 from watchfloor.commands.snapshot import show
 from watchfloor.commands.terminal import recording_of
@@ -18,6 +18,8 @@ from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
+from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.places import ledger_file
 from watchfloor.snapshot.selection import failed_nodes, select
 
 if TYPE_CHECKING:
@@ -34,17 +36,22 @@ def demo(
     json: Annotated[bool, Parameter(help="With --seconds: print as JSON instead of a table.")] = False,
     record: Annotated[bool, Parameter(help="Keep the session in a file, as `watchfloor --record` does.")] = False,
     write_fleet: Annotated[Path | None, Parameter(help="Write a fleet.yaml for other commands meanwhile.")] = None,
+    act: Annotated[
+        bool, Parameter(help="With keys that propose and sign, a throwaway ledger and two persons.")
+    ] = False,
 ) -> int:
     """Open the terminal on a simulated fleet. The probe, the SSH connections and the screens are the real ones."""
-    _check(seconds, headless, json)
+    _check(seconds, headless, json, act, record)
     if not headless:
         output.need_terminal("--headless serves the fleet without one; `watchfloor snapshot --fleet` then prints it")
     with wiring.demo(nodes, scenario, seed) as fleet:
         if write_fleet is not None:
             _write(write_fleet, fleet_text(fleet.specs, fleet.work.sources))
+        if act:
+            _prepare(fleet)
         if not headless:
             output.remark(fleet.describe())  # below the terminal: there to be read again when it closes
-            return _watch(fleet, f"demo: {scenario}", record)
+            return (_act if act else _watch)(fleet, f"demo: {scenario}", record)
         if seconds is None:
             return _serve(fleet.describe(), fleet.ssh_config, write_fleet)
         return _print(asyncio.run(wiring.collect(fleet.specs, seconds, _never)), json)
@@ -58,7 +65,28 @@ def _watch(fleet: DemoFleet, context: str, record: bool) -> int:
         return wiring.run_terminal(feed, context, lineage=book, recording=recorder)
 
 
-def _check(seconds: float | None, headless: bool, json: bool) -> None:
+def _prepare(fleet: DemoFleet) -> None:
+    """A folder for everything that acting needs, which goes with the demo. Raises ConfigError."""
+    folder = fleet.service.folder / "act"
+    trial.prepare(folder, fleet_text(fleet.specs, fleet.work.sources), fleet.desk_url)
+    trial.enter(folder)
+    output.remark(trial.how_to(folder))
+
+
+def _act(fleet: DemoFleet, context: str, record: bool) -> int:
+    from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
+
+    work = fleet.work
+    acting, ledger = ActingFeed(fleet.specs, work=work), LedgerFollower(ledger_file())
+    with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recorder):
+        return wiring.run_terminal(feed, context, lineage=book, ledger=ledger, acting=acting, recording=recorder)
+
+
+def _check(seconds: float | None, headless: bool, json: bool, act: bool, record: bool) -> None:
+    if record and headless:
+        raise ConfigError("nobody watches a demo without a terminal", "leave one of the two out", file="--record")
+    if act and seconds is not None:
+        raise ConfigError("nobody acts on what is printed once", "leave one of the two out", file="--act")
     if seconds is not None and not seconds > 0:
         raise ConfigError(f"{seconds:g} seconds", "a number above 0", file="--seconds")
     if seconds is not None and not headless:

@@ -114,7 +114,7 @@ class Jobs:
     def is_unseen(self) -> NDArray[np.bool_]:
         """By job: it has nodes now, and none of the fleet's accelerators is known to be its own, or given to it."""
         seen = np.zeros(len(self.rows), np.bool_)
-        for owners in (self.owners, self._given):
+        for owners in (self.owners, self.given):
             seen[owners[owners >= 0]] = True
         return self.holding & ~seen if self.holding.size else np.zeros_like(seen)
 

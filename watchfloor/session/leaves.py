@@ -170,6 +170,7 @@ def _pick_jobs(jobs: Jobs, arrays: dict[str, NDArray], texts: dict[str, Text], t
     arrays["job:owners"], arrays["job:given"], arrays["job:holding"] = jobs.owners, jobs.given, jobs.holding
     tables["sources"], tables["scheduler"] = jobs.sources, jobs.scheduler
     tables["managers"], tables["provenance"] = jobs.managers, jobs.provenance
+    tables["present"] = sorted(jobs.present)
 
 
 def found(finding: Finding) -> Found:

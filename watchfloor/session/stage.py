@@ -47,6 +47,7 @@ _KINDS: Mapping[str, Any] = {
     "sources": SourceStatus,
     "scheduler": SchedulerNode,
     "managers": str,
+    "present": str,
     "provenance": Provenance,
 }
 
@@ -179,7 +180,9 @@ class Stage:
         view = JobView(keys, self._texts["job.texts"], columns)
         told, owners, given = self._tables["jobs"], self._arrays["job:owners"], self._arrays["job:given"]
         managers = self._tables["managers"]
-        standing = Standing(given, self._arrays["job:holding"], managers, {key: row for row, key in enumerate(keys)})
+        index = {key: row for row, key in enumerate(keys)}
+        present = frozenset(self._sequence("present"))
+        standing = Standing(given, self._arrays["job:holding"], managers, present, index)
         rows, sources = [told[key] for key in keys], self._sequence("sources")
         return Jobs(rows, view, owners, sources, self._tables["scheduler"], standing, self._tables["provenance"])
 

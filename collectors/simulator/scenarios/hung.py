@@ -9,6 +9,8 @@ from collectors.simulator.faults import Faults, Floor, Incident, Scenario
 
 @dataclass(frozen=True)
 class HungDriver(Incident):
+    ends_with_reboot = True
+
     def strike(self, since: float, faults: Faults) -> None:
         faults.driver_hung = True
 

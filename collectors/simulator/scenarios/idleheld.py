@@ -12,6 +12,8 @@ _NUMBER = 900  # beyond the slots of any floor
 
 @dataclass(frozen=True)
 class Held(Incident):
+    ends_with_reboot = True
+
     def strike(self, since: float, faults: Faults) -> None:
         boards = tuple(range(self.node.shape.boards // 2, self.node.shape.boards))
         slot = Slot(_NUMBER + self.node.index, KINDS["notebook"], (self.node.index,), boards)

@@ -13,6 +13,8 @@ _ORPHANED, _HANGING = 1, 0  # boards
 
 @dataclass(frozen=True)
 class LeftOver(Incident):
+    ends_with_reboot = True
+
     def strike(self, since: float, faults: Faults) -> None:
         slot = Slot(_NUMBER + self.node.index, KINDS["notebook"], (self.node.index,), (_HANGING, _ORPHANED))
         faults.held.update({_HANGING: slot, _ORPHANED: slot})

@@ -12,6 +12,8 @@ _FABRIC, _DCGM, _LATER = "nvidia-fabricmanager", "nvidia-dcgm", 40.0
 
 @dataclass(frozen=True)
 class ServicesDown(Incident):
+    ends_with_reboot = True
+
     def strike(self, since: float, faults: Faults) -> None:
         faults.services[_FABRIC] = "exit-code"
         if since >= _LATER:

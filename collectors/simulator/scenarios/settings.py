@@ -11,6 +11,8 @@ _BOARD, _BELOW = 2, 345  # MHz
 
 @dataclass(frozen=True)
 class Changed(Incident):
+    ends_with_reboot = True
+
     def strike(self, since: float, faults: Faults) -> None:
         board = self.node.shape.board
         assert board is not None

@@ -12,6 +12,8 @@ _BOARD = 3
 
 @dataclass(frozen=True)
 class OffTheBus(Incident):
+    ends_with_reboot = True
+
     def strike(self, since: float, faults: Faults) -> None:
         if since < _REBOOT:
             faults.lost.add(_BOARD)

@@ -8,6 +8,8 @@ and of the rest what it needs:
 
     PROGRAM = "amd-smi"                name of the program, for `World.which`, `run` and `start`
     answer(machine, argv) -> str       its standard output; raises OSError for what it doesn't know
+    act(order) -> Ended                instead of `answer`, for what the probe never runs: what it does for hands and
+                                       people, with an exit code; see collectors/simulator/order.py
     lines(machine) -> str              what it prints every PERIOD seconds when it is left to run
     PERIOD = 5.0
     PORT = 8431                        a port on which it listens, for `World.connect`
@@ -33,6 +35,7 @@ from typing import Any
 
 from collectors.simulator.hardware import Shape
 from collectors.simulator.machine import Machine
+from collectors.simulator.order import Ended, Order
 
 Make = Callable[[], str]
 Serve = Callable[[Callable[[], Machine], socket.socket], None]
@@ -57,6 +60,7 @@ class Tool:
     files: Callable[[Machine], Mapping[str, Make]]
     links: Callable[[Machine], Mapping[str, str]]
     passing: Callable[[Machine], Mapping[str, str]] = _nothing
+    act: Callable[[Order], Ended] | None = None
 
 
 def tools(shape: Shape) -> list[Tool]:
@@ -86,6 +90,7 @@ def _tool(name: str) -> Tool:
         functions.get("files", lambda machine: {}),
         functions.get("links", lambda machine: {}),
         functions.get("passing", _nothing),
+        functions.get("act"),
     )
 
 

@@ -1,0 +1,58 @@
+"""`watchfloor demo --act`: two persons at two shells, with what the demo has made for them and nothing of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.parts import ROOT
+from tests.support.patience import PATIENCE_SECONDS
+from watchfloor import trial
+from watchfloor.exits import Exit
+
+NODE = "h100-01"
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "watchfloor", *words]
+
+
+class Shell:
+    """A second shell that has become one of the demo's persons."""
+
+    def __init__(self, folder: Path, person: str) -> None:
+        lines = re.findall(r"export (\w+)='?([^'\n]*)'?\n", (folder / person).read_text())
+        self._env = {**os.environ, **dict(lines)}
+
+    def __call__(self, *words: str, code: int = Exit.OK) -> str:
+        done = subprocess.run(command(*words), cwd=ROOT, env=self._env, capture_output=True, text=True,
+                              timeout=PATIENCE_SECONDS, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
+        assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def test_what_one_person_proposes_another_approves_and_it_is_done_on_the_simulated_fleet(tmp_path: Path) -> None:
+    words = command("demo", "--nodes", "2", "--scenario", "steady", "--headless", "--act")
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(words, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as demo:
+        try:
+            assert demo.stderr is not None
+            folder = next(Path(found[1]) for line in demo.stderr if (found := re.search(r"demo are in (\S+)", line)))
+            proposed_approved_done(folder)
+        finally:
+            demo.terminate()
+
+
+def proposed_approved_done(folder: Path) -> None:
+    you, colleague = Shell(folder, trial.YOU), Shell(folder, trial.COLLEAGUE)
+    fleet = ("--fleet", str(folder / trial.FLEET))
+    target = ("drain-node", "--target", f'node == "{NODE}"', "--set", "reason=a trial")
+    waiting = you("run", *target, "--apply", *fleet, code=Exit.WAITS_FOR_APPROVAL)
+    run = waiting.split("watchfloor approve ")[1].split()[0]
+    you("approve", run, "--reason", "my own", "--yes", code=Exit.DENIED)
+    assert "1 of 1: colleague" in colleague("approve", run, "--reason", "seen it", "--yes")
+    assert "succeeded" in you("run", run, "--apply", *fleet)
+    assert "intact" in you("audit", "verify")

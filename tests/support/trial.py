@@ -1,0 +1,223 @@
+"""`watchfloor watch` over a simulated fleet, in this process: a trial's folder, the daemon's watchman, what it tells.
+
+A test names the playbooks that watch, and where it can't wait, the durations of them that differ in its own copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from agents.harness import Decision
+from agents.runner import Result
+from agents.triggers import Incident, NotDone
+from collectors.simulator.fleet import DemoFleet, start_demo
+from collectors.simulator.record import FILE, Done, Kind, Record
+from tests.support.parts import ROOT
+from tests.support.patience import PATIENCE_SECONDS
+from watchfloor import trial
+from watchfloor.acting import Post, post
+from watchfloor.change import Outcome
+from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec
+from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.repertoire import usable
+from watchfloor.runs import RunRecord
+
+WATCH = Who(Party.SERVICE, "watch", on_behalf_of="tester")
+Durations = Mapping[str, str]  # a line of the shipped playbook -> of the copy
+
+
+class Told:
+    """What the watchman tells, in order; `wait` for what comes."""
+
+    def __init__(self) -> None:
+        self.refused: list[NotDone] = []
+        self.proposals: list[Decision] = []
+        self.ends: list[tuple[RunRecord, Result]] = []
+        self._news = asyncio.Event()
+
+    def refrained(self, one: NotDone) -> None:
+        self.refused.append(one)
+        self._news.set()
+
+    def proposed(self, incident: Incident, decision: Decision) -> None:
+        self.proposals.append(decision)
+        self._news.set()
+
+    def ended(self, run: RunRecord, result: Result) -> None:
+        self.ends.append((run, result))
+        self._news.set()
+
+    async def until(self, so: Callable[[], bool], watching: asyncio.Task[None]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not so():
+                self._news.clear()
+                news = asyncio.create_task(self._news.wait())
+                await asyncio.wait([news, watching], return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                if watching.done():
+                    watching.result()
+
+
+@dataclass
+class Stage:
+    """A fleet that is watched."""
+
+    fleet: DemoFleet
+    at: Post
+    told: Told = field(default_factory=Told)
+    watching: asyncio.Task[None] = field(init=False, repr=False)
+
+    async def run_of(self, playbook: str, number: int = 1) -> RunRecord:
+        """So many runs of a playbook are waited for; the last of them must have succeeded."""
+
+        def ends() -> list[tuple[RunRecord, Result]]:
+            return [end for end in self.told.ends if end[0].plan is not None and end[0].plan.playbook == playbook]
+
+        await self.told.until(lambda: len(ends()) >= number, self.watching)
+        run, result = ends()[number - 1]
+        assert result.outcome is Outcome.SUCCEEDED, f"{result.outcome}: {result.text}"
+        found = self.at.book.run(run.run)
+        assert found is not None
+        return found
+
+    async def proposal_of(self, playbook: str) -> Decision:
+        await self.told.until(lambda: any(one.plan.playbook == playbook for one in self.told.proposals), self.watching)
+        return next(one for one in self.told.proposals if one.plan.playbook == playbook)
+
+    async def refusal_of(self, playbook: str, why: str) -> NotDone:
+        def found() -> list[NotDone]:
+            return [one for one in self.told.refused if (one.playbook, one.why) == (playbook, why)]
+
+        await self.told.until(lambda: bool(found()), self.watching)
+        return found()[0]
+
+    async def seen(self, so: Callable[[Frame], bool]) -> Frame:
+        frame = self.at.floor.frame()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not so(frame):
+                frame = await self.at.floor.later(frame)
+        return frame
+
+    def done(self) -> list[tuple[str, str]]:
+        """What was done to nodes and Slurm of the simulation, whoever did it: kind and what."""
+        return [(str(one.kind), one.what) for one in self._record().done if one.kind != Kind.SKIP]
+
+    def limits_set(self, node: str) -> dict[int, list[float]]:
+        """The power limits that its boards were given, in order."""
+        index = next(at for at, spec in enumerate(self.fleet.specs) if spec.name == node)
+        found: dict[int, list[float]] = {}
+        for one in self._record().done:
+            if (one.kind, one.node) == (Kind.POWER_LIMIT, index):
+                found.setdefault(int(one.what), []).append(float(one.value))
+        return found
+
+    def end(self, job: str) -> None:
+        """Its owner ends it."""
+        record = self._record()
+        record.add(Done(record.elapsed(time.time(), self.fleet.began_at), Kind.CANCEL, what=job))
+
+    def _record(self) -> Record:
+        record = Record(self.fleet.service.folder / FILE)
+        record.look()
+        return record
+
+
+@asynccontextmanager
+async def watched(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scenario: str,
+    playbooks: Mapping[str, Durations],
+    *,
+    nodes: int = 1,
+    ahead: float = 0.0,
+    policy: str = "",
+) -> AsyncIterator[Stage]:
+    """A demo with one console that watches it."""
+    async with (
+        demo(folder, monkeypatch, scenario, playbooks, nodes=nodes, ahead=ahead, policy=policy) as fleet,
+        console(fleet, playbooks) as stage,
+    ):
+        yield stage
+
+
+@asynccontextmanager
+async def demo(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scenario: str,
+    playbooks: Mapping[str, Durations],
+    *,
+    nodes: int = 1,
+    ahead: float = 0.0,
+    policy: str = "",
+) -> AsyncIterator[DemoFleet]:
+    """A demo, and the folder of a trial for its consoles. `policy`: Cedar beside the shipped ones."""
+    fleet = await start_demo(nodes, scenario, folder=folder / "demo", ahead_seconds=ahead)
+    try:
+        _settle(folder / "act", monkeypatch, fleet, playbooks, policy)
+        yield fleet
+    finally:
+        await fleet.close()
+
+
+@asynccontextmanager
+async def console(
+    fleet: DemoFleet, playbooks: Iterable[str], racked: Callable[[NodeSpec], NodeSpec] = lambda spec: spec
+) -> AsyncIterator[Stage]:
+    """One that watches by these playbooks; what ran before, it knows from the ledger.
+
+    `racked`: how its fleet file has a node.
+    """
+    known = usable()
+    async with post([racked(spec) for spec in fleet.specs], fleet.work) as at:
+        await at.until(_complete, PATIENCE_SECONDS)
+        stage = Stage(fleet, at)
+        watchman = at.watchman(WATCH, {name: known[name] for name in playbooks}, stage.told, "trial")
+        stop = asyncio.Event()
+        stage.watching = asyncio.create_task(watchman.watch(stop, "test", PATIENCE_SECONDS))
+        try:
+            yield stage
+        finally:
+            stop.set()
+            with suppress(asyncio.CancelledError):
+                await stage.watching
+
+
+def _settle(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fleet: DemoFleet, playbooks: Mapping[str, Durations], policy: str
+) -> None:
+    trial.prepare(folder, "", fleet.desk_url)
+    for name, value in trial.environment(folder, trial.YOU).items():
+        monkeypatch.setenv(name, value)
+    own = folder / "config" / "watchfloor"
+    (own / "policies").mkdir()
+    (own / "policies" / "own.cedar").write_text(policy)
+    (own / "playbooks").mkdir()
+    for name, durations in playbooks.items():
+        if durations:
+            (own / "playbooks" / f"{name}.yaml").write_text(_copy(name, durations))
+
+
+def _copy(name: str, durations: Durations) -> str:
+    text = (ROOT / "playbooks" / f"{name}.yaml").read_text("utf-8")
+    for shipped, other in durations.items():
+        assert text.count(shipped) == 1 and shipped.partition(":")[0] == other.partition(":")[0]
+        text = text.replace(shipped, other)
+    return text
+
+
+def _complete(frame: Frame) -> bool:
+    """Every node has told of its boards and services, and Slurm of its nodes."""
+    live = all(bool(one) for one in frame.live)
+    boards = frame.accelerators
+    told = boards.count > 0 and all((boards.reasons(name) == 0).all() for name in ("power_limit", "temp_margin", "job"))
+    return live and told and bool(frame.jobs.scheduler)
