@@ -86,7 +86,7 @@ class Survey:
     kinds: Kinds
     rx: Floats
     tx: Floats
-    usage: Floats  # of the busier direction
+    usage: Floats  # of the busier direction; of both together where these aren't told apart
     up: Mask
     down: Mask
     unused: Mask
@@ -144,8 +144,8 @@ class Surveyor:
 
     def _survey(self, frame: Frame) -> Survey:
         links, kinds = frame.links, self.kinds(frame)
-        rx, tx, up, speed = (links.known(name) for name in ("rx", "tx", "up", "speed"))
-        usage = DERIVED[Scope.LINK]["usage"].alone([rx, tx, speed])
+        rx, tx, up, speed, both = (links.known(name) for name in ("rx", "tx", "up", "speed", "traffic"))
+        usage = DERIVED[Scope.LINK]["usage"].alone([rx, tx, speed, both])
         with np.errstate(invalid="ignore"):
             down, unused = _down(frame, up == 0)
             one_way = by_blocks(_one_way, np.bool_, rx, tx, usage, kinds.even)

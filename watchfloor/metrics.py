@@ -248,7 +248,7 @@ _LINK = _table(
 rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes in
 tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes out
  traffic        | BOTH    | B/s   | gauge   |      | | bytes in and out together, where nobody tells them apart (PCIe of AMD boards from MI300 on)
-+usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed | share of its line speed in use, in the busier direction; a trend of InfiniBand and RoCE ports alone
++usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed, traffic / (2 × speed) | share of its line speed in use, in the busier direction, or of both together where nobody tells them apart; a trend of InfiniBand and RoCE ports alone
  crc_errors     | CRC     | count | counter | low  | | packets with a wrong checksum (NVLink flits, PCIe LCRC)
  replay_errors  | REPLAY  | count | counter | low  | linux:/sys/bus/pci/devices/*/aer_dev_correctable | packets sent again (NVLink, PCIe)
  recovery_errors | RECOV  | count | counter | low  | | times that the link had to be recovered (NVLink, PCIe)
