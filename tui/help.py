@@ -17,7 +17,6 @@ from tui.present.help import Entry, missing, prose, scales, section, states
 from tui.present.line import Line
 from tui.present.style import Token
 from tui.widgets.lines import Lines
-from tui.widgets.table import VirtualTable
 
 
 class HelpScreen(ModalScreen[None]):
@@ -62,7 +61,7 @@ class HelpScreen(ModalScreen[None]):
 def entries(node: DOMNode) -> list[Entry]:
     """Keys of a widget, page or app, and what they do; keys that do the same stand together."""
     found: dict[str, list[str]] = {}
-    withheld = node.withheld if isinstance(node, Page | VirtualTable) else frozenset[str]()
+    withheld: frozenset[str] = getattr(node, "withheld", frozenset())
     for kind in type(node).__mro__:
         own = kind.__dict__.get("BINDINGS", ())
         if kind.__module__.startswith("tui."):
@@ -85,6 +84,8 @@ _NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "escape": "Esc", "left_square_bracket": "[",
     "right_square_bracket": "]", "space": "Space", "enter": "Enter", "pageup": "PgUp", "pagedown": "PgDn",
     "home": "Home", "end": "End", "minus": "-", "plus": "+", "tab": "Tab", "shift+tab": "Shift+Tab",
+    "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "left_curly_bracket": "{",
+    "right_curly_bracket": "}", "equals_sign": "=",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from watchfloor import __version__
 from watchfloor.commands.output import described, problem, show_error
 from watchfloor.commands.terminal import terminal
-from watchfloor.errors import ConfigError, QueryError, StoreError, WatchfloorError
+from watchfloor.errors import ConfigError, QueryError, SessionError, StoreError, WatchfloorError
 from watchfloor.exits import Exit
 
 # name -> (where it is, what it does): also what docs and tests are held to
@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("watchfloor.commands.approve:approve", "Sign a plan with an SSH key, so that it may be carried out."),
     "reject": ("watchfloor.commands.approve:reject", "Sign that a plan must not be carried out."),
     "withdraw": ("watchfloor.commands.approve:withdraw", "Take back one's own approval or rejection of a plan."),
+    "replay": ("watchfloor.commands.replay:replay", "A recorded session, watched again as it was seen."),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),
@@ -106,7 +107,7 @@ def _meant(tokens: Sequence[str]) -> str:
 def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
     """The exit code and the fields of an error: the user's own mistakes apart from ours."""
     if isinstance(error, WatchfloorError):
-        if isinstance(error, StoreError):
+        if isinstance(error, StoreError | SessionError):
             return Exit.NOT_KEPT, described(error)
         usage = isinstance(error, ConfigError | QueryError)
         return Exit.USAGE if usage else Exit.INTERNAL, described(error)
