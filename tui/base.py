@@ -130,7 +130,7 @@ class Page(Screen[None]):
     """One page. `show` is called with every newest frame while the page is seen, and once when it comes to be seen."""
 
     slug: ClassVar[str] = ""
-    key: ClassVar[str] = ""  # "1" to "9", then "0"
+    key: ClassVar[str] = ""  # "1" to "9", then "0"; others by Textual's name
     heading: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
     acts: ClassVar[frozenset[str]] = frozenset()  # actions that a console which only watches doesn't have
@@ -244,15 +244,17 @@ class Page(Screen[None]):
     def _status(self, width: int) -> Sequence[Line]:
         said = joined([[self._message]] if self._message else list(self.facts()), "   ")
         left: Line = [(" ", Token.TEXT), *said]
-        right = fewer_hints([*self._replay_hints(), *self.hints()], width - width_of(left) - 3)
+        right = fewer_hints(self._all_hints(), width - width_of(left) - 3)
         return [spread(left, [*right, (" ", Token.TEXT)], width)]
 
-    def _replay_hints(self) -> Line:
+    def _all_hints(self) -> Line:
+        """Those of the page; before them, in the past, those of time."""
         if self.desk.replay is None:
-            return ()
+            return self.hints()
         leaves = ("Esc", "now") if self.desk.looks_back else ()
         word = "play" if self.desk.replay.standing.paused else "pause"
-        return [*hint_line(*leaves, "Space", word, "[ ]", "time", "{ }", "marks"), ("  ", Token.DIM)]
+        of_time = hint_line(*leaves, "Space", word, "[ ]", "time", "{ }", "marks")
+        return [*of_time, ("  ", Token.DIM), *self.hints()[1:]]
 
     def say(self, words: str, token: Token = Token.TEXT) -> None:
         """Put a message into the status bar for a few seconds."""

@@ -25,6 +25,7 @@ _LEAST = 0.1  # of a value's scale: below it nothing has happened
 _SCALES = {Unit.PERCENT: 100.0, Unit.CELSIUS: 50.0}  # of others a change is held against the larger value
 _NAMED = 2.0  # what has another name, phase, flag …, or is no longer known
 _ERRORS = 1.5  # more errors than there were
+_MASKED = 0.5  # other reasons for what its clocks do: an idle board has one, too
 _SILENT = 1.4  # no longer known, of what nobody draws charts
 
 Floats = NDArray[np.float64]
@@ -153,8 +154,8 @@ def _moves_by_itself(metric: Metric) -> bool:
     """Ages and what was worked through only grow, traffic comes and goes; states have a column of their own."""
     if metric.kind is Kind.STATE or metric.unit in (Unit.SECONDS, Unit.JOULES):
         return True
-    is_traffic = metric.unit in (Unit.BYTES_PER_SECOND, Unit.PER_SECOND) or metric.kind is Kind.COUNTER
-    return is_traffic and metric.good is Good.NEITHER
+    is_traffic = metric.unit in (Unit.BYTES_PER_SECOND, Unit.PER_SECOND) or metric.name == "usage"
+    return metric.good is Good.NEITHER and (is_traffic or metric.kind is Kind.COUNTER)
 
 
 def _moved(metric: Metric, was: Floats, now: Floats) -> Floats:
@@ -162,7 +163,7 @@ def _moved(metric: Metric, was: Floats, now: Floats) -> Floats:
     if metric.kind is Kind.COUNTER:
         return np.where(now > was, _ERRORS, 0.0)
     if metric.kind in (Kind.FLAG, Kind.BITS):
-        return np.where(now != was, _NAMED, 0.0)
+        return np.where(now != was, _NAMED if metric.kind is Kind.FLAG else _MASKED, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         far = np.abs(now - was)
         scale = _SCALES.get(metric.unit) or np.maximum(np.maximum(np.abs(now), np.abs(was)), 1e-9)

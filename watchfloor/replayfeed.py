@@ -163,8 +163,9 @@ class ReplayFeed:
         for wish in wishes:
             wish()
         self._go_on()
-        behind = self._gather()
         self._show(bool(wishes))
+        behind = self._gather()
+        self._show(False)
         return _BEHIND_SECONDS if behind else _TURN_SECONDS
 
     def _steer(self, player: Player) -> None:
@@ -224,7 +225,9 @@ class ReplayFeed:
                         self._player = self._player.placed(reel.at, self._clock())
                     break
         except SessionError as error:
-            return self._beyond(error, reel)
+            due = self._session.next_at(reel.at)
+            if due is None or due <= at:
+                return self._beyond(error, reel)
         return reel
 
     def _reach(self, at: float) -> Reel:

@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 from tui.present.findings import subject_name
 from tui.present.format import Text, age, exact
-from tui.present.line import Line, paragraphs, within
+from tui.present.line import Line, fitting, paragraphs, within
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, Glyphs, Token
 from watchfloor.compare import MOST, Change, Comparison, Difference
@@ -117,20 +117,28 @@ def _haystack(row: Difference, frames: tuple[Frame, Frame]) -> str:
 # -- above and below the table
 
 
-def summary_line(found: Comparison, shown: int, follows: bool, zone: tzinfo) -> Line:
+def summary_line(found: Comparison, shown: int, follows: bool, zone: tzinfo, width: int) -> Line:
     """Which two moments, and how much of them differs. `follows`: the second one moves on."""
     before, after = _clocks(found, zone)
     apart = age(abs(found.after - found.before))
-    later = "later" if found.after >= found.before else "earlier"
+    later = f" {apart} {'later' if found.after >= found.before else 'earlier'}"
     others = sum(row.before is not row.after for row in found.differences)
     told = [(f"{_GAP}{shown:,} shown", Token.DIM)] if shown != found.count else []
     told += [(f" of the first {MOST:,}", Token.DIM)] if found.count > MOST else []
-    return [
-        (" before ", Token.DIM), (before, Token.STRONG), ("  after ", Token.DIM), (after, Token.STRONG),
-        (f" {apart} {later}{', as it goes' if follows else ''}", Token.DIM),
+    moments = [(" before ", Token.DIM), (before, Token.STRONG), ("  after ", Token.DIM), (after, Token.STRONG)]
+    counts = [
         (f"{_GAP}{found.count:,}", Token.STRONG), (" differ", Token.DIM),
         (f"{_GAP}{others:,}", Token.STRONG), (" in state", Token.DIM), *told,
     ]  # fmt: skip
+    between = [(later, Token.DIM)]
+    return fitting(
+        (
+            lambda: [*moments, *between, *([(", as it goes", Token.DIM)] if follows else []), *counts],
+            lambda: [*moments, *between, *counts],
+            lambda: [*moments, *counts],
+        ),
+        width,
+    )
 
 
 def _clocks(found: Comparison, zone: tzinfo) -> tuple[str, str]:

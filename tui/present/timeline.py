@@ -90,7 +90,7 @@ def _counts(standing: Standing, glyphs: Glyphs) -> Line:
     many = Counter(map(_sort, standing.chapters))
     signs = {_sort(chapter): _sign(chapter, glyphs) for chapter in standing.chapters}
     parts: Sequence[Line] = [
-        [signs[sort], (f" {many[sort]} {sort}", Token.DIM)]
+        [signs[sort], (f" {many[sort]} {sort if many[sort] > 1 else sort.removesuffix('s')}", Token.DIM)]
         for sort in ("critical", "warning", "events", "marks", "gaps")
         if many[sort]
     ]

@@ -28,7 +28,7 @@ _LEAST = 5  # lines of the detail
 
 class ComparePage(WordedPage):
     slug = "compare"
-    key = "="
+    key = "equals_sign"
     heading = "compare"
     help_text = (
         "Two moments of the fleet, before and after: whose state, findings or values differ, changed states first. "
@@ -56,7 +56,7 @@ class ComparePage(WordedPage):
         found, frames = self._comparison(self._before, after), (self._before, after)
         rows, glyphs = passing(found.differences, self.words, frames), self.desk.palette.glyphs
         zone, follows = self.desk.zone, self._after is None
-        self.summary.show(lambda width: [summary_line(found, len(rows), follows, zone)])
+        self.summary.show(lambda width: [summary_line(found, len(rows), follows, zone, width)])
         self._model = DifferenceTable(frames, rows, self.size.width - 1, glyphs)
         self.table.empty = "nothing passes the filter" if self.words else "nothing differs that a person would see"
         self.table.show(self._model)

@@ -73,6 +73,12 @@ class Session:
         """What a reel that stands at this moment has to run next."""
         return (self._read(decoded, body) for when, body in self._bodies(at) if when > at)
 
+    def next_at(self, at: float) -> float | None:
+        """When the moment after this one is, by its own word: it may not be whole. None where none is."""
+        place = bisect_right(self.keys, at) - 1
+        blocks = self._tape.blocks(self._keys[place][0]) if place >= 0 else ()
+        return next((block.at for block in blocks if block.kind in (KEY, CHANGE) and block.at > at), None)
+
     def told(self, after: float) -> Iterator[Told]:
         """The tables of the moments after this time."""
         return (self._read(told, body) for when, body in self._bodies(after) if when > after)
