@@ -35,6 +35,7 @@ _TURN_SECONDS = 0.1  # ten frames a second at most
 _BEHIND_SECONDS = 0.03  # between two turns while something is gathered behind what is shown, and in each of them
 _NEAR_SECONDS = 30.0  # what is further ahead is reached by a seek
 _MOST_SECONDS = 0.2  # of work in a turn: beyond it a replay is as fast as the machine
+_MOMENT = 1e-6  # seconds: less than what lies between two
 _OLDER_KEYS = 4  # read in one turn, in search of chapters
 
 
@@ -62,7 +63,8 @@ class ReplayFeed:
         self._deeper: Reel | None = None
         self._depth = 0
         self._shown: tuple[Reel | None, float] = (None, 0.0)
-        self._sought = 0.0  # where somebody wants it to be: that stays, however long the way takes
+        self._arrived = True  # it shows where it stands, or is on its way there
+        self._sought = begin  # where somebody wants it to be: that stays, however long the way takes
         self._landed = (0.0, 0.0)  # where a jump led, and the time of the chapter that it was for
         self._frames = 0
         self._trouble = "" if session.has_end else f"{path.name} has no end: it is still being written, or was torn off"
@@ -160,9 +162,10 @@ class ReplayFeed:
             self._contents.read_new()
         except SessionError as error:
             self._note(error.message)
+        self._go_on()
         for wish in wishes:
             wish()
-        self._go_on()
+            self._go_on()
         self._show(bool(wishes))
         behind = self._gather()
         self._show(False)
@@ -178,27 +181,26 @@ class ReplayFeed:
 
     def _step(self, forth: bool) -> None:
         """To the moment after the one that is shown, or before it, and stay there."""
-        reel = self._at(self._player.at(self._clock()))
+        here = self._here()
         self._player = self._player.halted(self._clock())
-        if not forth:
-            self._place(reel.at - 1e-6)
-            return
-        moment = self._next(reel)
-        if moment is not None:
-            self._place(moment.at)
+        then = self._session.next_at(here) if forth else here - _MOMENT
+        self._place(here if then is None else then)
 
     def _jump(self, wish: Jump) -> None:
         """To the first moment that knows of the chapter."""
-        here = self._at(self._player.at(self._clock())).at
+        here = self._here()
         if not wish.forth and here == self._landed[0]:
             here = self._landed[1]
         chapter = neighbour(self._contents.chapters, here, wish.forth, wish.kind, wish.words)
         if chapter is None:
             return
-        reel = self._at(chapter.at)
-        moment = self._next(reel) if reel.at < chapter.at else None
-        self._place(moment.at if moment is not None else max(chapter.at, reel.at))
-        self._landed = self._player.since, chapter.at
+        knows = self._session.next_at(chapter.at - _MOMENT)
+        self._place(self._session.end if knows is None else knows)
+        self._landed = self._sought, chapter.at
+
+    def _here(self) -> float:
+        """The time of the moment that is shown, or of where it is on its way to."""
+        return self._reel.at if self._reel is not None and self._arrived else self._sought
 
     # -- where the reel is
 
@@ -214,14 +216,15 @@ class ReplayFeed:
         """The reel at the last moment up to `at`, or on its way there where the way takes too long."""
         if self._reel is None or not self._reel.at <= max(at, self._session.begin) <= self._reel.at + _NEAR_SECONDS:
             return self._reach(at)
-        reel, end = self._reel, self._clock() + _MOST_SECONDS
+        reel, end, self._arrived = self._reel, self._clock() + _MOST_SECONDS, True
         try:
             for moment in self._session.after(reel.at):
                 if moment.at > at:
                     break
                 reel.run(moment)
                 if self._clock() > end:
-                    if reel.at >= self._sought:
+                    self._arrived = reel.at >= self._sought
+                    if self._arrived:
                         self._player = self._player.placed(reel.at, self._clock())
                     break
         except SessionError as error:
@@ -233,7 +236,7 @@ class ReplayFeed:
     def _reach(self, at: float) -> Reel:
         self._reel, trouble = nearest(self._session, at)
         self._note(trouble)
-        self._behind, self._depth = None, 0
+        self._behind, self._depth, self._arrived = None, 0, True
         return self._reel
 
     def _beyond(self, error: SessionError, reel: Reel) -> Reel:
@@ -244,12 +247,6 @@ class ReplayFeed:
             self._player = self._player.placed(reel.at, self._clock()).halted(self._clock())
             return reel
         return self._reach(key)
-
-    def _next(self, reel: Reel) -> Moment | None:
-        try:
-            return next(self._session.after(reel.at), None)
-        except SessionError:
-            return None
 
     # -- what is found behind it
 

@@ -214,3 +214,30 @@ def test_its_thread_shows_and_ends(told: Told) -> None:
     feed.start(frames.append)
     feed.stop()
     assert feed.trouble() == ""
+
+
+class Tired:
+    """A clock that moves on whenever it is asked: a machine that is too slow for a whole way in one turn."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.15
+        return self.now
+
+
+def test_a_slow_machine_comes_to_where_it_was_sent_later(told: Told) -> None:
+    path, frames = told
+    feed, shown = ReplayFeed(path, paused=True, clock=Tired()), list[Frame]()
+    feed._on_frame = shown.append
+    feed.turn()
+    feed.jump(Jump("run"))
+    while not shown or shown[-1].at < frames[20].at:
+        before = feed.standing.at
+        feed.turn()
+        assert feed.standing.at == frames[20].at, before
+    assert same(frames[20], shown[-1])
+    feed.step(forth=True)
+    feed.turn()
+    assert feed.standing.at == frames[21].at
