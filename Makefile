@@ -15,7 +15,7 @@ PYTEST = $(BIN)/python -m pytest -n logical --dist worksteal
 # what tests and benches with real parts need, by Debian's names
 TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus \
 	infiniband-diags ibsim-utils libumad2sim0 \
-	sudo slurmctld slurmd slurm-client munge slurmdbd slurm-wlm-mysql-plugin mariadb-server postgresql
+	asciinema bsdutils sudo slurmctld slurmd slurm-client munge slurmdbd slurm-wlm-mysql-plugin mariadb-server postgresql
 BENCH_PACKAGES := $(TEST_PACKAGES) pdsh clustershell
 
 # where the control plane that is built for test-kubernetes stays

@@ -21,6 +21,7 @@ from textual.timer import Timer
 
 from tui.base import AppOptions, Desk, Page, discover
 from tui.commands import Command, PaletteProvider, Table, one_of, table
+from tui.filming import FILM_SECONDS, Film
 from tui.help import HelpScreen
 from tui.messages import Acknowledge, Clear, Drill, FrameReady
 from tui.past import TIME_KEYS, Past
@@ -97,6 +98,8 @@ class WatchfloorApp(App[int]):
         if self.options.ledger is not None:
             self.run_worker(self._look(self.options.ledger), name="ledger")
             self.set_interval(LOOK_SECONDS, self._look_again)
+        if self.options.recording is not None:
+            self.set_interval(FILM_SECONDS, Film(self, self.options.recording, self.options.now).take)
         self.call_after_refresh(self._start_feed)
 
     async def _start_feed(self) -> None:

@@ -23,7 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tui.commands import Command, Table, complete, run
-from tui.present.header import OnRecord, Summary, badge, first_line, second_line, summarise
+from tui.present.header import OnRecord, Summary, badge, first_line, recorded, second_line, summarise
 from tui.present.line import Line, Piece, joined, spread, width_of
 from tui.present.style import Palette, Token, palette
 from tui.present.timeline import replay_badge, timeline_line
@@ -36,7 +36,7 @@ from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
 from watchfloor.lineage.jobwords import subject_key
 from watchfloor.lineagebook import LineageBook, here, name_of
 from watchfloor.model import Subject
-from watchfloor.ports import Acting, Replay
+from watchfloor.ports import Acting, Recording, Replay
 from watchfloor.record import RecordKey
 
 MESSAGE_SECONDS = 8.0
@@ -55,6 +55,7 @@ class AppOptions:
     lineage: LineageBook | None = None  # what is on record; None where this console keeps none
     ledger: LedgerFollower | None = None  # what was asked for, decided and done; None where nobody follows that
     acting: Acting | None = None  # how this console acts; None where it only watches
+    recording: Recording | None = None  # what is told what is shown; None where this console doesn't record
     replay: Replay | None = None  # the session that is shown; None where the floor is live
     past: Callable[[], Replay] | None = None  # opens the recent past of a live floor; None where it isn't recorded
     zone: tzinfo | None = None  # of the times that are told; None: where the console is
@@ -232,6 +233,8 @@ class Page(Screen[None]):
         times = self._timeline(width)
         if desk.replay is not None:
             sign = replay_badge(desk.replay.standing, desk.zone)
+        if (recording := desk.options.recording) is not None:
+            sign = recorded(sign, recording.trouble)
         first = first_line(desk.options.context, desk.summary, sign, width, since)
         return [first, second_line(desk.summary, desk.palette.glyphs, width, desk.on_record()), *times]
 

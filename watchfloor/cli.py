@@ -48,6 +48,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reject": ("watchfloor.commands.approve:reject", "Sign that a plan must not be carried out."),
     "withdraw": ("watchfloor.commands.approve:withdraw", "Take back one's own approval or rejection of a plan."),
     "replay": ("watchfloor.commands.replay:replay", "A recorded session, watched again as it was seen."),
+    "sessions": (
+        "watchfloor.commands.sessions:app",
+        "Recordings: which there are, whether they are unaltered.",
+    ),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),

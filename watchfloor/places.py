@@ -31,6 +31,12 @@ def ledger_file() -> Path:
     return Path(named) if named else state_folder(os.environ) / "ledger.db"
 
 
+def sessions_folder() -> Path:
+    """Where sessions are kept: WATCHFLOOR_SESSIONS, else a folder beside the findings."""
+    named = os.environ.get("WATCHFLOOR_SESSIONS", "")
+    return Path(named) if named else state_folder(os.environ) / "sessions"
+
+
 def config_folder(env: Mapping[str, str]) -> Path:
     """What its user writes for it (XDG base directory specification)."""
     base = env.get("XDG_CONFIG_HOME", "")

@@ -5,7 +5,7 @@ Must not do: implement any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -202,6 +202,18 @@ class Acting(Protocol):
         """Put the plan on record and have it decided: the run's id, and what becomes of it, in a sentence. Raises
         WatchfloorError."""
         ...
+
+
+class Recording(Protocol):
+    """What is told what a terminal shows. Any thread may call; no call waits or raises."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is recorded any more; "" while it is."""
+        ...
+
+    def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
+        """(console time, code of asciicast, data), the oldest first; `at`: of the first."""
 
 
 class Feed(Protocol):

@@ -21,6 +21,7 @@ from watchfloor.frame import Frame
 from watchfloor.model import Subject
 from watchfloor.session.chapters import neighbour
 from watchfloor.session.contents import Contents
+from watchfloor.session.folder import is_written
 from watchfloor.session.moment import Moment
 from watchfloor.session.player import Player, Standing
 from watchfloor.session.reader import Session
@@ -67,7 +68,8 @@ class ReplayFeed:
         self._sought = begin  # where somebody wants it to be: that stays, however long the way takes
         self._landed = (0.0, 0.0)  # where a jump led, and the time of the chapter that it was for
         self._frames = 0
-        self._trouble = "" if session.has_end else f"{path.name} has no end: it is still being written, or was torn off"
+        torn = not session.has_end and not is_written(path)
+        self._trouble = f"{path.name} has no end: whoever wrote it was killed; what there is is shown" if torn else ""
         self._wishes: list[Callable[[], None]] = []
         self._ready = threading.Condition()
         self._over = False

@@ -39,6 +39,7 @@ _EVERY_KIND: Sequence[Body] = (
     words.Stop(reason="storm"),
     words.Resume(reason="over"),
     words.Heartbeat(session="s1", every=60.0),
+    words.Recording(file="20261128T180000Z-watch-1.session", size=4096, sha256="ee" * 32),
     words.SessionStop(session="s1"),
 )
 

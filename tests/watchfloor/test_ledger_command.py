@@ -83,7 +83,7 @@ def test_the_log_as_json_has_all_that_entries_say(path: Path, audit: Told) -> No
     [
         (["log", "--kind", "aplied"], "did you mean applied?"),
         (["log", "--since", "yesterday"], "such as 12h"),
-        (["show", "99"], "the ledger has 18"),
+        (["show", "99"], "the ledger has 19"),
     ],
 )
 def test_what_can_not_be_understood_is_told(path: Path, audit: Told, words: list[str], advice: str) -> None:
@@ -159,13 +159,13 @@ def test_a_checkpoint_counts_where_somebody_of_the_signers_made_it(path: Path, a
     assert audit("verify", "--signers", signers) == Audit.ALTERED and "has signed any of it" in audit.out
     assert audit("anchor", "--key", anna) == Exit.OK
     assert audit("verify", "--signers", signers) == Audit.INTACT
-    assert "entries 0 to 17 are signed by anna; 1 came after that" in audit.out
-    assert audit.json("verify", "--signers", signers)["signed"] == {"entry": 18, "size": 18, "by": "anna"}
+    assert "entries 0 to 18 are signed by anna; 1 came after that" in audit.out
+    assert audit.json("verify", "--signers", signers)["signed"] == {"entry": 19, "size": 19, "by": "anna"}
     assert audit("verify", "--signers", of_mallory) == Audit.ALTERED
     assert audit("anchor", "--key", mallory) == Exit.OK
-    assert audit("verify", "--signers", signers) == Audit.ALTERED and "the checkpoint in entry 19" in audit.out
-    assert audit.json("verify", "--signers", signers)["first_bad"] == 19
-    assert audit.json("show", "18")["who"]["fingerprint"] == SshSigner(anna).fingerprint()
+    assert audit("verify", "--signers", signers) == Audit.ALTERED and "the checkpoint in entry 20" in audit.out
+    assert audit.json("verify", "--signers", signers)["first_bad"] == 20
+    assert audit.json("show", "19")["who"]["fingerprint"] == SshSigner(anna).fingerprint()
 
 
 def test_a_signature_for_another_purpose_is_none(path: Path, audit: Told, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_the_documented_script_redoes_verification(path: Path, audit: Told, tmp_
     entries.write_bytes(subprocess.run(["sqlite3", str(path), command], check=True, capture_output=True).stdout)
     root = audit.json("verify")["root"]
     done = documented(tmp_path, entries, signers)
-    assert done.returncode == 0 and done.stdout.endswith(f"20 entries, root {root}\n"), done.stderr
+    assert done.returncode == 0 and done.stdout.endswith(f"21 entries, root {root}\n"), done.stderr
     assert 'Good "watchfloor-checkpoint" signature for anna' in done.stdout
     assert documented(tmp_path, entries, of_others).returncode != 0
     sound = entries.read_text("utf-8")

@@ -100,6 +100,6 @@ def test_the_newest_runs_of_a_long_ledger_are_told(tmp_path: Path) -> None:
 
 def test_the_newest_entries_come_first_and_verification_tells_how_far(tmp_path: Path) -> None:
     follower = LedgerFollower(written(tmp_path / "ledger.db"))
-    assert [entry.number for entry in follower.entries(Wanted(), 3)] == [17, 16, 15]
+    assert [entry.number for entry in follower.entries(Wanted(), 3)] == [18, 17, 16]
     verdict = follower.verified()
     assert verdict.intact and verdict.size == len(story())

@@ -41,7 +41,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_what_is_no_session_is_told_apart_from_a_wrong_word(session: str, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("not a session")
     for words, code, text in (
-        ((str(tmp_path / "nowhere"),), Exit.NOT_KEPT, "No such file"),
+        ((str(tmp_path / "nowhere"),), Exit.USAGE, "there is no session"),
         ((str(tmp_path / "notes"),), Exit.NOT_KEPT, "is no session"),
         ((session, "--at", "soon"), Exit.USAGE, "neither a time nor"),
         ((session, "--speed", "3"), Exit.USAGE, "is no speed"),

@@ -93,6 +93,11 @@ def badge(frame: Frame | None, read_only: bool, now: float, acting: bool = False
     return ("READ-ONLY", Token.ACCENT) if read_only else ("LIVE", Token.OK)
 
 
+def recorded(sign: Piece, trouble: str) -> Piece:
+    """The badge of a console that records, or did until something was in the way."""
+    return (f"{sign[0]} REC STOPPED", Token.CRITICAL) if trouble else (f"{sign[0]} REC", sign[1])
+
+
 def first_line(context: str, summary: Summary | None, sign: Piece, width: int, since_frame: float) -> Line:
     """Name and context on the left, badge and age of the oldest live sample on the right."""
     left: list[Piece] = [(" watchfloor ", Token.TITLE), (f" {context}", Token.STRONG)]

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from watchfloor import lineagebook, wiring
 from watchfloor.commands import output
 from watchfloor.commands.snapshot import show
+from watchfloor.commands.terminal import recording_of
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
@@ -31,6 +32,7 @@ def demo(
     headless: Annotated[bool, Parameter(help="No terminal: serve the fleet, and print it with --seconds.")] = False,
     seconds: Annotated[float | None, Parameter(help="With --headless: print the fleet after so long and end.")] = None,
     json: Annotated[bool, Parameter(help="With --seconds: print as JSON instead of a table.")] = False,
+    record: Annotated[bool, Parameter(help="Keep the session in a file, as `watchfloor --record` does.")] = False,
     write_fleet: Annotated[Path | None, Parameter(help="Write a fleet.yaml for other commands meanwhile.")] = None,
 ) -> int:
     """Open the terminal on a simulated fleet. The probe, the SSH connections and the screens are the real ones."""
@@ -42,17 +44,18 @@ def demo(
             _write(write_fleet, fleet_text(fleet.specs, fleet.work.sources))
         if not headless:
             output.remark(fleet.describe())  # below the terminal: there to be read again when it closes
-            return _watch(fleet, f"demo: {scenario}")
+            return _watch(fleet, f"demo: {scenario}", record)
         if seconds is None:
             return _serve(fleet.describe(), fleet.ssh_config, write_fleet)
         return _print(asyncio.run(wiring.collect(fleet.specs, seconds, _never)), json)
 
 
-def _watch(fleet: DemoFleet, context: str) -> int:
+def _watch(fleet: DemoFleet, context: str, record: bool) -> int:
     """Its lineage goes with the demo: that of real nodes is never mixed with it."""
     work = fleet.work
-    with lineagebook.opened(work.lineage or "") as book:
-        return wiring.run_terminal(wiring.LiveFeed(fleet.specs, work=work), context, lineage=book)
+    live = wiring.LiveFeed(fleet.specs, work=work)
+    with lineagebook.opened(work.lineage or "") as book, recording_of(live, record) as (feed, recording):
+        return wiring.run_terminal(feed, context, lineage=book, **recording)
 
 
 def _check(seconds: float | None, headless: bool, json: bool) -> None:

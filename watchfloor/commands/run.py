@@ -16,6 +16,7 @@ from watchfloor import query
 from watchfloor.change import Outcome, Plan, Ruling, Value, plain
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Source
+from watchfloor.commands.recordings import Seen, recording_for
 from watchfloor.commands.waiting import settled_with_jobs
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
@@ -67,6 +68,7 @@ def run(
     service: Annotated[str, Parameter(help="Ask as this service, for cron, rather than as a person.")] = "",
     json: Annotated[bool, Parameter(help="As JSON.")] = False,
     timeout: Annotated[float, Parameter(help="Seconds that slow nodes are waited for.")] = 20.0,
+    no_record: Annotated[bool, Parameter(help="With --apply, keep no recording of what was seen.")] = False,
 ) -> int:
     """Show what would be done; with --apply, do it (exit code 10: it waits for approval, 11 denied, 12 interlocked).
 
@@ -75,7 +77,8 @@ def run(
     specs, work = source.floor(hosts)
     who = asking(service)
     asked = _Asked(what, target, _values(set), reason or f"asked for by {who.name}", apply, wait, json, who)
-    return asyncio.run(_road(asked, specs, work, timeout))
+    with recording_for("run", who, apply and not no_record) as seen:
+        return asyncio.run(_road(asked, specs, work, timeout, seen))
 
 
 def myself() -> Who:
@@ -109,10 +112,10 @@ class _Asked:
         self.apply, self.wait, self.json, self.who = apply, wait, json, who
 
 
-async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float) -> int:
+async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, seen: Seen | None) -> int:
     from watchfloor.acting import post  # noqa: PLC0415 - joins all rooms, and acts
 
-    async with post(specs, work) as at:
+    async with post(specs, work, seen=seen) as at:
         known = at.book.run(asked.what)
         if known is None:
             at.playbook(asked.what, asked.given)  # a slip of the finger is told before anything is waited for

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
-from watchfloor.commands.output import need_terminal
+from watchfloor.commands.output import need_terminal, remark
 from watchfloor.errors import ConfigError
 from watchfloor.jobs.config import Work
 from watchfloor.ledgerfollower import LedgerFollower
@@ -19,6 +20,8 @@ from watchfloor.places import findings_file, ledger_file, lineage_place
 
 if TYPE_CHECKING:
     from watchfloor.actingfeed import ActingFeed
+    from watchfloor.ports import Feed
+    from watchfloor.session.recorder import Recorder
 
 
 def terminal(
@@ -26,6 +29,7 @@ def terminal(
     source: Source = Source(),
     read_only: Annotated[bool, Parameter(help="Watch only: findings aren't acknowledged either.")] = False,
     act: Annotated[bool, Parameter(help="With keys that propose and sign plans; without, none is bound.")] = False,
+    record: Annotated[bool, Parameter(help="Keep the session in a file: `watchfloor replay` shows it again.")] = False,
 ) -> int:
     """Open the terminal on these hosts; with no hosts, on the fleet file or else on this machine."""
     from watchfloor import lineagebook, wiring  # noqa: PLC0415 - every command imports this module for its signature
@@ -38,9 +42,32 @@ def terminal(
     kept = lineage_place()
     work, findings = replace(work, lineage=kept), findings_file()
     feed = _acting(specs, findings, work) if act else wiring.LiveFeed(specs, findings_file=findings, work=work)
-    with lineagebook.opened(kept) as book:
+    with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recording):
         ledger = LedgerFollower(ledger_file())
-        return wiring.run_terminal(feed, read_only=read_only, lineage=book, ledger=ledger, acting=feed if act else None)
+        acting = feed if act else None
+        return wiring.run_terminal(shown, read_only=read_only, lineage=book, ledger=ledger, acting=acting, **recording)
+
+
+@contextmanager
+def recording_of(feed: Feed, wanted: bool) -> Iterator[tuple[Feed, Mapping[str, Any]]]:
+    """The feed as it is; or one of which every frame is recorded, and what AppOptions are told of that."""
+    if not wanted:
+        yield feed, {}
+        return
+    from watchfloor.recording import RecordedFeed, recorded  # noqa: PLC0415 - what isn't recorded needs none of it
+    from watchfloor.replayfeed import past_of  # noqa: PLC0415
+
+    with recorded("terminal") as recorder:
+        yield RecordedFeed(feed, recorder), {"recording": recorder, "past": past_of(lambda: recorder.path)}
+    say_where(recorder)
+
+
+def say_where(recorder: Recorder) -> None:
+    """Below the terminal, once it is closed."""
+    if recorder.trouble:
+        remark(recorder.trouble)
+    elif recorder.path is not None:
+        remark(f"recorded in {recorder.path}; `watchfloor replay` shows it again")
 
 
 def _acting(specs: Sequence[NodeSpec], findings: Path, work: Work) -> ActingFeed:

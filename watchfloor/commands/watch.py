@@ -16,6 +16,7 @@ from watchfloor import __version__
 from watchfloor.change import Outcome
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
+from watchfloor.commands.recordings import Seen, recording_for
 from watchfloor.commands.waiting import settled_with_jobs
 from watchfloor.exits import Exit
 from watchfloor.keeper import account
@@ -56,6 +57,7 @@ def watch(
     span: Annotated[str, Parameter(help="With --once, how long.")] = "60s",
     json: Annotated[bool, Parameter(help="A JSON object a line for everything that happens.")] = False,
     timeout: Annotated[float, Parameter(help="Seconds that slow nodes are waited for at the start.")] = 20.0,
+    no_record: Annotated[bool, Parameter(help="Keep no recording of what it saw.")] = False,
 ) -> int:
     """Watch the fleet and begin playbooks when they are due, as far as policy and interlocks let it. One at a time.
 
@@ -71,10 +73,13 @@ def watch(
                 json,
             )
             return Exit.INTERLOCKED
-        return asyncio.run(_watch(specs, work, who, seconds, timeout, _Tell(json)))
+        with recording_for("watch", who, not no_record) as seen:
+            return asyncio.run(_watch(specs, work, who, seconds, timeout, _Tell(json), seen))
 
 
-async def _watch(specs: Sequence[Any], work: Any, who: Who, seconds: float, patience: float, tell: _Tell) -> int:
+async def _watch(
+    specs: Sequence[Any], work: Any, who: Who, seconds: float, patience: float, tell: _Tell, seen: Seen | None
+) -> int:
     from watchfloor.acting import post  # noqa: PLC0415 - joins all rooms, and acts
     from watchfloor.repertoire import usable  # noqa: PLC0415
 
@@ -83,7 +88,7 @@ async def _watch(specs: Sequence[Any], work: Any, who: Who, seconds: float, pati
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    async with post(specs, work, findings=findings_file()) as at:
+    async with post(specs, work, findings=findings_file(), seen=seen) as at:
         await at.until(settled_with_jobs, patience if seconds else 0.0)
         watchman = at.watchman(who, playbooks, tell, secrets.token_hex(4))
         tell.begins(len(specs), len(playbooks))

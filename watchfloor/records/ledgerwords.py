@@ -33,6 +33,7 @@ class Kind(StrEnum):
     JOB_IMPACT = "job-impact"
     SESSION_START = "session-start"
     SESSION_STOP = "session-stop"
+    RECORDING = "recording"
     CONFIGURATION = "configuration"
     POLICY = "policy"
     STOP = "stop"
@@ -192,6 +193,16 @@ class SessionStop(Body, frozen=True, kw_only=True):
     kind = Kind.SESSION_STOP
     session: str
     text: str = ""
+
+
+class Recording(Body, frozen=True, kw_only=True):
+    """A file of a session was sealed: `sha256` is of all its bytes before its end. Or it was removed, and why."""
+
+    kind = Kind.RECORDING
+    file: str
+    size: int
+    sha256: str = ""
+    removed: str = ""
 
 
 class Configuration(Body, frozen=True, kw_only=True):

@@ -62,6 +62,15 @@ class Session:
         """Without the first ones."""
         return [self._mark(start) for start, _ in self._marks[number:]]
 
+    @property
+    def mark_count(self) -> int:
+        return len(self._marks)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether it was ended in order."""
+        return self._tape.seal() is not None
+
     def moments(self, since: float, until: float) -> Iterator[Moment]:
         """From the last key before `since` on, up to `until`: what a reel has to run."""
         for at, body in self._bodies(since):
@@ -126,11 +135,6 @@ class Session:
         self._scan(self._scanned)
 
     # -- whether it is whole
-
-    @property
-    def has_end(self) -> bool:
-        """Whether somebody ended it; not one that is being written, or was torn off."""
-        return self._tape.seal() is not None
 
     def sealed(self) -> str:
         """The digest that it ends with; "" where it has no end, or another one than its bytes."""

@@ -10,6 +10,7 @@ before the block that isn't whole.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ class TapeWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file = open(path, "xb", buffering=0, opener=_private)  # noqa: SIM115 - closed by `close`
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise self._trouble(error) from error
         self._write(MAGIC)

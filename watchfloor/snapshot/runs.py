@@ -8,6 +8,7 @@ from typing import Any
 from watchfloor.change import plain
 from watchfloor.lineage.times import Times
 from watchfloor.runs import RunRecord, Standing, StepRecord
+from watchfloor.snapshot.aligned import aligned
 from watchfloor.snapshot.plan import plan_text, printable
 
 FORMAT = "watchfloor.runs/1"
@@ -27,11 +28,7 @@ def runs_text(runs: Sequence[RunRecord], times: Times) -> str:
         return "no runs"
     rows = [("RUN", "WHEN", "PLAYBOOK", "TARGETS", "BY", "STANDS")]
     rows += [_row(run, times) for run in runs]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def _row(run: RunRecord, times: Times) -> tuple[str, str, str, str, str, str]:

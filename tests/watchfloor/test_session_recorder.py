@@ -1,0 +1,140 @@
+"""Recording beside the floor: it never waits, and what stops a recording is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.ledgers import beat
+from tests.support.sessions import Floor, differences
+from watchfloor.errors import ConfigError
+from watchfloor.recording import STOPPED, recorded, with_trouble
+from watchfloor.records.ledger import Ledger
+from watchfloor.records.ledgerentry import Note
+from watchfloor.records.ledgerreader import LedgerReader
+from watchfloor.records.ledgerwords import Kind, Stop
+from watchfloor.session.folder import Keep, files, is_written, keep_of, surplus
+from watchfloor.session.reader import Session
+from watchfloor.session.recorder import Recorder, Sealed
+from watchfloor.session.writer import Mark
+
+
+class Notes(list[Sealed]):
+    """What a recorder tells of its files."""
+
+
+ROOMY = Keep(free_bytes=0)
+
+
+def recorder(folder: Path, notes: Notes, keep: Keep = ROOMY) -> Recorder:
+    return Recorder(folder, lambda at: f"{at:.0f}.session", {"who": "test"}, keep, notes.append)
+
+
+def test_frames_marks_and_screens_are_kept_on_one_timeline(tmp_path: Path) -> None:
+    floor, notes = Floor(), Notes()
+    made = recorder(tmp_path, notes)
+    made.frame(first := floor.step())
+    made.mark(Mark(floor.now, "command", ":filter util > 5"))
+    made.terminal(floor.now, [(floor.now, "o", "hello")])
+    made.close()
+    (path,) = files(tmp_path)
+    session = Session(path)
+    assert differences(first, session.reel(session.end).frame()) == []
+    assert [mark.text for mark in session.marks()] == [":filter util > 5"]
+    assert list(session.terminal()) == [(floor.now, "o", "hello")]
+    assert [(note.path, note.sha256) for note in notes] == [(path, session.sealed())]
+
+
+def test_a_frame_a_second_is_kept_however_many_there_are(tmp_path: Path) -> None:
+    floor, notes = Floor(), Notes()
+    made = recorder(tmp_path, notes)
+    frame = floor.step()
+    made.frame(frame)
+    made.frame(frame)
+    made.close()
+    assert len(list(Session(files(tmp_path)[0]).moments(0, 9e9))) == 1
+
+
+def test_another_file_is_begun_where_one_is_large_enough(tmp_path: Path) -> None:
+    floor, notes = Floor(), Notes()
+    made = recorder(tmp_path, notes, Keep(file_bytes=1, free_bytes=0))
+    for _ in range(3):
+        made.frame(floor.step())
+        made.wait_written()
+    made.close()
+    assert len(files(tmp_path)) == 3
+    assert [note.sha256 for note in notes] == [Session(path).sealed() for path in files(tmp_path)]
+
+
+def test_the_oldest_go_where_there_is_too_much_and_none_that_is_written(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.session").write_bytes(b"x" * 100)
+        os.utime(tmp_path / f"{number}.session", (1000 * number, 1000 * number))
+    too_much = [path.name for path in surplus(tmp_path, Keep(seconds=1e9, bytes=250), 5000.0)]
+    assert too_much == ["0.session", "1.session"]
+    too_old = [path.name for path in surplus(tmp_path, Keep(seconds=1500, bytes=10**9), 4000.0)]
+    assert too_old == ["0.session", "1.session", "2.session"]
+    made = recorder(tmp_path, Notes())
+    made.frame(Floor().step())
+    made.wait_written()
+    assert made.path is not None and is_written(made.path)
+    assert made.path not in set(surplus(tmp_path, Keep(seconds=-1e12, bytes=0), 4000.0))
+    made.close()
+    assert not is_written(made.path)
+
+
+def test_a_folder_that_cant_be_written_stops_recording_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    floor = Floor()
+    made = recorder(tmp_path / "file" / "sessions", Notes())
+    frame = floor.step()
+    made.frame(frame)
+    made.wait_written()
+    assert "recording stopped" in made.trouble and "can't be written" in made.trouble
+    made.frame(floor.step())  # nothing is raised
+    found = [finding for finding in with_trouble(frame, made.trouble).findings if finding.code == STOPPED]
+    assert [finding.text for finding in found] == [made.trouble]
+    made.close()
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_others(tmp_path: Path) -> None:
+    made = recorder(tmp_path, Notes(), Keep(free_bytes=2**60))
+    made.frame(Floor().step())
+    made.wait_written()
+    assert "nearly full" in made.trouble
+    made.close()
+    assert Session(files(tmp_path)[0]).end > 0  # what there is can be read
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("WATCHFLOOR_SESSIONS", str(tmp_path / "sessions"))
+    yield tmp_path
+
+
+def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places: Path) -> None:
+    floor = Floor()
+    with Ledger(places / "ledger.db") as ledger:
+        ledger.append(beat())
+        with recorded("watch") as made:
+            made.frame(floor.step())
+            made.wait_written()
+            ledger.append(Note(beat().who, Stop(reason="storm")))
+            made.frame(floor.step())
+    (path,) = files(places / "sessions")
+    session = Session(path)
+    assert [(mark.kind, mark.text, mark.facts["entry"]) for mark in session.marks()] == [("ledger", "stop: storm", "1")]
+    assert session.head.facts["mode"] == "watch"
+    with LedgerReader(places / "ledger.db") as reader:
+        (entry,) = [one for one in reader.entries() if one.kind == Kind.RECORDING]
+    assert (entry.body["file"], entry.body["sha256"]) == (path.name, session.sealed())
+
+
+def test_what_is_kept_is_understood_or_refused() -> None:
+    assert keep_of("14d, 100GB") == Keep(seconds=14 * 86400, bytes=100 * 10**9)
+    with pytest.raises(ConfigError, match="neither a time nor a size"):
+        keep_of("many")

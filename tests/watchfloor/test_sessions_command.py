@@ -1,0 +1,122 @@
+"""`watchfloor sessions`: which recordings there are, whether they are unaltered, what their screens showed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.parts import program
+from tests.support.sessions import Floor
+from watchfloor.cli import run
+from watchfloor.exits import Audit, Exit
+from watchfloor.recording import recorded
+from watchfloor.session.cast import ScreenTape, asciicast
+from watchfloor.session.folder import files
+from watchfloor.session.writer import SessionWriter
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a recording of a terminal, and its ledger."""
+    monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("WATCHFLOOR_SESSIONS", str(tmp_path / "sessions"))
+    floor, tape = Floor(), ScreenTape()
+    with recorded("terminal") as recorder:
+        for second in range(3):
+            recorder.frame(floor.step())
+            lines = [("watchfloor", "\x1b[1mwatchfloor\x1b[0m"), (f"second {second}", f"second {second}")]
+            recorder.terminal(floor.now, tape.told(floor.now, (20, 2), lines))
+            recorder.wait_written()
+    yield tmp_path / "sessions"
+
+
+def shown(capsys: pytest.CaptureFixture[str], *tokens: str) -> tuple[int, str]:
+    code = run(["sessions", *tokens])
+    return code, capsys.readouterr().out
+
+
+def test_recordings_are_listed_and_verified(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = shown(capsys)
+    assert code == Exit.OK and "terminal" in text and "sealed" in text
+    code, text = shown(capsys, "list", "--json")
+    (one,) = json.loads(text)["sessions"]
+    assert (one["state"], one["nodes"], one["ended"] - one["begun"]) == ("sealed", 13, 2.0)
+    code, text = shown(capsys, "verify")
+    assert code == Audit.INTACT and "the ledger has its digest" in text
+
+
+def test_a_byte_that_was_altered_is_noticed_also_where_the_file_was_sealed_anew(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (path,) = files(folder)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    code, text = shown(capsys, "verify", "last")
+    assert code == Audit.ALTERED and "altered" in text
+    other = _another_recording(tmp_path / "other")
+    shutil.copy(other, path)
+    code, text = shown(capsys, "verify", path.name)
+    assert code == Audit.ALTERED and "the ledger has another digest" in text
+
+
+def _another_recording(path: Path) -> Path:
+    """Sealed, and nothing that the ledger knows."""
+    floor = Floor()
+    writer = SessionWriter(path, floor.head())
+    writer.frame(floor.step())
+    writer.end()
+    return path
+
+
+def test_a_recording_that_was_torn_off_is_told_as_such(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = files(folder)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert shown(capsys, "verify")[0] == Audit.TRUNCATED
+    assert "torn" in shown(capsys)[1]
+
+
+def test_what_is_not_there_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, "verify", "nope")[0] == Exit.USAGE
+
+
+def test_asciinema_takes_what_the_screen_showed(
+    folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert shown(capsys, "cast", "last", "-o", str(tmp_path / "x.cast"))[0] == Exit.OK
+    head, *events = map(json.loads, (tmp_path / "x.cast").read_text().splitlines())
+    assert (head["version"], head["width"], head["height"]) == (2, 20, 2)
+    drawn = "".join(data for _, code, data in events if code == "o")
+    assert "\x1b[1mwatchfloor" in drawn and "second 2" in drawn
+    play = f"{program('asciinema', 'asciinema')} play -s 50 {tmp_path / 'x.cast'}"
+    told = subprocess.run(
+        [program("script", "bsdutils"), "-qec", play, "/dev/null"],  # it wants a terminal
+        capture_output=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+    )
+    assert b"second 2" in told.stdout
+
+
+def test_a_secret_on_the_screen_is_not_in_the_recording() -> None:
+    secret = "hf_" + "abcdefghijklmnop"
+    line = f":filter command ~ {secret} now"
+    drawn = f"\x1b[31m:filter command ~ hf_abc\x1b[0m{secret[6:]} now"
+    events = ScreenTape().told(1.0, (60, 1), [(line, drawn)])
+    text = "".join(asciicast(events, "t"))
+    assert "***" in text and "abcdefgh" not in text and "ghijklmnop" not in text
+
+
+def test_only_lines_that_changed_are_told() -> None:
+    tape = ScreenTape()
+    tape.told(1.0, (10, 2), [("a", "a"), ("b", "b")])
+    assert tape.told(2.0, (10, 2), [("a", "a"), ("b", "b")]) == []
+    assert tape.told(3.0, (10, 2), [("a", "a"), ("c", "c")]) == [(3.0, "o", "\x1b[2;1Hc\x1b[0m")]

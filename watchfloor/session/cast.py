@@ -1,0 +1,68 @@
+"""What a terminal showed, as a terminal would be told it; and as a file that asciinema plays (asciicast, version 2).
+
+Screens come as lines with their escape sequences, beside the same lines without: secrets are looked for in what a
+person reads, across colours, and a line that holds one is kept without its colours. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from watchfloor.redact import redact
+
+Event = tuple[float, str, str]  # console time, code (o: output, r: size, m: mark), data
+Line = tuple[str, str]  # what a person reads; the same with escape sequences
+
+_CLEAR, _PLAIN, _HIDE_CURSOR = "\x1b[2J", "\x1b[0m", "\x1b[?25l"
+
+
+class ScreenTape:
+    """Remembers what was shown last: only lines that are others are told."""
+
+    def __init__(self) -> None:
+        self._size = (0, 0)
+        self._lines: list[str] = []
+
+    def told(self, at: float, size: tuple[int, int], lines: Sequence[Line]) -> list[Event]:
+        """What a terminal has to be told; nothing where it shows that already. `size`: columns, rows."""
+        events: list[Event] = []
+        clean = [_clean(line) for line in lines]
+        start = ""
+        if size != self._size:
+            events.append((at, "r", f"{size[0]}x{size[1]}"))
+            start, self._size, self._lines = _HIDE_CURSOR + _PLAIN + _CLEAR, size, [""] * len(lines)
+        changed = [
+            f"\x1b[{row};1H{line}{_PLAIN}"
+            for row, (line, before) in enumerate(zip(clean, self._lines, strict=True), 1)
+            if line != before
+        ]
+        self._lines = clean
+        if start or changed:
+            events.append((at, "o", start + "".join(changed)))
+        return events
+
+
+def _clean(line: Line) -> str:
+    text, drawn = line
+    shown = redact(text)
+    return drawn if shown == text else shown[: len(text)].ljust(len(text))
+
+
+def asciicast(events: Iterable[Event], title: str, marks: Iterable[Event] = ()) -> Iterator[str]:
+    """The lines of the file; nothing where nothing was shown. The size is the largest that the screen had."""
+    told = sorted(events)
+    if not told:
+        return
+    begun = told[0][0]
+    sizes = [tuple(map(int, data.split("x"))) for _, code, data in told if code == "r"] or [(80, 24)]
+    head: Mapping[str, object] = {
+        "version": 2,
+        "width": max(width for width, _ in sizes),
+        "height": max(height for _, height in sizes),
+        "timestamp": int(begun),
+        "title": title,
+    }
+    yield json.dumps(head, ensure_ascii=False)
+    for at, code, data in sorted([*told, *(mark for mark in marks if mark[0] >= begun)]):
+        yield json.dumps([round(at - begun, 6), code, data], ensure_ascii=False)

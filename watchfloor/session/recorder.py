@@ -1,0 +1,186 @@
+"""Records what a console sees and does, in a thread of its own: the floor never waits for a disk.
+
+Where the file can't be written (the disk is full, the folder is gone) recording stops and says why; the floor goes on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from watchfloor.errors import SessionError, StoreError
+from watchfloor.frame import Frame
+from watchfloor.session import folder as shelf
+from watchfloor.session.folder import Keep
+from watchfloor.session.writer import Head, Mark, SessionWriter
+
+_EVERY_SECONDS = 1.0  # a frame a second, whatever the screen gets
+_FRAMES_WAITING = 3  # more than this behind, and the oldest is left out
+_OFTEN = 60  # frames between two looks at what is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A file that is ended, or gone. `sha256` is of all its bytes before the end; "" where it was removed."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    removed: str = ""  # why
+
+
+Note = Callable[[Sealed], None]
+
+
+class Recorder:
+    """`frame`, `mark` and `terminal` may be called from any thread, and never wait or raise."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: Callable[[float], str],
+        facts: Mapping[str, str],
+        keep: Keep,
+        note: Note,
+        marks: Callable[[], Sequence[Mark]] = tuple,
+    ) -> None:
+        """`name` gives the name of a file that is begun at a time; `note` is told of files that are sealed or removed,
+        `marks` gives what else happened since it was asked last: both in the recorder's thread."""
+        self._folder, self._name, self._facts, self._keep, self._note = folder, name, dict(facts), keep, note
+        self._marks = marks
+        self._ready = threading.Condition()
+        self._frames: deque[Frame] = deque()
+        self._others: deque[Mark | tuple[float, Sequence[tuple[float, str, str]]]] = deque()
+        self._left_out, self._last = 0, float("-inf")
+        self._busy, self._closing = False, False
+        self._writer: SessionWriter | None = None
+        self._begun, self._count = 0.0, 0
+        self.trouble = ""  # why nothing is recorded any more; "" while it is
+        self.path: Path | None = None  # what is being written
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def frame(self, frame: Frame) -> None:
+        """The fleet as it is now."""
+        if self.trouble or 0 <= frame.at - self._last < _EVERY_SECONDS - 0.05:
+            return
+        self._last = frame.at
+        with self._ready:
+            self._frames.append(frame)
+            if len(self._frames) > _FRAMES_WAITING:
+                self._frames.popleft()
+                self._left_out += 1
+            self._ready.notify()
+
+    def mark(self, mark: Mark) -> None:
+        """Something to find again."""
+        self._put(mark)
+
+    def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
+        """What the screen showed, as SessionWriter.terminal takes it."""
+        self._put((at, events))
+
+    def _put(self, one: Mark | tuple[float, Sequence[tuple[float, str, str]]]) -> None:
+        if not self.trouble:
+            with self._ready:
+                self._others.append(one)
+                self._ready.notify()
+
+    def wait_written(self) -> None:
+        """Until nothing waits any more, or nothing is recorded."""
+        with self._ready:
+            self._ready.wait_for(lambda: not (self._frames or self._others or self._busy) or self.trouble)
+
+    def close(self) -> None:
+        """Write what waits, and seal the file. Twice does no harm."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+        self._thread.join()
+
+    # -- the recorder's thread
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+            self._seal()
+        except (SessionError, StoreError) as error:
+            self.trouble = f"recording stopped: {error}"
+            if self._writer is not None:
+                self._writer.close()
+        finally:
+            with self._ready:
+                self._frames.clear()
+                self._others.clear()
+                self._busy = False
+                self._ready.notify_all()
+
+    def _turn(self) -> bool:
+        """One frame, or what else waits; whether there may be more."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._frames or (self._others and self._writer) or self._closing)
+            frame = self._frames.popleft() if self._frames else None
+            others = list(self._others) if self._writer is not None or frame is not None else []
+            left_out, self._left_out = self._left_out, 0
+            for _ in others:
+                self._others.popleft()
+            closing = self._closing and frame is None
+            self._busy = True
+        if frame is not None:
+            self._write(frame, left_out)
+        for one in others:
+            self._write_other(one)
+        with self._ready:
+            self._busy = False
+            self._ready.notify_all()
+        return not closing
+
+    def _write(self, frame: Frame, left_out: int) -> None:
+        writer = self._writer_for(frame)
+        if left_out:
+            text = f"{left_out} frames before this are left out: the disk, or this machine, was too slow"
+            writer.mark(Mark(frame.at, "gap", text))
+        writer.frame(frame)
+        for mark in self._marks():
+            writer.mark(mark)
+        self._count += 1
+        if self._count % _OFTEN == 1:
+            self._tidy(frame.at)
+
+    def _write_other(self, one: Mark | tuple[float, Sequence[tuple[float, str, str]]]) -> None:
+        if self._writer is None:
+            return
+        if isinstance(one, Mark):
+            self._writer.mark(one)
+        else:
+            self._writer.terminal(*one)
+
+    def _writer_for(self, frame: Frame) -> SessionWriter:
+        writer = self._writer
+        if writer is not None and (
+            writer.size_bytes > self._keep.file_bytes or frame.at - self._begun > self._keep.file_seconds
+        ):
+            self._seal()
+        if self._writer is None:
+            self.path = self._folder / self._name(frame.at)
+            self._begun = frame.at
+            self._writer = SessionWriter(self.path, Head(frame.at, list(frame.specs), self._facts))
+        return self._writer
+
+    def _tidy(self, now: float) -> None:
+        """Let go of what is too old or too much. Raises SessionError where the disk is nearly full."""
+        for path in list(shelf.surplus(self._folder, self._keep, now)):
+            size = shelf.remove(path)
+            self._note(Sealed(path, "", size, "older, or more, than what is kept"))
+        if shelf.free_bytes(self._folder) < self._keep.free_bytes:
+            raise SessionError(f"the disk of {self._folder} is nearly full", "free some space, or keep fewer sessions")
+
+    def _seal(self) -> None:
+        if self._writer is not None:
+            digest = self._writer.end()
+            self._note(Sealed(self._writer.path, digest, self._writer.size_bytes))
+            self._writer = None

@@ -1,0 +1,64 @@
+"""What is told of recordings: what each is of, and whether it is what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from watchfloor.errors import SessionError
+from watchfloor.session.folder import is_written
+from watchfloor.session.reader import Session
+
+
+class Wholeness(StrEnum):
+    SEALED = "sealed"  # it ends as it was ended
+    WRITTEN = "being written"
+    TORN = "torn"  # it has no end: whoever wrote it was killed
+    ALTERED = "altered"  # its bytes are not those that were sealed
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One recording. Times are console time in seconds since the epoch, 0 where they can't be read."""
+
+    path: Path
+    wholeness: Wholeness
+    size_bytes: int
+    begun: float = 0.0
+    ended: float = 0.0
+    nodes: int = 0
+    marks: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
+    text: str = ""
+
+
+def told(path: Path, with_digest: bool) -> Told:
+    """`with_digest`: every byte is read. Without, a file that has an end counts as sealed."""
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        with closing(Session(path)) as session:
+            digest = session.sealed() if with_digest else ""
+            return Told(
+                path,
+                _wholeness(session, digest, with_digest),
+                size,
+                session.begin,
+                session.end,
+                len(session.head.specs),
+                session.mark_count,
+                session.head.facts,
+                digest,
+            )
+    except SessionError as error:
+        return Told(path, Wholeness.UNREADABLE, size, text=str(error))
+
+
+def _wholeness(session: Session, digest: str, with_digest: bool) -> Wholeness:
+    if session.has_end:
+        return Wholeness.SEALED if digest or not with_digest else Wholeness.ALTERED
+    return Wholeness.WRITTEN if is_written(session.path) else Wholeness.TORN
