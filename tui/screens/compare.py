@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 
 from tui.base import Desk, hint_line
 from tui.commands import Command
@@ -24,6 +26,7 @@ from watchfloor.ports import Replay
 from watchfloor.session.seeking import Stretch, time_of
 
 _LEAST = 5  # lines of the detail
+_SELDOM = 4.0  # as it goes on, it is compared anew after so many times as long as that takes
 
 
 class ComparePage(WordedPage):
@@ -47,13 +50,14 @@ class ComparePage(WordedPage):
         self._after: Frame | None = None  # None: the one that is shown
         self._model: DifferenceTable | None = None
         self._compared: tuple[Frame, Frame, Comparison] | None = None
+        self._due = 0.0  # monotonic seconds: when what goes on is compared again
+        self._later: Timer | None = None
 
     # -- drawing
 
     def show(self, frame: Frame) -> None:
         self._before = self._before or frame
-        after = self._after or frame
-        found, frames = self._comparison(self._before, after), (self._before, after)
+        found, frames = self._comparison(self._before, self._after or frame)
         rows, glyphs = passing(found.differences, self.words, frames), self.desk.palette.glyphs
         zone, follows = self.desk.zone, self._after is None
         self.summary.show(lambda width: [summary_line(found, len(rows), follows, zone, width)])
@@ -62,12 +66,20 @@ class ComparePage(WordedPage):
         self.table.show(self._model)
         self.show_detail(frame)
 
-    def _comparison(self, before: Frame, after: Frame) -> Comparison:
-        """Of the same two frames the same one."""
-        known = self._compared
-        if known is None or known[0] is not before or known[1] is not after:
+    def _comparison(self, before: Frame, after: Frame) -> tuple[Comparison, tuple[Frame, Frame]]:
+        """What differs, and between which two; of the same two the same one, and a moment ago's where it is not due."""
+        known, begun = self._compared, time.monotonic()
+        if known is None or known[0] is not before or (known[1] is not after and begun >= self._due):
             known = self._compared = before, after, compare(before, after)
-        return known[2]
+            ended = time.monotonic()
+            self._due = ended + (ended - begun) * _SELDOM
+        elif known[1] is not after and self._later is None:
+            self._later = self.set_timer(self._due - begun, self._compare_later)
+        return known[2], (known[0], known[1])
+
+    def _compare_later(self) -> None:
+        self._later = None
+        self.redraw()
 
     def show_detail(self, frame: Frame) -> None:
         row = self._model.row(self.table.cursor) if self._model is not None else None
@@ -104,7 +116,7 @@ class ComparePage(WordedPage):
         self.redraw()
 
     def action_after(self) -> None:
-        self._after = self.desk.frame if self._after is None else None
+        self._after, self._due = self.desk.frame if self._after is None else None, 0.0
         self.redraw()
 
     def own_commands(self) -> Sequence[Command]:
@@ -139,5 +151,5 @@ class ComparePage(WordedPage):
             return
         finally:
             close()
-        self._before, self._after = frames[0], frames[1] if len(frames) > 1 else None
+        self._before, self._after, self._due = frames[0], frames[1] if len(frames) > 1 else None, 0.0
         self.redraw()
