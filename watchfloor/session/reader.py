@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from backports import zstd
 
 from watchfloor.errors import SessionError
 from watchfloor.session.moment import Moment, Told, decoded, told
+from watchfloor.session.packing import unpacked
 from watchfloor.session.reel import Reel
 from watchfloor.session.tape import CHANGE, HEAD, KEY, MARK, TERMINAL, TapeReader
 from watchfloor.session.writer import Head, Index, Mark
@@ -110,8 +110,8 @@ class Session:
 
     def _read(self, decode: Callable[[bytes], Read], body: bytes) -> Read:
         try:
-            return decode(zstd.decompress(body))
-        except (zstd.ZstdError, msgspec.DecodeError) as error:
+            return decode(unpacked(body))
+        except msgspec.DecodeError as error:
             raise SessionError(f"{self.path}: a moment of it can't be read: {error}") from error
 
     def reel(self, at: float, before_seconds: float = 0.0) -> Reel:
@@ -127,7 +127,7 @@ class Session:
         """What the screen showed: (console time, asciicast's code, data)."""
         for block in self._tape.blocks():
             if block.kind == TERMINAL and block.at >= since:
-                body = zstd.decompress(self._tape.body(block))
+                body = unpacked(self._tape.body(block))
                 yield from msgspec.msgpack.decode(body, type=list[tuple[float, str, str]])
 
     def refresh(self) -> None:

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from backports import zstd
 
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec
 from watchfloor.session.leaves import Leaves, Picker
 from watchfloor.session.moment import change, encoded
+from watchfloor.session.packing import packed
 from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, MARK, TERMINAL, Block, TapeWriter
 
 KEY_SECONDS = 60.0  # a seek reads from a key on
-LEVEL = 3  # of zstd: above it takes longer and finds no more in this
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -71,15 +70,21 @@ class SessionWriter:
         is_key = not 0 <= frame.at - self._keyed < KEY_SECONDS
         moment = change(None if is_key else self._before, leaves)
         self._before, self._at = leaves, frame.at
-        block = self._tape.append(KEY if is_key else CHANGE, frame.at, zstd.compress(encoded(moment), level=LEVEL))
+        body = packed(encoded(moment))
         if is_key:
-            self._keyed = frame.at
-            self._keys.append((block.start, frame.at))
-            self._write_index()
+            self.whole(frame.at, body)
+        else:
+            self._tape.append(CHANGE, frame.at, body)
+
+    def whole(self, at: float, body: bytes) -> None:
+        """A moment that stands alone, as bytes."""
+        self._keyed = self._at = at
+        self._keys.append((self._tape.append(KEY, at, body).start, at))
+        self._write_index()
 
     def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
         """What the screen showed: (console time, asciicast's code of the event, its data)."""
-        self._tape.append(TERMINAL, at, zstd.compress(msgspec.msgpack.encode(list(events)), level=LEVEL))
+        self._tape.append(TERMINAL, at, packed(msgspec.msgpack.encode(list(events))))
 
     def mark(self, mark: Mark) -> Block:
         block = self._tape.append(MARK, mark.at, msgspec.json.encode(mark))

@@ -1,0 +1,184 @@
+"""What recording costs, how large a day is, how long it takes to open a session and to show any moment of it.
+
+    python -m bench.session [--nodes 1000] [--seconds 180]
+
+The fleet tells what the wire-level simulation tells: eleven values of each of eight accelerators are other ones every
+second, as noisy as sensors are. Its minute is played over and over, which a recording of columns makes no use of.
+Beside it, in the same run, the plain way: all columns of every second, compressed with zstd, and what their changed
+values would take as numbers of eight bytes.
+
+Limits: 10 % of a core and 2 GB a day; a session of a day opens within 1 s, any moment of it shows within 300 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from collectors.simulator.wire_lines import accelerator_keys, hello_line, identity_line, make_scripts, schema_line
+from watchfloor import checks
+from watchfloor.fleet import Fleet
+from watchfloor.frame import Frame
+from watchfloor.jobs.roll import Roll
+from watchfloor.model import NodeSpec, NodeStatus, Phase
+from watchfloor.report import Hello, Report, Schema, decode
+from watchfloor.session.leaves import Leaves, Picker
+from watchfloor.session.packing import packed
+from watchfloor.session.reader import Session
+from watchfloor.session.tape import KEY, TapeReader
+from watchfloor.session.writer import Head, SessionWriter
+
+BOARDS = 8
+DAY_SECONDS = 86_400
+LIMITS = {"percent": 10.0, "gigabytes": 2.0, "open": 1.0, "show": 0.3}
+
+
+class WireFloor:
+    """A console over nodes that speak only the wire, without the wire."""
+
+    def __init__(self, nodes: int) -> None:
+        self.now = 1_800_000_000.0
+        self.specs = [NodeSpec(f"n{number:04d}", rack=f"r{number // 16:03d}") for number in range(nodes)]
+        self._fleet = Fleet(self.specs, lambda: self.now)
+        self._scripts, self._rng, self._roll = make_scripts(BOARDS, 1), random.Random(1), Roll()
+        self._starts = [self._rng.randrange(60) for _ in self.specs]
+        self._tick = 0
+        for node, spec in enumerate(self.specs):
+            self._introduce(node, spec.name)
+
+    def _introduce(self, node: int, name: str) -> None:
+        keys = accelerator_keys(node, BOARDS)
+        self._fleet.status(node, NodeStatus(Phase.LIVE))
+        for line in (
+            hello_line(name, f"boot-{node}", "d", self.now),
+            schema_line(keys),
+            identity_line(name, f"boot-{node}", keys, 0, self.now),
+        ):
+            self._tell(node, line)
+
+    def _tell(self, node: int, line: bytes) -> None:
+        match decode(line):
+            case Hello() as hello:
+                self._fleet.hello(node, hello, self.now)
+            case Schema() as schema:
+                self._fleet.schema(node, schema)
+            case Report() as report:
+                self._fleet.report(node, report, self.now - self._rng.random())
+
+    def frames(self, seconds: int) -> Iterator[Frame]:
+        for _ in range(seconds):
+            self.now += 1.0
+            for node, start in enumerate(self._starts):
+                script = self._scripts[node % len(self._scripts)]
+                line = script.line(start + self._tick, self._tick, self.now, 9000 + self._tick, self._tick == 0)
+                self._tell(node, line)
+            self._tick += 1
+            self._fleet.tick()
+            frame = self._fleet.frame()
+            frame = replace(frame, jobs=self._roll.frame(frame))
+            yield frame.with_findings(checks.run(frame))
+
+
+class Plain:
+    """The same the plain way: all columns of a second with zstd; and the values that changed as they are."""
+
+    def __init__(self) -> None:
+        self._picker = Picker()
+        self._before: Leaves | None = None
+        self.bytes, self.changed_bytes, self.seconds = 0, 0, 0.0
+
+    def take(self, frame: Frame) -> None:
+        began = time.process_time()
+        leaves = self._picker.leaves(frame)
+        self.bytes = len(packed(b"".join(array.tobytes() for array in leaves.arrays.values())))
+        self.seconds = time.process_time() - began
+        known = self._before.arrays if self._before else {}
+        self.changed_bytes = sum(
+            int((array != old).sum()) * array.itemsize
+            for name, array in leaves.arrays.items()
+            if (old := known.get(name)) is not None and old is not array and len(old) == len(array)
+        )
+        self._before = leaves
+
+
+def record(floor: WireFloor, path: Path, seconds: int) -> None:
+    writer, plain, spent = SessionWriter(path, Head(floor.now, floor.specs)), Plain(), 0.0
+    for number, frame in enumerate(floor.frames(seconds)):
+        began = time.process_time()
+        writer.frame(frame)
+        spent += time.process_time() - began
+        if number < 3:
+            plain.take(frame)
+    writer.end()
+    a_day, percent = path.stat().st_size / seconds * DAY_SECONDS / 1e9, spent / seconds * 100
+    print(f"  recording                    {percent:6.2f} % of a core   {said(percent, LIMITS['percent'])}")
+    print(f"  a day                        {a_day:6.2f} GB            {said(a_day, LIMITS['gigabytes'])}")
+    whole, changed = (size * DAY_SECONDS / 1e9 for size in (plain.bytes, plain.changed_bytes))
+    print(f"  beside it, every column      {plain.seconds * 100:6.2f} % of a core, {whole:.1f} GB a day")
+    print(f"  beside it, changed values    {changed:6.1f} GB a day as they are")
+
+
+def said(figure: float, limit: float) -> str:
+    return f"limit {limit:g}, {figure / limit:.2f} of it{', MISSED' if figure > limit else ''}"
+
+
+def show(path: Path) -> None:
+    began = time.perf_counter()
+    session = Session(path)
+    opened = time.perf_counter() - began
+    rng = random.Random(7)
+    times = []
+    for _ in range(20):
+        at = rng.uniform(session.begin, session.end)
+        began = time.perf_counter()
+        session.reel(at).frame()
+        times.append(time.perf_counter() - began)
+    print(f"  opened, {session.end - session.begin:,.0f} s of it        {opened * 1e3:6.1f} ms")
+    print(
+        f"  any moment of it             {median(times) * 1e3:6.0f} ms, at most {max(times) * 1e3:.0f}   "
+        f"{said(max(times), LIMITS['show'])}"
+    )
+
+
+def open_a_day(path: Path, long: Path) -> None:
+    """A file with as many keys as a day has, each of them the same one."""
+
+    tape = TapeReader(path)
+    body = next(tape.body(block) for block in tape.blocks() if block.kind == KEY)
+    head = Session(path).head
+    writer = SessionWriter(long, head)
+    for minute in range(DAY_SECONDS // 60):
+        writer.whole(head.begun + 60.0 * minute, body[: 40_000 if minute else len(body)])
+    writer.end()
+    began = time.perf_counter()
+    session = Session(long)
+    took = time.perf_counter() - began
+    assert session.end - session.begin >= DAY_SECONDS - 61
+    print(f"  a day of keys opens in       {took * 1e3:6.1f} ms             {said(took, LIMITS['open'])}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=1_000)
+    parser.add_argument("--seconds", type=int, default=180)
+    asked = parser.parse_args()
+    print(f"{asked.nodes:,} nodes × {BOARDS} accelerators at 1 Hz, {asked.seconds} s")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.session"
+        record(WireFloor(asked.nodes), path, asked.seconds)
+        show(path)
+        open_a_day(path, Path(folder) / "day.session")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
