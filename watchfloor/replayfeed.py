@@ -295,7 +295,7 @@ class ReplayFeed:
         try:
             if self._session.has_end and not self._session.sealed():
                 self._note(f"{self.path.name} was altered: its bytes are not those that were sealed")
-        except (SessionError, OSError):  # what can't be read is told where it is to be shown
+        except (SessionError, OSError, ValueError):  # it is closed by now, or is told of where it is to be shown
             return
 
     # -- what is told

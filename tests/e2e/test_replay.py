@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_terminal import Terminal
+from tests.e2e.test_terminal import Terminal, opened
 from tests.support.sessions import Floor
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    if shutil.which("tmux") is None:
-        pytest.skip("tmux is not installed (Debian: apt-get install tmux)")
     Floor().recorded(tmp_path / "s", 30, {20: "proposed: drain dgx-02"})
-    opened = Terminal(tmp_path, f"watchfloor replay {tmp_path / 's'} --at start")
-    yield opened
-    opened.close()
+    yield from opened(tmp_path, f"watchfloor replay {tmp_path / 's'} --at start")
 
 
 def seconds(screen: str) -> int:

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.feeds import HandFeed
 from tests.support.parts import ROOT
 from tests.support.sessions import Floor
+from watchfloor.commands.terminal import recording_of
 from watchfloor.exits import Exit
+from watchfloor.frame import Frame
 from watchfloor.session.writer import SessionWriter
 
 
@@ -48,3 +51,19 @@ def test_what_is_no_session_is_told_apart_from_a_wrong_word(session: str, tmp_pa
     ):
         assert (found := refused(*words))[0] == code, found
         assert text in found[1]
+
+
+def test_a_console_that_records_can_look_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    floor, live, shown = Floor(), HandFeed(), list[Frame]()
+    with recording_of(live, wanted=True) as (feed, told):
+        feed.start(shown.append)
+        for _ in range(3):
+            live.give(floor.step())
+        told["recording"].close()
+        past = told["past"]()
+        assert past.frame_at(shown[1].at).at == shown[1].at
+        past.stop()
+    with recording_of(live, wanted=False) as (feed, told):
+        assert feed is live and not told
