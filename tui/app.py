@@ -60,7 +60,7 @@ class WatchfloorApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help for this page"),
         Binding("colon", "command", "command line", priority=True),
-        Binding("escape", "back", "back, or undo the filter; from the past of a live floor to now"),
+        Binding("escape", "back", "back, undo the filter, return to now"),
         Binding("y", "lineage", "why: what led to it (lineage)"),
         Binding("ctrl+r", "reconnect", "try to connect to the selected node now"),
         *TIME_KEYS,

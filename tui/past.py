@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 MOVE_SECONDS = 10.0
 NOT_RECORDED = "this console doesn't record: start it with --record, and [ leads back in time"
 TIME_KEYS: list[BindingType] = [
-    Binding("left_square_bracket", "time('back')", "10 s back in time (a live floor: with --record)"),
+    Binding("left_square_bracket", "time('back')", "10 s back in time (live: with --record)"),
     Binding("right_square_bracket", "time('forth')", "10 s forth in time"),
     Binding("comma", "time('step_back')", "the past: one moment back"),
     Binding("full_stop", "time('step')", "the past: one moment forth"),
-    Binding("left_curly_bracket", "time('last')", "the past: to the last mark, event or finding"),
-    Binding("right_curly_bracket", "time('next')", "the past: to the next mark, event or finding"),
+    Binding("left_curly_bracket", "time('last')", "the past: last mark, event or finding"),
+    Binding("right_curly_bracket", "time('next')", "the past: next mark, event or finding"),
     Binding("less_than_sign", "time('slower')", "the past: slower"),
     Binding("greater_than_sign", "time('faster')", "the past: faster"),
     # before the tables, which mark by it: what is past isn't acted upon

@@ -209,6 +209,11 @@ async def test_what_differs_from_here_on_a_live_floor() -> None:
         await pilot.press("b")
         await pilot.pause()
         assert "nothing differs" in screen_of(app)
+        await pilot.press("1")
+        await pilot.pause()
+        assert app.pages["compare"]._compared is None  # pyright: ignore[reportAttributeAccessIssue]
+        await pilot.press("equals_sign", "question_mark", "escape")
+        assert app.pages["compare"]._compared is not None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def test_rows_are_filtered_by_words_and_lead_to_their_node() -> None:

@@ -16,6 +16,7 @@ from tui.messages import Drill
 from tui.present.choice import Filter
 from tui.present.compare import DifferenceTable, detail_lines, passing, summary_line
 from tui.present.line import Line
+from tui.present.listing import Listing
 from tui.present.style import Token
 from tui.widgets.drawn import give_height
 from tui.worded import WordedPage
@@ -80,6 +81,13 @@ class ComparePage(WordedPage):
     def _compare_later(self) -> None:
         self._later = None
         self.redraw()
+
+    def on_screen_suspend(self) -> None:
+        """On another page nothing is held but the moments that were asked for: frames are large."""
+        if self not in self.app.screen_stack:
+            self._compared = self._model = None
+            self.table.show(Listing((), ()))
+            self.detail.show(lambda width: ())
 
     def show_detail(self, frame: Frame) -> None:
         row = self._model.row(self.table.cursor) if self._model is not None else None
