@@ -159,7 +159,8 @@ class WatchfloorApp(App[int]):
 
     def _each_second(self) -> None:
         seen = self._seen()
-        if self._feed_running and (trouble := self.feed.trouble()) and self.screen_stack:
+        live = self._feed_running and self.options.replay is None
+        if live and (trouble := self.feed.trouble()) and self.screen_stack:
             self.page.say(f"the collectors ended: {trouble}. What is shown is old; restart watchfloor", Token.CRITICAL)
         if self.screen_stack and (trouble := self.past.trouble()):
             self.page.say(trouble, Token.WARNING)

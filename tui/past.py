@@ -59,7 +59,9 @@ class Past:
 
     def trouble(self) -> str:
         """What of the session can't be shown, once; else ""."""
-        told = self._desk.replay.standing.trouble if self._desk.replay is not None else ""
+        replay = self._desk.replay
+        died = replay.trouble() if replay is not None else ""
+        told = f"the replay ended: {died}" if died else replay.standing.trouble if replay is not None else ""
         news, self._told = told if told != self._told else "", told
         return news
 

@@ -26,7 +26,7 @@ from watchfloor.session.moment import Moment
 from watchfloor.session.player import Player, Standing
 from watchfloor.session.reader import Session
 from watchfloor.session.reel import Reel
-from watchfloor.session.salvage import nearest, next_key
+from watchfloor.session.salvage import keys_after, nearest
 from watchfloor.session.seeking import Jump
 
 log = logging.getLogger(__name__)
@@ -242,13 +242,13 @@ class ReplayFeed:
         return self._reel
 
     def _beyond(self, error: SessionError, reel: Reel) -> Reel:
-        """Past what can't be read, where something is; else it stays."""
+        """Past what can't be read, to the first key that can; where there is none it stays."""
         self._note(error.message)
-        key = next_key(self._session, reel.at)
-        if key is None:
-            self._player = self._player.placed(reel.at, self._clock()).halted(self._clock())
-            return reel
-        return self._reach(key)
+        for key in keys_after(self._session, reel.at):
+            if self._reach(key).at > reel.at:
+                return self._reel or reel
+        self._player = self._player.placed(reel.at, self._clock()).halted(self._clock())
+        return self._reel or reel
 
     # -- what is found behind it
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -174,15 +173,18 @@ def test_a_torn_file_plays_to_where_it_is_whole(told: Told, tmp_path: Path) -> N
     assert "was killed" in watched.feed.standing.trouble
 
 
-@pytest.fixture
-def altered(told: Told, tmp_path: Path) -> Iterator[Path]:
-    """One byte of the moment after 30 seconds."""
-    data = bytearray(told[0].read_bytes())
-    session = Session(told[0])
-    block = next(block for block in session._tape.blocks() if block.at == told[1][30].at)
+def with_altered(path: Path, frame: Frame, copy: Path) -> Path:
+    """A copy, with one other byte in what is told of this moment."""
+    data = bytearray(path.read_bytes())
+    block = next(block for block in Session(path)._tape.blocks() if block.at == frame.at)
     data[block.body + block.length // 2] ^= 1
-    (tmp_path / "s").write_bytes(data)
-    yield tmp_path / "s"
+    copy.write_bytes(data)
+    return copy
+
+
+@pytest.fixture
+def altered(told: Told, tmp_path: Path) -> Path:
+    return with_altered(told[0], told[1][30], tmp_path / "s")
 
 
 def test_what_was_altered_is_told_and_passed_over(told: Told, altered: Path) -> None:
@@ -193,6 +195,16 @@ def test_what_was_altered_is_told_and_passed_over(told: Told, altered: Path) -> 
     assert "was altered" in watched.feed.standing.trouble
     watched.feed.seek(frames[40].at)
     assert same(frames[29], watched.after(0.0))
+
+
+def test_where_nothing_whole_follows_it_stays_at_what_was(told: Told, tmp_path: Path) -> None:
+    path, frames = told
+    watched = Watched(with_altered(path, frames[60], tmp_path / "s"), at=frames[58].at)
+    for _ in range(3):
+        assert same(frames[59], watched.after(9.0))
+    assert watched.feed.standing.paused and "was altered" in watched.feed.standing.trouble
+    watched.feed.seek(frames[70].at)
+    assert same(frames[59], watched.after(0.0))
 
 
 def test_a_seal_that_is_broken_is_told_wherever_it_is(told: Told, altered: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from watchfloor.errors import SessionError
 from watchfloor.session.reader import Session
@@ -30,8 +31,6 @@ def nearest(session: Session, at: float) -> tuple[Reel, str]:
     raise SessionError(trouble or f"{session.path} holds no moment", "it was killed before the first frame")
 
 
-def next_key(session: Session, after: float) -> float | None:
-    """When the next moment is that stands alone; None where there is none."""
-    keys = session.keys
-    place = bisect_right(keys, after)
-    return keys[place] if place < len(keys) else None
+def keys_after(session: Session, at: float) -> Sequence[float]:
+    """When the next moments are that stand alone."""
+    return session.keys[bisect_right(session.keys, at) :]
