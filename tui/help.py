@@ -32,6 +32,7 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
         self._page, self._pages, self._commands = page, pages, commands
         focused = page.focused
+        self._taken = {"Space"} if page.desk.replay is not None else set[str]()  # by the keys of time
         self._parts: list[DOMNode] = [page] if focused is None else [page, focused]
 
     def compose(self) -> ComposeResult:
@@ -51,7 +52,7 @@ class HelpScreen(ModalScreen[None]):
         lines = prose(self._page.help_text, width)
         for node in self._parts:
             title = "Keys of this page" if node is self._page else "Keys of the part that has the focus"
-            lines += section(title, entries(node), width)
+            lines += section(title, [entry for entry in entries(node) if entry[0] not in self._taken], width)
         lines += section("Keys everywhere", [*entries(self.app), ("Ctrl+P", "palette: everything by name")], width)
         lines += section("Commands", commands, width)
         lines += [*missing(width), *states(palette, width), *scales(palette)]

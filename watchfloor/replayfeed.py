@@ -66,6 +66,7 @@ class ReplayFeed:
         self._shown: tuple[Reel | None, float] = (None, 0.0)
         self._arrived = True  # it shows where it stands, or is on its way there
         self._sought = begin  # where somebody wants it to be: that stays, however long the way takes
+        self._due = 0.0  # when the moment after the one that is shown is
         self._landed = (0.0, 0.0)  # where a jump led, and the time of the chapter that it was for
         self._frames = 0
         torn = not session.has_end and not is_written(path)
@@ -159,11 +160,8 @@ class ReplayFeed:
         """What is due now; seconds until something is again."""
         with self._ready:
             wishes, self._wishes = self._wishes, []
-        self._session.refresh()
-        try:
-            self._contents.read_new()
-        except SessionError as error:
-            self._note(error.message)
+        if self._session.refresh() or not self._frames:
+            self._take_in()
         self._go_on()
         for wish in wishes:
             wish()
@@ -172,6 +170,14 @@ class ReplayFeed:
         behind = self._gather()
         self._show(False)
         return _BEHIND_SECONDS if behind else _TURN_SECONDS
+
+    def _take_in(self) -> None:
+        """What the file has that it had not."""
+        self._due = 0.0
+        try:
+            self._contents.read_new()
+        except SessionError as error:
+            self._note(error.message)
 
     def _steer(self, player: Player) -> None:
         self._player = player
@@ -219,26 +225,30 @@ class ReplayFeed:
         if self._reel is None or not self._reel.at <= max(at, self._session.begin) <= self._reel.at + _NEAR_SECONDS:
             return self._reach(at)
         reel, end, self._arrived = self._reel, self._clock() + _MOST_SECONDS, True
+        if at < self._due:
+            return reel
+        self._due = float("inf")
         try:
             for moment in self._session.after(reel.at):
                 if moment.at > at:
+                    self._due = moment.at
                     break
                 reel.run(moment)
                 if self._clock() > end:
-                    self._arrived = reel.at >= self._sought
+                    self._arrived, self._due = reel.at >= self._sought, 0.0
                     if self._arrived:
                         self._player = self._player.placed(reel.at, self._clock())
                     break
         except SessionError as error:
-            due = self._session.next_at(reel.at)
-            if due is None or due <= at:
+            self._due = self._session.next_at(reel.at) or 0.0
+            if self._due <= at:
                 return self._beyond(error, reel)
         return reel
 
     def _reach(self, at: float) -> Reel:
         self._reel, trouble = nearest(self._session, at)
         self._note(trouble)
-        self._behind, self._depth, self._arrived = None, 0, True
+        self._behind, self._depth, self._arrived, self._due = None, 0, True, 0.0
         return self._reel
 
     def _beyond(self, error: SessionError, reel: Reel) -> Reel:
@@ -285,7 +295,7 @@ class ReplayFeed:
             self._note(error.message)
             self._deeper, self._behind, self._depth = None, None, len(DEPTHS)
             return True
-        self._reel, self._deeper, self._behind = reel, None, None
+        self._reel, self._deeper, self._behind, self._due = reel, None, None, 0.0
         reaches = until - DEPTHS[self._depth] <= self._session.begin
         self._depth = len(DEPTHS) if reaches else self._depth + 1
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
@@ -123,6 +124,15 @@ async def test_nothing_acts_acknowledges_or_connects() -> None:
         bound = [does for _, does in (*entries(app.page), *entries(app))]
         assert not any("acknowledge" in does or "forget" in does or "connect" in does for does in bound)
         assert {"ack", "clear", "reconnect"}.isdisjoint(app.commands())
+
+
+async def test_help_has_the_key_that_pauses_once() -> None:
+    for app, marks in ((replayed(HandReplay()), False), (still_app(on_record()), True)):
+        async with app.run_test(size=(120, 70)) as pilot:
+            await pilot.press("question_mark")  # the table of a live fleet page marks by the same key
+            await pilot.pause()
+            assert bool(re.search(r"Space +mark", screen_of(app))) is marks
+            assert re.search(r"Space +the past: stand still", screen_of(app))
 
 
 async def test_ages_are_those_of_then() -> None:

@@ -130,9 +130,11 @@ class Session:
                 body = unpacked(self._tape.body(block))
                 yield from msgspec.msgpack.decode(body, type=list[tuple[float, str, str]])
 
-    def refresh(self) -> None:
-        """Take in what was written since."""
-        self._scan(self._scanned)
+    def refresh(self) -> bool:
+        """Take in what was written since: whether there was anything."""
+        before = self._scanned
+        self._scan(before)
+        return self._scanned != before
 
     # -- whether it is whole
 
