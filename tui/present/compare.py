@@ -120,8 +120,8 @@ def _haystack(row: Difference, frames: tuple[Frame, Frame]) -> str:
 def summary_line(found: Comparison, shown: int, follows: bool, zone: tzinfo, width: int) -> Line:
     """Which two moments, and how much of them differs. `follows`: the second one moves on."""
     before, after = _clocks(found, zone)
-    apart = age(abs(found.after - found.before))
-    later = f" {apart} {'later' if found.after >= found.before else 'earlier'}"
+    apart = found.after - found.before
+    later = f" {age(abs(apart))} {'later' if apart > 0 else 'earlier'}" if apart else " the same moment"
     others = sum(row.before is not row.after for row in found.differences)
     told = [(f"{_GAP}{shown:,} shown", Token.DIM)] if shown != found.count else []
     told += [(f" of the first {MOST:,}", Token.DIM)] if found.count > MOST else []
