@@ -14,7 +14,7 @@ from tests.support.fabrics import settled
 from tests.support.golden import same_as_golden
 from watchfloor import query
 from watchfloor.folds import Grouping
-from watchfloor.model import Scope
+from watchfloor.model import Missing, Scope
 from watchfloor.snapshot.fabric import FabricReport
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -26,6 +26,18 @@ def test_text_by_node_with_matrices() -> None:
 
 def test_text_by_switch() -> None:
     same_as_golden(GOLDEN / "links-by-switch.txt", FabricReport(settled(), Grouping.SWITCH).text() + "\n")
+
+
+def test_a_switch_that_is_still_being_asked_for_is_told_apart_from_one_that_nobody_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = fabrics.links("ib-1", 0)["ib:mlx5_0/1"] | {"peer": Missing.NOT_YET, "switch": Missing.NOT_YET}
+    monkeypatch.setattr(fabrics, "_rails", lambda name, share: [("ib:mlx5_0/1", port)])
+    fleet = fabrics.FabricFleet()
+    fleet.step()
+    lines = FabricReport(fleet.fleet.frame(), Grouping.SWITCH).text().splitlines()
+    assert [line.split()[:2] for line in lines if "infiniband" in line] == [["not", "yet"]]
+    assert [line.split()[:2] for line in lines if "xgmi" in line] == [["not", "told"]]
 
 
 def test_the_document_is_json_and_knows_no_nan() -> None:
