@@ -346,6 +346,11 @@ def test_without_the_ports_driver_the_tool_tells_which_are_up_card_by_card() -> 
     assert set(next(iter(second["link"].values()))) == set(gaudi_ports.Sampler.metrics["link"])
 
 
+def test_an_answer_about_links_that_names_none_is_a_failure() -> None:
+    with pytest.raises(OSError, match="hl-smi -n link: no port in 'garbage"):
+        ports_of(without_ports_driver({"-n": "garbage\n"})).sample()
+
+
 def test_without_driver_and_tool_both_are_named() -> None:
     world = without_ports_driver({"-n": FileNotFoundError()})
     with pytest.raises(Absent, match="habanalabs_ib is not loaded"):
