@@ -380,6 +380,15 @@ def test_words_that_are_no_numbers_are_missing(word: str) -> None:
     assert isinstance(hl_smi.number(word), Missing)
 
 
+def test_a_row_that_was_cut_off_says_so_and_keeps_what_came_before() -> None:
+    first, second = hl_smi.parse_csv(_QUERY[: _QUERY.index("768 MiB, 62") + 2])
+    assert first["util"] == 96 and (second["bus_id"], second["mem_total"]) == ("0000:1a:00.0", 98304 << 20)
+    cut = [second[metric] for metric in ("mem_used", "power", "temp", "util")]
+    assert cut == [Missing(FAILED_CODE, "its row was cut off")] * 4
+    world = CardWorld({"-Q": _QUERY[: _QUERY.index("62 W")]})
+    assert sampled(world).cells["accelerator"][_KEY_B]["power"].note == "its row was cut off"
+
+
 def test_links_of_one_card() -> None:
     assert hl_smi.parse_links("port  0:\tUP\nport 10:        DOWN\nnonsense: 1\n") == {0: 1, 10: 0}
 

@@ -412,6 +412,12 @@ def test_the_newest_row_of_each_device_counts_and_rows_of_tiles_do_not() -> None
     assert found[1]["power"].code == UNSUPPORTED_CODE
 
 
+def test_a_row_that_was_cut_off_says_so_and_keeps_what_came_before() -> None:
+    (cut,) = xpu_smi.parse_dump(_DUMP[: _DUMP.index("1550, 61") + 2]).values()
+    assert (cut["util"], cut["power"]) == (93.5, 287.25)
+    assert cut["clock_sm"] == cut["ecc_corrected"] == Missing(FAILED_CODE, "its row was cut off")
+
+
 @pytest.mark.parametrize("text", ["", "no devices", "{", "[1]", '{"error": "no device"}'])
 def test_what_is_no_discovery_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
