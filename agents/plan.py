@@ -213,7 +213,7 @@ def _words(subject: Subject, target: Subject, frame: Frame, asked: Asked) -> dic
         "site": spec.site if spec else "",
         "group": spec.group if spec else "",
         "job": subject.key if subject.scope is Scope.JOB else "",
-        "trigger": asked.origin.trigger or "asked for",
+        "trigger": asked.origin.trigger or asked.origin.finding or "asked for",
         "reason": _one_line(asked.origin.reason),
         "who": asked.who.name,
     }

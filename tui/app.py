@@ -27,6 +27,7 @@ from tui.filming import FILM_SECONDS, Film
 from tui.help import HelpScreen
 from tui.leaving import Leaving
 from tui.messages import Acknowledge, Clear, Drill, FrameReady
+from tui.past import TIME_KEYS, Past
 from tui.present.style import ASCII, THEMES, Token, palette
 from tui.remedies import Offers, Remedies
 from tui.sheet import Sheet
@@ -65,10 +66,11 @@ class WatchfloorApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help for this page"),
         Binding("colon", "command", "command line", priority=True),
-        Binding("escape", "back", "back, or undo the filter"),
+        Binding("escape", "back", "back, undo the filter, return to now"),
         Binding("y", "lineage", "why: what led to it (lineage)"),
         Binding("w", "what_to_do", "what would you do about it"),
         Binding("ctrl+r", "reconnect", "try to connect to the selected node now"),
+        *TIME_KEYS,
         Binding("q", "quit", "quit"),
         # the terminal hands Ctrl-C over as a key: it ends the program, and never anything else
         Binding("ctrl+c", "quit", "quit", priority=True),
@@ -82,6 +84,8 @@ class WatchfloorApp(App[int]):
         self.desk = Desk.for_options(self.options, self.commands, self.open)
         if self.options.acting is not None:
             self.desk.carrying = Carrying(self.options.acting, self._tell)
+        self.past = Past(self, self.desk)
+        self.set_class(self.desk.replay is not None, "past")
         self.pages: dict[str, Page] = {}
         self._trail: list[str] = []
         self._drawn_at = 0.0
@@ -122,14 +126,18 @@ class WatchfloorApp(App[int]):
         if carrying is not None and carrying.runs and not isinstance(self.screen, Leaving):
             self.push_screen(Leaving(self.desk.palette, lambda: carrying.runs, self._leave))
             return
-        if self._feed_running:
-            self._feed_running = False
-            await asyncio.to_thread(self.feed.stop)
+        await self._stop_feeds()
         self.exit(0)
 
     async def on_unmount(self) -> None:
-        if self._feed_running:
-            await asyncio.to_thread(self.feed.stop)
+        await self._stop_feeds()
+
+    async def _stop_feeds(self) -> None:
+        past, self.desk.replay = self.desk.replay if self.desk.looks_back else None, self.options.replay
+        running, self._feed_running = self._feed_running, False
+        for feed in (past, self.feed if running else None):
+            if feed is not None:
+                await asyncio.to_thread(feed.stop)
 
     # -- frames
 
@@ -139,7 +147,12 @@ class WatchfloorApp(App[int]):
             self.post_message(FrameReady(frame))
 
     def on_frame_ready(self, event: FrameReady) -> None:
-        self.desk.frame = event.frame
+        if self.past.shows(event.frame):
+            self.show_frame(event.frame)
+
+    def show_frame(self, frame: Frame) -> None:
+        """Now, or when the last picture is old enough."""
+        self.desk.frame = frame
         if self._draw_timer is not None:
             return
         wait = self._drawn_at + FRAME_SECONDS - time.monotonic()
@@ -160,8 +173,11 @@ class WatchfloorApp(App[int]):
 
     def _each_second(self) -> None:
         seen = self._seen()
-        if self._feed_running and (trouble := self.feed.trouble()) and self.screen_stack:
+        live = self._feed_running and self.options.replay is None
+        if live and (trouble := self.feed.trouble()) and self.screen_stack:
             self.page.say(f"the collectors ended: {trouble}. What is shown is old; restart watchfloor", Token.CRITICAL)
+        if self.screen_stack and (trouble := self.past.trouble()):
+            self.page.say(trouble, Token.WARNING)
         if seen is not None:
             seen.draw_bars()
         else:
@@ -224,16 +240,18 @@ class WatchfloorApp(App[int]):
         self.open("node", event.subject)
 
     def on_acknowledge(self, event: Acknowledge) -> None:
-        if not self.options.read_only:
+        if not self.desk.only_watches:
             self.feed.acknowledge(event.subject, event.code, event.note)
 
     def on_clear(self, event: Clear) -> None:
-        if not self.options.read_only:
+        if not self.desk.only_watches:
             self.feed.clear(event.subject, event.code)
 
     async def action_back(self) -> None:
         if not isinstance(self.screen, Page):
             self.pop_screen()
+        elif self.desk.looks_back:
+            self.past.leave()
         elif not self.page.go_back() and self._trail:
             self.switch_screen(self._trail.pop())
 
@@ -248,7 +266,24 @@ class WatchfloorApp(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "command":
             return isinstance(self.screen, Page) and not self.screen.is_typing
+        if action == "time":
+            return self._may_turn_time(parameters == ("pause",))
+        if action in self.withheld:
+            return False
         return super().check_action(action, parameters)
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Actions that there are not now: nobody can be connected to in the past."""
+        return frozenset({"reconnect"}) if self.desk.replay is not None else frozenset()
+
+    def _may_turn_time(self, pausing: bool) -> bool:
+        """Keys of time are letters where somebody types; the one that pauses is another one on a live floor."""
+        page = self._seen()
+        return page is not None and not page.is_typing and (not pausing or self.desk.replay is not None)
+
+    def action_time(self, key: str) -> None:
+        self.past.press(key)
 
     def action_command(self) -> None:
         self.prompt()
@@ -277,10 +312,10 @@ class WatchfloorApp(App[int]):
         concern, desk = self.page.concern(), self.desk
         if concern is None or desk.frame is None:
             self.page.say("nothing is selected that something could be done about", Token.DIM)
-        elif self.options.acting is None or desk.carrying is None:
+        elif desk.acting is None or desk.carrying is None:
             self.push_screen(Offers(desk, concern))
         else:
-            self.push_screen(Remedies(desk, concern, self.options.acting, desk.carrying))
+            self.push_screen(Remedies(desk, concern, desk.acting, desk.carrying))
 
     def _tell(self, words: str, token: Token) -> None:
         """In the status bar of the page that is seen, or that lies beneath."""
@@ -308,7 +343,7 @@ class WatchfloorApp(App[int]):
         own = [command for page in self.pages.values() for command in page.own_commands()]
         named = {command.name for command in own}
         pages = [self._page_command(page) for page in self.pages.values() if page.slug not in named]
-        return table([*own, *pages, *self._app_commands()])
+        return table([*own, *pages, *self._app_commands(), *self.past.commands()])
 
     def _page_command(self, page: Page) -> Command:
         return Command(page.slug, f"the {page.heading} page", lambda _: self.open(page.slug))
@@ -316,10 +351,13 @@ class WatchfloorApp(App[int]):
     def _app_commands(self) -> Sequence[Command]:
         return [
             Command("theme", "colours", self._set_theme, lambda: list(THEMES), "NAME"),
-            Command("reconnect", "try to connect to the selected node now", lambda _: self.action_reconnect()),
+            *([] if self.withheld else [self._reconnect_command()]),
             Command("help", "help for this page", lambda _: self.action_help()),
             Command("q", "quit", lambda _: self._leave()),
         ]
+
+    def _reconnect_command(self) -> Command:
+        return Command("reconnect", "try to connect to the selected node now", lambda _: self.action_reconnect())
 
     def _leave(self) -> None:
         self.call_later(self.action_quit)

@@ -28,6 +28,7 @@ from tui.commands import Command, Table, complete, run
 from tui.present.header import OnRecord, Summary, badge, first_line, recorded, second_line, summarise
 from tui.present.line import Line, Piece, joined, spread, width_of
 from tui.present.style import Palette, Token, palette
+from tui.present.timeline import replay_badge, timeline_line
 from tui.remember import Remembered
 from tui.widgets.commandline import CommandLine
 from tui.widgets.lines import Lines
@@ -35,9 +36,9 @@ from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
 from watchfloor.lineage.jobwords import subject_key
-from watchfloor.lineagebook import LineageBook, name_of
+from watchfloor.lineagebook import LineageBook, here, name_of
 from watchfloor.model import Finding, Scope, Subject
-from watchfloor.ports import Acting, Concern, Recording
+from watchfloor.ports import Acting, Concern, Recording, Replay
 from watchfloor.record import RecordKey
 
 MESSAGE_SECONDS = 8.0
@@ -57,6 +58,8 @@ class AppOptions:
     ledger: LedgerFollower | None = None  # what was asked for, decided and done; None where nobody follows that
     acting: Acting | None = None  # how this console acts; None where it only watches
     recording: Recording | None = None  # what is told what is shown; None where this console doesn't record
+    replay: Replay | None = None  # the session that is shown; None where the floor is live
+    past: Callable[[], Replay] | None = None  # opens the recent past of a live floor; None where it isn't recorded
     zone: tzinfo | None = None  # of the times that are told; None: where the console is
 
 
@@ -76,6 +79,7 @@ class Desk:
     finding: RecordKey | None = None  # the one that the findings page is to put its cursor on
     ledger: LedgerPicture | None = None  # the newest; None before the first look
     carrying: Carrying | None = None  # the runs that this console carries out; None where it only watches
+    replay: Replay | None = None  # what is shown in the place of the live floor
 
     @staticmethod
     def for_options(
@@ -89,14 +93,39 @@ class Desk:
             Remembered(folder / "filters" if folder else None),
             commands,
             go,
+            replay=options.replay,
         )
 
     def take(self, frame: Frame) -> None:
         self.frame, self.summary = frame, summarise(frame)
 
+    def now(self) -> float:
+        """Console time; of what was recorded the time of then."""
+        return self.frame.at if self.frame is not None and self.frame.replay else self.options.now()
+
+    @property
+    def only_watches(self) -> bool:
+        """No key acts, acknowledges or clears: it was asked for so, or the past is shown."""
+        return self.options.read_only or self.replay is not None
+
+    @property
+    def looks_back(self) -> bool:
+        """The past of a floor is shown that goes on meanwhile."""
+        return self.replay is not None and self.options.replay is None
+
+    @property
+    def zone(self) -> tzinfo:
+        """Of the times that are told."""
+        return self.options.zone or here()
+
+    @property
+    def acting(self) -> Acting | None:
+        """How this console acts now."""
+        return None if self.replay is not None else self.options.acting
+
     def on_record(self) -> OnRecord:
         """What the header says of the ledger."""
-        if self.ledger is None:
+        if self.ledger is None or self.replay is not None:
             return OnRecord()
         return OnRecord(len(self.ledger.waiting(self.options.now())), bool(self.ledger.stopped))
 
@@ -105,10 +134,10 @@ class Page(Screen[None]):
     """One page. `show` is called with every newest frame while the page is seen, and once when it comes to be seen."""
 
     slug: ClassVar[str] = ""
-    key: ClassVar[str] = ""  # "1" to "9", then "0"
+    key: ClassVar[str] = ""  # "1" to "9", then "0"; others by Textual's name
     heading: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
-    withheld: frozenset[str] = frozenset()  # actions that this page doesn't have, as in read-only mode
+    acts: ClassVar[frozenset[str]] = frozenset()  # actions that a console which only watches doesn't have
     ACTING_BINDINGS: ClassVar[Sequence[Binding]] = ()  # bound in a console that acts, and nowhere else
 
     def __init__(self, desk: Desk) -> None:
@@ -120,6 +149,13 @@ class Page(Screen[None]):
         self._is_drawable = False  # its widgets have come: a frame or a second may come before them
         for binding in self.ACTING_BINDINGS if desk.options.acting is not None else ():
             self._bindings.bind(binding.key, binding.action, binding.description)
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Actions that this page doesn't have now."""
+        if not self.desk.only_watches:
+            return frozenset()
+        return self.acts | {binding.action for binding in self.ACTING_BINDINGS}
 
     # -- what a page brings
 
@@ -211,19 +247,37 @@ class Page(Screen[None]):
         self.query_one("#status", Lines).show(self._status)
 
     def _header(self, width: int) -> Sequence[Line]:
-        desk, now = self.desk, self.desk.options.now()
+        desk, now = self.desk, self.desk.now()
         since = now - desk.frame.at if desk.frame else 0.0
-        sign = badge(desk.frame, desk.options.read_only, now, desk.options.acting is not None)
+        sign = badge(desk.frame, desk.options.read_only, now, desk.acting is not None)
+        times = self._timeline(width)
+        if desk.replay is not None:
+            sign = replay_badge(desk.replay.standing, desk.zone)
         if (recording := desk.options.recording) is not None:
             sign = recorded(sign, recording.trouble)
         first = first_line(desk.options.context, desk.summary, sign, width, since)
-        return [first, second_line(desk.summary, desk.palette.glyphs, width, desk.on_record())]
+        return [first, second_line(desk.summary, desk.palette.glyphs, width, desk.on_record()), *times]
+
+    def _timeline(self, width: int) -> Sequence[Line]:
+        desk = self.desk
+        if desk.replay is None:
+            return ()
+        return [timeline_line(desk.replay.standing, desk.zone, desk.palette.glyphs, width, desk.looks_back)]
 
     def _status(self, width: int) -> Sequence[Line]:
         said = joined([[self._message]] if self._message else list(self.facts()), "   ")
         left: Line = [(" ", Token.TEXT), *said]
-        right = fewer_hints(self.hints(), width - width_of(left) - 3)
+        right = fewer_hints(self._all_hints(), width - width_of(left) - 3)
         return [spread(left, [*right, (" ", Token.TEXT)], width)]
+
+    def _all_hints(self) -> Line:
+        """Those of the page; before them, in the past, those of time."""
+        if self.desk.replay is None:
+            return self.hints()
+        leaves = ("Esc", "now") if self.desk.looks_back else ()
+        word = "play" if self.desk.replay.standing.paused else "pause"
+        of_time = hint_line(*leaves, "Space", word, "[ ]", "time", "{ }", "marks")
+        return [*of_time, ("  ", Token.DIM), *self.hints()[1:]]
 
     def say(self, words: str, token: Token = Token.TEXT) -> None:
         """Put a message into the status bar for a few seconds."""

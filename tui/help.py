@@ -17,7 +17,6 @@ from tui.present.help import Entry, missing, prose, scales, section, states
 from tui.present.line import Line
 from tui.present.style import Token
 from tui.widgets.lines import Lines
-from tui.widgets.table import VirtualTable
 
 
 class HelpScreen(ModalScreen[None]):
@@ -33,6 +32,7 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
         self._page, self._pages, self._commands = page, pages, commands
         focused = page.focused
+        self._taken = {"Space"} if page.desk.replay is not None else set[str]()  # by the keys of time
         self._parts: list[DOMNode] = [page] if focused is None else [page, focused]
 
     def compose(self) -> ComposeResult:
@@ -52,7 +52,7 @@ class HelpScreen(ModalScreen[None]):
         lines = prose(self._page.help_text, width)
         for node in self._parts:
             title = "Keys of this page" if node is self._page else "Keys of the part that has the focus"
-            lines += section(title, entries(node), width)
+            lines += section(title, [entry for entry in entries(node) if entry[0] not in self._taken], width)
         lines += section("Keys everywhere", [*entries(self.app), ("Ctrl+P", "palette: everything by name")], width)
         lines += section("Commands", commands, width)
         lines += [*missing(width), *states(palette, width), *scales(palette)]
@@ -62,7 +62,7 @@ class HelpScreen(ModalScreen[None]):
 def entries(node: DOMNode) -> list[Entry]:
     """Keys of a widget, page or app, and what they do; keys that do the same stand together."""
     found: dict[str, list[str]] = {}
-    withheld = node.withheld if isinstance(node, Page | VirtualTable) else frozenset[str]()
+    withheld: frozenset[str] = getattr(node, "withheld", frozenset())
     for kind in type(node).__mro__:
         own = kind.__dict__.get("BINDINGS", ())
         if "ACTING_BINDINGS" in kind.__dict__ and isinstance(node, Page) and node.desk.options.acting is not None:
@@ -87,6 +87,8 @@ _NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "escape": "Esc", "left_square_bracket": "[",
     "right_square_bracket": "]", "space": "Space", "enter": "Enter", "pageup": "PgUp", "pagedown": "PgDn",
     "home": "Home", "end": "End", "minus": "-", "plus": "+", "tab": "Tab", "shift+tab": "Shift+Tab",
+    "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "left_curly_bracket": "{",
+    "right_curly_bracket": "}", "equals_sign": "=",
 }  # fmt: skip
 
 

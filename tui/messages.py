@@ -9,14 +9,14 @@ from watchfloor.model import Subject
 
 
 class FrameReady(Message):
-    """A newer picture of the fleet. One that still waits is replaced by the next."""
+    """A newer picture of the fleet. One that still waits is replaced by the next of its kind, live or recorded."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
         self.frame = frame
 
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, FrameReady)
+        return isinstance(message, FrameReady) and message.frame.replay == self.frame.replay
 
 
 class Acknowledge(Message):

@@ -18,7 +18,15 @@ from cyclopts import App, CycloptsError, Parameter
 from watchfloor import __version__
 from watchfloor.commands.output import described, problem, show_error
 from watchfloor.commands.terminal import terminal
-from watchfloor.errors import CannotPlan, ConfigError, NothingToDo, QueryError, StoreError, WatchfloorError
+from watchfloor.errors import (
+    CannotPlan,
+    ConfigError,
+    NothingToDo,
+    QueryError,
+    SessionError,
+    StoreError,
+    WatchfloorError,
+)
 from watchfloor.exits import Exit
 
 # name -> (where it is, what it does): also what docs and tests are held to
@@ -47,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("watchfloor.commands.approve:approve", "Sign a plan with an SSH key, so that it may be carried out."),
     "reject": ("watchfloor.commands.approve:reject", "Sign that a plan must not be carried out."),
     "withdraw": ("watchfloor.commands.approve:withdraw", "Take back one's own approval or rejection of a plan."),
+    "replay": ("watchfloor.commands.replay:replay", "A recorded session, watched again as it was seen."),
     "sessions": (
         "watchfloor.commands.sessions:app",
         "Recordings: which there are, whether they are unaltered.",
@@ -110,7 +119,7 @@ def _meant(tokens: Sequence[str]) -> str:
 def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
     """The exit code and the fields of an error: the user's own mistakes apart from ours."""
     if isinstance(error, WatchfloorError):
-        if isinstance(error, StoreError):
+        if isinstance(error, StoreError | SessionError):
             return Exit.NOT_KEPT, described(error)
         if isinstance(error, CannotPlan):
             return Exit.NOTHING_TO_DO if isinstance(error, NothingToDo) else Exit.NO_PLAN, described(error)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from watchfloor.change import Deed, Done, Plan  # what only consoles that act need
+    from watchfloor.session.player import Standing  # what only replays need
+    from watchfloor.session.seeking import Jump
 
 
 @dataclass(frozen=True)
@@ -272,3 +274,37 @@ class Feed(Protocol):
         ...
 
     def stop(self) -> None: ...
+
+
+class Replay(Feed, Protocol):
+    """A session that is shown again. Any thread may steer it: no call waits or raises, but for `frame_at`.
+
+    Times are console time, in seconds since the epoch; those beyond an end are that end.
+    """
+
+    @property
+    def standing(self) -> Standing:
+        """Where it is, and what there is."""
+        ...
+
+    def pause(self, paused: bool) -> None: ...
+
+    def faster(self, steps: int) -> None:
+        """So many speeds up, or down."""
+
+    def at_speed(self, speed: float) -> None: ...
+
+    def seek(self, at: float) -> None: ...
+
+    def move(self, seconds: float) -> None:
+        """From where it stands, forth or back."""
+
+    def step(self, forth: bool) -> None:
+        """To the next recorded moment, or the one before, and stay there."""
+
+    def jump(self, wish: Jump) -> None:
+        """To the next thing of a kind, or the last one; nowhere where there is none."""
+
+    def frame_at(self, at: float) -> Frame:
+        """The floor at this moment, whatever is shown. Takes its time. Raises SessionError."""
+        ...

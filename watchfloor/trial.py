@@ -1,6 +1,7 @@
 """The folder of a demo that is acted upon: a ledger, keys of two persons, limits, endpoints. It goes with the demo.
 
-Nothing of the user's own is read or written by who has entered it: state and configuration lie there.
+Nothing of the user's own is read or written by who has entered it: state and configuration lie there. Only what is
+recorded with --record goes where the user's recordings are, to be shown again when the demo is over.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from watchfloor.places import config_folder
+from watchfloor.places import config_folder, sessions_folder
+from watchfloor.session.folder import KEEP_VARIABLE
 from watchfloor.signing import make_key
 
 YOU, COLLEAGUE = "you", "colleague"
@@ -46,12 +48,13 @@ def environment(folder: Path, person: str) -> Mapping[str, str]:
 
 def enter(folder: Path) -> None:
     """From now on this process is a console of it; what the user has set for consoles of real fleets counts no more."""
+    recordings = str(sessions_folder())
     for name in [name for name in os.environ if name.startswith("WATCHFLOOR_") and name not in _LOOKS]:
         del os.environ[name]
-    os.environ.update(environment(folder, YOU))
+    os.environ.update({**environment(folder, YOU), "WATCHFLOOR_SESSIONS": recordings})
 
 
-_LOOKS = ("WATCHFLOOR_THEME", "WATCHFLOOR_ASCII", "WATCHFLOOR_DEBUG")
+_LOOKS = ("WATCHFLOOR_THEME", "WATCHFLOOR_ASCII", "WATCHFLOOR_DEBUG", KEEP_VARIABLE)
 
 
 def how_to(folder: Path) -> str:

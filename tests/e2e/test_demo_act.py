@@ -8,12 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.e2e.test_terminal import Terminal, terminal  # noqa: F401 - a fixture
 from tests.support.parts import ROOT
 from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import trial
 from watchfloor.exits import Exit
 
 NODE = "h100-01"
+RECORDED = "watchfloor demo --nodes 1 --act --record"
 
 
 def command(*words: str) -> list[str]:
@@ -56,3 +60,12 @@ def proposed_approved_done(folder: Path) -> None:
     assert "1 of 1: colleague" in colleague("approve", run, "--reason", "seen it", "--yes")
     assert "succeeded" in you("run", run, "--apply", *fleet)
     assert "intact" in you("audit", "verify")
+
+
+@pytest.mark.parametrize("terminal", ["watchfloor demo --nodes 1 --act", RECORDED], indirect=True)
+def test_it_opens_in_the_terminal_recorded_or_not(terminal: Terminal, request: pytest.FixtureRequest) -> None:  # noqa: F811
+    recorded = RECORDED in request.node.callspec.params.values()
+    terminal.wait("ACTING REC" if recorded else "ACTING")
+    terminal.wait("nodes 1/1")
+    terminal.press("q")
+    assert ("recorded in" in terminal.wait("status=0")) is recorded

@@ -131,7 +131,7 @@ def test_who_waits_for_an_approval_hears_at_once_that_it_is_rejected_and_by_whom
         person("reject", run, "--reason", "not during the review", "--key", str(tmp_path / "bob"), "--yes")
         said, _ = console.communicate(timeout=60)
     assert console.returncode == Exit.DENIED and "rejected by bob: not during the review" in said
-    assert "drain" not in state(lab) and kinds(ledger)[-1] == "refused"
+    assert "drain" not in state(lab) and kinds(ledger)[-2:] == ["refused", "recording"]
 
 
 def proposed(ledger: Path) -> bool:

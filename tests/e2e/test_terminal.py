@@ -74,12 +74,17 @@ class Terminal:
 
 @pytest.fixture
 def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
+    yield from opened(tmp_path, getattr(request, "param", SYNTHETIC))
+
+
+def opened(folder: Path, module: str) -> Iterator[Terminal]:
+    """For a fixture: a terminal with this in it, where there is tmux."""
     if shutil.which("tmux") is None:
         reason = "tmux is not installed (Debian: apt-get install tmux)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    opened = Terminal(tmp_path, getattr(request, "param", SYNTHETIC))
-    yield opened
-    opened.close()
+    terminal = Terminal(folder, module)
+    yield terminal
+    terminal.close()
 
 
 def start(terminal: Terminal) -> None:

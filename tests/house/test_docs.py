@@ -15,6 +15,7 @@ from tests.support.parts import ROOT
 from tui.app import WatchfloorApp
 from tui.base import AppOptions, Desk, discover
 from tui.help import entries
+from tui.help import shown as shown_key
 from tui.widgets.heatmap import HeatMap
 from tui.widgets.table import VirtualTable
 from watchfloor import __version__
@@ -43,7 +44,7 @@ def test_readme_has_every_key() -> None:
     ]
     text = README.read_text("utf-8")
     assert [(key, does) for key, does in shown_keys if f"`{key}`" not in text] == []
-    assert all(f"`{page.key}` {page.heading}" in text for page in discover())
+    assert all(f"`{shown_key(page.key)}` {page.heading}" in text for page in discover())
 
 
 @pytest.mark.parametrize("code", list(Exit), ids=lambda code: code.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from watchfloor.jobs.roll import Roll
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Finding, Scope
 from watchfloor.report import Event, Hello, Report, SamplerStatus, Schema
-from watchfloor.session.writer import Head, SessionWriter
+from watchfloor.session.writer import Head, Mark, SessionWriter
 
 
 class Floor:
@@ -61,12 +62,14 @@ class Floor:
         self.machines.fleet.hello(index, hello, self.now)
         self.machines.fleet.schema(index, Schema(1, tables_of(machine)))
 
-    def recorded(self, path: Path, seconds: int) -> list[Frame]:
-        """So many seconds in a file; the frames."""
+    def recorded(self, path: Path, seconds: int, marks: Mapping[int, str] | None = None) -> list[Frame]:
+        """So many seconds in a file; the frames. `marks`: what was put on record behind which frame."""
         writer, frames = SessionWriter(path, self.head()), []
-        for _ in range(seconds):
+        for number in range(seconds):
             frame = self.step()
             writer.frame(frame)
+            if marks and number in marks:
+                writer.mark(Mark(self.now, "ledger", marks[number], {"run": "r1", "entry": str(number)}))
             frames.append(replace(frame, events=EventLog.of(frame.events.newest(9999))))  # the log itself goes on
         writer.end()
         return frames

@@ -9,6 +9,7 @@ import pytest
 from tests.support import fabrics, frames
 from tests.support.feeds import still_app
 from tests.support.onrecord import on_record
+from tui.app import WatchfloorApp
 from tui.present.style import ASCII, palette
 from watchfloor.frame import Frame
 
@@ -27,7 +28,10 @@ async def test_nothing_but_ascii(keys: Sequence[str], size: tuple[int, int]) -> 
 
 async def foreign(frame: Frame, keys: Sequence[str], size: tuple[int, int]) -> set[str]:
     """Characters on the screen that ASCII doesn't have."""
-    app = still_app(frame, palette=palette("mono", ascii_only=True))
+    return await foreign_of(still_app(frame, palette=palette("mono", ascii_only=True)), keys, size)
+
+
+async def foreign_of(app: WatchfloorApp, keys: Sequence[str], size: tuple[int, int]) -> set[str]:
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.press(*keys)

@@ -117,6 +117,7 @@ def test_a_secret_on_the_screen_is_not_in_the_recording() -> None:
 
 def test_only_lines_that_changed_are_told() -> None:
     tape = ScreenTape()
+    assert tape.told(0.5, (6, 2), []) == []  # a screen that is only just coming
     tape.told(1.0, (10, 2), [("a", "a"), ("b", "b")])
     assert tape.told(2.0, (10, 2), [("a", "a"), ("b", "b")]) == []
     assert tape.told(3.0, (10, 2), [("a", "a"), ("c", "c")]) == [(3.0, "o", "\x1b[2;1Hc\x1b[0m")]

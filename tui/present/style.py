@@ -103,7 +103,7 @@ class Glyphs:
 
 # what stands for the characters outside ASCII that our own words use
 _IN_ASCII = str.maketrans(
-    {"…": ">", "·": ".", "×": "x", "—": "-", "–": "-", "°": "", "∑": "S", "│": "|", "├": "+", "└": "`"}
+    {"…": ">", "·": ".", "×": "x", "—": "-", "–": "-", "°": "", "∑": "S", "│": "|", "├": "+", "└": "`", "→": ">"}
 )
 
 UNICODE = Glyphs(

@@ -42,7 +42,7 @@ class ApprovalsPage(RunsOfRecord):
 
     def draw(self) -> None:
         picture, times = self.picture, self.times()
-        acting = self.desk.options.acting is not None
+        acting = self.desk.acting is not None
         runs = self.runs(times.now)
         if picture is None or not picture.runs:
             self.summary.show(
@@ -68,13 +68,13 @@ class ApprovalsPage(RunsOfRecord):
         return self.filter_facts()
 
     def hints(self) -> Line:
-        opens = "the card" if self.desk.options.acting is not None else "whole plan"
+        opens = "the card" if self.desk.acting is not None else "whole plan"
         return hint_line("?", "help", "/", "filter", "Enter", opens, "q", "quit")
 
     # -- one plan
 
     def open_row(self, identity: Hashable) -> None:
-        name, acting = str(identity), self.desk.options.acting
+        name, acting = str(identity), self.desk.acting
 
         def text(width: int) -> Sequence[Line]:
             run = self.picture.run(name) if self.picture is not None else None

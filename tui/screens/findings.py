@@ -47,6 +47,7 @@ class FindingsPage(TablePage):
         "stay here, dim, and are not counted in the header, until they get worse or come anew. Acknowledging and "
         "clearing are notes of this console, kept in its own file; nothing is ever done to a machine."
     )
+    acts = frozenset({"acknowledge", "unacknowledge", "clear", "ask"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "over", "what is over, too"),
         Binding("d", "detail", "more lines for the finding under the cursor, or fewer"),
@@ -64,8 +65,6 @@ class FindingsPage(TablePage):
         self._asked_for: tuple[bool, Filter | None] = (False, None)  # which findings were shown last
         self._cleared: RecordKey | None = None  # what a key of this page made vanish
         self._asked_about: RecordKey | None = None  # what the cursor was on when the command line was opened
-        if desk.options.read_only:
-            self.withheld = frozenset({"acknowledge", "unacknowledge", "clear", "ask"})
 
     def rows_shown(self, frame: Frame) -> Rows:
         return Rows.ACCELERATORS

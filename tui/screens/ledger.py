@@ -29,8 +29,9 @@ from tui.present.entries import (
 )
 from tui.present.line import Line
 from tui.present.recorded import nothing_on_record, with_trouble
-from tui.recorded import RecordedPage, Words, WordsBar
+from tui.recorded import RecordedPage
 from tui.widgets.drawn import give_height
+from tui.worded import Words, WordsBar
 from watchfloor.errors import StoreError
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture

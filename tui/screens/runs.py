@@ -87,7 +87,7 @@ class RunsPage(RunsOfRecord, SortedPage):
         return found
 
     def hints(self) -> Line:
-        acts = ("c", "carry out") if self.desk.carrying is not None else ()
+        acts = ("c", "carry out") if self.desk.acting is not None else ()
         return hint_line("?", "help", *acts, "/", "filter", "o", "not over", "y", "why", "Enter", "whole", "q", "quit")
 
     # -- keys
@@ -119,7 +119,7 @@ class RunsPage(RunsOfRecord, SortedPage):
             return run_lines(run, self.times(), width, self.desk.palette.glyphs)
 
         carrying = self.desk.carrying
-        if carrying is None:
+        if carrying is None or self.desk.acting is None:
             self.whole(f"run {name}", text)
         else:
             self.open_sheet(RunCard(self.desk.palette, found, name, text, carrying, self.desk.options.now, asks))

@@ -16,7 +16,9 @@ from tui.present.style import Palette
 Draw = Callable[[int], Sequence[Line]]  # width in cells -> the lines
 
 # what stands for the few characters outside ASCII that labels use, in a terminal that has no others
-_ASCII = str.maketrans({"…": ">", "·": ".", "×": "x", "—": "-", "–": "-", "°": " ", "│": "|", "─": "-", "∑": "S"})
+_ASCII = str.maketrans(
+    {"…": ">", "·": ".", "×": "x", "—": "-", "–": "-", "°": " ", "│": "|", "─": "-", "∑": "S", "→": ">"}
+)
 
 
 class Lines(Widget):

@@ -61,8 +61,8 @@ def _watch(fleet: DemoFleet, context: str, record: bool) -> int:
     """Its lineage goes with the demo: that of real nodes is never mixed with it."""
     work = fleet.work
     live = wiring.LiveFeed(fleet.specs, work=work)
-    with lineagebook.opened(work.lineage or "") as book, recording_of(live, record) as (feed, recorder):
-        return wiring.run_terminal(feed, context, lineage=book, recording=recorder)
+    with lineagebook.opened(work.lineage or "") as book, recording_of(live, record) as (feed, recording):
+        return wiring.run_terminal(feed, context, lineage=book, **recording)
 
 
 def _prepare(fleet: DemoFleet) -> None:
@@ -78,8 +78,8 @@ def _act(fleet: DemoFleet, context: str, record: bool) -> int:
 
     work = fleet.work
     acting, ledger = ActingFeed(fleet.specs, work=work), LedgerFollower(ledger_file())
-    with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recorder):
-        return wiring.run_terminal(feed, context, lineage=book, ledger=ledger, acting=acting, recording=recorder)
+    with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recording):
+        return wiring.run_terminal(feed, context, lineage=book, ledger=ledger, acting=acting, **recording)
 
 
 def _check(seconds: float | None, headless: bool, json: bool, act: bool, record: bool) -> None:

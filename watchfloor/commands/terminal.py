@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -20,7 +20,7 @@ from watchfloor.places import findings_file, ledger_file, lineage_place
 
 if TYPE_CHECKING:
     from watchfloor.actingfeed import ActingFeed
-    from watchfloor.ports import Feed, Recording
+    from watchfloor.ports import Feed
     from watchfloor.session.recorder import Recorder
 
 
@@ -42,24 +42,23 @@ def terminal(
     kept = lineage_place()
     work, findings = replace(work, lineage=kept), findings_file()
     feed = _acting(specs, findings, work) if act else wiring.LiveFeed(specs, findings_file=findings, work=work)
-    with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recorder):
+    with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recording):
         ledger = LedgerFollower(ledger_file())
         acting = feed if act else None
-        return wiring.run_terminal(
-            shown, read_only=read_only, lineage=book, ledger=ledger, acting=acting, recording=recorder
-        )
+        return wiring.run_terminal(shown, read_only=read_only, lineage=book, ledger=ledger, acting=acting, **recording)
 
 
 @contextmanager
-def recording_of(feed: Feed, wanted: bool) -> Iterator[tuple[Feed, Recording | None]]:
-    """The feed as it is; or one of which every frame is recorded, and what is to be told what the screen shows."""
+def recording_of(feed: Feed, wanted: bool) -> Iterator[tuple[Feed, Mapping[str, Any]]]:
+    """The feed as it is; or one of which every frame is recorded, and what AppOptions are told of that."""
     if not wanted:
-        yield feed, None
+        yield feed, {}
         return
     from watchfloor.recording import RecordedFeed, recorded  # noqa: PLC0415 - what isn't recorded needs none of it
+    from watchfloor.replayfeed import past_of  # noqa: PLC0415
 
     with recorded("terminal") as recorder:
-        yield RecordedFeed(feed, recorder), recorder
+        yield RecordedFeed(feed, recorder), {"recording": recorder, "past": past_of(lambda: recorder.path)}
     say_where(recorder)
 
 

@@ -4,5 +4,7 @@ leaves.py   a frame as arrays, texts and tables that are cheap to compare     st
 arrays.py tables.py   what changed of them since the moment before, as bytes: pure
 moment.py   one moment as bytes: everything, or what changed
 tape.py     blocks in a file: appended, never changed; a torn end is left out
+chapters.py   what a person looks for in it; pure     contents.py   found in the file
+player.py seeking.py   where a replay stands and goes: pure     salvage.py   of a file that was altered
 writer.py   frames -> file      reader.py   file -> the frame of any moment
 """

@@ -25,7 +25,12 @@ class ScreenTape:
         self._lines: list[str] = []
 
     def told(self, at: float, size: tuple[int, int], lines: Sequence[Line]) -> list[Event]:
-        """What a terminal has to be told; nothing where it shows that already. `size`: columns, rows."""
+        """What a terminal has to be told; nothing where it shows that already. `size`: columns, rows.
+
+        A screen that is only just coming has not all of its lines yet: it is left for the next picture.
+        """
+        if len(lines) != size[1]:
+            return []
         events: list[Event] = []
         clean = [_clean(line) for line in lines]
         start = ""

@@ -34,6 +34,13 @@ class Moment(msgspec.Struct, frozen=True):
     tables: dict[str, TablePatch]
 
 
+class Told(msgspec.Struct, frozen=True):
+    """Of a moment what stands in tables alone: reading it leaves the arrays as they are."""
+
+    at: float
+    tables: dict[str, TablePatch]
+
+
 def change(before: Leaves | None, now: Leaves) -> Moment:
     """What turns the moment before (None: nothing, so a key) into this one."""
     return Moment(
@@ -81,6 +88,7 @@ def _tables(before: Leaves | None, now: Leaves) -> dict[str, TablePatch]:
 
 
 _decoder = msgspec.msgpack.Decoder(Moment)
+_told_decoder = msgspec.msgpack.Decoder(Told)
 
 
 def encoded(moment: Moment) -> bytes:
@@ -90,3 +98,8 @@ def encoded(moment: Moment) -> bytes:
 def decoded(data: bytes) -> Moment:
     """Raises msgspec.DecodeError."""
     return _decoder.decode(data)
+
+
+def told(data: bytes) -> Told:
+    """Raises msgspec.DecodeError."""
+    return _told_decoder.decode(data)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from watchfloor.errors import SessionError
-from watchfloor.session.moment import Moment, decoded
+from watchfloor.session.moment import Moment, Told, decoded, told
 from watchfloor.session.packing import unpacked
 from watchfloor.session.reel import Reel
 from watchfloor.session.tape import CHANGE, HEAD, KEY, MARK, TERMINAL, TapeReader
 from watchfloor.session.writer import Head, Index, Mark
+
+Read = TypeVar("Read")
 
 
 class Session:
@@ -47,8 +50,17 @@ class Session:
         """Console time of the last thing in it."""
         return self._end
 
+    @property
+    def keys(self) -> Sequence[float]:
+        """Console times of the moments that stand alone."""
+        return [at for _, at in self._keys]
+
     def marks(self) -> list[Mark]:
-        return [self._mark(start) for start, _ in self._marks]
+        return self.marks_from(0)
+
+    def marks_from(self, number: int) -> list[Mark]:
+        """Without the first ones."""
+        return [self._mark(start) for start, _ in self._marks[number:]]
 
     @property
     def mark_count(self) -> int:
@@ -61,13 +73,46 @@ class Session:
 
     def moments(self, since: float, until: float) -> Iterator[Moment]:
         """From the last key before `since` on, up to `until`: what a reel has to run."""
+        for at, body in self._bodies(since):
+            if at > until:
+                return
+            yield self._read(decoded, body)
+
+    def after(self, at: float) -> Iterator[Moment]:
+        """What a reel that stands at this moment has to run next."""
+        return (self._read(decoded, body) for when, body in self._bodies(at) if when > at)
+
+    def next_at(self, at: float) -> float | None:
+        """When the moment after this one is, by its own word: it may not be whole. None where none is."""
+        place = bisect_right(self.keys, at) - 1
+        blocks = self._tape.blocks(self._keys[place][0]) if place >= 0 else ()
+        return next((block.at for block in blocks if block.kind in (KEY, CHANGE) and block.at > at), None)
+
+    def told(self, after: float) -> Iterator[Told]:
+        """The tables of the moments after this time."""
+        return (self._read(told, body) for when, body in self._bodies(after) if when > after)
+
+    def told_at_key(self, number: int) -> Told | None:
+        """All tables, as they are in this key; None where it isn't whole any more."""
+        start, _ = self._keys[number]
+        try:
+            return self._read(told, self._tape.body(self._tape.block(start)))
+        except SessionError:
+            return None
+
+    def _bodies(self, since: float) -> Iterator[tuple[float, bytes]]:
+        """Time and bytes of each moment, from the last key before `since` on."""
         number = max(0, bisect_right([at for _, at in self._keys], since) - 1)
         for start, end in self._stretches(number):
             for block, body in self._tape.stretch(start, end):
                 if block.kind in (KEY, CHANGE):
-                    if block.at > until:
-                        return
-                    yield _moment(body, self.path)
+                    yield block.at, body
+
+    def _read(self, decode: Callable[[bytes], Read], body: bytes) -> Read:
+        try:
+            return decode(unpacked(body))
+        except msgspec.DecodeError as error:
+            raise SessionError(f"{self.path}: a moment of it can't be read: {error}") from error
 
     def reel(self, at: float, before_seconds: float = 0.0) -> Reel:
         """The session at the last moment up to `at`, or at its first; it remembers so many seconds before it."""
@@ -85,9 +130,11 @@ class Session:
                 body = unpacked(self._tape.body(block))
                 yield from msgspec.msgpack.decode(body, type=list[tuple[float, str, str]])
 
-    def refresh(self) -> None:
-        """Take in what was written since."""
-        self._scan(self._scanned)
+    def refresh(self) -> bool:
+        """Take in what was written since: whether there was anything."""
+        before = self._scanned
+        self._scan(before)
+        return self._scanned != before
 
     # -- whether it is whole
 
@@ -136,10 +183,3 @@ class Session:
 
     def close(self) -> None:
         self._tape.close()
-
-
-def _moment(body: bytes, path: Path) -> Moment:
-    try:
-        return decoded(unpacked(body))
-    except msgspec.DecodeError as error:
-        raise SessionError(f"{path}: a moment of it can't be read: {error}") from error
