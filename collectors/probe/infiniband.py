@@ -41,7 +41,7 @@ _FIXED = "name kind medium accelerator up phys speed width rx tx carrier_changes
 
 class Sampler:
     period, deadline = 1.0, 8.0
-    metrics = {"link": list(dict.fromkeys((*_FIXED, *(metric for metric, _ in _SLOW_COUNTERS), *pcie.METRICS)))}
+    metrics = {"link": list(dict.fromkeys((*_FIXED, *(metric for metric, _ in _SLOW_COUNTERS), *pcie.METRICS, "numa")))}
     owns = ("link",)
     lasting = ("name", "kind", "accelerator")
     awaited, follows_holders = True, False
@@ -136,7 +136,7 @@ class Sampler:
         cells = pcie.link_cells(self._world, address)
         if isinstance(cells["width"], Missing):
             return {}
-        return dict(cells, name=device + " slot", accelerator="")
+        return dict(cells, name=device + " slot", accelerator="", numa=pcie.numa_node(self._world, address))
 
     def _counter(self, port: tuple, file: str) -> "int | Missing":
         text = self._attribute(port, file)

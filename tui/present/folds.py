@@ -185,6 +185,9 @@ class FoldTable:
         folds, groups, frame = self._folds, self._groups, self._frame
         if groups.grouping is Grouping.NODE and not frame.live[groups.place[group]]:
             return node_note(frame, int(groups.place[group]), self._worst_findings)
+        lost = folds.absent_words(group)
+        if lost:
+            return (f"{lost[0]}, and {len(lost) - 1} more" if len(lost) > 1 else lost[0]), odd_token(Oddity.DOWN)
         row = int(folds.worst[group])
         if row < 0:
             return ("behind the other nodes of its job", Token.MATCH) if folds.behind_peers[group] else ("", Token.DIM)

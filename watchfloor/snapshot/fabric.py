@@ -141,7 +141,7 @@ class FabricReport:
     def _words(self, group: int) -> str:
         """`down mlx5_5/1, uneven mlx5_3/1 and 2 more`."""
         rows, alone = self._odd(group), self._grouping is Grouping.NODE
-        found = []
+        found = [f"down {words}" for words in self._folds.absent_words(group)]
         for row in rows[:_NAMED]:
             node = "" if alone else f"{self._frame.specs[int(self._frame.links.node[row])].name} "
             word = Oddity(int(self._survey.oddity[row])).label or State(int(self._frame.links.states[row])).label
