@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from watchfloor.columns import Floats, Mask
 from watchfloor.fabric import SCALE_OUT, SCALE_UP, UNEVEN_FROM, UNEVEN_SHARE, Kinds, Oddity, Rows, Survey, codes_of
 from watchfloor.frame import Frame
-from watchfloor.model import State
+from watchfloor.model import Missing, State
 
 Counts = NDArray[np.intp]
 
@@ -53,6 +53,14 @@ class Groups:
         if self.grouping is Grouping.KIND or place < 0:
             return ""
         return frame.specs[place].name if self.grouping is Grouping.NODE else frame.links.texts[place]
+
+    def place_word(self, frame: Frame, group: int) -> str:
+        """The same for people: in place of "", whether it is still being asked for."""
+        name = self.place_name(frame, group)
+        if name or self.grouping is not Grouping.SWITCH:
+            return name or "not told"
+        awaited = frame.links.reasons("switch")[self.rows(group)] == Missing.NOT_YET
+        return "not yet" if awaited.any() else "not told"
 
     def kind_name(self, group: int) -> str:
         return self.kinds.names[self.kind[group]]

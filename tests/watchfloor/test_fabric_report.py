@@ -30,6 +30,18 @@ def test_text_by_switch() -> None:
     same_as_golden(GOLDEN / "links-by-switch.txt", FabricReport(settled(), Grouping.SWITCH).text() + "\n")
 
 
+def test_a_switch_that_is_still_being_asked_for_is_told_apart_from_one_that_nobody_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = fabrics.links("ib-1", 0)["ib:mlx5_0/1"] | {"peer": Missing.NOT_YET, "switch": Missing.NOT_YET}
+    monkeypatch.setattr(fabrics, "_rails", lambda name, share: [("ib:mlx5_0/1", port)])
+    fleet = fabrics.FabricFleet()
+    fleet.step()
+    lines = FabricReport(fleet.fleet.frame(), Grouping.SWITCH).text().splitlines()
+    assert [line.split()[:2] for line in lines if "infiniband" in line] == [["not", "yet"]]
+    assert [line.split()[:2] for line in lines if "xgmi" in line] == [["not", "told"]]
+
+
 def test_the_document_is_json_and_knows_no_nan() -> None:
     found = json.loads(msgspec.json.encode(FabricReport(settled(), Grouping.NODE, matrix=True).document()))
     assert found["format"] == "watchfloor.links/1"

@@ -155,7 +155,7 @@ class FoldTable:
     def _place(self, group: int) -> Text:
         name = self._groups.place_name(self._frame, group)
         if self._groups.grouping is not Grouping.NODE:
-            return (name, Token.TEXT) if name else ("not told", Token.DIM)
+            return self._groups.place_word(self._frame, group), Token.TEXT if name else Token.DIM
         return name, Token.TEXT if self._frame.live[self._groups.place[group]] else Token.STALE
 
     def _up(self, group: int) -> Text:

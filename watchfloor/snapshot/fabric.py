@@ -127,7 +127,7 @@ class FabricReport:
 
     def _line(self, group: int) -> Sequence[str]:
         folds = self._folds
-        place = [name or "not told" for name in self._place(group).values()]
+        place = [folds.groups.place_word(self._frame, group) for _ in self._place(group)]
         used = int(folds.links[group] - folds.unused[group])
         up = f"{folds.up[group]}" if folds.up[group] or folds.down[group] or not used else "?"
         rates = [_rate(_known(values, group)) for values in (folds.rx, folds.tx)]
