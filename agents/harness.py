@@ -98,7 +98,7 @@ class Harness:
             policy_digest=verdict.policy_digest,
             approvals=verdict.approvals,
             interlocks=list(decision.held),
-            facts=facts_of(verdict),
+            facts={**facts_of(verdict), **self._desk.grounds()},
         )
         await self._note(decision.plan.who, body, decision.plan, decision.run)
 
