@@ -19,7 +19,7 @@ from pathlib import Path
 from agents import approvals, policy, policyset
 from agents.action import Action, Scene, actions
 from agents.book import LedgerBook
-from agents.changes import changes
+from agents.changes import changes, signers_told
 from agents.chronicle import KEPT_SECONDS, Chronicle
 from agents.desk import Desk
 from agents.harness import Harness
@@ -226,7 +226,10 @@ async def post(
             f"{account()}@{socket.gethostname()}:{notes}",
             is_dead,
             limits,
-            changes=lambda: changes(book, law.in_force.now(), (limits_file(), endpoints_file()), finder),
+            changes=lambda: changes(
+                book, law.in_force.now(), (limits_file(), endpoints_file(), signers_file()), finder
+            ),
+            grounds=lambda: signers_told(signers_file()),
         )
 
         def stands(plan: Plan) -> approvals.Standing:

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.action import Parameter
 from agents.interlocks import Limits
-from agents.plan import Asked, CannotPlan, make_plan
+from agents.plan import Asked, CannotPlan, make_plan, single
 from tests.support.road import ANNA, Killed, Points, Road, node, origin
 from watchfloor.change import Done, Outcome, Plan, Ruling, Verdict, digest_of
 from watchfloor.playbook import Guards, Playbook, StepRule
@@ -63,6 +64,16 @@ async def test_what_policy_denies_is_not_done_and_that_is_on_record(road: Road) 
     outcome, text = await done(road, plan(road))
     assert (outcome, road.nodes.log) == (Outcome.REFUSED, []) and "nobody may" in text
     assert road.kinds() == ["proposed", "decided", "refused", "outcome"]
+
+
+def test_an_action_that_takes_a_reason_has_that_of_the_plan_unless_another_is_given(road: Road) -> None:
+    action = road.actions["set_value"]
+    action.parameters = {**action.parameters, "reason": Parameter("why")}  # type: ignore[misc]
+    for given, reason in (({}, "because"), ({"reason": "xid 79"}, "xid 79")):
+        (step,) = plan(road, single("set_value", action, {"value": "a", **given})).steps
+        assert step.parameters == {"value": "a", "reason": reason}
+    (step,) = plan(road, single("drain", road.actions["drain"], {"value": "a"})).steps
+    assert step.parameters == {"value": "a"}
 
 
 async def test_an_approval_is_waited_for_and_the_run_can_be_tried_again(road: Road) -> None:

@@ -122,6 +122,21 @@ async def test_nobody_is_waited_for_whose_approval_could_not_count_any_more(
     assert said in told["said"] and not road.nodes.log
 
 
+async def test_what_an_interlock_holds_while_it_lacks_an_approval_ends_as_interlocked(
+    road: Road, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the dry run says it, and not as if an approval were all that it lacks."""
+    made = plan(road)
+    road.fleet.now += 120.0
+    harness = road.console()
+    decision = await harness.propose(made)
+    assert decision.ruling == "interlocked" and "fresh_telemetry" in decision.held
+    at: Any = SimpleNamespace(harness=harness, approved=lambda plan: road.approved, book=road.book)
+    assert await command._applied(asked(0.0), at, decision) == Exit.INTERLOCKED
+    assert json.loads(capsys.readouterr().out)["why"] == "interlocked"
+    assert not harness.in_vain(decision.run), "interlocks let go: an approval may still come"
+
+
 async def test_once_it_is_approved_it_is_done(
     road: Road, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
