@@ -210,7 +210,7 @@ async def post(
     hands = FleetHands(places, collection.transport_for, clock, notes)
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
-        law, mine, finder = Law(known), this_process(), Who(Party.PERSON, account())
+        law, mine = Law(known), this_process()
         desk = Desk(
             book,
             leases,
@@ -226,9 +226,7 @@ async def post(
             f"{account()}@{socket.gethostname()}:{notes}",
             is_dead,
             limits,
-            changes=lambda: changes(
-                book, law.in_force.now(), (limits_file(), endpoints_file(), signers_file()), finder
-            ),
+            changes=lambda: _changed(book, law),
             grounds=lambda: signers_told(signers_file()),
         )
 
@@ -250,6 +248,12 @@ async def post(
             with suppress(asyncio.CancelledError):
                 await running
             leases.close()
+
+
+def _changed(book: LedgerBook, law: Law) -> list[Note]:
+    """What this user's files say now that isn't on record."""
+    files = (limits_file(), endpoints_file(), signers_file())
+    return list(changes(book, law.in_force.now(), files, Who(Party.PERSON, account())))
 
 
 def _is_held(leases: Leases, run: str, mine: str) -> bool:
