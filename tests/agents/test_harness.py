@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from agents.action import Parameter
+from agents.fingerprint import moved
 from agents.interlocks import Limits
 from agents.plan import Asked, CannotPlan, make_plan, single
 from tests.support.road import ANNA, Killed, Points, Road, node, origin
@@ -103,6 +104,12 @@ async def test_a_plan_is_void_when_the_state_has_moved(road: Road) -> None:
     result = await harness.carry_out(decision.run, ANNA)
     assert result.outcome is Outcome.REFUSED and "dgx-01 boot was another, and is boot-0000" in result.text
     assert road.nodes.log == []
+
+
+def test_what_has_moved_is_told_in_the_words_of_the_plan(road: Road) -> None:
+    made = plan(road)
+    (told,) = moved(road.floor.frame(), made.steps, {**made.state, "dgx-01 boot": True})
+    assert told == "dgx-01 boot was yes, and is boot-0000"
 
 
 async def test_a_deed_that_fails_ends_the_run_and_what_was_done_is_undone_where_the_plan_says_so(road: Road) -> None:
