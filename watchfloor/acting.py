@@ -233,14 +233,12 @@ async def post(
         def stands(plan: Plan) -> approvals.Standing:
             return law.tally(plan, law.judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
 
-        def scene() -> Scene:
-            return Scene(floor.frame(), homes, saved)
-
         running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
         try:
             yield Post(
-                Harness(desk), floor, book, known, scene, stands, lambda run: _is_held(leases, run, mine), running
-            )
+                Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes, saved), stands,
+                lambda run: _is_held(leases, run, mine), running,
+            )  # fmt: skip
         finally:
             saved.close()
             await hands.close()
