@@ -29,6 +29,11 @@ def changes(book: LedgerBook, policies: Policies, files: Sequence[Path], who: Wh
             yield Note(who, Configuration(file=str(file), digest=now, before=told))
 
 
+def signers_told(file: Path) -> dict[str, str]:
+    """By which file it is decided whose signatures count, for the facts of `decided`."""
+    return {"signers": str(file), "signers_digest": _digest(file)}
+
+
 def _digest(file: Path) -> str:
     try:
         return sha256(file.read_bytes()).hexdigest()

@@ -87,3 +87,4 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     interlocks: Mapping[str, Interlock] = field(default_factory=interlocks)
     changes: Callable[[], Iterable[Note]] = tuple  # what decides has changed: to be on record before it decides
+    grounds: Callable[[], Mapping[str, str]] = dict  # besides policy, by what it is decided: facts of `decided`

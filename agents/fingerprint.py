@@ -12,6 +12,7 @@ from agents.onnode import jobs_on_node
 from watchfloor.change import Step, Value
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
+from watchfloor.snapshot.plan import value_text
 
 GONE = "not there"
 
@@ -33,7 +34,7 @@ def moved(frame: Frame, steps: Sequence[Step], state: Mapping[str, Value]) -> li
     now = state_of(frame, steps)
     names = dict.fromkeys([*state, *now])
     return [
-        f"{name} was {state.get(name, GONE)}, and is {now.get(name, GONE)}"
+        f"{name} was {value_text(state.get(name, GONE))}, and is {value_text(now.get(name, GONE))}"
         for name in names
         if state.get(name) != now.get(name)
     ]

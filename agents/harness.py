@@ -98,7 +98,7 @@ class Harness:
             policy_digest=verdict.policy_digest,
             approvals=verdict.approvals,
             interlocks=list(decision.held),
-            facts=facts_of(verdict),
+            facts={**facts_of(verdict), **self._desk.grounds()},
         )
         await self._note(decision.plan.who, body, decision.plan, decision.run)
 
@@ -128,10 +128,10 @@ class Harness:
         record, plan = self._known(run)
         if record.outcome:
             return True
-        why = self._may_not(record, plan)
+        verdict = self._desk.judge(plan, self._desk.floor.frame())
+        why = self._never(record, plan, verdict) or self._not_approved(record, plan, verdict)
         if why is None or why[0] != "not-approved":
             return why is not None
-        verdict = self._desk.judge(plan, self._desk.floor.frame())
         return bool(self._count(plan, verdict).withdrawn)
 
     def _count(self, plan: Plan, verdict: Verdict) -> Count:
@@ -146,9 +146,19 @@ class Harness:
 
     def _may_not(self, record: RunRecord, plan: Plan) -> tuple[str, str] | None:
         """A word for the ledger and a sentence, where it must not go on."""
+        verdict = self._desk.judge(plan, self._desk.floor.frame())
+        if why := self._never(record, plan, verdict):
+            return why
+        lacking = self._not_approved(record, plan, verdict)
+        if lacking is not None and lacking[0] != "not-approved":
+            return lacking
+        held = self._held(plan, None, record.run) if not record.begun else {}
+        return ("interlocked", "; ".join(held.values())) if held else lacking
+
+    def _never(self, record: RunRecord, plan: Plan, verdict: Verdict) -> tuple[str, str] | None:
+        """Why no approval helps: policy denies it, the plan is void, or everything is stopped."""
         desk = self._desk
         now, frame = desk.clock.now(), desk.floor.frame()
-        verdict = desk.judge(plan, frame)
         if verdict.ruling is Ruling.DENY:
             return "denied", _denial(verdict)
         if not record.begun:
@@ -158,10 +168,7 @@ class Harness:
                 return "moved", f"since the plan was made, {'; '.join(changes)}"
             if stopped := desk.book.stopped():
                 return "interlocked", f"everything is stopped: {stopped}"
-        if why := self._not_approved(record, plan, verdict):
-            return why
-        held = self._held(plan, None, record.run) if not record.begun else {}
-        return ("interlocked", "; ".join(held.values())) if held else None
+        return None
 
     def _not_approved(self, record: RunRecord, plan: Plan, verdict: Verdict) -> tuple[str, str] | None:
         desk = self._desk

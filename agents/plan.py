@@ -60,8 +60,9 @@ def bounded(playbook: Playbook, targets: Sequence[Subject]) -> None:
 
 
 def single(name: str, action: Action, given: Mapping[str, Value]) -> Playbook:
-    """An action by itself, as a playbook of one step."""
-    rule = StepRule(name, name, "target", dict(given))
+    """An action by itself, as a playbook of one step. Its reason, where it takes one, is the plan's unless given."""
+    usual = {"reason": "{reason}"} if "reason" in action.parameters else {}
+    rule = StepRule(name, name, "target", {**usual, **given})
     told = json.dumps([name, dict(given)], sort_keys=True)
     return Playbook(
         name.replace("_", "-"),

@@ -7,7 +7,7 @@ on from what its entries say, and repeats no act. Only `agents/harness.py` makes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agents.abreast import awaited, next_steps
@@ -156,10 +156,22 @@ class Runner:
 
     def _told_of_success(self) -> str:
         steps = self._plan.steps
-        done = sum(1 for step in steps if self._steps.state(step.key) is StepState.VERIFIED)
-        text = f"{done} of {len(steps)} steps done and seen to have taken effect"
+        done = [step for step in steps if self._steps.state(step.key) is StepState.VERIFIED]
+        text = f"{len(done)} of {len(steps)} steps done{self._told_of_seen(done)}"
         missed = [f"{record.key}: {record.text}" for record in self._missed()]
         return f"{text}; without {'; '.join(missed)}" if missed else text
+
+    def _told_of_seen(self, done: Sequence[Step]) -> str:
+        """A message that was sent isn't told as seen: its end is the word that counts."""
+        actions = self._world.actions
+        traceless = dict.fromkeys(
+            step.action for step in done if step.action in actions and actions[step.action].traceless
+        )
+        if not traceless:
+            return " and seen to have taken effect"
+        rest = any(step.action not in traceless for step in done)
+        others = ", and those that can be looked at seen to have taken effect" if rest else ""
+        return f"{others}; of {', '.join(traceless)} it may only be known that it ended well"
 
     def _missed(self) -> Iterable[StepRecord]:
         """Optional steps that came to nothing."""

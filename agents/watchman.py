@@ -71,6 +71,7 @@ class Account:
     outcomes: list[Outcome] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)  # the words of refusals to begin
     beats: int = 0  # signs of life
+    waiting: list[str] = field(default_factory=list)  # runs of this service that wait for approval at its end
 
 
 class Watchman:
@@ -107,6 +108,14 @@ class Watchman:
                 await self._next(frame, stop)
         finally:
             await self._leave(patience_seconds)
+        self._read()
+        self.account.waiting += [record.run for record in self._chronicle.open() if self._waits(record)]
+
+    def _waits(self, record: RunRecord) -> bool:
+        """Also one that an earlier watch proposed: it is this service's, and nobody else tells of it."""
+        asked, me = record.who, self._means.who
+        mine = asked is not None and (asked.kind, asked.name) == (me.kind, me.name)
+        return mine and record.waits(self._means.clock.now())
 
     async def look(self, frame: Frame) -> None:
         """At one frame."""

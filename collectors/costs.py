@@ -39,7 +39,12 @@ class Meter(Fleet):
 
 
 def _mean(name: str, answers: list[SamplerStatus]) -> Cost:
-    """Of all answers but the first one, which has opened drivers and files."""
+    """Of all answers but the first one, which has opened drivers and files.
+
+    The longest wait is left out where there are others: a node that is busy may have let it wait for a processor.
+    """
     usual = answers[1:] or answers
-    seconds, cpu = fmean(answer.cost for answer in usual), fmean(answer.cpu for answer in usual)
-    return Cost(name, "", round(seconds, 6), round(cpu, 6), usual[-1].period)
+    cpu = fmean(answer.cpu for answer in usual)
+    waits = sorted(max(0.0, answer.cost - answer.cpu) for answer in usual)
+    waited = fmean(waits[:-1] or waits)
+    return Cost(name, "", round(cpu + waited, 6), round(cpu, 6), usual[-1].period)

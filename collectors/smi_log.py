@@ -160,8 +160,8 @@ _METRICS: Mapping[str, tuple[str, Convert]] = {
     "bus_id": ("pci/pci_bus_id pci/bus_id", str),
     "board": ("board_part_number gpu_part_number", str),
     "firmware": ("vbios_version", str),
-    "util": ("utilization/gpu_util utilization/gpu", smi.number),
-    "mem_util": ("utilization/memory_util utilization/memory", smi.number),
+    "util": ("utilization/gpu_util utilization/gpu", smi.amount),
+    "mem_util": ("utilization/memory_util utilization/memory", smi.amount),
     "mem_used": ("fb_memory_usage/used", smi.mebibytes),
     "mem_total": ("fb_memory_usage/total", smi.mebibytes),
     "mem_reserved": ("fb_memory_usage/reserved", smi.mebibytes),
@@ -170,47 +170,47 @@ _METRICS: Mapping[str, tuple[str, Convert]] = {
     "temp_margin": ("temperature/gpu_temp_tlimit temperature/gpu_t_limit_temp", smi.number),
     "power": (
         _power("power_draw", "average_power_draw", "instant_power_draw", "instantaneous_power_draw"),
-        smi.number,
+        smi.amount,
     ),
     "power_module": (
         "module_power_readings/power_draw module_power_readings/average_power_draw "
         "module_power_readings/instant_power_draw module_power_readings/instantaneous_power_draw",
-        smi.number,
+        smi.amount,
     ),
-    "power_limit": (_power("enforced_power_limit", "current_power_limit"), smi.number),
-    "power_min": (_power("min_power_limit"), smi.number),
-    "power_max": (_power("max_power_limit"), smi.number),
-    "clock_sm": ("clocks/sm_clock clocks/sm", smi.number),
-    "clock_mem": ("clocks/mem_clock clocks/memory", smi.number),
-    "clock_sm_max": ("max_clocks/sm_clock max_clocks/sm", smi.number),
-    "clock_mem_max": ("max_clocks/mem_clock max_clocks/memory", smi.number),
+    "power_limit": (_power("enforced_power_limit", "current_power_limit"), smi.amount),
+    "power_min": (_power("min_power_limit"), smi.amount),
+    "power_max": (_power("max_power_limit"), smi.amount),
+    "clock_sm": ("clocks/sm_clock clocks/sm", smi.amount),
+    "clock_mem": ("clocks/mem_clock clocks/memory", smi.amount),
+    "clock_sm_max": ("max_clocks/sm_clock max_clocks/sm", smi.amount),
+    "clock_mem_max": ("max_clocks/mem_clock max_clocks/memory", smi.amount),
     "pstate": ("performance_state", smi.pstate),
-    "fan": ("fan_speed", smi.number),
+    "fan": ("fan_speed", smi.amount),
     "pcie_gen": (
         "pci/pci_gpu_link_info/pcie_gen/current_link_gen pci/gpu_link_info/pcie_generation/current",
-        smi.number,
+        smi.amount,
     ),
-    "pcie_gen_max": ("pci/pci_gpu_link_info/pcie_gen/max_link_gen pci/gpu_link_info/pcie_generation/max", smi.number),
+    "pcie_gen_max": ("pci/pci_gpu_link_info/pcie_gen/max_link_gen pci/gpu_link_info/pcie_generation/max", smi.amount),
     "pcie_width": (
         "pci/pci_gpu_link_info/link_widths/current_link_width pci/gpu_link_info/link_width/current",
-        smi.number,
+        smi.amount,
     ),
     "pcie_width_max": (
         "pci/pci_gpu_link_info/link_widths/max_link_width pci/gpu_link_info/link_width/max",
-        smi.number,
+        smi.amount,
     ),
     "pcie_rx": ("pci/rx_util pci/rx_throughput", smi.kilobytes),
     "pcie_tx": ("pci/tx_util pci/tx_throughput", smi.kilobytes),
-    "pcie_replays": ("pci/replay_counter pci/replays_since_reset", smi.number),
+    "pcie_replays": ("pci/replay_counter pci/replays_since_reset", smi.amount),
     "ecc_mode": ("ecc_mode/current_ecc ecc_mode/current", smi.flag),
-    "rows_corrected": ("remapped_rows/remapped_row_corr remapped_rows/correctable_error", smi.number),
-    "rows_uncorrected": ("remapped_rows/remapped_row_unc remapped_rows/uncorrectable_error", smi.number),
+    "rows_corrected": ("remapped_rows/remapped_row_corr remapped_rows/correctable_error", smi.amount),
+    "rows_uncorrected": ("remapped_rows/remapped_row_unc remapped_rows/uncorrectable_error", smi.amount),
     "rows_pending": ("remapped_rows/remapped_row_pending remapped_rows/pending", smi.flag),
     "rows_failed": ("remapped_rows/remapped_row_failure remapped_rows/remapping_failure_occurred", smi.flag),
     "recovery": ("gpu_recovery_action", smi.action),
     "persistence": ("persistence_mode", smi.flag),
     "mig": ("mig_mode/current_mig mig_mode/current", smi.flag),
-    "processes": ("processes", smi.number),
+    "processes": ("processes", smi.amount),
 }
 
 
@@ -220,7 +220,7 @@ _OF_PARTITION: Mapping[str, tuple[str, Convert]] = {
     "mem_reserved": ("fb_memory_usage/reserved shared_fb_memory_usage/reserved", smi.mebibytes),
     "ecc_uncorrected": (
         "ecc_error_count/volatile_count/sram_uncorrectable ecc_errors/volatile/sram_uncorrectable",
-        smi.number,
+        smi.amount,
     ),
 }
 
@@ -239,15 +239,15 @@ _COUNTERS = "clocks_event_reasons_counters/"
 
 # metric -> (groups of the paths that are its parts, how to read each)
 _SUMS: Mapping[str, tuple[str, Convert]] = {
-    "ecc_corrected": (_ecc("volatile", *_CORRECTED), smi.number),
-    "ecc_uncorrected": (_ecc("volatile", *_UNCORRECTED), smi.number),
-    "ecc_corrected_total": (_ecc("aggregate", *_CORRECTED), smi.number),
-    "ecc_uncorrected_total": (_ecc("aggregate", *_UNCORRECTED), smi.number),
-    "ecc_sram": (" ".join(f"ecc_errors/aggregate/{name}" for name in _UNCORRECTED[1:-1]), smi.number),
+    "ecc_corrected": (_ecc("volatile", *_CORRECTED), smi.amount),
+    "ecc_uncorrected": (_ecc("volatile", *_UNCORRECTED), smi.amount),
+    "ecc_corrected_total": (_ecc("aggregate", *_CORRECTED), smi.amount),
+    "ecc_uncorrected_total": (_ecc("aggregate", *_UNCORRECTED), smi.amount),
+    "ecc_sram": (" ".join(f"ecc_errors/aggregate/{name}" for name in _UNCORRECTED[1:-1]), smi.amount),
     "pages_retired": (
         "retired_pages/multiple_single_bit_retirement/retired_count retired_pages/double_bit_retirement/retired_count"
         "|retired_pages/single_bit_ecc retired_pages/double_bit_ecc",
-        smi.number,
+        smi.amount,
     ),
     "throttle_power_time": (
         f"{_COUNTERS}clocks_event_reasons_counters_sw_power_cap {_COUNTERS}clocks_event_reasons_counters_hw_power_brake"

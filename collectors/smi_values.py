@@ -5,6 +5,7 @@ Over drivers 418 to 595: units follow the number and may be left out; absence ha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -84,18 +85,26 @@ def number(text: str) -> float:
     return float(text.split(maxsplit=1)[0].rstrip("%x"))
 
 
+def amount(text: str) -> float:
+    """A number of something that there can't be less than nothing of. Raises ValueError: a faulty board tells such."""
+    value = number(text)
+    if not 0 <= value < math.inf:
+        raise ValueError(f"less than nothing, or without end: {value}")
+    return value
+
+
 def mebibytes(text: str) -> float:
-    return number(text) * MIB
+    return amount(text) * MIB
 
 
 def kilobytes(text: str) -> float:
     """PCIe throughput: nvidia-smi's KB are NVML's, 1,024 bytes."""
-    return number(text) * KIB
+    return amount(text) * KIB
 
 
 def microseconds(text: str) -> float:
     """As seconds."""
-    return number(text) / 1e6
+    return amount(text) / 1e6
 
 
 def flag(text: str) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 from agents import approvals, policy, policyset
 from agents.action import Action, Scene, actions
 from agents.book import LedgerBook
-from agents.changes import changes
+from agents.changes import changes, signers_told
 from agents.chronicle import KEPT_SECONDS, Chronicle
 from agents.desk import Desk
 from agents.harness import Harness
@@ -210,7 +210,7 @@ async def post(
     hands = FleetHands(places, collection.transport_for, clock, notes)
     with Ledger(ledger_file()) as ledger:
         leases, book = Leases(leases_file()), LedgerBook(ledger)
-        law, mine, finder = Law(known), this_process(), Who(Party.PERSON, account())
+        law, mine = Law(known), this_process()
         desk = Desk(
             book,
             leases,
@@ -226,7 +226,8 @@ async def post(
             f"{account()}@{socket.gethostname()}:{notes}",
             is_dead,
             limits,
-            changes=lambda: changes(book, law.in_force.now(), (limits_file(), endpoints_file()), finder),
+            changes=lambda: _changed(book, law),
+            grounds=lambda: signers_told(signers_file()),
         )
 
         def stands(plan: Plan) -> approvals.Standing:
@@ -247,6 +248,12 @@ async def post(
             with suppress(asyncio.CancelledError):
                 await running
             leases.close()
+
+
+def _changed(book: LedgerBook, law: Law) -> list[Note]:
+    """What this user's files say now that isn't on record."""
+    files = (limits_file(), endpoints_file(), signers_file())
+    return list(changes(book, law.in_force.now(), files, Who(Party.PERSON, account())))
 
 
 def _is_held(leases: Leases, run: str, mine: str) -> bool:

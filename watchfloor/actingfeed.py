@@ -113,6 +113,9 @@ class ActingFeed(LiveFeed):
             return Put(run, ruling, f"run {run} may begin")
         if ruling == Ruling.NEEDS_APPROVAL:
             return Put(run, ruling, f"run {run} waits for approval")
+        if ruling != Ruling.DENY:  # the cause comes first: the line may be cut
+            held = "; ".join(f"{name}: {why}" for name, why in decision.held.items())
+            return Put(run, ruling, f"run {run} is held back by {held}")
         reasons = "; ".join((*decision.verdict.reasons, *decision.held.values()))
         return Put(run, ruling, f"run {run} is not to be: {ruling}{': ' if reasons else ''}{reasons}")
 

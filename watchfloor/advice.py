@@ -92,7 +92,7 @@ service-gone | ask whether it was meant to end; if not, look at its log and star
 service-down | look at its log and at the node; restart it
 service-overload | add a replica, or move requests away
 sampler-hung | look at the driver: a call that hangs (state D) ends with a reset or a reboot
-sampler-failed | run `watchfloor doctor NODE`: it says why
+sampler-failed | run `watchfloor doctor {node}`: it says why
 node-silent | check load and network of the node; the console keeps trying
 node-clock-skew | check chrony or ntpd on the node
 version-drift | bring the node to the version of its group
@@ -125,11 +125,15 @@ ADVICE: Mapping[str, str] = {
     code.strip(): text.strip() for code, _, text in (line.partition("|") for line in _TABLE.strip().splitlines())
 }
 _SERVICE = "`systemctl status` and its journal on the node say why; restart it, and see whether it stays up"
-_NODE = "run `watchfloor doctor NODE`: it says what works and what to do"
+_NODE = "run `watchfloor doctor {node}`: it says what works and what to do"
 
 
-def advice(code: str) -> str:
-    """What to do about findings of this code, "" where there is nothing to add."""
+def advice(code: str, node: str) -> str:
+    """What to do about a finding of this code on this node, "" where there is nothing to add."""
+    return _words(code).replace("{node}", node)
+
+
+def _words(code: str) -> str:
     if code in ADVICE:
         return ADVICE[code]
     if code.endswith(("-failed", "-stopped")):

@@ -6,7 +6,7 @@ no number (a link without a line speed), it is unsupported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +20,20 @@ _Floats = NDArray[np.float64]
 _Codes = NDArray[np.int8]
 
 
+def _every(values: Sequence[_Floats], reasons: Sequence[_Codes]) -> Sequence[_Codes]:
+    return reasons
+
+
 @dataclass(frozen=True)
 class Derived:
-    """`reckon` makes the values, of the parts' values, in the order of `parts`."""
+    """`reckon` makes the values, of the parts' values, in the order of `parts`.
+
+    `due` gives the reasons that count, of the parts' values and reasons, where some parts do without the others.
+    """
 
     parts: tuple[str, ...]
     reckon: Callable[..., _Floats]
+    due: Callable[[Sequence[_Floats], Sequence[_Codes]], Sequence[_Codes]] = _every
 
     def alone(self, values: list[_Floats]) -> _Floats:
         """The values, NaN where there are none."""
@@ -35,7 +43,7 @@ class Derived:
     def of(self, values: list[_Floats], reasons: list[_Codes]) -> tuple[_Floats, _Codes]:
         """The values (NaN where there are none) and why they are missing."""
         found = self.alone(values)
-        return found, by_blocks(_why, np.int8, found, *reasons)
+        return found, by_blocks(_why, np.int8, found, *self.due(values, reasons))
 
     def _finite(self, *values: _Floats) -> _Floats:
         found = self.reckon(*values)
@@ -53,14 +61,27 @@ def _share(used: _Floats, total: _Floats) -> _Floats:
     return 100 * used / total
 
 
-def _usage(received: _Floats, sent: _Floats, speed: _Floats) -> _Floats:
-    return 100 * np.maximum(received, sent) / speed
+def _usage(received: _Floats, sent: _Floats, speed: _Floats, both: _Floats) -> _Floats:
+    """Where the two directions aren't told apart: of what both can carry, which the busier one carries at least."""
+    busier, together = np.maximum(received, sent), both == both
+    if together.any():
+        busier = np.where(together & np.isnan(busier), both / 2, busier)
+    return 100 * busier / speed
+
+
+def _of_usage(values: Sequence[_Floats], reasons: Sequence[_Codes]) -> Sequence[_Codes]:
+    (received, _, _, both), (of_received, of_sent, of_speed, of_both) = values, reasons
+    together = both == both
+    if not together.any():
+        return of_received, of_sent, of_speed
+    alone = together & np.isnan(received)
+    return np.where(alone, of_both, of_received), np.where(alone, of_both, of_sent), of_speed
 
 
 DERIVED: Mapping[Scope, Mapping[str, Derived]] = {
     Scope.ACCELERATOR: {"mem": Derived(("mem_used", "mem_total"), _share)},
     Scope.NODE: {"mem": Derived(("mem_used", "mem_total"), _share)},
-    Scope.LINK: {"usage": Derived(("rx", "tx", "speed"), _usage)},
+    Scope.LINK: {"usage": Derived(("rx", "tx", "speed", "traffic"), _usage, _of_usage)},
     Scope.SERVICE: {},
     Scope.JOB: {},
 }

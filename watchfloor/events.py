@@ -10,7 +10,7 @@ Written by the fleet's thread alone. Readers in another thread take copies under
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
@@ -44,9 +44,9 @@ class Entry:
         """How often it happened: what one source tells is what the other tells, too."""
         return max(self.told, self.twins)
 
-    def with_twin(self, event: Event, at: float) -> Entry:
-        """Another source tells of it; the one that has more to say is shown."""
-        first, last, twins = min(self.at, at), max(self.last, at), self.twins + _times(event)
+    def with_twin(self, event: Event, at: float, times: int) -> Entry:
+        """Another source tells of it so often; the one that has more to say is shown."""
+        first, last, twins = min(self.at, at), max(self.last, at), self.twins + times
         if len(event.text) <= len(self.event.text):
             return replace(self, at=first, last=last, twins=twins)
         return replace(self, event=event, at=first, last=last, told=twins, twins=self.told)
@@ -159,11 +159,37 @@ class EventLog:
             self.version += 1
             told.version = self.version
             if twin := told.twin(event, device, at):
-                told.put(twin.with_twin(event, at))
+                told.put(twin.with_twin(event, at, _times(event)))
             elif entry := told.repeated(event, at):
                 told.put(replace(entry, last=max(entry.last, at), told=entry.told + _times(event)))
             else:
                 self._append(told, node, event, at, device)
+
+    def own(self, node: int, owner: Callable[[str], str]) -> None:
+        """Ask again whose the entries are that nobody owned; `owner` gives a device's key, "" where it knows none.
+
+        What turns out to be what another source told of the same device is folded into that entry.
+        """
+        with self._lock:
+            told = self._nodes.get(node)
+            alone = [one for one in told.entries.values() if one.device == one.event.device] if told else ()
+            owned = [replace(one, device=key) for one in alone if (key := owner(one.event.device))]
+            if not told or not owned:
+                return
+            self.version += 1
+            told.version = self.version
+            for entry in owned:
+                self._put_owned(told, entry)
+
+    def _put_owned(self, told: _OfNode, entry: Entry) -> None:
+        twin = told.twin(entry.event, entry.device, entry.at)
+        if twin is None:
+            told.put(entry)
+            return
+        told.drop(entry.number)
+        earliest = replace(twin, at=min(twin.at, entry.at))
+        told.put(earliest.with_twin(entry.event, entry.last, entry.count))
+        self._count -= 1
 
     def _append(self, told: _OfNode, node: int, event: Event, at: float, device: str) -> None:
         twins = 0

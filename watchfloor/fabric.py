@@ -1,11 +1,12 @@
 """The fabric: what is the matter with each link, beside what the checks find. Pure: arrays over a frame's link rows.
 
-A link is *down* where it doesn't carry traffic and ought to; *unused* where nobody ever saw it up, or somebody switched
-it off. It is *slow* where its line speed or width is below the best of both ends; a board's PCIe link only under load,
-for boards step down when they rest. It is *uneven* where one direction carries less than half of the other, or the
-whole link less than half (by share of line speed) of what its sisters carry on average: ports of the scale-out fabric
-of one node, or NVLinks of one accelerator. Below 5 % of line speed nothing is uneven. Ethernet and PCIe are never
-uneven: loading data goes one way. What is uneven may well be meant to be; it is shown, and no finding.
+A link is *down* where it doesn't carry traffic and ought to, and where its board is lost; *unused* where nobody ever
+saw it up, or somebody switched it off. It is *slow* where its line speed or width is below the best of both ends; a
+board's PCIe link only under load, for boards step down when they rest. It is *uneven* where one direction carries
+less than half of the other, or the whole link less than half (by share of line speed) of what its sisters carry on
+average: ports of the scale-out fabric of one node, or NVLinks of one accelerator. Below 5 % of line speed nothing is
+uneven. Ethernet and PCIe are never uneven: loading data goes one way. What is uneven may well be meant to be; it is
+shown, and no finding.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from watchfloor.columns import Floats, Mask
 from watchfloor.counters import COUNTERS
 from watchfloor.derived import DERIVED
 from watchfloor.frame import Frame, View
+from watchfloor.lost import lost_boards
 from watchfloor.model import Missing, Scope, State
 
 Rows = NDArray[np.intp]
@@ -84,7 +86,7 @@ class Survey:
     kinds: Kinds
     rx: Floats
     tx: Floats
-    usage: Floats  # of the busier direction
+    usage: Floats  # of the busier direction; of both together where these aren't told apart
     up: Mask
     down: Mask
     unused: Mask
@@ -92,6 +94,7 @@ class Survey:
     one_way: Mask  # uneven: one direction against the other
     sisters_usage: Mapping[int, float]  # of each row that is uneven against its sisters: their mean
     errors: Floats  # a minute, over the last minute
+    absent: Mapping[int, Rows]  # lost boards that tell no scale-up links, and rows of links as they ought to have
 
     @cached_property
     def uneven(self) -> Mask:
@@ -125,6 +128,7 @@ class Surveyor:
         self._kinds: tuple[object, Kinds] | None = None
         self._sisters: tuple[object, object, Rows, Rows] | None = None
         self._owners: tuple[object, object, object, Rows] | None = None
+        self._lost: tuple[object, object, Rows, Rows, Mapping[int, Rows]] | None = None
         self._below: tuple[list[Floats], Mask] | None = None
         self._errors: tuple[float, Floats] = (-_ERRORS_EVERY, np.empty(0))
         self._newest: Survey | None = None
@@ -140,14 +144,16 @@ class Surveyor:
 
     def _survey(self, frame: Frame) -> Survey:
         links, kinds = frame.links, self.kinds(frame)
-        rx, tx, up, speed = (links.known(name) for name in ("rx", "tx", "up", "speed"))
-        usage = DERIVED[Scope.LINK]["usage"].alone([rx, tx, speed])
+        rx, tx, up, speed, both = (links.known(name) for name in ("rx", "tx", "up", "speed", "traffic"))
+        usage = DERIVED[Scope.LINK]["usage"].alone([rx, tx, speed, both])
         with np.errstate(invalid="ignore"):
             down, unused = _down(frame, up == 0)
             one_way = by_blocks(_one_way, np.bool_, rx, tx, usage, kinds.even)
             sisters, slow = self._behind_sisters(frame, kinds, usage), self._slow(frame, kinds)
+        of_lost, absent = self._of_lost(frame, kinds)
+        down[of_lost], unused[of_lost] = up[of_lost] != 1, False
         errors = self._errors_of(frame)
-        return Survey(frame, kinds, rx, tx, usage, up == 1, down, unused, slow, one_way, sisters, errors)
+        return Survey(frame, kinds, rx, tx, usage, up == 1, down, unused, slow, one_way, sisters, errors, absent)
 
     def kinds(self, frame: Frame) -> Kinds:
         codes = codes_of(frame.links, "kind")
@@ -188,6 +194,14 @@ class Surveyor:
             starts = np.flatnonzero(np.diff(key[order], prepend=-1))
             kept = self._sisters = kinds, owners, rows[order], starts
         return kept[2], kept[3]
+
+    def _of_lost(self, frame: Frame, kinds: Kinds) -> tuple[Rows, Mapping[int, Rows]]:
+        """The links of lost boards, and those that such boards would have if they were as their neighbours."""
+        owners, lost = codes_of(frame.links, "accelerator"), lost_boards(frame)
+        kept = self._lost
+        if kept is None or kept[0] is not kinds or kept[1] is not owners or not np.array_equal(kept[2], lost):
+            kept = self._lost = kinds, owners, lost, *_links_of(frame, lost, owners, kinds.among(SCALE_UP))
+        return kept[3], kept[4]
 
     def _slow(self, frame: Frame, kinds: Kinds) -> Mask:
         slow = self._below_best(frame.links).copy()
@@ -264,6 +278,21 @@ def _down(frame: Frame, silent: Mask) -> tuple[Mask, Mask]:
         meant = (links.states[rows] >= State.WARNING) | (seen & ~off)
         down[rows], unused[rows] = meant, ~meant
     return down, unused
+
+
+def _links_of(frame: Frame, boards: Rows, owners: NDArray[np.int32], scale_up: Mask) -> tuple[Rows, Mapping[int, Rows]]:
+    """The links of these boards, and, of each that tells no scale-up link, those of the neighbour that has most."""
+    found, absent = [np.empty(0, np.intp)], dict[int, Rows]()
+    for board in boards.tolist():
+        rows = frame.rows_of(Scope.LINK, int(frame.accelerators.node[board]))
+        key = frame.accelerators.keys[board]
+        mine = rows[[frame.links.texts[code] == key for code in owners[rows].tolist()]]
+        found.append(mine)
+        of_others = rows[scale_up[rows] & (owners[rows] > 0)]
+        if of_others.size and not scale_up[mine].any():
+            most = np.bincount(owners[of_others]).argmax()
+            absent[board] = of_others[owners[of_others] == most]
+    return np.concatenate(found), absent
 
 
 def counts_errors(frame: Frame, row: int) -> bool:

@@ -174,12 +174,20 @@ class Fleet:
             if report.full:
                 self._columns[Scope(name)].put_missing(*table.left_out(cells or Cells()))
         self._heard_at[node] = received_at
+        if self._tells_places(node, report):
+            self._events.own(node, lambda device: self._owner(node, device))
         for event in report.events:
             self._events.add(node, event, event.at - self._skew[node], self._owner(node, event.device))
         if report.samplers or report.notes or report.details or report.full:
             self._details[node] = _remembered(self._details[node], report)
         if report.samplers:
             self._count_accelerators(node)
+
+    def _tells_places(self, node: int, report: Report) -> bool:
+        """Whether it says where an accelerator is: what came before it of that address has found its owner."""
+        scope = Scope.ACCELERATOR.value
+        table, cells = self._tables[node].get(scope), report.cells.get(scope)
+        return table is not None and cells is not None and table.tells("bus_id", cells.xp)
 
     def _owner(self, node: int, device: str) -> str:
         """Key of the accelerator at a PCI address, "" where there is none: sources name one device differently."""

@@ -6,6 +6,7 @@ they carry on average on the other nodes of its job. Nodes of a rack run what th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from watchfloor.columns import Floats, Mask
 from watchfloor.fabric import SCALE_OUT, SCALE_UP, UNEVEN_FROM, UNEVEN_SHARE, Kinds, Oddity, Rows, Survey, codes_of
 from watchfloor.frame import Frame
-from watchfloor.model import State
+from watchfloor.model import Missing, State
 
 Counts = NDArray[np.intp]
 
@@ -52,6 +53,14 @@ class Groups:
         if self.grouping is Grouping.KIND or place < 0:
             return ""
         return frame.specs[place].name if self.grouping is Grouping.NODE else frame.links.texts[place]
+
+    def place_word(self, frame: Frame, group: int) -> str:
+        """The same for people: in place of "", whether it is still being asked for."""
+        name = self.place_name(frame, group)
+        if name or self.grouping is not Grouping.SWITCH:
+            return name or "not told"
+        awaited = frame.links.reasons("switch")[self.rows(group)] == Missing.NOT_YET
+        return "not yet" if awaited.any() else "not told"
 
     def kind_name(self, group: int) -> str:
         return self.kinds.names[self.kind[group]]
@@ -100,12 +109,24 @@ class Folds:
     states: NDArray[np.int8]
     rank: NDArray[np.int8]
     worst: Rows  # the link to look at first, -1 where all are well
+    absent: Counts  # of `links` and `down`: those that lost boards would have, and nobody tells of
 
     @cached_property
     def oddity(self) -> NDArray[np.int8]:
         found = np.where((self.uneven > 0) | self.behind_peers, np.int8(Oddity.UNEVEN), np.int8(Oddity.NONE))
         found[self.slow > 0] = Oddity.SLOW
         found[self.down > 0] = Oddity.DOWN
+        return found
+
+    def absent_words(self, group: int) -> Sequence[str]:
+        """`18 links of gpu3, which is lost`, of each board whose links are absent."""
+        frame, alone = self.survey.frame, self.groups.grouping is Grouping.NODE
+        found = []
+        for board, rows in self.survey.absent.items():
+            if self.absent[group] and self.groups.of_row[rows[0]] == group:
+                name = frame.accelerators.text(board, "name") or frame.accelerators.keys[board]
+                node = "" if alone else f"{frame.specs[int(frame.accelerators.node[board])].name} "
+                found.append(f"{len(rows)} links of {node}{name}, which is lost")
         return found
 
     def first(self, group: int) -> int:
@@ -207,12 +228,14 @@ def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
     behind_peers = _behind_peers(survey, groups, runs)
     worst, rank = _worst(survey, groups, passed)
     uneven = Oddity.UNEVEN * (behind_peers & (rank % 10 == Oddity.NONE))
+    absent = _absent(survey, groups, passed)
+    ranked = (rank + uneven).astype(np.int8)
     return Folds(
         survey,
         groups,
-        links=runs.sizes,
+        links=runs.sizes + absent,
         up=runs.number(survey.up),
-        down=runs.number(survey.down),
+        down=runs.number(survey.down) + absent,
         unused=runs.number(survey.unused),
         slow=runs.number(survey.slow),
         uneven=runs.number(survey.uneven),
@@ -222,8 +245,9 @@ def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
         errors=runs.sums(survey.errors)[0],
         behind_peers=behind_peers,
         states=states,
-        rank=(rank + uneven).astype(np.int8),
+        rank=np.where(absent > 0, np.maximum(ranked, np.int8(Oddity.DOWN)), ranked),
         worst=worst,
+        absent=absent,
     )
 
 
@@ -252,8 +276,17 @@ def by_kind(folds: Folds) -> Folds:
         survey, groups, *(number(part) for part in (folds.links, folds.up, folds.down, folds.unused, folds.slow)),
         uneven=number(folds.uneven), rx=total(folds.rx), tx=total(folds.tx), usage=busiest,
         errors=np.nan_to_num(total(folds.errors)), behind_peers=np.zeros(count, np.bool_), states=states, rank=rank,
-        worst=worst,
+        worst=worst, absent=number(folds.absent),
     )  # fmt: skip
+
+
+def _absent(survey: Survey, groups: Groups, passed: Mask | None) -> Counts:
+    """By group: the links that lost boards would have in it."""
+    found = np.zeros(groups.count, np.intp)
+    for rows in survey.absent.values():
+        shown = rows if passed is None else rows[passed[rows]]
+        np.add.at(found, groups.of_row[shown], 1)
+    return found
 
 
 def _worst(survey: Survey, groups: Groups, passed: Mask | None) -> tuple[Rows, NDArray[np.int8]]:

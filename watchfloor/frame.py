@@ -31,9 +31,16 @@ class NodeDetail:
     notes: Mapping[str, str] = field(default_factory=dict)  # report.note_key -> the driver's words
     details: Mapping[str, bytes] = field(default_factory=dict)  # watchfloor.report.decode_detail reads one
 
-    def note(self, metric: str, reason: Missing) -> str:
-        """The driver's words for why "accelerator.temp_mem" has no value, where this is the reason; mostly ""."""
-        return self.notes.get(note_key(metric, reason), "")
+    def note(self, metric: str, reason: Missing, subject: str = "") -> str:
+        """The driver's words for why "accelerator.temp_mem" has no value, where this is the reason; mostly "".
+
+        `subject` is the key of whose it is: those of other vendors, and its neighbours, may lack it for another cause.
+        """
+        if not self.notes:
+            return ""
+        family = subject[: subject.find(":") + 1]
+        keys = (note_key(metric, reason, subject), note_key(metric, reason, family), note_key(metric, reason))
+        return next((self.notes[key] for key in keys if self.notes.get(key)), "")
 
 
 @dataclass(frozen=True)

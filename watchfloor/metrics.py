@@ -241,12 +241,14 @@ _LINK = _table(
  speed_max      | BEST    | B/s   | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed, max_link_width of the device and its upstream port, smpquery portinfo of both ends | best line speed of both ends, in one direction
  width          | LANES   | count | gauge   |      | linux:/sys/class/infiniband/*/ports/*/rate, /sys/bus/pci/devices/*/current_link_width | lanes in use
  width_max      | LANEMAX | count | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_width, smpquery portinfo | lanes that both ends have
+ pci_path       | PCIPATH |       | text    |      | linux:/sys/bus/pci/devices/* | root complex and PCI bridges above the device of a PCIe link
+ numa           | NUMA    |       | gauge   |      | linux:/sys/bus/pci/devices/*/numa_node | NUMA node of the host that the adapter of a PCIe link hangs on
  gen            | GEN     |       | gauge   |      | linux:/sys/bus/pci/devices/*/current_link_speed | generation in use (PCIe, NVLink)
  gen_max        | GENMAX  |       | gauge   |      | linux:/sys/bus/pci/devices/*/max_link_speed | best generation of both ends
 rx             | RX      | B/s   | gauge   |      | linux:port_rcv_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes in
 tx             | TX      | B/s   | gauge   |      | linux:port_xmit_data × 4 or the driver's own count in hw_counters, /proc/net/dev | bytes out
  traffic        | BOTH    | B/s   | gauge   |      | | bytes in and out together, where nobody tells them apart (PCIe of AMD boards from MI300 on)
-+usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed | share of its line speed in use, in the busier direction; a trend of InfiniBand and RoCE ports alone
++usage          | USAGE   | %     | gauge   |      | console:max(rx, tx) / speed, traffic / (2 × speed) | share of its line speed in use, in the busier direction, or of both together where nobody tells them apart; a trend of InfiniBand and RoCE ports alone
  crc_errors     | CRC     | count | counter | low  | | packets with a wrong checksum (NVLink flits, PCIe LCRC)
  replay_errors  | REPLAY  | count | counter | low  | linux:/sys/bus/pci/devices/*/aer_dev_correctable | packets sent again (NVLink, PCIe)
  recovery_errors | RECOV  | count | counter | low  | | times that the link had to be recovered (NVLink, PCIe)

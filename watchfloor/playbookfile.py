@@ -158,7 +158,11 @@ def _event_trigger(section: Section, scope: Scope) -> EventTrigger:
 
 
 def _finding_trigger(section: Section, scope: Scope) -> EventTrigger:
-    return EventTrigger(findings=section.require("finding", _known(tuple(ADVICE), advice, "the code of a finding")))
+    return EventTrigger(
+        findings=section.require(
+            "finding", _known(tuple(ADVICE), lambda code: advice(code, ""), "the code of a finding")
+        )
+    )
 
 
 def _schedule_trigger(section: Section, scope: Scope) -> ScheduleTrigger:
@@ -276,8 +280,7 @@ def _known(choices: tuple[str, ...], is_one: Callable[[str], object], what: str)
         for one in item.items():
             if not is_one(text := one.text()):
                 guess = nearest(text, list(choices))
-                hint = f"did you mean {guess}?" if guess else "see docs/playbooks.md"
-                one.fail(f"{text!r} is not {what}", hint)
+                one.fail(f"{text!r} is not {what}", f"did you mean {guess}?" if guess else "see docs/playbooks.md")
         return tuple(one.text() for one in item.items())
 
     return reader

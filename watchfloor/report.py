@@ -134,12 +134,13 @@ class Report(msgspec.Struct, tag_field="t", tag="report", frozen=True):
     events: list[Event] = []  # in the order in which they were seen
 
 
-def note_key(metric: str, reason: Missing | int) -> str:
+def note_key(metric: str, reason: Missing | int, whose: str | None = None) -> str:
     """Under which Report.notes has the words for why "accelerator.temp_mem" has no value.
 
-    A GPU that is lost says nothing of its neighbours, which lack the same metric for another reason.
+    A GPU that is lost says nothing of its neighbours, which lack the same metric for another reason. Where subjects
+    lack it for one reason in different words, `whose` is the key of a subject, or how those of its family begin.
     """
-    return f"{metric}:{int(reason)}"
+    return f"{metric}:{int(reason)}" + ("" if whose is None else f":{whose}")
 
 
 class Pong(msgspec.Struct, tag_field="t", tag="pong", frozen=True):

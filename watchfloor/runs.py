@@ -157,6 +157,13 @@ class RunRecord:
         """How many approvals are missing, as the entries say it: whose signatures count is looked at when it begins."""
         return max(0, self.needed - len(self.approved_by))
 
+    @property
+    def held_back(self) -> str:
+        """Why interlocks held it back when that was decided, "" where none did: those are the last of the reasons."""
+        decided = self.decided
+        held = decided.reasons[-len(decided.interlocks) :] if decided and decided.interlocks else []
+        return "" if self.ruling != "interlocked" or self.outcome else "; ".join(held)
+
     def step(self, key: str) -> StepRecord:
         return self.steps.get(key, StepRecord(key))
 

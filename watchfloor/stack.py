@@ -39,6 +39,7 @@ _FEW_NODES, _PATIENCE_SECONDS = 500, 5.0
 Rows = tuple[Software, ...]
 Nodes = NDArray[np.bool_]
 Numbers = tuple[int, ...]
+Sort = tuple[str, str, bool]  # layer and name of a thing, and whether a process has mapped it
 
 
 def numbers(version: str) -> Numbers:
@@ -83,6 +84,10 @@ class Thing:
     versions: tuple[Version, ...]
     nodes: int  # that have it
     drift: bool  # it ought to be equal, and isn't
+
+    @property
+    def sort(self) -> Sort:
+        return self.layer, self.name, self.running
 
     @property
     def majority(self) -> Version:
@@ -255,6 +260,17 @@ def things(frame: Frame, stacks: Stacks, grouping: Grouping, passed: Nodes | Non
         counted = nodes if passed is None else [node for node in nodes if passed[node]]
         found += _things(group, _alike(counted, stacks.rows), None if owners is None else owners[group])
     return sorted(found, key=lambda thing: (_RANK.get(thing.layer, len(LAYERS)), thing.name.lower(), thing.running))
+
+
+def titles(found: Iterable[Thing]) -> Mapping[Sort, str]:
+    """What things are called: of those that stand among them both as installed and as in use, which of the two."""
+    sorts = {thing.sort for thing in found}
+    return {
+        (layer, name, running): f"{name} ({'in use' if running else 'installed'})"
+        if (layer, name, not running) in sorts
+        else name
+        for layer, name, running in sorts
+    }
 
 
 def _owners(frame: Frame) -> Mapping[str, set[str]]:

@@ -48,6 +48,7 @@ class TableMap:
 
     def __init__(self, scope: Scope, table: Table, rows: Rows) -> None:
         self.rows = rows
+        self._scope = scope
         self._dialect = _dialect(scope, tuple(table.metrics), len(rows))
 
     @property
@@ -70,6 +71,10 @@ class TableMap:
         """As `numbers`, for why values of any kind are missing."""
         rows, columns, codes = self._cells(self._dialect.column, positions, reasons)
         return rows, columns, codes.astype(np.int8)
+
+    def tells(self, name: str, positions: Sequence[int]) -> bool:
+        """Whether one of these positions is a cell of this metric. Raises IndexError."""
+        return bool((self._dialect.column.take(positions) == COLUMNS[self._scope][name]).any()) if positions else False
 
     def left_out(self, told: Told) -> tuple[Rows, Places, Codes]:
         """The cells of which a full report says nothing, each with the reason that this means. Raises IndexError."""

@@ -1,8 +1,8 @@
 """How the accelerators of one node hang together, and with its ports: what `nvidia-smi topo -m` tells, live. Pure.
 
 A pair of accelerators is joined by links between the two, or by all links that both have into switches; what flows
-between two boards behind a switch nobody counts. Where no link joins a pair, the PCI ports above both tell whether they
-hang on one PCIe switch, and NUMA nodes whether on one socket.
+between two boards behind a switch nobody counts. Where no link joins a pair, the PCI bridges above both tell how near
+they are, and NUMA nodes whether on one socket, in the words of `nvidia-smi topo -m`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import takewhile
 
 from watchfloor import pci
 from watchfloor.fabric import SCALE_OUT, SCALE_UP
@@ -35,6 +36,8 @@ class Join(StrEnum):
     LINKS = "links"
     SWITCHED = "switched"  # through switches, together with all others
     PCIE = "PIX"  # behind one PCIe switch
+    BRIDGES = "PXB"  # over several PCIe switches of one root port
+    HOST = "PHB"  # over one PCI host bridge
     SOCKET = "NODE"  # on one NUMA node
     SYSTEM = "SYS"  # across sockets
     UNKNOWN = "?"
@@ -64,7 +67,7 @@ class Port:
     scope: Scope
     row: int
     name: str
-    above: str = ""  # PCI address of the port above it
+    above: tuple[str, ...] = ()  # its PCI root complex, and the bridges down to it
     numa: float | None = None
 
 
@@ -74,7 +77,7 @@ class Topology:
     def __init__(self, frame: Frame, node: int) -> None:
         self._frame = frame
         links = [int(row) for row in frame.rows_of(Scope.LINK, node)]
-        self._above = _ports_above(frame, links)
+        self._slots = _slots(frame, links)
         self.boards = self._boards(node)
         self.ports = self._ports(links)
         self._by_board = self._links_by_board(links)
@@ -88,17 +91,27 @@ class Topology:
                 numa = boards.cell(row, "numa")
                 known = numa.value if numa.missing is Missing.NO and isinstance(numa.value, float) else None
                 name = boards.text(row, "name") or boards.keys[row]
-                found.append(Port(Scope.ACCELERATOR, row, name, self._above.get(boards.keys[row], ""), known))
+                slot = self._slots.get(boards.keys[row])
+                found.append(Port(Scope.ACCELERATOR, row, name, self._path(slot), known))
         return found
 
     def _ports(self, links: Sequence[int]) -> Sequence[Port]:
         view = self._frame.links
         rails = [row for row in links if view.text(row, "kind") in SCALE_OUT]
         return [
-            Port(Scope.LINK, row, name, self._above.get(name.partition("/")[0], ""))
+            Port(Scope.LINK, row, name, self._path(slot), self._numa(slot))
             for row in rails
             for name in [view.text(row, "name") or view.keys[row]]
+            for slot in [self._slots.get(name.partition("/")[0])]
         ]
+
+    def _path(self, slot: int | None) -> tuple[str, ...]:
+        path = "" if slot is None else self._frame.links.text(slot, "pci_path")
+        return tuple(path.split("/")) if path else ()
+
+    def _numa(self, slot: int | None) -> float | None:
+        numa = Cell(None) if slot is None else self._frame.links.cell(slot, "numa")
+        return numa.value if numa.missing is Missing.NO and isinstance(numa.value, float) else None
 
     def _links_by_board(self, links: Sequence[int]) -> Mapping[str, Sequence[int]]:
         view, found = self._frame.links, dict[str, list[int]]()
@@ -160,20 +173,24 @@ class Topology:
         return [row for row in self.links_of(board) if view.text(row, "peer").casefold().startswith(_TO_EVERYBODY)]
 
 
-def _ports_above(frame: Frame, links: Sequence[int]) -> Mapping[str, str]:
-    """PCI port above each device: by key of an accelerator, by name of a network device."""
-    view, found = frame.links, dict[str, str]()
+def _slots(frame: Frame, links: Sequence[int]) -> Mapping[str, int]:
+    """Row of the PCIe link of each device: by key of an accelerator, by name of a network device."""
+    view, found = frame.links, dict[str, int]()
     for row in links:
         if view.text(row, "kind") == "pcie":
-            device = view.text(row, "accelerator") or view.keys[row].partition(":")[2]
-            found[device] = view.text(row, "peer")
+            found[view.text(row, "accelerator") or view.keys[row].partition(":")[2]] = row
     return found
 
 
 def _over_pcie(one: Port, other: Port) -> Join:
-    above = [pci.slot(port.above) for port in (one, other)]
-    if above[0] is not None and above[1] is not None and above[0][:2] == above[1][:2]:
-        return Join.PCIE  # ports of one switch share its bus
+    """A PCIe switch is a bridge for its own link and one for each device: more than one below what is shared is more
+    than one switch."""
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.above, other.above, strict=False)))
+    if shared > 1:
+        below = max(len(one.above), len(other.above)) - shared
+        return Join.PCIE if below <= 1 else Join.BRIDGES
+    if shared == 1:
+        return Join.HOST
     if one.numa is None or other.numa is None:
         return Join.UNKNOWN
     return Join.SOCKET if one.numa == other.numa else Join.SYSTEM

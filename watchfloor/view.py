@@ -111,9 +111,19 @@ class View:
             return np.full(self.count, State.UNKNOWN, np.int8)
         states = np.full(self.count, State.OK, np.int8)
         states[self._silent] = State.UNKNOWN
-        if self.scope is Scope.ACCELERATOR:  # behind a hung driver nothing is known of a board, though its node is well
-            states[self.reasons("util") == Missing.TIMED_OUT] = State.UNKNOWN
+        if self.scope is Scope.ACCELERATOR:
+            states[self._unread] = State.UNKNOWN
         return np.maximum(states, self._worst)
+
+    @cached_property
+    def _unread(self) -> NDArray[np.intp]:
+        """Boards of which nothing is known though their nodes are well: the driver hangs, or reading them failed."""
+        util = self.reasons("util")
+        rows = np.flatnonzero((util == Missing.TIMED_OUT) | (util == Missing.FAILED))
+        if not rows.size:
+            return rows
+        temp, power = (self.part(name, rows).missing == Missing.NO for name in ("temp", "power"))
+        return rows[(util[rows] == Missing.TIMED_OUT) | ~(temp | power)]
 
     # -- for who records: what a frame is made of, as it is
 

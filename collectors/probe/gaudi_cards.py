@@ -109,7 +109,7 @@ def _untold(status: str) -> Missing:
     """Why the tool says nothing of a card that is on the bus."""
     if status and status.lower() != _WORKS:
         return Missing(FAILED_CODE, "the driver says: %s" % status)
-    return Missing(FAILED_CODE, "hl-smi doesn't list it")
+    return Missing(FAILED_CODE, "hl-smi doesn't list it, or not whole")
 
 
 def _tells(value, before) -> bool:

@@ -104,7 +104,10 @@ class Nics:
         if status:
             raise OSError("hl-smi -n link: %s" % (error or out).strip())
         name = "hpu%d/port%%d" % cards.index(address)
-        self._told[address] = {port: _told(name % port, address, up) for port, up in parse_links(out).items()}
+        states = parse_links(out)
+        if not states:
+            raise OSError("hl-smi -n link: no port in %r" % out[:80])
+        self._told[address] = {port: _told(name % port, address, up) for port, up in states.items()}
         found = [(address, port, cells) for address in cards for port, cells in self._told.get(address, {}).items()]
         links = {"gaudi:%s:%d" % (key_of(address), port): cells for address, port, cells in found}
         return Reading({"link": links, "accelerator": _totals([cells for _, _, cells in found])})

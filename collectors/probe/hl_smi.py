@@ -42,13 +42,22 @@ _RELEASE = re.compile(r"hl-[\w.]*?-?[\d.]+-fw-[\w.-]+")
 
 
 def parse_csv(text: str) -> "list[dict]":
-    """Cells of each card, from CSV with a header. Raises ValueError where there is no header of hl-smi's."""
+    """Cells of each card, from CSV with a header; of a row that was cut off, a reason for the rest.
+
+    Raises ValueError where there is no header of hl-smi's.
+    """
     lines = [line for line in text.splitlines() if line.strip()]
     rows = list(csv.reader(lines, skipinitialspace=True))
     heads = [_column(head) for head in rows[0]] if rows else []
     if not set(heads) & {"name", "uuid", "bus_id", "index"} or "N/A" in heads:
         raise ValueError("no header of hl-smi in %r" % text[:80])
-    return [cells(dict(zip(heads, row))) for row in rows[1:] if len(row) == len(heads)]
+    told = [tool_words.whole(heads, row) for row in rows[1:]]
+    return [dict(_cut_off(heads, row), **cells(row)) for row in told if row]
+
+
+def _cut_off(heads: "list[str]", row: "dict[str, str]") -> dict:
+    """The cells of the columns that a row lacks."""
+    return dict.fromkeys(cells({head: "" for head in heads if head not in row}), tool_words.CUT_OFF)
 
 
 def _column(head: str) -> str:

@@ -13,7 +13,10 @@ _WIDTHS = {
     "local_link_integrity_errors": 4,
     "excessive_buffer_overrun_errors": 4,
     "port_xmit_wait": 32,
+    "port_rcv_data": 64,
+    "port_xmit_data": 64,
 }
+_ENDS = {name: (1 << bits) - 1 for name, bits in _WIDTHS.items()}
 
 
 def rate(text: str) -> dict:
@@ -42,8 +45,7 @@ def counter(name: str, text: str) -> "int | Missing":
     if not text.isdigit():
         return Missing(UNSUPPORTED.code, text)
     count = int(text)
-    bits = _WIDTHS.get(name)
-    if bits is not None and count == (1 << bits) - 1:
+    if count == _ENDS.get(name):
         return Missing(FAILED_CODE, "stopped at %d, the most it can count: perfquery -R sets it to 0" % count)
     return count
 

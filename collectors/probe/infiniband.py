@@ -2,17 +2,20 @@
 
 Traps of these files: data counters count words of 4 bytes; a counter may read "N/A (no PMA)" or fail with EINVAL; the
 error counters of the standard are 4 to 16 bits wide and stop at their end; those in hw_counters are read anew by the
-driver no more often than `lifespan` (ms) says; a bonded device is management Ethernet and no part of the fabric.
+driver no more often than `lifespan` (ms) says; a bonded device is management Ethernet and no part of the fabric; now
+and then the firmware gives a data counter that leaps by what no wire carries.
 """
 
 from . import ib_text, pcie
-from .cells import UNSUPPORTED, Absent, Missing, Rates, Reading, rounded
+from .cells import FAILED_CODE, UNSUPPORTED, Absent, Missing, Rates, Reading, rounded
 from .sysfs import attribute, ethernet_medium
 
 _ROOT = "/sys/class/infiniband/"
 _GAUDI = ("hbl_", "hlib_")
 _SLOW_EVERY = 10  # samples; each counter read asks the firmware
 _WORD_BYTES = 4
+_MOST_SPEEDS = 4  # that a port may carry: two ports that are one count together, and counters are read late at times
+_LEAPT = Missing(FAILED_CODE, "its counter leapt by more than the port can carry")
 _BYTES = (  # (bytes in, bytes out, bytes of a unit): the first pair that a driver has
     ("counters/port_rcv_data", "counters/port_xmit_data", _WORD_BYTES),
     ("hw_counters/rx_bytes", "hw_counters/tx_bytes", 1),  # efa, bnxt_re
@@ -38,7 +41,7 @@ _FIXED = "name kind medium accelerator up phys speed width rx tx carrier_changes
 
 class Sampler:
     period, deadline = 1.0, 8.0
-    metrics = {"link": list(dict.fromkeys((*_FIXED, *(metric for metric, _ in _SLOW_COUNTERS), *pcie.METRICS)))}
+    metrics = {"link": list(dict.fromkeys((*_FIXED, *(metric for metric, _ in _SLOW_COUNTERS), *pcie.METRICS, "numa")))}
     owns = ("link",)
     lasting = ("name", "kind", "accelerator")
     awaited, follows_holders = True, False
@@ -61,26 +64,22 @@ class Sampler:
         at = self._world.monotonic()
         links = {}
         for index, port in enumerate(self._ports):
-            cells = self._cells(port, at)
-            if self._up.get(port) != cells["up"] or (self._samples + index) % _SLOW_EVERY == 0:
-                self._up[port] = cells["up"]
+            state = self._attribute(port, "state")
+            up = state if isinstance(state, Missing) else int(state.endswith("ACTIVE"))
+            if self._up.get(port) != up or (self._samples + index) % _SLOW_EVERY == 0:
+                self._up[port] = up
                 self._slow[port] = self._slow_cells(port)
                 self._slots[port[0]] = self._slot_cells(port[0])
-            links["ib:%s/%s" % port] = (self._slow[port], cells)
+            links["ib:%s/%s" % port] = (self._slow[port], self._cells(port, up, at))
         for device in dict.fromkeys(device for device, _ in self._ports):
             if self._slots[device]:
                 links["pcie:" + device] = self._slots[device]
         self._samples += 1
         return Reading({"link": links})
 
-    def _cells(self, port: tuple, at: float) -> dict:
-        state = self._attribute(port, "state")
+    def _cells(self, port: tuple, up: "int | Missing", at: float) -> dict:
         received, sent, unit = self._byte_counters(port)
-        return {
-            "up": state if isinstance(state, Missing) else int(state.endswith("ACTIVE")),
-            "rx": self._rate(port, received, unit, at),
-            "tx": self._rate(port, sent, unit, at),
-        }
+        return {"up": up, "rx": self._rate(port, received, unit, at), "tx": self._rate(port, sent, unit, at)}
 
     def _byte_counters(self, port: tuple) -> tuple:
         found = self._bytes.get(port)
@@ -93,7 +92,10 @@ class Sampler:
         count = self._counter(port, file)
         if isinstance(count, Missing):
             return count
-        return rounded(self._rates.rate((port, file), count, at, unit))
+        rate, speed = self._rates.rate((port, file), count, at, unit), self._slow[port]["speed"]
+        if isinstance(rate, Missing) or isinstance(speed, Missing) or rate <= _MOST_SPEEDS * speed:
+            return rounded(rate)
+        return _LEAPT
 
     def _slow_cells(self, port: tuple) -> dict:
         layer, phys, rate = (self._attribute(port, name) for name in ("link_layer", "phys_state", "rate"))
@@ -134,7 +136,7 @@ class Sampler:
         cells = pcie.link_cells(self._world, address)
         if isinstance(cells["width"], Missing):
             return {}
-        return dict(cells, name=device + " slot", accelerator="")
+        return dict(cells, name=device + " slot", accelerator="", numa=pcie.numa_node(self._world, address))
 
     def _counter(self, port: tuple, file: str) -> "int | Missing":
         text = self._attribute(port, file)

@@ -87,7 +87,7 @@ RULES = (
     ("amdgpu", "reset", INFO, r"(?P<text>GPU reset(?:\(\d+\))? succeeded.*)"),
     ("amdgpu", "reset", CRITICAL, r"(?P<text>GPU reset(?:\(\d+\))? (?:failed|end with ret = -).*)"),
     ("amdgpu", "reset", CRITICAL, r"(?P<text>(?:ASIC reset failed|GPU Recovery Failed).*)"),
-    ("amdgpu", "memory-lost", CRITICAL, r"(?P<text>VRAM is lost.*)"),
+    ("VRAM is lost", "memory-lost", CRITICAL, r"(?P<text>VRAM is lost.*)"),
     ("amdgpu", "ecc", CRITICAL, r"(?P<text>uncorrectable hardware error\((?P<cause>\w+)\) detected.*)"),
     (
         "hardware errors detected in",

@@ -10,6 +10,7 @@ import zlib
 KMSG = "/dev/kmsg"
 _MOST_RECORD = 16384  # bytes: the kernel refuses to read a record in part
 _CHUNK = 1 << 18  # bytes of a file that one call takes in
+_MARK = 64  # bytes before the place where reading goes on, by which it is seen that the file is still the same
 _FIRST = 1 << 20  # bytes at a file's end that are read when it is opened: what happened before we came
 
 
@@ -54,15 +55,18 @@ class LogFile:
         self._open()
         self._offset = max(0, os.fstat(self._file).st_size - _FIRST)
         self._skipping = self._offset > 0  # the first line is torn
+        marked = min(_MARK, self._offset)
+        self._mark = os.pread(self._file, marked, self._offset - marked)
 
     def lines(self) -> "list[tuple[str, str]]":
         """(what identifies it, line) of those that are complete and new. Raises OSError where it can't be read."""
-        chunk = os.pread(self._file, _CHUNK, self._offset)
-        if chunk:
+        seen = os.pread(self._file, len(self._mark) + _CHUNK, self._offset - len(self._mark))
+        before, chunk = seen[: len(self._mark)], seen[len(self._mark) :]
+        if before != self._mark and self._was_emptied(before):
+            self._begin_anew()
+        elif chunk:
             self._leaving = False
             return self._taken(chunk)
-        if os.fstat(self._file).st_size < self._offset:  # emptied in place
-            self._begin_anew()
         elif not self._was_moved():
             return []
         elif not self._leaving:  # whoever writes it may not have been told yet: once more, before it is left
@@ -77,6 +81,7 @@ class LogFile:
     def _taken(self, chunk: bytes) -> "list[tuple[str, str]]":
         start = self._offset - len(self._rest)
         self._offset += len(chunk)
+        self._mark = (self._mark + chunk)[-_MARK:]
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         torn = False
         if len(self._rest) > _CHUNK:  # no line of a log is as long
@@ -95,8 +100,12 @@ class LogFile:
         self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         self._inode = os.fstat(self._file).st_ino
 
+    def _was_emptied(self, before: bytes) -> bool:
+        """In place, even if it is longer by now; where nothing was, whoever writes it went on at its own place."""
+        return len(before) < len(self._mark) or bool(before.strip(b"\0"))
+
     def _begin_anew(self) -> None:
-        self._offset, self._rest, self._skipping = 0, b"", False
+        self._offset, self._rest, self._skipping, self._mark = 0, b"", False, b""
         self._leaving = False
 
     def _was_moved(self) -> bool:

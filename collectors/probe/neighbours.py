@@ -4,7 +4,7 @@ Asked seldom, a port a sample: cables are seldom moved. Adds to the links of eth
 what both ends of an InfiniBand link can. Needs lldpctl, or smpquery and the right to send management packets.
 """
 
-from .cells import FAILED_CODE, NOT_PERMITTED_CODE, UNSUPPORTED, Absent, Missing, Reading
+from .cells import FAILED_CODE, NOT_PERMITTED_CODE, NOT_YET_CODE, UNSUPPORTED, Absent, Missing, Reading
 from .infiniband import ports
 from .sysfs import attribute
 
@@ -12,6 +12,7 @@ _IB = "/sys/class/infiniband/"
 _ASK_EVERY = 120  # samples: after ten minutes everything is asked anew
 _SECONDS = 5.0
 _CELLS = ("peer", "switch", "speed_max", "width_max")
+_ITS_TURN = Missing(NOT_YET_CODE, "the switch is asked for one port every five seconds")
 
 
 class Sampler:
@@ -33,7 +34,7 @@ class Sampler:
         self._samples += 1
         if self._waiting:
             port = self._waiting.pop(0)
-            self._known = dict(self._known, **{"ib:%s/%s" % port: self._asked(port)})
+            self._known = dict(self._known, **{_key(port): self._asked(port)})
         return Reading({"link": self._known})
 
     def _begin(self) -> dict:
@@ -42,14 +43,16 @@ class Sampler:
         if lldp is None and smp is None:
             raise Absent("neither lldpctl nor smpquery is installed; the inventory may name the switches")
         self._waiting = [port for port in ports(self._world) if smp and self._has_neighbour(port)]
+        waiting = {_key(port): dict.fromkeys(_CELLS, _ITS_TURN) for port in self._waiting}
+        known = dict(waiting, **self._known)  # what was told before holds until it is asked anew
         if lldp is None:
-            return self._known
+            return known
         try:
-            return dict(self._known, **self._by_lldp(lldp))
+            return dict(known, **self._by_lldp(lldp))
         except OSError as error:  # its daemon doesn't run
             if not self._waiting:
                 raise Absent(str(error)) from error
-            return self._known
+            return known
 
     def _has_neighbour(self, port: tuple) -> bool:
         root = "%s%s/ports/%s/" % (_IB, port[0], port[1])
@@ -90,3 +93,8 @@ class Sampler:
         if status != 0:
             raise OSError("smpquery: " + (error.strip() or out.strip() or "exit status %d" % status).splitlines()[-1])
         return out
+
+
+def _key(port: tuple) -> str:
+    """Of the link of an InfiniBand port (device, number)."""
+    return "ib:%s/%s" % port

@@ -15,6 +15,7 @@ _ECC = (
     ("ecc_uncorrected", "mem_ecc_uncorrected"),
     ("ecc_sram", "sram_ecc_uncorrected"),
 )
+ERRORS = tuple(metric for metric, _ in _ECC)
 _FAILURES = ("completed_with_err", "completed_with_num_err", "timed_out", "incorrect_input", "failed_to_queue")
 _NOTHING_RAN = Missing(NOT_YET_CODE, "nothing was executed in the last period")
 UNNUMBERED = Missing(UNSUPPORTED_CODE, "neither neuron-ls nor neuron-monitor tells which cores it has")
@@ -179,7 +180,7 @@ def _counters(record: dict) -> "dict[int, dict] | Missing":
 
 def _errors(counters: "dict[int, dict] | Missing", index: int) -> dict:
     if isinstance(counters, Missing):
-        return {metric: counters for metric, _ in _ECC}
+        return dict.fromkeys(ERRORS, counters)
     row = counters.get(index, {})
     return {metric: row.get(name, UNSUPPORTED) for metric, name in _ECC}
 

@@ -47,7 +47,7 @@ class NeuronNode:
             key = self._keys[device.index]
             holders[key] = self._holders(device)
             held = holders[key]
-            live = dict(self._slow[device.index], **told[device.index])
+            live = _better(told[device.index], self._slow[device.index])
             live["processes"] = held if isinstance(held, Missing) else len(held)
             rows[key] = (self._known[device.index], live)
         cells = {"accelerator": rows, "link": self._links}
@@ -78,7 +78,9 @@ class NeuronNode:
         """Device index -> what neuron-monitor tells, or why it doesn't."""
         record = self.monitor.record
         if isinstance(record, Missing):
-            told: dict = {device.index: dict.fromkeys(LOAD, record) for device in self._devices}
+            told: dict = {
+                device.index: dict.fromkeys((*LOAD, *neuron_monitor.ERRORS), record) for device in self._devices
+            }
         else:
             neuron_monitor.number_cores(record, self._devices)
             told = neuron_monitor.cells(record, self.monitor.running, self._devices)
@@ -92,3 +94,12 @@ class NeuronNode:
         if isinstance(self.monitor.record, Missing):
             return [(pid, -1, "compute") for pid in device.processes]
         return self.monitor.holders(device)
+
+
+def _better(told: dict, slow: dict) -> dict:
+    """Both; of what neuron-monitor doesn't tell, the value of sysfs where it has one."""
+    live = dict(slow, **told)
+    for name, value in slow.items():
+        if isinstance(live[name], Missing) and not isinstance(value, Missing):
+            live[name] = value
+    return live

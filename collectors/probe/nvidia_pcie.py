@@ -21,6 +21,7 @@ _WIDTHS = (
 )
 _ASKED = (
     "medium", "peer", "up", "speed", "speed_max", "width", "width_max", "gen", "gen_max", "rx_errors", "replay_errors",
+    "pci_path",
     "crc_errors", "recovery_errors",
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from .sysfs import attribute
 
 METRICS = (
     "kind", "medium", "peer", "up", "speed", "speed_max", "width", "width_max", "gen", "gen_max", "rx_errors",
-    "replay_errors",
+    "replay_errors", "pci_path",
 )  # fmt: skip
 _GENERATIONS = {2.5: 1, 5.0: 2, 8.0: 3, 16.0: 4, 32.0: 5, 64.0: 6, 128.0: 7}  # GT/s -> generation
 _NO_WIDTH = (0, 63, 255)  # what a link that is down, or a device that has gone, reads as
@@ -22,7 +22,8 @@ _REPLAYED = ("Rollover", "Timeout", "RELAY_NUM Rollover", "Replay Timer Timeout"
 
 def link_cells(world, address: str) -> dict:
     """The cells of METRICS for the device at a PCI address ("0000:05:00.0"). The caller adds name and accelerator."""
-    port = upstream(world, address)
+    path = bridges(world, address)
+    port = path[-1] if path and path[-1].count(":") == 2 else ""  # "pci0000:00" is the root complex itself
     ends = (address, port) if port else (address,)
     rate, width = _rate(world, address, "current_link_speed"), _width(world, address, "current_link_width")
     best_rate = _least([_rate(world, end, "max_link_speed") for end in ends])
@@ -39,18 +40,22 @@ def link_cells(world, address: str) -> dict:
         "width_max": best_width,
         "gen": generation(rate),
         "gen_max": best,
+        "pci_path": "/".join(path) or UNSUPPORTED,
     }
     cells.update(_errors(world, ends))
     return cells
 
 
-def upstream(world, address: str) -> str:
-    """The address of the port at the other end; "" where there is none to be seen, as in a virtual machine."""
+def bridges(world, address: str) -> "list[str]":
+    """What is above a device, from its root complex ("pci0000:15") down to the port at the other end of its link.
+
+    Without a port where there is none to be seen, as in a virtual machine.
+    """
     try:
-        parent = world.readlink(ROOT + address).split("/")[-2]
-    except (OSError, IndexError):
-        return ""
-    return parent if parent.count(":") == 2 else ""  # "pci0000:00" is the root complex itself
+        folders = world.readlink(ROOT + address).split("/")[:-1]
+    except OSError:
+        return []
+    return [name for name in folders if name.startswith("pci") or name.count(":") == 2]
 
 
 def numa_node(world, address: str) -> "int | Missing":

@@ -13,6 +13,7 @@ import time
 from .world import PROGRAM_FOLDERS
 
 MOST_OUTPUT = 8 << 20  # bytes: what says more is no telemetry
+_ENDING_SECONDS = 1.0  # for what is just being started when the probe ends, and for each that is ended
 _MOST_WORDS = 4096  # bytes of standard error of a program that goes on
 
 
@@ -22,7 +23,9 @@ class Children:
     def __init__(self) -> None:
         self._running = {}  # pid -> Popen
         self._stuck = {}  # program -> Popen of the last one that could not be ended
-        self._lock = threading.Lock()
+        self._starting = 0
+        self._closed = False
+        self._change = threading.Condition()
 
     def run(self, argv: "list[str]", timeout_seconds: float) -> "tuple[int, str, str]":
         """Exit status, standard output and error. Raises OSError; TimeoutError where it was ended for taking long.
@@ -48,28 +51,31 @@ class Children:
         return Lines(self._spawn(argv), self._end)
 
     def close(self) -> None:
-        """End all of them, at once."""
-        with self._lock:
+        """End all of them, at once, and start no other: a sampler asks again when its program was ended."""
+        with self._change:
+            self._closed = True
+            self._change.wait_for(lambda: not self._starting, _ENDING_SECONDS)
             running = list(self._running.values())
         for process in running:
             self._end(process)
 
     def _spawn(self, argv: "list[str]") -> subprocess.Popen:
-        process = subprocess.Popen(
-            argv,
-            bufsize=0,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(os.environ, LC_ALL="C", PATH=os.pathsep.join([os.environ.get("PATH", ""), *PROGRAM_FOLDERS])),
-            start_new_session=True,
-        )
-        with self._lock:
-            self._running[process.pid] = process
-        return process
+        with self._change:
+            if self._closed:
+                raise OSError("%s is not started: the probe ends" % argv[0])
+            self._starting += 1
+        try:
+            process = _started(argv)
+            with self._change:
+                self._running[process.pid] = process
+            return process
+        finally:
+            with self._change:
+                self._starting -= 1
+                self._change.notify_all()
 
     def _end(self, process: subprocess.Popen) -> None:
-        with self._lock:
+        with self._change:
             self._running.pop(process.pid, None)
         if process.poll() is None:
             try:
@@ -77,13 +83,25 @@ class Children:
             except OSError:  # it has just ended
                 pass
             try:
-                process.wait(1.0)
+                process.wait(_ENDING_SECONDS)
             except subprocess.TimeoutExpired:  # it hangs in the kernel: nothing more can be done from here
                 if isinstance(process.args, list):
                     self._stuck[process.args[0]] = process
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def _started(argv: "list[str]") -> subprocess.Popen:
+    return subprocess.Popen(
+        argv,
+        bufsize=0,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(os.environ, LC_ALL="C", PATH=os.pathsep.join([os.environ.get("PATH", ""), *PROGRAM_FOLDERS])),
+        start_new_session=True,
+    )
 
 
 def _said(process: subprocess.Popen, until: float) -> "tuple[bytes, bytes]":

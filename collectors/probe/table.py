@@ -4,6 +4,7 @@ Position = subject * len(metrics) + metric. Must not do: know samplers, clocks o
 """
 
 from .cells import FAILED_CODE, UNSUPPORTED, Missing
+from .notes import Notes
 
 # what the console takes (watchfloor.report): what is beyond would cost the node its whole report
 _LARGEST, _LONGEST = 1e20, 4096
@@ -21,6 +22,7 @@ class Table:
         self._column = {name: index for index, name in enumerate(metrics)}
         self._values = [UNSUPPORTED] * (len(keys) * self._width)  # type: list
         self._changed = set()  # positions
+        self._notes = Notes(keys, metrics)
 
     def put(self, key: str, row: "dict | tuple", last: "dict | tuple" = ()) -> None:
         """Store the cells of one subject; subjects that the table doesn't have are left out.
@@ -50,7 +52,7 @@ class Table:
                 self._changed.add(at)
 
     def take(self, full: bool) -> "tuple[dict, dict]":
-        """Cells for a report (watchfloor.report.Cells, no empty lists), notes by "metric:reason"; then all is told.
+        """Cells for a report (watchfloor.report.Cells, no empty lists), and notes; then all is told.
 
         A full one leaves out what is unsupported: of a hundred links of several kinds, that is most.
         """
@@ -59,20 +61,27 @@ class Table:
         values, positions = self._values, sorted(self._changed)
         if full:
             positions = [at for at, value in enumerate(values) if value is not UNSUPPORTED]
+            self._notes.forget()
         self._changed = set()
         numbers = [at for at in positions if type(values[at]) in _NUMBERS and -_LARGEST <= values[at] <= _LARGEST]
-        reasons, texts, notes = ([], []), ([], []), {}
+        reasons, texts, pairs = ([], []), ([], []), set()
         for at in _others(positions, numbers):
             value = _tellable(values[at])
             if isinstance(value, Missing):
                 told, shown = reasons, value.code
-                if value.note:
-                    notes["%s:%d" % (self.metrics[at % self._width], value.code)] = _text(value.note)
+                if self._notes.concern(at % self._width, value):
+                    pairs.add((at % self._width, value.code))
             else:
                 told, shown = texts, value
             told[0].append(at)
             told[1].append(shown)
-        return _named((numbers, [values[at] for at in numbers]), reasons, texts), notes
+        notes = self._notes.renewed(pairs, self._shown) if pairs else {}
+        cells = _named((numbers, [values[at] for at in numbers]), reasons, texts)
+        return cells, {key: _text(words) for key, words in notes.items()}
+
+    def _shown(self, column: int):
+        """What is told of each subject."""
+        return map(_tellable, self._values[column :: self._width])
 
 
 def _others(positions: "list[int]", numbers: "list[int]") -> "list[int]":
@@ -82,9 +91,9 @@ def _others(positions: "list[int]", numbers: "list[int]") -> "list[int]":
     return [at for at in positions if at not in known]
 
 
-def _tellable(value) -> "str | Missing":
-    """What is no number that a console takes: text, or why there is none. Tools and runtimes give anything."""
-    if isinstance(value, Missing):
+def _tellable(value) -> "float | str | Missing":
+    """A number or text that a console takes, or why there is none. Tools and runtimes give anything."""
+    if isinstance(value, Missing) or (type(value) in _NUMBERS and -_LARGEST <= value <= _LARGEST):
         return value
     if isinstance(value, str):
         return _text(value)

@@ -1,6 +1,8 @@
 """Words that vendors' tools print, as values. Compiled only where such a tool is asked."""
 
-from .cells import UNSUPPORTED, Missing
+from .cells import FAILED_CODE, UNSUPPORTED, Missing
+
+CUT_OFF = Missing(FAILED_CODE, "its row was cut off")
 
 
 def text(word: str, absent: "tuple[str, ...]") -> "str | Missing":
@@ -17,3 +19,10 @@ def number(word: str, absent: "tuple[str, ...]") -> "float | Missing":
         return int(value) if value == int(value) else value
     except (ValueError, IndexError, OverflowError):
         return Missing(UNSUPPORTED.code, word)
+
+
+def whole(heads: "list[str]", row: "list[str]") -> "dict[str, str]":
+    """Column -> word of a row of CSV: before the cut, of one that was cut off; none of one that has too many."""
+    if len(row) > len(heads):
+        return {}
+    return dict(zip(heads, row if len(row) == len(heads) else row[:-1]))

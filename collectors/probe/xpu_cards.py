@@ -4,17 +4,19 @@ Both drivers' files: Documentation/ABI/testing/sysfs-driver-intel-{i915,xe}-hwmo
 """
 
 from . import xpu_smi
-from .cells import NOT_YET_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded, trouble
+from .cells import FAILED_CODE, LOST_CODE, NOT_YET_CODE, UNSUPPORTED, Missing, Rates, Reading, rounded, trouble
 from .device_files import DeviceFiles
 from .pci import ROOT
 from .pcie import link_cells
 from .sysfs import attribute
 from .xpu import LASTING, LIVE
-from .xpu_tool import TOOL, Dumps, told
+from .xpu_tool import RENUMBERED, TOOL, Dumps, Listing, told
 
 _NO_TOOL = Missing(UNSUPPORTED.code, "xpu-smi is not installed (looked in PATH)")
 _UNLISTED = Missing(UNSUPPORTED.code, "xpu-smi doesn't list it")
-_DISCOVER_EVERY = 60  # samples
+_GONE = Missing(LOST_CODE, "xpu-smi doesn't list it any more")
+_NO_ROW = Missing(FAILED_CODE, "xpu-smi dump: no whole row of it")
+_DETAILS_EVERY = 60  # samples
 _MICRO, _MILLI = 1e-6, 1e-3
 # device id -> product, where no tool names it
 _PRODUCTS = {
@@ -35,7 +37,8 @@ class Cards:
         self._world = world
         self._files = DeviceFiles(world)
         self._dumps = Dumps(world)
-        self._known = {}  # PCI address -> cells of the discovery
+        self._listing = Listing(world)
+        self._known = {}  # PCI address -> cells of the discovery, of every card that was ever listed
         self._rates = Rates()
         self._samples = 0
 
@@ -50,7 +53,7 @@ class Cards:
             pids = self._files.holders("/dev/dri/" + render) if render else UNSUPPORTED
             holders[key] = pids if isinstance(pids, Missing) else [(pid, -1, "compute") for pid in pids]
             row = self._card(device, card, asked)
-            row["name"] = "xpu%s" % (row["index"] if isinstance(row["index"], int) else "-" + device.address[5:7])
+            row["name"] = self._listing.name(device.address)
             row["processes"] = pids if isinstance(pids, Missing) else len(pids)
             row.update(("pcie_" + name, link[name]) for name in ("gen", "gen_max", "width", "width_max"))
             accelerators[key] = row
@@ -61,10 +64,9 @@ class Cards:
 
     def _card(self, device, card: str, asked: "dict | Missing") -> dict:
         """Its row, but for what needs its neighbours; every metric has a value or a reason."""
-        known = self._known.get(device.address, {})
-        told = asked
+        known, told = self._known.get(device.address, {}), asked
         if not isinstance(asked, Missing):
-            told = asked.get(known.get("index"), _UNLISTED)
+            told = asked.get(device.address, _GONE if known else _UNLISTED)
         row: dict = dict.fromkeys(LASTING + LIVE, told if isinstance(told, Missing) else UNSUPPORTED)
         row["numa"] = _numa(self._world, device.address)
         row["driver"] = device.driver or UNSUPPORTED  # its name, where no tool tells the version
@@ -74,7 +76,8 @@ class Cards:
             watts = self._rates.rate(device.address, read["energy"], self._world.monotonic())
             read["power"] = rounded(watts, 1)
             read["energy"] = rounded(read["energy"])
-        for cells in (read, known, {} if isinstance(told, Missing) else told):
+        listed = {"index": self._listing.cards.get(device.address, {}).get("index", row["index"])}
+        for cells in (read, known, listed, {} if isinstance(told, Missing) else told):
             row.update((name, value) for name, value in cells.items() if name in row and _tells(value))
         row.update(vendor="Intel", bus_id=device.address)
         return row
@@ -82,29 +85,32 @@ class Cards:
     # -- the tool
 
     def _asked(self) -> "dict | Missing":
-        """Device id -> cells, or why the tool told nothing."""
+        """PCI address -> cells, or why there are none, of each card that is listed; or why the tool told nothing."""
         if self._world.which(TOOL) is None:
             return _NO_TOOL
-        if self._samples % _DISCOVER_EVERY == 0:
-            found = self._discovered()
-            if isinstance(found, Missing):  # and without it nobody knows which device is meant: it is asked again
-                return found
-            self._known = found
-        self._samples += 1
-        return self._dumps.told(-1, xpu_smi.METRICS, xpu_smi.parse_dump)
+        steady = set() if self._listing.cards else self._listing.renewed()
+        if isinstance(steady, Missing):  # and without it nobody knows which device is meant: it is asked again
+            return steady
+        self._look_closer()
+        dumped = self._dumps.told(-1, xpu_smi.METRICS, xpu_smi.parse_dump)
+        if isinstance(dumped, Missing):
+            return dumped
+        steady = self._listing.renewed()
+        if isinstance(steady, Missing):
+            return steady
+        ids = {address: row["index"] for address, row in self._listing.cards.items()}
+        return {address: dumped.get(ids[address], _NO_ROW) if address in steady else RENUMBERED for address in ids}
 
-    def _discovered(self) -> "dict | Missing":
-        """PCI address -> cells: the list, and of each device its details; or why there is no list."""
-        listed = told(self._world, ["discovery", "-j"], xpu_smi.parse_discovery)
-        if isinstance(listed, Missing):
-            return listed
-        found = {}
-        for row in listed:
+    def _look_closer(self) -> None:
+        """Ask for the details of cards that are new, and now and then of all."""
+        for address, row in self._listing.cards.items():
+            if address in self._known and self._samples % _DETAILS_EVERY:
+                continue
             details = told(self._world, ["discovery", "-d", str(row["index"]), "-j"], xpu_smi.parse_discovery)
-            cells = dict(row, **details[0]) if isinstance(details, list) and details else row
-            if isinstance(cells.get("bus_id"), str):
-                found[cells["bus_id"].lower()] = cells
-        return found
+            cells = details[0] if isinstance(details, list) and details else {}
+            same = str(cells.get("bus_id", address)).lower() == address  # its id may be another card's by now
+            self._known[address] = dict(row, **cells) if same else row
+        self._samples += 1
 
 
 def _tells(value) -> bool:

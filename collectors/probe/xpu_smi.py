@@ -11,7 +11,7 @@ import re
 from collections import namedtuple
 
 from . import tool_words
-from .cells import UNSUPPORTED, UNSUPPORTED_CODE, Missing, rounded
+from .cells import UNSUPPORTED_CODE, Missing, rounded
 
 # ids of `dump -m`: utilisation, power, frequency, temperatures, memory bandwidth and use, PCIe, memory errors
 METRICS = "0,1,2,3,4,17,18,19,20,29,30"
@@ -67,17 +67,21 @@ def number(word: str) -> "float | Missing":
 
 
 def parse_dump(text: str) -> "dict[int, dict]":
-    """Device id -> cells of its newest row. Raises ValueError where there is no header of `xpu-smi dump`."""
+    """Device id -> cells of its newest row; of one that was cut off, a reason for the rest.
+
+    Raises ValueError where there is no header of `xpu-smi dump`.
+    """
     rows = list(csv.reader([line for line in text.splitlines() if line.strip()], skipinitialspace=True))
     heads = [_column(head) for head in rows[0]] if rows else []
     if "deviceid" not in heads:
         raise ValueError("no header of `xpu-smi dump` in %r" % text[:80])
     found = {}
     for row in rows[1:]:
-        told = dict(zip(heads, row))
-        device = number(told["deviceid"]) if len(row) == len(heads) else UNSUPPORTED
+        told = tool_words.whole(heads, row)
+        device = number(told.get("deviceid", ""))
         if isinstance(device, int) and told.get("tileid", "").strip().upper() in _ABSENT:
-            found[device] = _measured(told)
+            lacking = _measured({head: "" for head in heads if head not in told})
+            found[device] = dict(dict.fromkeys(lacking, tool_words.CUT_OFF), **_measured(told))
     return found
 
 

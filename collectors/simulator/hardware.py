@@ -87,6 +87,11 @@ class Shape:
         """That of its boards; "" without."""
         return self.board.vendor if self.board else ""
 
+    @property
+    def has_pcie_switches(self) -> bool:
+        """One for each board and the port that serves it, as in servers that are built for eight of them."""
+        return self.boards == _FEW_BOARDS == self.ib_ports + self.roce_ports
+
     def address(self, index: int) -> str:
         """PCI address of a board, as the kernel writes it."""
         bus = 0x18 + 0x11 * index if self.boards <= _FEW_BOARDS else 0x10 + 0x0D * index

@@ -29,10 +29,19 @@ def links(machine: Machine) -> dict[str, str]:
     found = {}
     for index in range(machine.plan.shape.boards):
         address = machine.plan.shape.address(index)
-        root = f"../../../devices/pci{port(address)[:7]}/{port(address)}"
-        found[f"{ROOT}/{port(address)}"] = root
-        found[f"{ROOT}/{address}"] = f"{root}/{address}"
+        above = f"{tree(machine, address)}/{port(address)}"
+        found[f"{ROOT}/{port(address)}"] = above
+        found[f"{ROOT}/{address}"] = f"{above}/{address}"
     return found
+
+
+def tree(machine: Machine, address: str) -> str:
+    """The folder of the port above a board: of a root complex, or of the switch that it shares with its adapter."""
+    upper = port(address)
+    if not machine.plan.shape.has_pcie_switches:
+        return f"../../../devices/pci{upper[:7]}"
+    root, switch = (f"0000:{int(upper[5:7], 16) - above:02x}" for above in (2, 1))
+    return f"../../../devices/pci{root}/{root}:01.0/{switch}:00.0"
 
 
 def port(address: str) -> str:
@@ -41,12 +50,16 @@ def port(address: str) -> str:
     return f"{domain}:{int(bus, 16) - 1:02x}:01.0"
 
 
+def numa_node(machine: Machine, index: int) -> int:
+    """Of a board, and of the adapter that serves it."""
+    return index * 2 // machine.plan.shape.boards
+
+
 def _board(machine: Machine, index: int) -> dict[str, Callable[[], str]]:
     board = machine.plan.shape.board
     assert board is not None
     pci, address = board.pci, machine.plan.shape.address(index)
     rate = _RATES[board.pcie_gen]
-    node = index * 2 // machine.plan.shape.boards
     corrected = int(3 * noise(machine.plan.index, index, 5) ** 6)
 
     def now() -> str:
@@ -61,7 +74,7 @@ def _board(machine: Machine, index: int) -> dict[str, Callable[[], str]]:
         "vendor": _constant(f"0x{pci.vendor:04x}"),
         "device": _constant(f"0x{board.pci_device:04x}"),
         "class": _constant(f"0x{pci.kind:06x}"),
-        "numa_node": _constant(str(node)),
+        "numa_node": _constant(str(numa_node(machine, index))),
         "current_link_speed": now,
         "current_link_width": _constant(str(_LANES)),
         "max_link_speed": _constant(rate),

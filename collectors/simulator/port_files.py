@@ -40,7 +40,7 @@ def files(machine: Machine) -> dict[str, Callable[[], str]]:
         }
         made.update({f"{root}/{name}": text for name, text in texts.items()})
         slot = f"{pci_files.ROOT}/{address(machine, port)}"
-        made.update({f"{slot}/{name}": text for name, text in _slot(address(machine, port), layer).items()})
+        made.update({f"{slot}/{name}": text for name, text in _slot(machine, port, layer).items()})
     return made
 
 
@@ -49,11 +49,17 @@ def links(machine: Machine) -> dict[str, str]:
     found = {}
     for port in ports(machine):
         found[f"{IB}/mlx5_{port}/device"] = f"../../../{address(machine, port)}"
-        upper = pci_files.port(address(machine, port))
-        found[f"{pci_files.ROOT}/{address(machine, port)}"] = (
-            f"../../../devices/pci{upper[:7]}/{upper}/{address(machine, port)}"
-        )
+        found[f"{pci_files.ROOT}/{address(machine, port)}"] = f"{_above(machine, port)}/{address(machine, port)}"
     return found
+
+
+def _above(machine: Machine, port: int) -> str:
+    """The folder of the port above an adapter."""
+    board = machine.plan.shape.address(port)
+    if machine.plan.shape.has_pcie_switches:
+        return f"{pci_files.tree(machine, board)}/{pci_files.port(board)[:8]}02.0"
+    upper = pci_files.port(address(machine, port))
+    return f"../../../devices/pci{upper[:7]}/{upper}"
 
 
 def _either(machine: Machine, port: int, down: str, up: str) -> Callable[[], str]:
@@ -82,8 +88,10 @@ def _counters(machine: Machine, port: int) -> dict[str, Callable[[], str]]:
     }
 
 
-def _slot(where: str, layer: str) -> dict[str, Callable[[], str]]:
+def _slot(machine: Machine, port: int, layer: str) -> dict[str, Callable[[], str]]:
+    where = address(machine, port)
     return {
+        "numa_node": _constant(str(pci_files.numa_node(machine, port))),
         "uevent": _constant(
             f"DRIVER=mlx5_core\nPCI_CLASS={_CLASS[layer]:X}\nPCI_ID={_ADAPTER}\nPCI_SUBSYS_ID={_ADAPTER}\n"
             f"PCI_SLOT_NAME={where}"

@@ -19,9 +19,11 @@ from watchfloor.pci import slot
 
 NODE_LABELS = ("Hostname", "instance")
 _AT = Scope.ACCELERATOR
-# dcgm_structs.h, DCGM_*_BLANK and the fifteen words after it: not found, not supported, not permitted …
-_BLANKS = (0x7FFFFFF0, 0x7FFFFFFFFFFFFFF0, 140737488355328.0)
+# dcgm_structs.h, DCGM_INT32_BLANK and DCGM_FP64_BLANK, and the fifteen after each: not found, not supported …
+_BLANKS = (float(0x7FFFFFF0), 140737488355328.0)
 _KINDS_OF_BLANK = 15
+# DCGM_INT64_BLANK and the fifteen after it are all 2^63 as a float, a bit less with fewer digits; no value is as much
+_BLANK_INT64 = 9.2e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +125,4 @@ def _pod(labels: Mapping[str, str]) -> list[str]:
 
 
 def _is_blank(value: float) -> bool:
-    return any(blank <= value <= blank + _KINDS_OF_BLANK for blank in _BLANKS)
+    return value >= _BLANK_INT64 or any(blank <= value <= blank + _KINDS_OF_BLANK for blank in _BLANKS)

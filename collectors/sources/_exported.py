@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 
+from msgspec.structs import replace
+
 from collectors.sources._server import Series
 from collectors.sources._told import NodeTold, Told
 from watchfloor.derived import CONSOLE_OWNED, DERIVED
@@ -27,8 +29,9 @@ def readers() -> Mapping[str, Read]:
     """Name of a series -> what reads it."""
     found: dict[str, Read] = {
         ANCHOR: _up,
-        "watchfloor_sampler_up": _sampler,
-        "watchfloor_sampler_duration_seconds": _duration,
+        "watchfloor_sampler_state": _sampler_state,
+        "watchfloor_sampler_duration_seconds": partial(_sampler_number, "cost"),
+        "watchfloor_sampler_answer_timestamp_seconds": partial(_sampler_number, "at"),
     }
     for scope, table in CATALOGUE.items():
         texts: dict[str, list[str]] = {}
@@ -110,14 +113,16 @@ def _up(node: NodeTold, labels: Mapping[str, str], value: float) -> None:
     node.up = value == 1
 
 
-def _sampler(node: NodeTold, labels: Mapping[str, str], value: float) -> None:
-    name, ok = _label(labels, "sampler"), value == 1
-    text = "" if ok else "it does not answer the exporter: the exporter's console says more"
-    before = node.samplers.get(name, SamplerStatus(""))
-    node.samplers[name] = SamplerStatus("ok" if ok else "failed", text, before.at, before.cost)
+def _sampler_state(node: NodeTold, labels: Mapping[str, str], value: float) -> None:
+    state = _label(labels, "state")
+    text = "" if state in ("ok", "absent") else "it does not answer the exporter: the exporter's console says more"
+    node.samplers[_label(labels, "sampler")] = replace(_status(node, labels), state=state, text=text)
 
 
-def _duration(node: NodeTold, labels: Mapping[str, str], value: float) -> None:
-    name = _label(labels, "sampler")
-    before = node.samplers.get(name, SamplerStatus("ok"))
-    node.samplers[name] = SamplerStatus(before.state, before.text, before.at, value)
+def _sampler_number(field: str, node: NodeTold, labels: Mapping[str, str], value: float) -> None:
+    node.samplers[_label(labels, "sampler")] = replace(_status(node, labels), **{field: value})
+
+
+def _status(node: NodeTold, labels: Mapping[str, str]) -> SamplerStatus:
+    """What is known already; its state, "" until it is told."""
+    return node.samplers.get(_label(labels, "sampler"), SamplerStatus(""))

@@ -109,7 +109,8 @@ class PrometheusSource:
                 self._sink.schema(node.index, Schema(node.generation, dict(found)))
                 node.tables = found
             node.reports += 1
-            samplers = {**told.samplers, VIA: sampler}
+            known = {name: status for name, status in told.samplers.items() if status.state}
+            samplers = {**known, VIA: sampler}
             report = Report(
                 node.reports, node.generation, heard, full=True, cells=cells(told, found), samplers=samplers
             )

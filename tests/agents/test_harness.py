@@ -9,11 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.action import Parameter
+from agents.fingerprint import moved
 from agents.interlocks import Limits
-from agents.plan import Asked, CannotPlan, make_plan
-from tests.support.road import ANNA, Killed, Points, Road, node, origin
-from watchfloor.change import Done, Outcome, Plan, Ruling, Verdict, digest_of
+from agents.plan import Asked, CannotPlan, make_plan, single
+from tests.support.road import ANNA, Killed, Points, Road, SetValue, node, origin
+from watchfloor.change import Done, Effect, Outcome, Plan, Ruling, Seen, Step, Verdict, digest_of
 from watchfloor.playbook import Guards, Playbook, StepRule
+from watchfloor.ports import Floor, Hands
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.stopping import resumed, stopped
 
@@ -65,6 +68,16 @@ async def test_what_policy_denies_is_not_done_and_that_is_on_record(road: Road) 
     assert road.kinds() == ["proposed", "decided", "refused", "outcome"]
 
 
+def test_an_action_that_takes_a_reason_has_that_of_the_plan_unless_another_is_given(road: Road) -> None:
+    action = road.actions["set_value"]
+    action.parameters = {**action.parameters, "reason": Parameter("why")}  # type: ignore[misc]
+    for given, reason in (({}, "because"), ({"reason": "xid 79"}, "xid 79")):
+        (step,) = plan(road, single("set_value", action, {"value": "a", **given})).steps
+        assert step.parameters == {"value": "a", "reason": reason}
+    (step,) = plan(road, single("drain", road.actions["drain"], {"value": "a"})).steps
+    assert step.parameters == {"value": "a"}
+
+
 async def test_an_approval_is_waited_for_and_the_run_can_be_tried_again(road: Road) -> None:
     road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
     harness = road.console()
@@ -92,6 +105,33 @@ async def test_a_plan_is_void_when_the_state_has_moved(road: Road) -> None:
     result = await harness.carry_out(decision.run, ANNA)
     assert result.outcome is Outcome.REFUSED and "dgx-01 boot was another, and is boot-0000" in result.text
     assert road.nodes.log == []
+
+
+def test_what_has_moved_is_told_in_the_words_of_the_plan(road: Road) -> None:
+    made = plan(road)
+    (told,) = moved(road.floor.frame(), made.steps, {**made.state, "dgx-01 boot": True})
+    assert told == "dgx-01 boot was yes, and is boot-0000"
+
+
+async def test_a_message_that_cannot_be_looked_at_is_not_told_as_seen(road: Road) -> None:
+    road.actions["tell"] = Tell()
+    steps = (*TWO.steps, StepRule("third", "tell", parameters={"value": "c"}))
+    assert (await done(road, plan(road, replace(TWO, steps=steps[2:]))))[1] == (
+        "1 of 1 steps done; of tell it may only be known that it ended well"
+    )
+    assert (await done(road, plan(road, replace(TWO, steps=steps))))[1] == (
+        "3 of 3 steps done, and those that can be looked at seen to have taken effect; "
+        "of tell it may only be known that it ended well"
+    )
+
+
+class Tell(SetValue):
+    """Leaves nothing to be seen."""
+
+    traceless = True
+
+    async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
+        return Seen(Effect.UNKNOWN, "what was told can't be looked at")
 
 
 async def test_a_deed_that_fails_ends_the_run_and_what_was_done_is_undone_where_the_plan_says_so(road: Road) -> None:

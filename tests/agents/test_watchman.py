@@ -21,6 +21,8 @@ from agents.watchman import Means, Watchman
 from tests.support.road import ANNA, Killed, Nodes, Points, Road
 from tests.support.watching import node, playbook
 from watchfloor.change import Plan, Ruling, Verdict
+from watchfloor.commands.watch import _code
+from watchfloor.exits import Exit
 from watchfloor.model import Scope, Subject
 from watchfloor.onlyone import only_one
 from watchfloor.playbook import EventTrigger, Playbook, ScheduleTrigger, StepRule
@@ -165,6 +167,24 @@ def approve(road: Road) -> None:
     plan = next(entry.plan for entry in road.entries() if entry.kind == "proposed")
     road.ledger.append(Note(ANNA, Approval(reason="go on"), ("person:anna",), plan=plan))
     road.approved = True
+
+
+async def test_a_plan_that_an_earlier_watch_left_waiting_is_told_by_a_single_look(road: Road) -> None:
+    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
+    man = watchman(road, Told(), replace(FATAL, lifetime_seconds=60.0))
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 3)
+    assert await single_look(road) == Exit.WAITS_FOR_APPROVAL
+    road.fleet.now += 60.0
+    assert await single_look(road) == Exit.OK, "it is void: no approval helps"
+
+
+async def single_look(road: Road) -> int:
+    man, stop = watchman(road, Told()), asyncio.Event()
+    stop.set()
+    await man.watch(stop, "1", 0.0)
+    return _code(man.account)
 
 
 async def test_a_plan_that_nobody_approved_in_time_is_over(road: Road) -> None:

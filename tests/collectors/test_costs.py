@@ -12,6 +12,8 @@ import pytest
 from collectors.conversation import Ending
 from collectors.costs import Meter
 from collectors.diagnose import measure
+from collectors.probe import nvidia_costs
+from collectors.probe.world import World
 from collectors.transports.local import LocalTransport
 from tests.support.nvml import NOT_SUPPORTED, Scenario
 from watchfloor import costs
@@ -73,6 +75,42 @@ def test_the_start_of_a_sampler_is_not_what_it_costs() -> None:
         said = SamplerStatus("ok", at=at, cost=cpu, cpu=cpu, period=1.0)
         meter.report(0, Report(1, -1, at, samplers={"host": said}), at)
     assert meter.rows() == [Cost("host", "", 0.002, 0.002, 1.0)]
+
+
+def test_a_single_wait_for_a_processor_makes_no_sampler_one_that_waits() -> None:
+    meter = Meter(HERE)
+    for at, seconds in ((1.0, 0.5), (2.0, 0.002), (3.0, 1.2), (4.0, 0.002)):
+        said = SamplerStatus("ok", at=at, cost=seconds, cpu=0.002, period=1.0)
+        meter.report(0, Report(1, -1, at, samplers={"host": said}), at)
+    assert meter.rows() == [Cost("host", "", 0.002, 0.002, 1.0)]
+
+
+class Busy(World):
+    """A node on which the first calls wait, for a processor or for the driver: `waits` in seconds, one a call."""
+
+    def __init__(self, *waits: float) -> None:
+        super().__init__()
+        self.waits, self.at = list(waits), 0.0
+
+    def call(self) -> None:
+        self.at += 0.0005 + self.waits.pop(0)
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def thread_cpu(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("waits", "seconds", "left"),
+    [((0.0, 0.2), 0.0005, 1), ((1.15, 0.0, 0.3), 0.0005, 1), ((0.3, 0.2, 0.25, 0.1), 0.2005, 1)],
+    ids=["none", "once", "each time"],
+)
+def test_a_question_that_waited_is_asked_again(waits: tuple[float, ...], seconds: float, left: int) -> None:
+    world = Busy(*waits)
+    assert nvidia_costs.took(world, world.call) == (pytest.approx(seconds), 0.0)
+    assert len(world.waits) == left
 
 
 @pytest.mark.parametrize(

@@ -346,6 +346,11 @@ def test_without_the_ports_driver_the_tool_tells_which_are_up_card_by_card() -> 
     assert set(next(iter(second["link"].values()))) == set(gaudi_ports.Sampler.metrics["link"])
 
 
+def test_an_answer_about_links_that_names_none_is_a_failure() -> None:
+    with pytest.raises(OSError, match="hl-smi -n link: no port in 'garbage"):
+        ports_of(without_ports_driver({"-n": "garbage\n"})).sample()
+
+
 def test_without_driver_and_tool_both_are_named() -> None:
     world = without_ports_driver({"-n": FileNotFoundError()})
     with pytest.raises(Absent, match="habanalabs_ib is not loaded"):
@@ -373,6 +378,15 @@ def test_memory_in_bytes_is_told_from_memory_in_mebibytes(word: str, size: int) 
 @pytest.mark.parametrize("word", ["N/A", "[Not Supported]", "", "nan", "inf", "1e999", "lots"])
 def test_words_that_are_no_numbers_are_missing(word: str) -> None:
     assert isinstance(hl_smi.number(word), Missing)
+
+
+def test_a_row_that_was_cut_off_says_so_and_keeps_what_came_before() -> None:
+    first, second = hl_smi.parse_csv(_QUERY[: _QUERY.index("768 MiB, 62") + 2])
+    assert first["util"] == 96 and (second["bus_id"], second["mem_total"]) == ("0000:1a:00.0", 98304 << 20)
+    cut = [second[metric] for metric in ("mem_used", "power", "temp", "util")]
+    assert cut == [Missing(FAILED_CODE, "its row was cut off")] * 4
+    world = CardWorld({"-Q": _QUERY[: _QUERY.index("62 W")]})
+    assert sampled(world).cells["accelerator"][_KEY_B]["power"].note == "its row was cut off"
 
 
 def test_links_of_one_card() -> None:

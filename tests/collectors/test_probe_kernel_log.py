@@ -273,6 +273,28 @@ def test_a_file_that_is_emptied_in_place(tmp_path: Path) -> None:
     assert lines(log) == ["four"]
 
 
+def test_a_file_that_was_emptied_in_place_and_is_longer_by_now(tmp_path: Path) -> None:
+    path = tmp_path / "kern.log"
+    path.write_text("one\ntwo\nth")
+    log = LogFile(str(path))
+    assert lines(log) == ["one", "two"]
+    path.write_text("".join(f"new {number}\n" for number in range(9)))  # in place, as logrotate's copytruncate does
+    assert lines(log) == [f"new {number}" for number in range(9)]
+    assert lines(log) == []
+
+
+def test_a_file_that_was_emptied_below_a_daemon_that_goes_on_at_its_own_place(tmp_path: Path) -> None:
+    path = tmp_path / "kern.log"
+    with path.open("w") as daemon:
+        daemon.write("one\ntwo\n")
+        daemon.flush()
+        log = LogFile(str(path))
+        assert lines(log) == ["one", "two"]
+        os.truncate(path, 0)
+        daemon.write("three\n")
+    assert lines(log) == ["three"]
+
+
 def test_lines_at_the_same_place_of_a_file_that_was_emptied_are_not_the_same(tmp_path: Path) -> None:
     """What a console was told once, it passes over the second time."""
     path = tmp_path / "kern.log"

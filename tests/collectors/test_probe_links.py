@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from collectors.probe import ethernet, ib_text, infiniband
-from collectors.probe.cells import FAILED_CODE, UNSUPPORTED, Board, Missing, joined
+from collectors.probe.cells import FAILED_CODE, NOT_YET_CODE, UNSUPPORTED, Board, Missing, joined
 from tests.support.worlds import FileWorld
 
 IB = "/sys/class/infiniband/mlx5_0/"
@@ -67,13 +67,14 @@ def test_an_infiniband_port_in_full() -> None:
         ("link_downed", 255),
         ("excessive_buffer_overrun_errors", 15),
         ("port_xmit_wait", 2**32 - 1),
+        ("port_rcv_data", 2**64 - 1),
     ],
 )
 def test_a_counter_at_its_end_tells_nothing_any_more(name: str, limit: int) -> None:
     stopped = ib_text.counter(name, str(limit))
     assert isinstance(stopped, Missing) and stopped.code == FAILED_CODE and str(limit) in stopped.note
     assert ib_text.counter(name, str(limit - 1)) == limit - 1
-    assert ib_text.counter("port_rcv_data", str(limit)) == limit
+    assert ib_text.counter("rnr_nak_retry_err", str(limit)) == limit
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,19 @@ def test_drivers_without_the_counters_of_the_standard_count_bytes(names: tuple[s
     world.at += 2
     link = links(world, sampler)["ib:mlx5_0/1"]
     assert (link["rx"], link["tx"]) == (1000, 500)
+
+
+def test_a_counter_that_leaps_by_what_no_port_carries_gives_no_rate() -> None:
+    world = FileWorld(port())
+    sampler, received = infiniband.Sampler(world, Board()), f"{IB}ports/1/counters/port_rcv_data"
+    rates = []
+    for count in (1000, 12_000_001_000, 2**62, 1000, 12_000_001_000):
+        world.files[received] = str(count)
+        rates.append(links(world, sampler)["ib:mlx5_0/1"]["rx"])
+        world.at += 1
+    _, sound, leap, reset, after = rates
+    assert sound == after == 48e9  # words of four bytes, of a port of 50 GB/s
+    assert (leap.code, reset.code) == (FAILED_CODE, NOT_YET_CODE) and "more than the port can carry" in leap.note
 
 
 def test_the_slot_of_an_adapter_is_a_link_too() -> None:

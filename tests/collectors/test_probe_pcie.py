@@ -54,6 +54,7 @@ def cells(files: Mapping[str, str | OSError], parents: Mapping[str, str] | None 
 def test_a_link_at_its_best() -> None:
     link = cells({**device(GPU), **device(PORT)})
     assert (link["kind"], link["medium"], link["peer"], link["up"]) == ("pcie", "PCIe 5.0", PORT, 1)
+    assert link["pci_path"] == f"pci0000:15/{PORT}"
     assert (link["gen"], link["gen_max"], link["width"], link["width_max"]) == (5, 5, 16, 16)
     assert link["speed"] == link["speed_max"] == int(32e9 * 16 * 128 / 130 / 8)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +104,37 @@ def test_close_ends_what_still_runs(children: Children) -> None:
     (pid,) = children._running
     children.close()
     assert not _is_alive(pid)
+
+
+def test_nothing_is_started_once_they_were_closed(children: Children, tmp_path: Path) -> None:
+    """A sampler takes the end of its program for an answer that failed, and asks again."""
+    children.close()
+    for start in (children.start, lambda argv: children.run(argv, 20)):
+        with pytest.raises(OSError, match="touch is not started: the probe ends"):
+            start(["touch", str(tmp_path / "started")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_close_ends_what_is_just_being_started(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:
+    popen, begun, closing = subprocess.Popen, threading.Event(), threading.Event()
+    started: list[int] = []
+
+    def slowly(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        begun.set()
+        closing.wait(20)
+        process = popen(*args, **options)
+        started.append(process.pid)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", slowly)
+    starter = threading.Thread(target=lambda: children.start(["sleep", "600"]))
+    starter.start()
+    assert begun.wait(20)
+    wait_for = children._change.wait_for
+    monkeypatch.setattr(children._change, "wait_for", lambda done, most: closing.set() or wait_for(done, 20))
+    children.close()
+    starter.join(20)
+    assert not _is_alive(*started)
 
 
 def test_programs_are_found_beyond_a_short_path(monkeypatch: pytest.MonkeyPatch) -> None:

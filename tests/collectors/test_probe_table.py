@@ -61,6 +61,54 @@ def test_the_words_of_one_reason_are_not_those_of_another() -> None:
     assert detail.note("accelerator.fan", Reason.UNSUPPORTED) == ""
 
 
+def detail(table: Table, *reports: bool) -> NodeDetail:
+    """What a console knows after full reports (True) and others."""
+    notes: dict[str, str] = {}
+    for full in reports:
+        told = table.take(full)[1]
+        notes = told if full else {**notes, **told}
+    return NodeDetail(notes={f"accelerator.{key}": words for key, words in notes.items()})
+
+
+def words(table: Table, known: NodeDetail) -> list[str]:
+    return [known.note("accelerator.util", Reason.UNSUPPORTED, key) for key in table.keys]
+
+
+def test_words_of_one_vendors_tool_are_not_told_of_the_boards_of_another() -> None:
+    table = Table(["habana:1", "intel:1", "intel:2", "GPU-1"], ["util", "temp"])
+    for key in ("intel:1", "intel:2"):
+        table.put(key, dict.fromkeys(("util", "temp"), Missing(UNSUPPORTED.code, "xpu-smi is not installed")))
+    known = detail(table, True)
+    assert words(table, known) == ["", "xpu-smi is not installed", "xpu-smi is not installed", ""]
+    assert len(known.notes) == 2  # what a family says alike is told once
+
+
+def test_words_of_one_board_are_not_told_of_its_neighbour() -> None:
+    table = Table(["intel:1", "intel:2"], ["util"])
+    table.put("intel:2", {"util": Missing(UNSUPPORTED.code, "xpu-smi doesn't list it")})
+    assert words(table, detail(table, True)) == ["", "xpu-smi doesn't list it"]
+
+
+def test_words_that_change_between_full_reports_are_those_of_the_next_one() -> None:
+    table = Table(["intel:1", "intel:2", "habana:1"], ["util"])
+    reason = Missing(UNSUPPORTED.code, "asleep")
+    table.put("intel:1", {"util": reason})
+    table.take(full=True)
+    for key in table.keys:  # all agree: it is told once
+        table.put(key, {"util": reason})
+    assert words(table, detail(table, False)) == ["asleep"] * 3
+    table.put("habana:1", {"util": UNSUPPORTED})
+    partial, whole = detail(table, False), detail(table, True)
+    assert words(table, partial) == words(table, whole) == ["asleep", "asleep", ""]
+
+
+def test_a_hundred_ports_with_words_of_their_own_are_no_flood() -> None:
+    table = Table([f"ib:{port}" for port in range(109)], ["util"])
+    for key in table.keys:
+        table.put(key, {"util": Missing(UNSUPPORTED.code, f"no answer of {key}")})
+    assert len(detail(table, True).notes) == 1
+
+
 def test_a_full_report_leaves_out_what_is_unsupported_for_no_reason_of_its_own() -> None:
     table = Table(["a", "b"], ["util", "fan", "mig"])
     table.put("a", {"util": 0, "fan": UNSUPPORTED, "mig": Missing(UNSUPPORTED.code, "not this board")})

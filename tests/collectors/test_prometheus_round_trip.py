@@ -6,16 +6,21 @@ import asyncio
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from tests.support.frames import settled
 from tests.support.loopback import run
 from tests.support.prometheus import Prometheus, all_heard, read_back, running_prometheus
+from watchfloor.commands.waiting import settled as settled_for_commands
 from watchfloor.derived import CONSOLE_OWNED, DERIVED
 from watchfloor.exporter import Newest, serve
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind, Metric
 from watchfloor.model import NODE_SCOPES, MetricsSource, Missing, NodeSpec, Phase, Scope
+from watchfloor.report import SamplerStatus
 from watchfloor.snapshot.exposition import OFTEN_EMPTY, series_name
 
 
@@ -72,8 +77,15 @@ def difference(before: Frame, after: Frame, scope: Scope, row: int, metric: Metr
     return "" if same else f"{subject} {metric.name}: {cell} became {again}"
 
 
+def with_samplers_of_every_state(frame: Frame) -> Frame:
+    more = {state: SamplerStatus(state, "a reason", frame.at - 9) for state in ("absent", "failed", "hung")}
+    more["never"] = SamplerStatus("ok")
+    detail = tuple(replace(one, samplers={**one.samplers, **more}) for one in frame.detail)
+    return replace(frame, detail=detail)
+
+
 async def test_what_was_exported_comes_back(tmp_path: Path) -> None:
-    before = settled()
+    before = with_samplers_of_every_state(settled())
     with exported(before) as port, running_prometheus(tmp_path, {"watchfloor": port}) as server:
         await asyncio.to_thread(server.wait_for, "watchfloor_node_up", len(before.specs))
         after = await read_back(specs_of(before, server), all_heard)
@@ -88,6 +100,13 @@ async def test_what_was_exported_comes_back(tmp_path: Path) -> None:
     assert [words for words in different if words][:20] == []
     assert compared > 5000
     assert after.live.tolist() == before.live.tolist()
+    for node in np.flatnonzero(before.live).tolist():
+        kept, again = (
+            {name: (one.state, round(one.at, 1)) for name, one in frame.detail[node].samplers.items()}
+            for frame in (before, after)
+        )
+        assert again.pop("prometheus")[0] == "ok" and again == kept
+    assert settled_for_commands(after)
     for node, status in enumerate(after.statuses):
         if not before.live[node]:
             assert status.phase is Phase.STALE and "the exporter does not read it" in status.text

@@ -141,6 +141,22 @@ async def test_a_node_of_dcgm_exporter_through_a_real_prometheus(tmp_path: Path)
     assert frame.detail[0].samplers["prometheus"].state == "ok"
 
 
+@pytest.mark.parametrize("kind", [0, 1, 2, 15])
+@pytest.mark.parametrize("blank", [0x7FFFFFF0, 0x7FFFFFFFFFFFFFF0, 140737488355328])
+def test_a_blank_of_dcgm_is_no_value(blank: int, kind: int, api: Callable[..., Api]) -> None:
+    labels = 'gpu="0",UUID="GPU-a",Hostname="gpu-07"'
+    server = api(f"DCGM_FI_DEV_GPU_TEMP{{{labels}}} {blank + kind}\nDCGM_FI_DEV_GPU_UTIL{{{labels}}} 7\n")
+    source = spec(server.port).source
+    assert source is not None
+    row_of = ask(source).told["gpu-07"].row(Scope.ACCELERATOR, "GPU-a")
+    assert row_of["util"] == 7.0 and "temp" not in row_of
+
+
+@pytest.mark.parametrize("written", ["9.22337203685e+18", "9223372036854776000", "1.40737488355328e+14"])
+def test_a_blank_of_dcgm_may_have_lost_digits(written: str) -> None:
+    assert _dcgm._is_blank(float(written))
+
+
 def test_every_line_of_the_table_is_of_the_catalogue() -> None:
     assert {line.metric for line in _dcgm.table()} <= set(CATALOGUE[Scope.ACCELERATOR])
     assert all(name.startswith("DCGM_FI_") for name in _dcgm.fields())

@@ -120,6 +120,8 @@ def test_bytes_may_be_cut_anywhere(pieces: int) -> None:
         ("surprise", FAILED),
         ("", UNSUPPORTED),
         ("41.25 W", 41.25),
+        ("-999999999999 W", FAILED),
+        ("nan", FAILED),
     ],
 )
 def test_the_many_words_for_nothing(text: str, cell: object) -> None:

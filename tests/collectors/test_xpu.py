@@ -145,7 +145,7 @@ def test_both_releases_of_the_tool_are_asked_as_they_want() -> None:
     assert sampled(world).cells["accelerator"][_KEY_MAX]["util"] == 93.5
     dumps = [words for words in world.asked if words.startswith("dump")]
     assert [" -m " in words for words in dumps] == [True, False, False]
-    assert sum(words == "discovery -j" for words in world.asked) == 1
+    assert sum(words == "discovery -d 0 -j" for words in world.asked) == 1  # what lasts isn't asked for each time
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,61 @@ def test_a_dump_that_fails_takes_no_identity_away() -> None:
     world = CardWorld({"dump": TimeoutError("late"), "discovery -j": _LIST, "discovery -d 0 -j": _DEVICE})
     row = sampled(world).cells["accelerator"][_KEY_MAX]
     assert row["model"] == "Intel(R) Data Center GPU Max 1100" and row["util"] == Missing(TIMED_OUT_CODE, "late")
+
+
+_TWO: tuple[str, ...] = ("0000:29:00.0", "0000:9a:00.0")
+
+
+class NumberedWorld(CardWorld):
+    """Two cards, the first of which draws 111 W and the other 555 W; `ids` are those of the cards that are listed."""
+
+    def __init__(self) -> None:
+        super().__init__({"": ""})
+        self.ids: Mapping[str, int] = {address: number for number, address in enumerate(_TWO)}
+        self.after_dump: Mapping[str, int] = self.ids
+        cards = (f"/sys/bus/pci/devices/{address}/uevent" for address in _TWO)
+        self.files = dict.fromkeys(cards, "DRIVER=i915\nPCI_CLASS=38000\nPCI_ID=8086:0BDA\n")
+        self.files["/proc/uptime"] = "1000.00 4000.00\n"
+
+    def run(self, argv: list[str], timeout_seconds: float) -> tuple[int, str, str]:
+        rows = [{"device_id": number, "pci_bdf_address": address} for address, number in self.ids.items()]
+        if argv[1] != "dump":
+            asked = [row for row in rows if "-d" not in argv or row["device_id"] == int(argv[3])]
+            return 0, json.dumps({"device_list": asked} if "-d" not in argv else asked[0]), ""
+        watts = {number: 111 + 444 * _TWO.index(address) for address, number in self.ids.items()}
+        self.ids = self.after_dump
+        return 0, "DeviceId, GPU Power (W)\n" + "".join(f"{number}, {power}\n" for number, power in watts.items()), ""
+
+    def renumber(self, *listed: str) -> None:
+        self.ids = self.after_dump = {address: number for number, address in enumerate(listed)}
+
+
+def powers(sampler: xpu.Sampler) -> list[Any]:
+    rows = sampler.sample().cells["accelerator"]
+    return [rows[f"intel:{address}"]["power"] for address in _TWO]
+
+
+def test_ids_that_change_bring_no_card_the_values_of_another() -> None:
+    world = NumberedWorld()
+    sampler = xpu.Sampler(world, Board())
+    assert powers(sampler) == [111, 555]
+    world.renumber(*reversed(_TWO))
+    assert [power.code for power in powers(sampler)] == [NOT_YET_CODE] * 2
+    assert powers(sampler) == [111, 555]
+    world.after_dump = dict(zip(_TWO, (0, 1), strict=True))  # within an answer: nobody knows whose values those are
+    assert [power.code for power in powers(sampler)] == [NOT_YET_CODE] * 2
+
+
+def test_a_card_that_is_no_longer_listed_is_lost_and_keeps_its_identity() -> None:
+    world = NumberedWorld()
+    sampler = xpu.Sampler(world, Board())
+    sampler.sample()
+    world.renumber(_TWO[1])
+    sampler.sample()
+    rows = sampler.sample().cells["accelerator"]
+    gone, stays = (rows[f"intel:{address}"] for address in _TWO)
+    assert (gone["util"].code, gone["index"].code, gone["name"]) == (LOST_CODE, LOST_CODE, "xpu-29")
+    assert (stays["power"], stays["index"], stays["name"]) == (555, 0, "xpu0")
 
 
 def test_graphics_within_a_processor_are_no_accelerator() -> None:
@@ -287,6 +342,20 @@ def test_a_tool_that_fails_later_says_why_nothing_is_known_of_the_links() -> Non
     assert {row["up"] for row in sampler.sample().cells["link"].values()} == {1}
 
 
+def test_ids_that_change_bring_no_xe_link_the_traffic_of_another() -> None:
+    """The tool lists the two cards the other way round: what it tells of 0 is of the other one by now."""
+    world = LinkWorld()
+    sampler = xpu_links.Sampler(world, Board())
+    before = after(sampler, 1).cells["link"]
+    turned = [{"device_id": at, "pci_bdf_address": bus} for at, bus in enumerate(_FOUR[1::-1])]
+    world.answers = {**world.answers, "discovery -j": json.dumps({"device_list": turned})}
+    assert {row["rx"].code for row in sampler.sample().cells["link"].values()} == {NOT_YET_CODE}
+    now = after(sampler, 1).cells["link"]
+    assert now.keys() == before.keys() and {row["up"] for row in now.values()} == {1}
+    first = next(iter(now))
+    assert (before[first]["tx"], now[first]["tx"], now[first]["name"]) == (1_000_000, 2_000_000, "xpu1/xelink0")
+
+
 def test_cards_without_xe_links_are_left_alone() -> None:
     with pytest.raises(Absent, match="no Xe Link"):
         xpu_links.Sampler(LinkWorld(links=False), Board()).sample()
@@ -341,6 +410,12 @@ def test_the_newest_row_of_each_device_counts_and_rows_of_tiles_do_not() -> None
     found = xpu_smi.parse_dump(text)
     assert found[0]["power"] == 20
     assert found[1]["power"].code == UNSUPPORTED_CODE
+
+
+def test_a_row_that_was_cut_off_says_so_and_keeps_what_came_before() -> None:
+    (cut,) = xpu_smi.parse_dump(_DUMP[: _DUMP.index("1550, 61") + 2]).values()
+    assert (cut["util"], cut["power"]) == (93.5, 287.25)
+    assert cut["clock_sm"] == cut["ecc_corrected"] == Missing(FAILED_CODE, "its row was cut off")
 
 
 @pytest.mark.parametrize("text", ["", "no devices", "{", "[1]", '{"error": "no device"}'])

@@ -72,6 +72,8 @@ def test_a_node_is_drained_by_the_whole_road_and_every_step_is_accounted_for(lab
 
     job = lab.submit(f"--nodelist={NODE}")
     lab.wait(lambda: "R" in lab.run("squeue", "--noheader", "--format=%t"))
+    literal = person.run("drain-node", "--target", f'node == "{NODE}"')
+    assert f"drain {NODE} in lab: asked for by" in literal, "as the manual has it: no --set, no --reason"
     shown = person.run(*words)
     assert f"{NODE} jobs: slurm:{job} attempt 1" in shown, "by the scheduler's word: the node has no accelerators"
     assert "scontrol" in shown and "Nothing was changed" in shown and state(lab).startswith("mixed")
@@ -102,7 +104,7 @@ def test_a_node_is_drained_by_the_whole_road_and_every_step_is_accounted_for(lab
 
 def test_a_console_killed_in_the_middle_is_followed_by_one_that_repeats_nothing(lab: Slurm, tmp_path: Path) -> None:
     person = Person(tmp_path, lab)
-    words = ("drain-node", "--target", f'node == "{NODE}"', "--set", "reason=xid 79", "--reason", "a fatal fault")
+    words = ("drain-node", "--target", f'node == "{NODE}"', "--reason", "xid 79")
     waiting = person.run(*words, "--apply", code=Exit.WAITS_FOR_APPROVAL)
     run = waiting.split("watchfloor approve ")[1].split()[0]
     person("approve", run, "--reason", "seen it", "--key", str(tmp_path / "bob"), "--yes")

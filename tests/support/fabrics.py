@@ -71,7 +71,7 @@ def _switched(name: str, tick: int) -> Iterator[tuple[str, Row]]:
         yield f"pcie:{owner}", _link(
             f"gpu{number}/pcie", "pcie", 0.03, 32e9 if half else 63e9, accelerator=owner, speed_max=63e9,
             width=8.0 if half else 16.0, width_max=16.0, gen=5.0, gen_max=5.0, peer=f"0000:{0x17 + number:02x}:01.0",
-            medium="PCIe 5.0", replay_errors=0.0,
+            medium="PCIe 5.0", replay_errors=0.0, pci_path=_path(number),
         )  # fmt: skip
     yield from _rails(name, share)
     yield "eth:eno1", _link("eno1", "ethernet", 0.2, 3.125e9, peer="tor-1 Ethernet1", switch="tor-1", medium="25GbE")
@@ -93,8 +93,15 @@ def _rails(name: str, share: float) -> Iterator[tuple[str, Row]]:
             row |= {"peer": Missing.UNSUPPORTED, "switch": Missing.UNSUPPORTED}
         yield f"ib:mlx5_{port}/1", row
         yield f"pcie:mlx5_{port}", _link(
-            f"mlx5_{port} slot", "pcie", speed=63e9, speed_max=63e9, up=1.0, peer=f"0000:{0x17 + port:02x}:02.0"
+            f"mlx5_{port} slot", "pcie", speed=63e9, speed_max=63e9, up=1.0, peer=f"0000:{0x17 + port:02x}:02.0",
+            pci_path=_path(port, 2), numa=float(port // 4),
         )  # fmt: skip
+
+
+def _path(place: int, port: int = 1) -> str:
+    """A board and the rail beside it share a switch below a root port, two such pairs a root complex."""
+    root, switch = f"0000:{place // 2}0", f"0000:{0x16 + place:02x}:00.0"
+    return f"pci{root}/{root}:0{place % 2}.0/{switch}/0000:{0x17 + place:02x}:0{port}.0"
 
 
 def _mesh(name: str) -> Iterator[tuple[str, Row]]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_a_plan_is_weighed_without_a_trace_then_proposed_and_decided(feed: Actin
     (run,) = follower.look().runs
     assert run.run == said.run and run.plan == weighed.plan and run.ruling == weighed.ruling == said.ruling
     assert not run.begun
+
+
+def test_whose_signatures_count_is_on_record_with_what_is_decided_by_them(feed: ActingFeed, tmp_path: Path) -> None:
+    signers = tmp_path / "allowed_signers"
+    digest = sha256(signers.read_bytes()).hexdigest()
+    feed.propose(feed.weigh(TELL, FOUND))
+    with LedgerReader(tmp_path / "ledger.db") as reader:
+        told = [entry.body for entry in reader.entries() if entry.kind == "configuration"]
+        (decided,) = [entry.body for entry in reader.entries() if entry.kind == "decided"]
+    assert digest in [body["digest"] for body in told if body["file"] == str(signers)]
+    assert (decided["facts"]["signers"], decided["facts"]["signers_digest"]) == (str(signers), digest)
 
 
 def test_why_there_is_no_plan_is_told(feed: ActingFeed) -> None:

@@ -216,3 +216,21 @@ def test_the_column_speaks_where_no_event_came() -> None:
 def test_what_a_source_asks_for_is_said_in_words() -> None:
     said = [one for code in range(1, 200) for one in opinions(code)]
     assert {one.action for one in said} | {one.then for one in said if one.then} <= set(WORDS)
+
+
+def test_an_xid_that_comes_before_the_boards_have_told_where_they_are_is_found_once_and_on_its_board() -> None:
+    floor = Floor()
+    said = Event(floor.now, "kernel", "xid", "text of 79", "0000:05:00", 79, "critical", "b:1")
+    floor.fleet.report(0, Report(1, 1, floor.now, events=[said]), floor.now)
+    assert floor.codes() == []
+    floor.say({"g3": {"bus_id": "00000000:05:00.0", "xid": 79}})
+    (finding,) = floor.found()
+    assert (str(finding.subject), dict(finding.evidence)["job"]) == ("n0/g3", "slurm:7")
+
+
+def test_an_xid_of_an_address_where_no_board_is_is_the_nodes() -> None:
+    floor = Floor()
+    said = Event(floor.now, "kernel", "xid", "text of 79", "0000:05:00", 79, "critical", "b:1")
+    floor.fleet.report(0, Report(1, 1, floor.now, events=[said]), floor.now)
+    floor.say({f"g{at}": {"bus_id": f"0000:{at + 16:02x}:00.0"} for at in range(8)})
+    assert floor.codes() == [("xid-fatal", State.CRITICAL, "n0")]

@@ -178,3 +178,21 @@ def test_what_was_pushed_out_is_not_taken_for_new(monkeypatch: pytest.MonkeyPatc
         for code in range(5):
             log.add(0, xid(float(code), code, f"boot:{code}"), float(code))
     assert [entry.event.code for entry in log.of_node(0)] == [4, 3]
+
+
+def test_what_came_before_the_boards_told_where_they_are_is_theirs_once_they_do() -> None:
+    made = Boards(tables={Scope.ACCELERATOR: (["GPU-1", "GPU-2"], ["name", "bus_id"])})
+    told = [xid(made.now, event_id="b:1"), xid(made.now, event_id="b:2", device="0000:99:00.0")]
+    told += [Event(made.now, "nvml", "xid", "XID 79", "GPU-1", 79)]
+    made.fleet.report(0, Report(1, 1, made.now, events=told), made.now)
+    before = made.frame().events
+    assert {entry.device for entry in before.of_node(0)} == {"0000:05:00.0", "0000:99:00.0", "GPU-1"}
+    version = before.version
+    made.say({"GPU-1": {"bus_id": "00000000:05:00.0"}})
+    events = made.frame().events
+    assert {(entry.device, entry.count) for entry in events.of_node(0)} == {("GPU-1", 1), ("0000:99:00.0", 1)}
+    assert (len(events), events.nodes_since(version)) == (2, [0])
+    version = events.version
+    made.say({"GPU-2": {"name": "gpu2"}})
+    made.say({"GPU-2": {"bus_id": "00000000:06:00.0"}})
+    assert made.frame().events.version == version

@@ -13,7 +13,7 @@ from tests.support.fabrics import row_of, settled
 from watchfloor.fabric import Oddity, Survey, Surveyor
 from watchfloor.folds import Folder, Folds, Grouping, by_kind, fold
 from watchfloor.model import Scope
-from watchfloor.topology import Join, Topology
+from watchfloor.topology import Join, Port, Topology, _over_pcie
 
 
 @cache
@@ -216,10 +216,31 @@ def test_boards_joined_directly() -> None:
     assert pair.rate == pytest.approx(64e9)
 
 
-def test_ports_on_the_switch_of_a_board() -> None:
+def test_how_near_ports_are_to_a_board() -> None:
+    """In the words of `nvidia-smi topo -m`; boards 0 and 1 are on NUMA node 0, as are ports 0 to 3."""
     topology = Topology(settled(), 0)
-    assert topology.pair(topology.boards[1], topology.ports[1]).join is Join.PCIE
-    assert topology.pair(topology.boards[1], topology.ports[2]).join is Join.UNKNOWN
+    assert [topology.pair(topology.boards[1], port).word for port in topology.ports] == [
+        "PHB", "PIX", "NODE", "NODE", "SYS", "SYS", "SYS", "SYS",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "join"),
+    [
+        ("pci0000:10/0000:10:01.0", "pci0000:10/0000:10:01.0", Join.PCIE),  # two functions of one card
+        ("pci0000:10/0000:10:01.0/a/b", "pci0000:10/0000:10:01.0/a/c", Join.PCIE),
+        ("pci0000:10/0000:10:01.0/a/b/d/e", "pci0000:10/0000:10:01.0/a/c", Join.BRIDGES),
+        ("pci0000:10/0000:10:01.0", "pci0000:10/0000:10:02.0", Join.HOST),
+        ("pci0000:10/0000:10:01.0", "pci0000:20/0000:20:01.0", Join.SOCKET),
+        ("", "", Join.SOCKET),
+    ],
+)
+def test_what_two_pci_paths_share(one: str, other: str, join: Join) -> None:
+    ports = [
+        Port(Scope.LINK, row, str(row), tuple(filter(None, path.split("/"))), 0.0)
+        for row, path in enumerate((one, other))
+    ]
+    assert _over_pcie(*ports) is join
 
 
 def test_boards_without_links_between_them_by_socket() -> None:

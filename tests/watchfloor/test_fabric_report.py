@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from tests.support import fabrics
+from tests.support.boards import Boards
 from tests.support.fabrics import settled
 from tests.support.golden import same_as_golden
 from watchfloor import query
 from watchfloor.folds import Grouping
-from watchfloor.model import Scope
+from watchfloor.frame import Cell
+from watchfloor.model import Missing, Scope
 from watchfloor.snapshot.fabric import FabricReport
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -26,6 +28,18 @@ def test_text_by_node_with_matrices() -> None:
 
 def test_text_by_switch() -> None:
     same_as_golden(GOLDEN / "links-by-switch.txt", FabricReport(settled(), Grouping.SWITCH).text() + "\n")
+
+
+def test_a_switch_that_is_still_being_asked_for_is_told_apart_from_one_that_nobody_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = fabrics.links("ib-1", 0)["ib:mlx5_0/1"] | {"peer": Missing.NOT_YET, "switch": Missing.NOT_YET}
+    monkeypatch.setattr(fabrics, "_rails", lambda name, share: [("ib:mlx5_0/1", port)])
+    fleet = fabrics.FabricFleet()
+    fleet.step()
+    lines = FabricReport(fleet.fleet.frame(), Grouping.SWITCH).text().splitlines()
+    assert [line.split()[:2] for line in lines if "infiniband" in line] == [["not", "yet"]]
+    assert [line.split()[:2] for line in lines if "xgmi" in line] == [["not", "told"]]
 
 
 def test_the_document_is_json_and_knows_no_nan() -> None:
@@ -68,3 +82,35 @@ def test_nothing_to_show_is_said(passed: bool) -> None:
     else:
         empty = fabrics.Fleet(fabrics.specs(), lambda: fabrics.START).frame().with_findings([])
         assert FabricReport(empty, Grouping.NODE).text() == "no link is known"
+
+
+@pytest.mark.parametrize("still_told", [True, False], ids=["lost while we look", "lost before"])
+def test_the_links_of_a_lost_board_are_down(still_told: bool) -> None:
+    links = [f"nvlink:g{board}:{port}" for board in range(2 + still_told) for port in range(3)]
+    keys = [*links, "pcie:g0", "pcie:g1", "pcie:g2"]
+    tables = {
+        Scope.ACCELERATOR: (["g0", "g1", "g2"], ["name", "util", "bus_id"]),
+        Scope.LINK: (keys, ["name", "kind", "accelerator", "up"]),
+    }
+    made = Boards(tables=tables)
+    made.say({f"g{at}": {"name": f"gpu{at}", "util": Missing.LOST if at == 2 else 90} for at in range(3)})
+    for key in keys:
+        kind, owner = key.split(":")[:2]
+        up = Missing.LOST if owner == "g2" else 1
+        made.say({key: {"name": key, "kind": kind, "accelerator": owner, "up": up}}, scope=Scope.LINK)
+    text = FabricReport(made.frame().with_findings([]), Grouping.NODE).text()
+    nvlink, pcie = (next(line for line in text.splitlines() if kind in line) for kind in ("nvlink", "pcie"))
+    assert " 6/9 " in nvlink and (" 2/3 " in pcie and pcie.endswith("down pcie:g2"))
+    assert ("down nvlink:g2:0" if still_told else "down 3 links of gpu2, which is lost") in nvlink
+
+
+def test_a_link_whose_directions_nobody_tells_apart_has_a_usage_all_the_same() -> None:
+    made = Boards(tables={Scope.LINK: (["pcie:g0", "pcie:g1"], ["kind", "rx", "tx", "speed", "traffic"])})
+    silent: dict[str, float | str | Missing] = {"rx": Missing.UNSUPPORTED, "tx": Missing.UNSUPPORTED}
+    made.say({"pcie:g0": {"kind": "pcie", "speed": 60e9, "traffic": 12e9, **silent}}, scope=Scope.LINK)
+    made.say({"pcie:g1": {"kind": "pcie", "speed": 60e9, "traffic": Missing.FAILED, **silent}}, scope=Scope.LINK)
+    frame = made.frame().with_findings([])
+    assert [frame.links.cell(row, "usage") for row in range(2)] == [Cell(10.0), Cell(None, Missing.UNSUPPORTED)]
+    assert frame.links.known("usage").tolist()[0] == 10.0
+    (line,) = FabricReport(frame, Grouping.NODE).text().splitlines()[1:]
+    assert line.split()[4:7] == ["-", "-", "10"]

@@ -97,14 +97,14 @@ def test_a_column_has_no_blank_in_a_value_and_a_sentence_spells_it_as_a_page_doe
 
 @pytest.mark.parametrize("kind", sorted(set(kernel_events._TITLES) - kernel_events._ELSEWHERE))
 def test_there_is_advice_for_every_kind_of_event(kind: str) -> None:
-    assert advice(f"event-{kind}")
+    assert advice(f"event-{kind}", "n0")
 
 
 def test_advice_fits_every_vendor_and_says_what_to_type() -> None:
     of_gpus = ("xid", "nvlink", "xgmi", "fabric")
     assert not [code for code, told in ADVICE.items() if "GPU" in told and not code.startswith(of_gpus)]
-    assert "`watchfloor doctor NODE`" in advice("node-refused"), "it is run on the console, not on the node"
-    assert "`watchfloor doctor NODE`" in advice("sampler-failed")
+    assert "`watchfloor doctor n0`" in advice("node-refused", "n0"), "it is run on the console, not on the node"
+    assert "`watchfloor doctor n0`" in advice("sampler-failed", "n0")
 
 
 def codes_in_the_checks() -> set[str]:
@@ -128,9 +128,9 @@ def test_there_is_advice_for_every_code() -> None:
         f"{service}-{how}" for service in ("imex", "dcgm") for how in ("failed", "stopped")
     }
     assert len(codes) > 60
-    assert sorted(code for code in codes if not advice(code)) == []
+    assert sorted(code for code in codes if not advice(code, "n0")) == []
 
 
 @pytest.mark.parametrize("code", ["accelerator-lost", "repair-pending", "link-crc-errors", "link-replays"])
 def test_what_every_vendors_boards_may_have_is_no_matter_of_gpus_alone(code: str) -> None:
-    assert "GPU" not in advice(code)
+    assert "GPU" not in advice(code, "n0")

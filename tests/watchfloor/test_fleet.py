@@ -67,6 +67,25 @@ def test_a_missing_value_keeps_its_reason_and_its_last_value(fleet: Fleet) -> No
     assert np.isnan(view.known("util")[0])
 
 
+@pytest.mark.parametrize(
+    ("util", "temp", "state"),
+    [
+        (Missing.TIMED_OUT, Missing.NO, State.UNKNOWN),  # behind a hung driver
+        (Missing.FAILED, Missing.FAILED, State.UNKNOWN),
+        (Missing.FAILED, Missing.NO, State.OK),  # one thing of it could not be read, others could
+        (Missing.UNSUPPORTED, Missing.UNSUPPORTED, State.OK),
+    ],
+)
+def test_a_board_of_which_nothing_could_be_read_is_not_said_to_be_well(
+    fleet: Fleet, util: Missing, temp: Missing, state: State
+) -> None:
+    speak(fleet, keys=("a",))
+    say(fleet, p=[0, 1], v=[97.0, 61.0])
+    lacking = [(at, reason) for at, reason in enumerate((util, temp)) if reason is not Missing.NO]
+    say(fleet, mp=[at for at, _ in lacking], mc=[reason for _, reason in lacking])
+    assert fleet.frame().with_findings([]).accelerators.states[0] == state
+
+
 def test_what_a_full_report_leaves_out_is_unsupported_and_nothing_else_is(fleet: Fleet) -> None:
     speak(fleet)
     say(fleet, p=[0, 1], v=[97.0, 60.0])

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,14 +15,22 @@ import pytest
 
 from agents.plan import Asked, CannotPlan, make_plan
 from tests.support.road import ANNA, Road, node, origin
+from tui.present.choice import Sort
+from tui.present.rows import Column
+from tui.present.runs import RunTable, steps_lines
+from tui.present.style import UNICODE
+from watchfloor.actingfeed import ActingFeed
 from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.cli import _explained
 from watchfloor.commands import run as command
 from watchfloor.errors import NothingToDo
 from watchfloor.exits import Exit
+from watchfloor.lineage.times import Times
 from watchfloor.playbook import Guards, Playbook, StepRule
+from watchfloor.ports import Weighed
 from watchfloor.records.ledgerentry import Note
 from watchfloor.records.ledgerwords import Outcome as Ended
+from watchfloor.snapshot.runs import runs_text
 from watchfloor.stopping import stopped
 
 ONE = Playbook(
@@ -120,6 +129,39 @@ async def test_nobody_is_waited_for_whose_approval_could_not_count_any_more(
     assert await applied(road, monkeypatch, happens(road)) == code
     told = json.loads(capsys.readouterr().out)
     assert said in told["said"] and not road.nodes.log
+
+
+async def test_what_an_interlock_holds_while_it_lacks_an_approval_ends_as_interlocked(
+    road: Road, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the dry run says it, and not as if an approval were all that it lacks."""
+    made = plan(road)
+    road.fleet.now += 120.0
+    harness = road.console()
+    decision = await harness.propose(made)
+    assert decision.ruling == "interlocked" and "fresh_telemetry" in decision.held
+    at: Any = SimpleNamespace(harness=harness, approved=lambda plan: road.approved, book=road.book)
+    assert await command._applied(asked(0.0), at, decision) == Exit.INTERLOCKED
+    assert json.loads(capsys.readouterr().out)["why"] == "interlocked"
+    assert not harness.in_vain(decision.run), "interlocks let go: an approval may still come"
+
+
+async def test_the_cause_of_an_interlock_comes_before_what_policy_says(road: Road) -> None:
+    """In the answer at the terminal, in the table of runs, and on the runs page: each has one line."""
+    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, ("another person has to approve",), approvals=1)
+    made = plan(road)
+    road.fleet.now += 120.0
+    at: Any = SimpleNamespace(harness=road.console())
+    put = await ActingFeed._proposed(at, Weighed(made, "interlocked"))
+    assert f"run {put.run} is held back by fresh_telemetry: the newest frame is" in put.said
+    run = road.book.run(put.run)
+    assert run is not None and run.held_back.startswith("the newest frame is")
+    table = runs_text([run], Times(road.now(), UTC))
+    assert "interlocked: the newest frame is" in table and "another person" not in table
+    page = "".join(text for text, _ in steps_lines(run, 120, 3, road.now(), UNICODE)[0])
+    assert "interlocked   the newest frame is" in page
+    cells = RunTable([run], [Column("note", "NOTE", 60)], Sort("when", True), Times(road.now(), UTC)).cells(0)
+    assert cells[0][0].startswith("dgx-01: the newest frame is")
 
 
 async def test_once_it_is_approved_it_is_done(

@@ -280,6 +280,14 @@ def test_the_stack_as_text() -> None:
     same_as_golden(GOLDEN / "stack.txt", SoftwareReport(settled(), Grouping.GROUP).text() + "\n")
 
 
+def test_what_is_installed_and_what_is_in_use_under_one_name_are_told_apart() -> None:
+    both, alone = (row("rocm", "6.4.1"), row("rocm", "6.4.1", user="ann")), row("cudnn", "9.1")
+    frame = told(settled(), {0: (*both, alone)})
+    words = SoftwareReport(frame, Grouping.GROUP).text()
+    assert "rocm (installed)" in words and "rocm (in use)" in words
+    assert "cudnn (" not in words
+
+
 def test_the_stack_as_json() -> None:
     document = json.loads(json.dumps(SoftwareReport(settled(), Grouping.GROUP).document(), allow_nan=False))
     assert document["format"] == FORMAT

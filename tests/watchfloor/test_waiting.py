@@ -10,7 +10,7 @@ from collectors import supervisor
 from tests.support.boards import Boards
 from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, tell_of_silent
 from watchfloor.commands.waiting import settled
-from watchfloor.model import Missing, NodeStatus, Phase, Scope
+from watchfloor.model import MetricsSource, Missing, NodeSpec, NodeStatus, Phase, Scope
 from watchfloor.report import Report, SamplerStatus
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.selection import select
@@ -36,6 +36,14 @@ def test_samplers_without_an_answer_are_named(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == ""
     tell_of_silent(heard(host=SamplerStatus("ok", "", 5.0), neuron=SamplerStatus("ok", "no answer yet")).frame())
     assert "(--timeout waits longer): n0 (neuron)" in capsys.readouterr().err
+
+
+def test_what_a_metrics_server_has_no_answer_of_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    made = heard(prometheus=SamplerStatus("ok", "", 5.0), neuron=SamplerStatus("ok", "no answer yet"))
+    made.fleet.specs[0] = NodeSpec("n0", source=MetricsSource("http://127.0.0.1:1"))
+    assert settled(made.frame())
+    tell_of_silent(made.frame())
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

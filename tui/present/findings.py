@@ -246,7 +246,7 @@ def detail_lines(frame: Frame, record: Record | None, width: int, most: int) -> 
     """The finding under the cursor in full, cut to `most` lines."""
     if record is None:
         return []
-    facts = (("what to do", advice(record.finding.code)), *record.finding.evidence)
+    facts = (("what to do", advice(record.finding.code, record.finding.subject.node)), *record.finding.evidence)
     lines = [*_head(record, width), *_history(frame, record), *_facts(facts, width), *_events(frame, record, width)]
     if len(lines) <= most:
         return lines

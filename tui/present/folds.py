@@ -155,7 +155,7 @@ class FoldTable:
     def _place(self, group: int) -> Text:
         name = self._groups.place_name(self._frame, group)
         if self._groups.grouping is not Grouping.NODE:
-            return (name, Token.TEXT) if name else ("not told", Token.DIM)
+            return self._groups.place_word(self._frame, group), Token.TEXT if name else Token.DIM
         return name, Token.TEXT if self._frame.live[self._groups.place[group]] else Token.STALE
 
     def _up(self, group: int) -> Text:
@@ -185,6 +185,9 @@ class FoldTable:
         folds, groups, frame = self._folds, self._groups, self._frame
         if groups.grouping is Grouping.NODE and not frame.live[groups.place[group]]:
             return node_note(frame, int(groups.place[group]), self._worst_findings)
+        lost = folds.absent_words(group)
+        if lost:
+            return (f"{lost[0]}, and {len(lost) - 1} more" if len(lost) > 1 else lost[0]), odd_token(Oddity.DOWN)
         row = int(folds.worst[group])
         if row < 0:
             return ("behind the other nodes of its job", Token.MATCH) if folds.behind_peers[group] else ("", Token.DIM)

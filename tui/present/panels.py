@@ -164,7 +164,7 @@ def _section(
         cell = view.cell(row, metric.name)
         told = sources(metric)
         source = told.get(vendor) or next(iter(metric.sources.values()), "")
-        note = frame.detail[node].note(f"{scope.value}.{metric.name}", cell.missing)
+        note = frame.detail[node].note(f"{scope.value}.{metric.name}", cell.missing, view.keys[row])
         said: Text = (f"said: {note}", Token.WARNING) if note else (source, Token.DIM)
         shown = exact(cell, metric, glyphs)
         found.append(((scope, metric.name), [(metric.name, Token.TEXT), shown, (metric.help, Token.DIM), said]))

@@ -62,7 +62,7 @@ def _found(concern: Concern, width: int) -> Iterator[Line]:
         yield from told(f"{concern.subject.scope} {concern}", width, Token.STRONG)
     else:
         yield from told(finding.text, width, Token.STRONG)
-        if words := advice(finding.code):
+        if words := advice(finding.code, finding.subject.node):
             yield from told(f"what to do: {words}", width)
     yield []
 

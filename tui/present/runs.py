@@ -144,7 +144,7 @@ class RunTable(RunRows):
     def _made(self, run: RunRecord) -> Mapping[str, Text]:
         sign, seconds = mark_of(run, self._glyphs), took(run, self._times.now)
         usual = Token.TEXT
-        result = f": {run.text}" if run.text else ""
+        result = f": {run.text or run.held_back}" if run.text or run.held_back else ""
         return {
             "state": sign,
             "run": (run.run, Token.STRONG),
@@ -256,7 +256,8 @@ def _current(run: RunRecord) -> int:
 
 def _heading(run: RunRecord) -> Line:
     reason = printable(run.plan.origin.reason) if run.plan else "its plan can't be read"
-    why = f"   {printable(run.text)}" if run.text else ""
+    told_of = run.text or run.held_back
+    why = f"   {printable(told_of)}" if told_of else ""
     return [(f" {run.run} ", Token.STRONG), (f"{stands(run)}{why}", Token.TEXT), (f"   {reason}", Token.DIM)]
 
 

@@ -13,7 +13,7 @@ from watchfloor.compatibility import Clash
 from watchfloor.frame import Frame
 from watchfloor.hosts import folded
 from watchfloor.model import Missing, State
-from watchfloor.stack import Thing, Version
+from watchfloor.stack import Thing, Version, titles
 
 _WIDE, _WIDEST = 110, 160
 _BAR = 8
@@ -23,7 +23,7 @@ _INNER = "  "
 def columns_for(room: int, rows: Sequence[Row] = ()) -> Sequence[Column]:
     """As many columns, and as wide, as `room` cells have space for and the rows need."""
     wide = room >= _WIDE
-    names = (len(_INNER + row.thing.name) for row in rows if row.thing is not None)
+    names = (len(_INNER + title) for title in titles(_things(rows)).values())
     versions = (len(row.version.version) for row in rows if row.version is not None)
     return (
         Column("sign", "", 1, fixed=True),
@@ -53,7 +53,7 @@ class Row:
         if self.thing is None or self.version is None:
             return self.layer
         thing = self.thing
-        return thing.layer, thing.name, thing.running, thing.group, self.version.version, self.version.missing
+        return *thing.sort, thing.group, self.version.version, self.version.missing
 
     @property
     def is_majority(self) -> bool:
@@ -94,6 +94,10 @@ def rows_of(things: Sequence[Thing], trouble: Trouble, only_different: bool) -> 
     return found
 
 
+def _things(rows: Sequence[Row]) -> Iterable[Thing]:
+    return (row.thing for row in rows if row.thing is not None)
+
+
 def _is_in_trouble(thing: Thing, trouble: Trouble) -> bool:
     return any(trouble.at(thing, version) for version in thing.versions)
 
@@ -102,9 +106,10 @@ def _joined(things: Sequence[Thing], trouble: Trouble) -> list[Thing]:
     """The same things, where those of which all groups have one and the same version are one."""
     found: dict[Hashable, Thing] = {}
     for thing in things:
-        key = thing.layer, thing.name, thing.running
         plain = len(thing.versions) == 1 and not _is_in_trouble(thing, trouble)
-        place: Hashable = (*key, thing.majority.version, thing.majority.missing) if plain else (*key, thing.group)
+        place: Hashable = (
+            (*thing.sort, thing.majority.version, thing.majority.missing) if plain else (*thing.sort, thing.group)
+        )
         known = found.get(place)
         found[place] = thing if known is None else _merged(known, thing)
     return list(found.values())
@@ -128,6 +133,7 @@ class StackTable:
     ) -> None:
         self.columns = columns
         self._frame, self._rows, self._trouble, self._glyphs = frame, rows, trouble, glyphs
+        self._titles = titles(_things(rows))
         self._places = {row.identity: index for index, row in enumerate(rows)}
 
     @property
@@ -159,7 +165,9 @@ class StackTable:
         share = len(version.nodes) / max(1, thing.nodes)
         return {
             "sign": self._sign(row, thing, version),
-            "name": (_INNER + thing.name, Token.TEXT) if row.is_majority else (_INNER + "  also", Token.DIM),
+            "name": (_INNER + self._titles[thing.sort], Token.TEXT)
+            if row.is_majority
+            else (_INNER + "  also", Token.DIM),
             "version": self._version(row, thing, version),
             "count": _count(row, thing, version),
             "share": (meter(share, _BAR, self._glyphs) if share < 1 else "", Token.ACCENT),

@@ -95,6 +95,8 @@ _MEANINGS = {
     Join.SWITCHED: "links into switches",
     Join.LINKS: "links between the two",
     Join.PCIE: "one PCIe switch",
+    Join.BRIDGES: "several PCIe switches",
+    Join.HOST: "one PCI host bridge",
     Join.SOCKET: "one socket",
     Join.SYSTEM: "across sockets",
     Join.UNKNOWN: "not told",

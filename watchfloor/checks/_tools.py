@@ -11,7 +11,7 @@ from operator import is_not
 import numpy as np
 from numpy.typing import NDArray
 
-from watchfloor import config
+from watchfloor import config, pci
 from watchfloor.columns import Floats
 from watchfloor.distinct import among, distinct
 from watchfloor.frame import Cell, Frame, RowSubjects, View
@@ -144,6 +144,19 @@ def subject_of(frame: Frame, node: int, device: str) -> Subject:
     rows = frame.rows_of(Scope.LINK, node).tolist() if device else ()
     found = [row for row in rows if device in (frame.links.keys[row], frame.links.text(row, "name"))]
     return frame.subject(Scope.LINK, found[0]) if found else Subject(Scope.NODE, name)
+
+
+def may_be_of_board(frame: Frame, node: int, device: str) -> bool:
+    """Whether an event of this address may yet turn out to be a board's: they are still telling where they are.
+
+    Until then it is nobody's, not the node's: else it would be found twice.
+    """
+    if not frame.live[node] or pci.slot(device) is None:
+        return False
+    if frame.nodes.reasons("accelerators")[node] == Missing.NOT_YET:
+        return True
+    rows = frame.rows_of(Scope.ACCELERATOR, node)
+    return bool((frame.accelerators.reasons("bus_id")[rows] == Missing.NOT_YET).any())
 
 
 def shown_time(at: float) -> str:

@@ -75,7 +75,8 @@ def of_node(frame: Frame, node: int, entries: Sequence[Entry], jobs: MutableMapp
 def _told(frame: Frame, subject: Subject, code: int, every: Sequence[Entry], jobs: MutableMapping[int, str]) -> Told:
     newest = every[0]
     first, last = min(entry.at for entry in every), max(entry.last for entry in every)
-    job = jobs.setdefault(newest.number, _board(frame, subject, "job"))
+    is_board = subject.scope is Scope.ACCELERATOR
+    job = jobs.setdefault(newest.number, _board(frame, subject, "job")) if is_board else ""
     said = verdict(code, _board(frame, subject, "model"), every)
     count = sum(entry.count for entry in every)
     return Told(subject, code, first, last, count, bursts_of(every), tuple(every), job, said)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from watchfloor.checks._tools import current, limit, named, report, suspects, text_is
-from watchfloor.frame import Frame, View
+from watchfloor.frame import Frame
+from watchfloor.lost import lost_boards
 from watchfloor.metrics import RECOVERY_ACTIONS, Unit
-from watchfloor.model import Finding, Missing, Scope, State
+from watchfloor.model import Finding, Scope, State
 
 _AT = Scope.ACCELERATOR
 _JOINED = ("completed", "not supported")
@@ -37,37 +37,15 @@ def check(frame: Frame) -> Iterator[Finding]:
 
 
 def _lost(frame: Frame) -> Iterator[Finding]:
-    """A MIG instance that is gone was taken away by somebody, and a board whose place another has taken: no fault."""
-    view = frame.accelerators
-    rows = np.flatnonzero((view.reasons("util") == Missing.LOST) | (view.reasons("temp") == Missing.LOST))
-    rows = rows[frame.live[view.node[rows]] & ~(view.last("partition_of")[rows] > 0)]
-    if rows.size:
-        rows = rows[~_replaced(frame, rows)]
     yield from report(
         frame,
         _AT,
-        rows,
+        lost_boards(frame),
         "accelerator-lost",
         State.CRITICAL,
         lambda row: f"{named(frame, _AT, row)} is lost: it no longer answers, or is no longer listed",
         ("bus_id", "serial", "xid"),
     )
-
-
-def _replaced(frame: Frame, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Which rows are no longer listed while another is at their address, or, of those that never told it, index."""
-    view = frame.accelerators
-    unlisted = view.reasons("index")[rows] == Missing.LOST
-    bus_id = view.last("bus_id")[rows]
-    of_nobody = np.isnan(bus_id) | (bus_id == 0)
-    by_index = _held_by_another(view, rows, "index") & of_nobody
-    return unlisted & ((_held_by_another(view, rows, "bus_id") & ~of_nobody) | by_index)
-
-
-def _held_by_another(view: View, rows: NDArray[np.intp], name: str) -> NDArray[np.bool_]:
-    held = set(zip(view.node.tolist(), view.known(name).tolist(), strict=True))
-    wanted = zip(view.node[rows].tolist(), view.last(name)[rows].tolist(), strict=True)
-    return np.array([one in held for one in wanted], np.bool_)
 
 
 def _recovery(frame: Frame) -> Iterator[Finding]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from watchfloor.checks._recent import Found, Recent
-from watchfloor.checks._tools import MOST_FINDINGS, called, limit, shown_time, subject_of
+from watchfloor.checks._tools import MOST_FINDINGS, called, limit, may_be_of_board, shown_time, subject_of
 from watchfloor.events import Entry
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
-from watchfloor.model import Finding, State, Subject
+from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.report import Event
 
 _DAY = 86_400.0
@@ -65,8 +65,11 @@ def _by_kind(frame: Frame, entries: Found) -> Iterator[tuple[Subject, str, Seque
         mended = {entry.device: entry.last for entry in reversed(every) if _mends(entry.event)}
         sorts: Mapping[tuple[Subject, str], list[_Weighed]] = defaultdict(list)
         for one in (_weighed(entry, mended) for entry in every if not _mends(entry.event)):
-            if frame.at - one.entry.last <= limit("kernel-events", one.severity, Unit.SECONDS):
-                sorts[subject_of(frame, node, one.entry.device), one.entry.event.kind].append(one)
+            subject = subject_of(frame, node, one.entry.device)
+            young = frame.at - one.entry.last <= limit("kernel-events", one.severity, Unit.SECONDS)
+            is_told = subject.scope is not Scope.NODE or not may_be_of_board(frame, node, one.entry.device)
+            if young and is_told:
+                sorts[subject, one.entry.event.kind].append(one)
         for (subject, kind), of_kind in sorts.items():
             yield subject, kind, of_kind
 

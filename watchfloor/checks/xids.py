@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from watchfloor.checks._nvlink import Verdict
 from watchfloor.checks._recent import Recent
-from watchfloor.checks._tools import MOST_FINDINGS, Evidence, Rows, called, limit, named, report, suspects
+from watchfloor.checks._tools import (
+    MOST_FINDINGS,
+    Evidence,
+    Rows,
+    called,
+    limit,
+    may_be_of_board,
+    named,
+    report,
+    suspects,
+)
 from watchfloor.checks._xidtold import FOLLOWERS, RECOVERY, Told, bursts, follows, of_node, taken_back
 from watchfloor.checks._xidworkflows import seen_again
 from watchfloor.columns import Floats
@@ -94,7 +104,7 @@ def _holds(frame: Frame, one: Told) -> bool:
         return False
     row, view = frame.row(one.subject), frame.accelerators
     if row is None or one.subject.scope is not Scope.ACCELERATOR:
-        return True
+        return not may_be_of_board(frame, one.entry.node, one.entry.device)
     if one.code in _REMAPS:
         return view.reasons("rows_failed")[row] != Missing.NO
     return not (one.code == RECOVERY and view.known("recovery")[row] == 0)

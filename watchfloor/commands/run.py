@@ -173,7 +173,8 @@ def _shown(asked: _Asked, at: Post, decision: Decision) -> int:
 async def _applied(asked: _Asked, at: Post, decision: Decision) -> int:
     if not asked.json:
         output.write(f"{plan_text(decision.plan, time.time())}\n\n{_words(decision)}")
-    if decision.ruling == Ruling.NEEDS_APPROVAL and not await _answered(at, decision, asked.wait):
+    wanted = decision.verdict.ruling is Ruling.NEEDS_APPROVAL
+    if wanted and not await _answered(at, decision, asked.wait) and not decision.held:
         return _waiting(asked, decision)
     return _told(asked, at, decision.run, await at.harness.carry_out(decision.run, asked.who))
 

@@ -42,7 +42,9 @@ def _node_settled(frame: Frame, node: int, seconds: float) -> bool:
 
 
 def silent(frame: Frame, node: int) -> list[str]:
-    """The samplers of a node that have not answered yet, by name."""
+    """The samplers of a node that have not answered yet, by name. Those behind a metrics server nobody can ask."""
+    if frame.specs[node].source is not None:
+        return []
     samplers = frame.detail[node].samplers
     return sorted(name for name, sampler in samplers.items() if not sampler.at and sampler.state == "ok")
 

@@ -103,7 +103,7 @@ def _code(account: Account) -> int:
     for outcome, code in _WORST_FIRST:
         if outcome in account.outcomes:
             return code
-    said = {*account.rulings, *account.refused}
+    said = {*account.rulings, *account.refused, *(["not-approved"] if account.waiting else [])}
     for words, code in _RULINGS:
         if said & words:
             return code

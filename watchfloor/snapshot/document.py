@@ -5,11 +5,12 @@ A metric is either in `values` or in `missing` with its reason; the last value o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from watchfloor import __version__
-from watchfloor.frame import Frame, NodeDetail
+from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind, Metric
 from watchfloor.model import NODE_SCOPES, Missing, Scope, State
 from watchfloor.partitions import is_partition
@@ -140,7 +141,7 @@ def _subjects(frame: Frame, scope: Scope, rows: list[int]) -> list[Json]:
 def _cells(frame: Frame, scope: Scope, row: int) -> Json:
     """State, values and missing values of one row."""
     view = frame.view(scope)
-    detail = frame.detail[int(view.node[row])]
+    words = partial(frame.detail[int(view.node[row])].note, subject=view.keys[row])
     values: dict[str, Value] = {}
     missing: dict[str, Json] = {}
     for metric in CATALOGUE[scope].values():
@@ -149,7 +150,7 @@ def _cells(frame: Frame, scope: Scope, row: int) -> Json:
         if cell.missing is Missing.NO and known is not None:
             values[metric.name] = known
         else:
-            missing[metric.name] = _missing(metric, cell.missing, known, detail)
+            missing[metric.name] = _missing(metric, cell.missing, known, words)
     state = State(int(view.states[row])).label
     return {"state": state, "values": values, "missing": missing}
 
@@ -171,8 +172,8 @@ def _rounded(number: float) -> float:
     return float(f"{number:.12g}")
 
 
-def _missing(metric: Metric, reason: Missing, last: Value | None, detail: NodeDetail) -> Json:
-    note = detail.note(f"{metric.scope.value}.{metric.name}", reason)
+def _missing(metric: Metric, reason: Missing, last: Value | None, words: Callable[[str, Missing], str]) -> Json:
+    note = words(f"{metric.scope.value}.{metric.name}", reason)
     found: Json = {"reason": reason.label}
     if note:
         found["note"] = note

@@ -17,6 +17,7 @@ from watchfloor import __version__
 from watchfloor.frame import Frame, View
 from watchfloor.metrics import CATALOGUE, THROTTLE_REASONS, Kind, Metric, Unit
 from watchfloor.model import NODE_SCOPES, Missing, Scope, State
+from watchfloor.report import SamplerStatus
 from watchfloor.snapshot.selection import Selection, is_read
 
 # the catalogue's short words, where a scrape should say the long one
@@ -102,7 +103,9 @@ def exposition(selection: Selection) -> str:
         _family("watchfloor_build_info", "gauge", "version of watchfloor", [(_written({"version": __version__}), 1.0)]),
         _family("watchfloor_node_up", "gauge", "1 where the node's values are current", _up(frame)),
         _family("watchfloor_sampler_up", "gauge", "1 where the sampler answers", _samplers_up(frame)),
+        _family("watchfloor_sampler_state", "gauge", "1 for the state that the sampler is in", _sampler_states(frame)),
         _family("watchfloor_sampler_duration_seconds", "gauge", "time its last answer took", _sampler_costs(frame)),
+        _family("watchfloor_sampler_answer_timestamp_seconds", "gauge", "when it answered last", _sampler_times(frame)),
         *(family for scope in NODE_SCOPES for family in _scope_families(selection, scope)),
         _family("watchfloor_recent_events", "gauge", "events of the last hour, with their repeats", _events(frame)),
         _family("watchfloor_finding", "gauge", "a finding of the checks that holds now", _findings(frame)),
@@ -200,11 +203,26 @@ def _samplers_up(frame: Frame) -> Iterator[Sample]:
                 yield _written({"node": spec.name, "sampler": name}), float(sampler.state == "ok")
 
 
+def _sampler_states(frame: Frame) -> Iterator[Sample]:
+    for spec, detail in zip(frame.specs, frame.detail, strict=True):
+        for name, sampler in detail.samplers.items():
+            yield _written({"node": spec.name, "sampler": name, "state": sampler.state}), 1.0
+
+
 def _sampler_costs(frame: Frame) -> Iterator[Sample]:
+    return ((labels, sampler.cost) for labels, sampler in _answered(frame))
+
+
+def _sampler_times(frame: Frame) -> Iterator[Sample]:
+    """By the node's clock."""
+    return ((labels, sampler.at) for labels, sampler in _answered(frame))
+
+
+def _answered(frame: Frame) -> Iterator[tuple[Labels, SamplerStatus]]:
     for spec, detail in zip(frame.specs, frame.detail, strict=True):
         for name, sampler in detail.samplers.items():
             if sampler.at:
-                yield _written({"node": spec.name, "sampler": name}), sampler.cost
+                yield _written({"node": spec.name, "sampler": name}), sampler
 
 
 def _events(frame: Frame) -> Iterator[Sample]:

@@ -127,7 +127,7 @@ class FabricReport:
 
     def _line(self, group: int) -> Sequence[str]:
         folds = self._folds
-        place = [name or "not told" for name in self._place(group).values()]
+        place = [folds.groups.place_word(self._frame, group) for _ in self._place(group)]
         used = int(folds.links[group] - folds.unused[group])
         up = f"{folds.up[group]}" if folds.up[group] or folds.down[group] or not used else "?"
         rates = [_rate(_known(values, group)) for values in (folds.rx, folds.tx)]
@@ -141,7 +141,7 @@ class FabricReport:
     def _words(self, group: int) -> str:
         """`down mlx5_5/1, uneven mlx5_3/1 and 2 more`."""
         rows, alone = self._odd(group), self._grouping is Grouping.NODE
-        found = []
+        found = [f"down {words}" for words in self._folds.absent_words(group)]
         for row in rows[:_NAMED]:
             node = "" if alone else f"{self._frame.specs[int(self._frame.links.node[row])].name} "
             word = Oddity(int(self._survey.oddity[row])).label or State(int(self._frame.links.states[row])).label

@@ -58,7 +58,7 @@ class FindingReport:
         return {
             **head(finding),
             "evidence": [{"name": name, "value": value} for name, value in finding.evidence],
-            "advice": advice(finding.code) or None,
+            "advice": advice(finding.code, finding.subject.node) or None,
             "first_seen": record.first,
             "last_seen": self._frame.at if record.key in self._now else record.last,
             "times": record.times,
@@ -78,7 +78,7 @@ class FindingReport:
         state = record.finding.state.label if record.holds else "over"
         yield f"{state:<8}  {record.finding.code}: {_told(self._frame, record.finding)}"
         yield f"{'':<8}  {self._when(record)}"
-        told = advice(record.finding.code)
+        told = advice(record.finding.code, record.finding.subject.node)
         if told and record.holds and record.ack is None:
             yield f"{'':<8}  what to do: {told}"
 

@@ -39,7 +39,7 @@ def _lines(plan: Plan, now: float) -> Iterator[str]:
     if plan.state:
         yield ""
         yield "Relies on:"
-        yield from (f"{_INDENT}{name}: {_shown(value)}" for name, value in plan.state.items())
+        yield from (f"{_INDENT}{name}: {value_text(value)}" for name, value in plan.state.items())
 
 
 def _who(plan: Plan) -> str:
@@ -75,11 +75,11 @@ def _changes(step: Step) -> Iterator[str]:
     for name in dict.fromkeys((*step.before, *step.after)):
         before, after = step.before.get(name), step.after.get(name)
         if after is None:
-            yield f"{name}: {_shown(before)}"
+            yield f"{name}: {value_text(before)}"
         elif before is None or before == after:
-            yield f"{name}: {_shown(after)}"
+            yield f"{name}: {value_text(after)}"
         else:
-            yield f"{name}: {_shown(before)} → {_shown(after)}"
+            yield f"{name}: {value_text(before)} → {value_text(after)}"
 
 
 def deed_text(deed: Deed) -> str:
@@ -91,7 +91,8 @@ def deed_text(deed: Deed) -> str:
     return f"{deed.method} {deed.path}{body}   ({deed.place})"
 
 
-def _shown(value: Value | None) -> str:
+def value_text(value: Value | None) -> str:
+    """As people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)

@@ -39,7 +39,8 @@ def _row(run: RunRecord, times: Times) -> tuple[str, str, str, str, str, str]:
     more = f" +{len(targets) - 3}" if len(targets) > 3 else ""
     who = run.who.name if run.who else ""
     name = plan.playbook if plan else "?"
-    return (run.run, times.at(run.proposed), name, ", ".join(targets[:3]) + more, who, standing_text(run))
+    why = f": {printable(run.held_back)}" if run.held_back else ""
+    return (run.run, times.at(run.proposed), name, ", ".join(targets[:3]) + more, who, standing_text(run) + why)
 
 
 def run_text(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from watchfloor.compatibility import Clash, fleet_clashes
 from watchfloor.frame import Frame
 from watchfloor.hosts import folded
-from watchfloor.stack import Grouping, Stacks, Thing, Version, things, untold
+from watchfloor.stack import Grouping, Stacks, Thing, Version, things, titles, untold
 
 FORMAT = "watchfloor.stack/1"
 
@@ -80,7 +80,8 @@ class SoftwareReport:
 
     def text(self) -> str:
         """Aligned columns, a line a version; what differs is marked, and what doesn't go together follows."""
-        rows = [cells for thing in self._things for cells in self._cells(thing)]
+        named = titles(self._things)
+        rows = [cells for thing in self._things for cells in self._cells(thing, named[thing.sort])]
         header = ("LAYER", "SOFTWARE", "VERSION", "NODES", "AMONG", "")
         widths = [max(len(cells[at]) for cells in (header, *rows)) for at in range(len(header))]
         lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in (header, *rows)]
@@ -88,14 +89,14 @@ class SoftwareReport:
             lines += ["", f"nothing known of {folded(self._names(self._silent))}"]
         return "\n".join([*lines, *self._troubles()])
 
-    def _cells(self, thing: Thing) -> Iterator[tuple[str, ...]]:
+    def _cells(self, thing: Thing, title: str) -> Iterator[tuple[str, ...]]:
         for version in thing.versions:
             first = version is thing.majority
             count = f"{len(version.nodes)}/{thing.nodes}"
             words = version.version or f"({version.missing.label})"
             named = "" if first and not version.missing else folded(self._names(version.nodes))
             odd = f"differs: {named}" if thing.drift and not first and not version.missing else named
-            yield thing.layer, thing.name, words, count, thing.group, odd
+            yield thing.layer, title, words, count, thing.group, odd
 
     def _troubles(self) -> Iterator[str]:
         for node, clash in self._clashes:
