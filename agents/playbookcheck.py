@@ -23,11 +23,13 @@ def troubles(
         yield from _of_planner(playbook, planners)
     for name in sorted(_named(playbook) - names - {playbook.name}):
         guess = nearest(name, sorted(names))
-        yield ConfigError(
-            f"a trigger names the playbook {name}, which there is not",
-            f"did you mean {guess}?" if guess else "",
-            file=playbook.file,
-        )
+        text = f"a trigger names the playbook {name}, which there is not"
+        yield _at(playbook, name, text, f"did you mean {guess}?" if guess else "")
+
+
+def _at(playbook: Playbook, name: str, text: str, advice: str) -> ConfigError:
+    line, column = playbook.places.get(name, (0, 0))
+    return ConfigError(text, advice, file=playbook.file, line=line, column=column)
 
 
 def _of_step(rule: StepRule, actions: Mapping[str, Action]) -> Iterator[tuple[str, str]]:
@@ -78,15 +80,17 @@ def _of_planner(playbook: Playbook, planners: Mapping[str, Planner]) -> Iterator
     if planner is None:
         guess = nearest(playbook.planner, list(planners))
         advice = f"did you mean {guess}?" if guess else f"known are {', '.join(planners)}"
-        yield ConfigError(f"there is no planner {playbook.planner}", advice, file=playbook.file)
+        yield _at(playbook, "planner", f"there is no planner {playbook.planner}", advice)
         return
     for name, value in playbook.options.items():
         usual = planner.OPTIONS.get(name)
         if usual is None:
             known = f"known are {', '.join(planner.OPTIONS)}" if planner.OPTIONS else "it takes none"
-            yield ConfigError(f"{playbook.planner} has no option {name}", known, file=playbook.file)
+            guess = nearest(name, list(planner.OPTIONS))
+            advice = f"did you mean {guess}?" if guess else known
+            yield _at(playbook, f"options.{name}", f"{playbook.planner} has no option {name}", advice)
         elif isinstance(value, str) != isinstance(usual, str) or isinstance(value, bool) != isinstance(usual, bool):
-            yield ConfigError(f"options: {name} is {value!r}", f"such as {usual!r}", file=playbook.file)
+            yield _at(playbook, f"options.{name}", f"options: {name} is {value!r}", f"such as {usual!r}")
 
 
 def _named(playbook: Playbook) -> set[str]:

@@ -116,6 +116,7 @@ class Playbook:
     lifetime_seconds: float = 4 * 3600.0  # of a plan that waits for approval
     digest: str = ""
     file: str = ""
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)  # line and column of names in it
 
 
 # -- planners

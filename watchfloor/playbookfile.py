@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from watchfloor import query, schedule
+from watchfloor.advice import ADVICE, advice
 from watchfloor.change import Risk, Value
 from watchfloor.config import LARGEST_FILE_BYTES, Item, Section, parse, whole
 from watchfloor.errors import ConfigError, QueryError
@@ -29,6 +30,7 @@ from watchfloor.playbook import (
     StepRule,
     Trigger,
 )
+from watchfloor.report import EVENT_KINDS
 from watchfloor.units import nearest
 
 PLAYBOOK_KEYS = (
@@ -98,7 +100,22 @@ def _playbook(item: Item, digest: str) -> Playbook:
         lifetime_seconds=_or(root.get("lifetime", _seconds), Playbook("", "").lifetime_seconds),
         digest=digest,
         file=item.file,
+        places=_places(root),
     )
+
+
+def _places(root: Section) -> dict[str, tuple[int, int]]:
+    """Where names stand that are looked up later: the planner, its options as "options.NAME", playbooks of triggers."""
+    found: dict[str, tuple[int, int]] = {}
+    for trigger in root.get("triggers", _list) or ():
+        for key in ("after", "of"):
+            named = trigger.entries().get(key)
+            found.update({one.text(): (one.line, one.column) for one in (named.items() if named else ())})
+    for name, one in (root.get("options", Item.entries) or {}).items():
+        found[f"options.{name}"] = one.key_at
+    if planner := root.entries.get("planner"):
+        found["planner"] = (planner.line, planner.column)
+    return found
 
 
 _RISKS = {risk.label: risk.name for risk in Risk}
@@ -136,12 +153,16 @@ def _query_trigger(section: Section, scope: Scope) -> QueryTrigger:
 
 
 def _event_trigger(section: Section, scope: Scope) -> EventTrigger:
-    kinds = section.require("event", _texts)
+    kinds = section.require("event", _known(EVENT_KINDS, EVENT_KINDS.__contains__, "a kind of event"))
     return EventTrigger(events=kinds, codes=tuple(section.get("codes", _codes) or ()))
 
 
 def _finding_trigger(section: Section, scope: Scope) -> EventTrigger:
-    return EventTrigger(findings=section.require("finding", _texts))
+    return EventTrigger(
+        findings=section.require(
+            "finding", _known(tuple(ADVICE), lambda code: advice(code, ""), "the code of a finding")
+        )
+    )
 
 
 def _schedule_trigger(section: Section, scope: Scope) -> ScheduleTrigger:
@@ -252,8 +273,17 @@ def _list(item: Item) -> list[Item]:
     return item.value
 
 
-def _texts(item: Item) -> tuple[str, ...]:
-    return tuple(one.text() for one in item.items())
+def _known(choices: tuple[str, ...], is_one: Callable[[str], object], what: str) -> Callable[[Item], tuple[str, ...]]:
+    """Each of a list is one of these, or of those that are made, such as services'; another is refused."""
+
+    def reader(item: Item) -> tuple[str, ...]:
+        for one in item.items():
+            if not is_one(text := one.text()):
+                guess = nearest(text, list(choices))
+                one.fail(f"{text!r} is not {what}", f"did you mean {guess}?" if guess else "see docs/playbooks.md")
+        return tuple(one.text() for one in item.items())
+
+    return reader
 
 
 def _metrics(scope: Scope) -> Callable[[Item], list[str]]:

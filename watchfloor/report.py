@@ -93,6 +93,13 @@ class SamplerStatus(msgspec.Struct, frozen=True):
     period: float = 1.0
 
 
+EVENT_KINDS = (
+    "xid", "sxid", "ecc", "reset", "lost", "link-down", "link-up", "link-error", "hang", "oom", "firmware", "thermal",
+    "assert", "cable", "disk", "driver", "fabric", "hardware", "health", "left-out", "mce", "memory-lost", "oops",
+    "page-fault", "panic", "pcie", "power", "rdma", "recovery", "segfault", "storage",
+)  # fmt: skip
+
+
 class Event(msgspec.Struct, frozen=True):
     """Something that happened on a node: an XID, an ECC error, a link that went down. `at` is the node's wall clock.
 
@@ -103,7 +110,7 @@ class Event(msgspec.Struct, frozen=True):
 
     at: float
     source: str  # "kernel", "nvml", "fabricmanager" …
-    kind: str  # "xid", "sxid", "ecc", "reset", "lost", "link-down", "link-up", "hang", "oom", "firmware", "thermal" …
+    kind: str  # one of EVENT_KINDS, unless a newer probe tells it
     text: _Text
     device: _Key = ""
     code: int = -1  # XID or SXid; -1 where the kind has none

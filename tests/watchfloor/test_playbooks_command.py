@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from collectors.probe import nvidia_xid
+from collectors.probe.kernel_rules import RULES
+from watchfloor.checks import kernel_events
 from watchfloor.cli import run
 from watchfloor.exits import Exit
+from watchfloor.report import EVENT_KINDS
 
 OWN = """\
 name: own
@@ -58,6 +62,9 @@ def test_one_is_shown_and_a_slip_of_the_finger_is_guessed(capsys: pytest.Capture
         ('\n    with: {reason: "{trigger}"}', "", "drain_node needs the parameter reason"),
         ("steps:", "triggers:\n  - {query: uptime > 0, after: fatal-xd}\nsteps:", "did you mean fatal-xid?"),
         ("mine", "[mine", "own.yaml:3"),
+        ("steps:", "triggers:\n  - event: xidd\nsteps:", "4:12: 'xidd' is not a kind of event\n  did you mean xid?"),
+        ("steps:", "triggers:\n  - finding: [xid-fatl]\nsteps:", "4:15: 'xid-fatl' is not the code of a finding"),
+        ("steps:", "triggers:\n  - {runs: 3, within: 24h, of: [own, fatal-xd]}\nsteps:", "4:38: a trigger names the"),
     ],
 )
 def test_what_is_wrong_is_pointed_at(
@@ -75,10 +82,22 @@ def test_what_is_wrong_is_pointed_at(
 
 def test_planners_and_their_options_are_looked_up(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for planner, told in (
-        ("thermal_cp", "did you mean thermal_cap?"),
-        ("thermal_cap\noptions: {les: 1}", "has no option les"),
-        ("thermal_cap\noptions: {less: much}", "less is 'much'"),
+        ("thermal_cp", "3:10: there is no planner thermal_cp\n  did you mean thermal_cap?"),
+        ("thermal_cap\noptions: {les: 1}", "4:11: thermal_cap has no option les\n  did you mean less?"),
+        ("thermal_cap\noptions: {less: much}", "4:11: options: less is 'much'"),
     ):
         (own / "own.yaml").write_text(f"name: own\nsummary: mine\nplanner: {planner}\n")
         assert run(["playbooks", "check", str(own / "own.yaml")]) == Exit.USAGE
         assert told in capsys.readouterr().err
+
+
+def test_every_kind_of_event_that_a_probe_tells_may_begin_a_playbook() -> None:
+    told = {rule[1] for rule in RULES} | {kind for kind, _, _ in nvidia_xid._KINDS.values()}
+    assert told <= set(EVENT_KINDS)
+    assert set(kernel_events._TITLES) <= set(EVENT_KINDS)
+
+
+@pytest.mark.parametrize("code", ["check-failed", "imex-stopped", "node-refused", "event-oom", "temp-mem-high"])
+def test_codes_that_are_made_may_begin_a_playbook(code: str, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own / "own.yaml").write_text(OWN.replace("steps:", f"triggers:\n  - finding: {code}\nsteps:"))
+    assert run(["playbooks", "check", str(own / "own.yaml")]) == Exit.OK, capsys.readouterr().err
