@@ -20,6 +20,7 @@ from watchfloor.people import People
 from watchfloor.records.ledgerentry import Entry, Party, Who, seconds_of
 from watchfloor.records.ledgerjson import canonical
 from watchfloor.records.ledgerwords import Approval, Rejection, Withdrawal
+from watchfloor.runs import Heard
 from watchfloor.signing import Checked
 
 NAMESPACE = "watchfloor-approval"
@@ -103,6 +104,10 @@ class Refusal:
     text: str
     principal: str = ""
 
+    @property
+    def told(self) -> str:
+        return f"{self.word}: {self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -124,7 +129,20 @@ class Standing:
             return f"rejected by {_reasons(self.rejected)}"
         names = f": {', '.join(said.principal for said in self.by)}" if self.by else ""
         back = f"; taken back by {_reasons(self.withdrawn)}" if self.withdrawn and not self.approved else ""
-        return f"{self.have} of {self.need}{names}{back}" if self.need else "no approval is needed"
+        told = dict.fromkeys(_lost(each) for each in self.refused if each.word is not Word.SUPERSEDED)
+        lost = "" if self.approved else "".join(f"; {text}" for text in told)
+        return f"{self.have} of {self.need}{names}{back}{lost}" if self.need else "no approval is needed"
+
+    @property
+    def heard(self) -> dict[int, Heard]:
+        """By the number of its entry what became of each statement."""
+        taken = {each.statement.number: Heard(each.principal) for each in (*self.by, *self.rejected, *self.withdrawn)}
+        return taken | {each.statement.number: Heard(each.principal, each.told) for each in self.refused}
+
+
+def _lost(refusal: Refusal) -> str:
+    whose = f" of {refusal.principal}" if refusal.principal else ""
+    return f"one {refusal.statement.body.kind}{whose} doesn't count, {refusal.told}"
 
 
 def _reasons(said: Iterable[Said]) -> str:

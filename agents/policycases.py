@@ -68,7 +68,7 @@ def read(path: Path, known: Mapping[str, ActionClass]) -> Table:
     """Raises ConfigError with file, line and column."""
     section = load(path).section(("nodes", "groups", "actions", "cases"))
     actions = {**known, **(section.get("actions", _actions) or {})}
-    cases = section.require("cases", lambda item: [_case(each, actions) for each in item.items()])
+    cases = section.require("cases", lambda item: [_case(each, actions) for each in _some(item)])
     groups = section.get("groups", lambda item: read_groups(item, {}))
     nodes = section.get("nodes", lambda item: [_node(name, told) for name, told in item.entries().items()])
     return Table(str(path), tuple(cases), actions, groups, tuple(nodes or ()))
@@ -98,6 +98,10 @@ def _wrong(case: Case, verdict: Verdict, ruling: Ruling) -> str:
 
 
 # -- reading
+
+
+def _some(item: Item) -> list[Item]:
+    return item.items() or item.fail("no case in it", "a table without cases holds nothing to anything: docs/policy.md")
 
 
 def _actions(item: Item) -> dict[str, ActionClass]:

@@ -5,7 +5,7 @@ Must not do: anything of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from agents import approvals, policycases, policylint, policyset, policywhy
@@ -15,13 +15,16 @@ from agents.policy import needed_words
 from agents.policyset import ActionClass, Policies
 from agents.policywhy import Reasoning
 from agents.policyworld import world_of_inventory
-from watchfloor.change import Plan
+from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.model import NodeSpec
-from watchfloor.places import policy_places
+from watchfloor.places import policy_places, signers_file
+from watchfloor.records.ledgerentry import Entry
+from watchfloor.runs import Heard, RunRecord
 from watchfloor.signing import Signers
 
 __all__ = [
     "approvals",
+    "heard",
     "known_actions",
     "needed_words",
     "policies",
@@ -51,3 +54,19 @@ def reasoned(plan: Plan, specs: list[NodeSpec], in_force: Policies) -> Reasoning
 
 def signers(file: Path) -> Signers:
     return Signers(file, approvals.NAMESPACE)
+
+
+def heard(run: RunRecord, now: float) -> dict[int, Heard]:
+    """Whose word each is by its signature, and why it doesn't count: of what was said before it began, as of then."""
+    if run.plan is None or not run.given:
+        return {}
+    check = signers(signers_file())
+    verdict = verdict_on_record(run.decided) or Verdict(Ruling.NEEDS_APPROVAL, approvals=run.needed)
+    people = policies().people
+
+    def stands(entries: Iterable[Entry], at: float) -> dict[int, Heard]:
+        assert run.plan is not None
+        return approvals.standing(run.plan, verdict, approvals.statements(entries), at, people, check).heard
+
+    before = [entry for entry in run.given if not run.begun or entry.seconds <= run.begun]
+    return stands(run.given, now) | stands(before, run.begun or now)

@@ -15,7 +15,7 @@ import msgspec
 
 from watchfloor.change import Plan, Step, read_plan
 from watchfloor.records import ledgerwords as words
-from watchfloor.records.ledgerentry import Entry, Who
+from watchfloor.records.ledgerentry import Entry, Who, subjects_of
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
 
 APPROVALS = (words.Kind.APPROVAL, words.Kind.REJECTION, words.Kind.WITHDRAWAL)
@@ -39,6 +39,14 @@ class Standing(StrEnum):
     READY = "may begin"
     RUNNING = "running"
     OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Whose key signed an approval, rejection or withdrawal ("": nobody's who is known), and why it doesn't count."""
+
+    principal: str
+    lost: str = ""
 
 
 class StepState(StrEnum):
@@ -127,11 +135,11 @@ class RunRecord:
 
     @property
     def approved_by(self) -> tuple[str, ...]:
-        return tuple(entry.who.name for entry in self.last_words.values() if entry.kind == words.Kind.APPROVAL)
+        return tuple(signer_of(entry) for entry in self.last_words.values() if entry.kind == words.Kind.APPROVAL)
 
     @property
     def rejected_by(self) -> tuple[str, ...]:
-        return tuple(entry.who.name for entry in self.last_words.values() if entry.kind == words.Kind.REJECTION)
+        return tuple(signer_of(entry) for entry in self.last_words.values() if entry.kind == words.Kind.REJECTION)
 
     def waits(self, now: float) -> bool:
         """Whether a person still has to say something for it to begin, and can."""
@@ -162,6 +170,11 @@ class RunRecord:
     def of_plan(self) -> list[tuple[Step, StepRecord]]:
         """The steps of the plan in their order, with what became of each."""
         return [(step, self.step(step.key)) for step in self.plan.steps] if self.plan else []
+
+
+def signer_of(entry: Entry) -> str:
+    """The principal whose key signed it, as it was found when it was put on record; else the account that put it."""
+    return next(iter(subjects_of(entry.subjects, "person")), entry.who.name)
 
 
 class Fold:

@@ -236,3 +236,32 @@ def test_in_a_terminal_the_plan_is_shown_and_yes_is_typed(office: Office, answer
         assert running.wait(30) == code
     os.close(ours)
     assert (office.newest().kind == "approval") is (code == Exit.OK)
+
+
+def test_show_names_whose_key_signed_and_what_does_not_count(office: Office, capfd: pytest.CaptureFixture[str]) -> None:
+    office("approve", "r1", office.carol)
+    signed = office.newest()
+    replayed_under(office, signed)
+    assert cli.run(["show", "r1"]) == Exit.OK
+    told = capfd.readouterr().out
+    assert "approval of carol@example.org, " in told and "doesn't count" not in told
+    assert cli.run(["show", "r2"]) == Exit.OK
+    told = capfd.readouterr().out
+    assert f"approval of nobody who is known, put on record by {signed.who.name}, " in told
+    assert "   doesn't count, not-signed: it is over another plan, or was altered since" in told
+
+
+def test_a_replayed_approval_is_named_where_more_are_needed(office: Office) -> None:
+    office("approve", "r1", office.carol)
+    replayed_under(office, office.newest())
+    assert office("approve", "r2", office.bob) == Exit.WAITS_FOR_APPROVAL
+    assert "1 of 2: bob@example.org; one approval doesn't count, not-signed: it is over another plan" in office.out
+
+
+def replayed_under(office: Office, signed: Entry) -> None:
+    """What was signed over one plan is put on record under another, which needs two."""
+    other, body = fresh("other"), signed.told()
+    assert body is not None
+    proposed(office.path, other, replace(NEEDS_ONE, approvals=2), "r2")
+    with Ledger(office.path) as ledger:
+        ledger.append(Note(signed.who, body, signed.subjects, "r2", other.digest))

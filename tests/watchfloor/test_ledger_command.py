@@ -18,7 +18,7 @@ from watchfloor.exits import AUDIT_MEANINGS, Audit, Exit
 from watchfloor.places import ledger_file
 from watchfloor.records.ledgerentry import Note
 from watchfloor.records.ledgermerkle import included
-from watchfloor.records.ledgerwords import Stop
+from watchfloor.records.ledgerwords import PolicyChange, Stop
 from watchfloor.signing import SshSigner, check
 
 DOCUMENT = (ROOT / "docs" / "ledger.md").read_text("utf-8")
@@ -166,6 +166,20 @@ def test_a_checkpoint_counts_where_somebody_of_the_signers_made_it(path: Path, a
     assert audit("verify", "--signers", signers) == Audit.ALTERED and "the checkpoint in entry 20" in audit.out
     assert audit.json("verify", "--signers", signers)["first_bad"] == 20
     assert audit.json("show", "19")["who"]["fingerprint"] == SshSigner(anna).fingerprint()
+
+
+def test_a_file_of_nobody_vouches_for_nothing(path: Path, audit: Told, tmp_path: Path) -> None:
+    anna, _ = key(tmp_path)
+    assert audit("anchor", "--key", anna) == Exit.OK
+    assert audit("verify", "--signers", "/dev/null") == Audit.ALTERED
+    assert "is signed by nobody of /dev/null" in audit.out
+
+
+def test_the_log_says_which_policies_changed(tmp_path: Path, audit: Told) -> None:
+    change = PolicyChange(digest="56c8abc44c87", files=["default.yaml", "own.yaml"])
+    file = written(tmp_path / "l.db", [Note(beat().who, change)])
+    assert audit("log", "--ledger", file) == Exit.OK
+    assert audit.out.rstrip().endswith("default.yaml own.yaml  56c8abc44c87")
 
 
 def test_a_signature_for_another_purpose_is_none(path: Path, audit: Told, tmp_path: Path) -> None:

@@ -84,6 +84,13 @@ def test_a_table_that_cannot_be_understood(policy: Told, tmp_path: Path, row: st
     assert words in policy.err and "cases.yaml:2:" in policy.err
 
 
+def test_a_table_without_cases_holds_nothing(policy: Told, tmp_path: Path) -> None:
+    path = tmp_path / "cases.yaml"
+    path.write_text("groups: {operators: [anna]}\ncases: []\n", "utf-8")
+    assert policy("test", path) == Exit.USAGE
+    assert "cases.yaml:2:8: no case in it" in policy.err
+
+
 # -- why
 
 

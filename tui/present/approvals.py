@@ -13,6 +13,7 @@ from tui.present.runrows import RunRows
 from tui.present.runs import asked_by, targets_of
 from tui.present.style import Token
 from watchfloor.lineage.times import Times
+from watchfloor.runs import signer_of
 from watchfloor.snapshot.words import duration
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ def _asked(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
     for entry in run.given:
         token = Token.TEXT if entry.kind == "approval" else Token.WARNING
         yield from told(
-            f"{entry.kind} of {entry.who.name}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}", width, token
+            f"{entry.kind} of {signer_of(entry)}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}",
+            width,
+            token,
         )
 
 

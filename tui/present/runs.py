@@ -18,6 +18,7 @@ from tui.present.stages import doing, stage_of
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.lineage.times import Times
 from watchfloor.model import State
+from watchfloor.runs import signer_of
 from watchfloor.snapshot.words import duration
 
 if TYPE_CHECKING:
@@ -306,7 +307,9 @@ def _decided_lines(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
     for entry in run.given:
         token = Token.TEXT if entry.kind == "approval" else Token.WARNING
         yield from told(
-            f"{entry.kind} of {entry.who.name}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}", width, token
+            f"{entry.kind} of {signer_of(entry)}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}",
+            width,
+            token,
         )
     for refusal in run.refusals:
         yield from told(f"refused, {refusal.why}: {refusal.text}", width, Token.WARNING)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from cyclopts import Parameter
 
-from watchfloor import query
+from watchfloor import governance, query
 from watchfloor.change import Outcome, Plan, Ruling, Value, plain
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Source
@@ -187,7 +187,7 @@ async def _go_on(asked: _Asked, at: Post, run: str) -> int:
         if asked.json:
             output.write_json(document(record))
         else:
-            output.write(run_text(record, _times()))
+            output.write(run_text(record, _times(), governance.heard(record, time.time())))
         return Exit.OK
     return _told(asked, at, run, await at.harness.carry_out(run, asked.who))
 

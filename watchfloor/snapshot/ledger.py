@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 # what a line says of a body: the fields that matter most of it, in their order
 _SAID = ("why", "verdict", "outcome", "result", "effect", "step", "action", "reason", "text", "what", "exit_code")
-_SAID += ("argv", "file", "session", "job", "size")
+_SAID += ("argv", "file", "session", "job", "size", "files", "digest")
 
 
 # -- entries

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from watchfloor.change import plain
 from watchfloor.lineage.times import Times
-from watchfloor.runs import RunRecord, Standing, StepRecord
+from watchfloor.records.ledgerentry import Entry
+from watchfloor.runs import Heard, RunRecord, Standing, StepRecord
 from watchfloor.snapshot.aligned import aligned
 from watchfloor.snapshot.plan import plan_text, printable
 
 FORMAT = "watchfloor.runs/1"
+_UNHEARD = Heard("", "it can't be read")
 
 
 def standing_text(run: RunRecord) -> str:
@@ -41,12 +43,15 @@ def _row(run: RunRecord, times: Times) -> tuple[str, str, str, str, str, str]:
     return (run.run, times.at(run.proposed), name, ", ".join(targets[:3]) + more, who, standing_text(run) + why)
 
 
-def run_text(run: RunRecord, times: Times) -> str:
-    """Everything: the plan as it was shown, what was decided, each step with its commands, and how it ended."""
-    return "\n".join(printable(line) for text in _lines(run, times) for line in text.split("\n"))
+def run_text(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> str:
+    """Everything: the plan as it was shown, what was decided, each step with its commands, and how it ended.
+
+    `heard`: by the number of its entry whose each approval, rejection and withdrawal is.
+    """
+    return "\n".join(printable(line) for text in _lines(run, times, heard) for line in text.split("\n"))
 
 
-def _lines(run: RunRecord, times: Times) -> Iterator[str]:
+def _lines(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> Iterator[str]:
     yield f"run {run.run}: {standing_text(run)}" + (f" · {run.text}" if run.text else "")
     yield f"proposed {times.at(run.proposed)}, entries {run.entries[0]} to {run.entries[1]} of the ledger"
     if run.decided is not None:
@@ -55,7 +60,10 @@ def _lines(run: RunRecord, times: Times) -> Iterator[str]:
         if run.decided.policies:
             yield f"   by policies {', '.join(run.decided.policies)}"
     for entry in run.given:
-        yield f"{entry.kind} of {entry.who.name}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
+        one = heard.get(entry.number, _UNHEARD)
+        yield f"{entry.kind} of {_whose(entry, one)}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
+        if one.lost:
+            yield f"   doesn't count, {one.lost}"
     for refusal in run.refusals:
         yield f"refused: {refusal.why}: {refusal.text}"
     for step, record in run.of_plan():
@@ -65,6 +73,10 @@ def _lines(run: RunRecord, times: Times) -> Iterator[str]:
     if run.plan is not None:
         yield ""
         yield plan_text(run.plan, run.proposed)
+
+
+def _whose(entry: Entry, heard: Heard) -> str:
+    return heard.principal or f"nobody who is known, put on record by {entry.who.name}"
 
 
 def _attempts(record: StepRecord, times: Times) -> Iterator[str]:
