@@ -204,13 +204,12 @@ async def post(
     collection = collection or Collection(specs, findings_file=findings, work=work)
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
-    saved = SavedWork(work.lineage, clock)
+    saved, mine = SavedWork(work.lineage, clock), this_process()
     notes = state_folder(os.environ) / "operations"
     places = Places(specs, sources, read_endpoints(endpoints_file()))
     hands = FleetHands(places, collection.transport_for, clock, notes)
     with Ledger(ledger_file()) as ledger:
-        leases, book = Leases(leases_file()), LedgerBook(ledger)
-        law, mine = Law(known), this_process()
+        leases, book, law = Leases(leases_file()), LedgerBook(ledger), Law(known)
         desk = Desk(
             book,
             leases,
