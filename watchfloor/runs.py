@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from watchfloor.change import Plan, Step, read_plan
 from watchfloor.records import ledgerwords as words
 from watchfloor.records.ledgerentry import Entry, Who, subjects_of
-from watchfloor.records.ledgerreader import LedgerReader, Wanted
+
+if TYPE_CHECKING:
+    from watchfloor.records.ledgerreader import LedgerReader
 
 APPROVALS = (words.Kind.APPROVAL, words.Kind.REJECTION, words.Kind.WITHDRAWAL)
 KINDS = (
@@ -204,12 +206,18 @@ def fold(entries: Iterable[Entry]) -> dict[str, RunRecord]:
 
 def runs_of(reader: LedgerReader, since: float) -> list[RunRecord]:
     """Those of which something was told since then, in their order; what was told of them before is there as well."""
-    return [run for run in fold(reader.entries(Wanted(kinds=KINDS))).values() if run.told_last >= since]
+    return [run for run in _all(reader).values() if run.told_last >= since]
+
+
+def _all(reader: LedgerReader) -> dict[str, RunRecord]:
+    from watchfloor.records.ledgerreader import Wanted  # noqa: PLC0415 - a screen without a ledger needs no database
+
+    return fold(reader.entries(Wanted(kinds=KINDS)))
 
 
 def find(reader: LedgerReader, run: str) -> list[RunRecord]:
     """The run of this id, else those whose ids begin so."""
-    found = fold(reader.entries(Wanted(kinds=KINDS)))
+    found = _all(reader)
     return [found[run]] if run in found else [record for name, record in found.items() if name.startswith(run)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from watchfloor.change import Value
 from watchfloor.frame import Frame
@@ -59,8 +60,8 @@ class Capped:
     lowest: float  # the lowest that it was capped to since
 
     def next(self, steps: int) -> int:
-        """The limit after one step of so many back."""
-        return round(min(self.before, self.board.limit + max(1.0, (self.before - self.lowest) / steps)))
+        """The limit after one step of so many back; rounded up, so that the last step gives back all of it."""
+        return ceil(min(self.before, self.board.limit + max(1.0, (self.before - self.lowest) / steps)))
 
 
 def capped(boards: Iterable[Board], done: Sequence[Did]) -> Iterator[Capped]:

@@ -81,7 +81,7 @@ async def test_the_keys_sign_once_the_end_of_the_plan_was_in_view_and_with_a_rea
         await pilot.press("x", *"no", "enter")
         await until(lambda: len(acting.signed) == 2)
         assert acting.signed[-1][1:] == ("reject", "no")
-        assert "ACTING" in text_of_page(app)
+        await until(lambda: "ACTING" in text_of_page(app))  # once the feed has given its frame
 
 
 def text_of_page(app: WatchfloorApp) -> str:
