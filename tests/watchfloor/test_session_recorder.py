@@ -109,6 +109,22 @@ def test_a_disk_that_is_nearly_full_is_left_to_others(tmp_path: Path) -> None:
     assert Session(files(tmp_path)[0]).end > 0  # what there is can be read
 
 
+def test_whatever_ends_a_recording_is_told(tmp_path: Path) -> None:
+    def broken() -> list[Mark]:
+        raise ZeroDivisionError("by surprise")
+
+    made = Recorder(tmp_path, lambda at: "a.session", {}, ROOMY, Notes().append, broken)
+    made.frame(Floor().step())
+    made.wait_written()
+    assert made.trouble == "recording stopped: ZeroDivisionError: by surprise"
+    made.close()
+
+
+def test_a_file_that_another_console_has_just_removed_is_no_surplus(tmp_path: Path) -> None:
+    (tmp_path / "gone.session").symlink_to(tmp_path / "nowhere")
+    assert list(surplus(tmp_path, Keep(seconds=-1, bytes=0), 1e12)) == []
+
+
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))

@@ -77,13 +77,20 @@ def is_written(path: Path) -> bool:
 
 def surplus(folder: Path, keep: Keep, now: float) -> Iterator[Path]:
     """What is too old, or too much, the oldest first; nothing that is being written."""
-    known = [(path, path.stat()) for path in files(folder)]
+    known = list(_stats(folder))
     total = sum(stat.st_size for _, stat in known)
     for path, stat in known:
         too_old = now - stat.st_mtime > keep.seconds
         if (too_old or total > keep.bytes) and not is_written(path):
             total -= stat.st_size
             yield path
+
+
+def _stats(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Another console may remove a file at any moment."""
+    for path in files(folder):
+        with suppress(OSError):
+            yield path, path.stat()
 
 
 def free_bytes(folder: Path) -> int:

@@ -5,6 +5,7 @@ Where the file can't be written (the disk is full, the folder is gone) recording
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from watchfloor.frame import Frame
 from watchfloor.session import folder as shelf
 from watchfloor.session.folder import Keep
 from watchfloor.session.writer import Head, Mark, SessionWriter
+
+log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 1.0  # a frame a second, whatever the screen gets
 _FRAMES_WAITING = 3  # more than this behind, and the oldest is left out
@@ -53,7 +56,7 @@ class Recorder:
         self._marks = marks
         self._ready = threading.Condition()
         self._frames: deque[Frame] = deque()
-        self._others: deque[Mark | tuple[float, Sequence[tuple[float, str, str]]]] = deque()
+        self._others: deque[Callable[[SessionWriter], object]] = deque()  # what is written beside the frames
         self._left_out, self._last = 0, float("-inf")
         self._busy, self._closing = False, False
         self._writer: SessionWriter | None = None
@@ -77,16 +80,16 @@ class Recorder:
 
     def mark(self, mark: Mark) -> None:
         """Something to find again."""
-        self._put(mark)
+        self._put(lambda writer: writer.mark(mark))
 
     def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
         """What the screen showed, as SessionWriter.terminal takes it."""
-        self._put((at, events))
+        self._put(lambda writer: writer.terminal(at, events))
 
-    def _put(self, one: Mark | tuple[float, Sequence[tuple[float, str, str]]]) -> None:
+    def _put(self, write: Callable[[SessionWriter], object]) -> None:
         if not self.trouble:
             with self._ready:
-                self._others.append(one)
+                self._others.append(write)
                 self._ready.notify()
 
     def wait_written(self) -> None:
@@ -110,9 +113,12 @@ class Recorder:
             self._seal()
         except (SessionError, StoreError) as error:
             self.trouble = f"recording stopped: {error}"
+        except Exception as error:  # whatever it is, nobody may believe that this is recorded
+            log.exception("the recorder ended by itself")
+            self.trouble = f"recording stopped: {type(error).__name__}: {error}"
+        finally:
             if self._writer is not None:
                 self._writer.close()
-        finally:
             with self._ready:
                 self._frames.clear()
                 self._others.clear()
@@ -124,16 +130,16 @@ class Recorder:
         with self._ready:
             self._ready.wait_for(lambda: self._frames or (self._others and self._writer) or self._closing)
             frame = self._frames.popleft() if self._frames else None
-            others = list(self._others) if self._writer is not None or frame is not None else []
             left_out, self._left_out = self._left_out, 0
-            for _ in others:
-                self._others.popleft()
+            others: list[Callable[[SessionWriter], object]] = []
+            if self._writer is not None or frame is not None:
+                others, self._others = list(self._others), deque()
             closing = self._closing and frame is None
             self._busy = True
         if frame is not None:
             self._write(frame, left_out)
-        for one in others:
-            self._write_other(one)
+        for write in others:
+            write(self._current())
         with self._ready:
             self._busy = False
             self._ready.notify_all()
@@ -151,13 +157,9 @@ class Recorder:
         if self._count % _OFTEN == 1:
             self._tidy(frame.at)
 
-    def _write_other(self, one: Mark | tuple[float, Sequence[tuple[float, str, str]]]) -> None:
-        if self._writer is None:
-            return
-        if isinstance(one, Mark):
-            self._writer.mark(one)
-        else:
-            self._writer.terminal(*one)
+    def _current(self) -> SessionWriter:
+        assert self._writer is not None, "what is written beside frames waits for the first of them"
+        return self._writer
 
     def _writer_for(self, frame: Frame) -> SessionWriter:
         writer = self._writer
