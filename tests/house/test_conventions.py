@@ -22,12 +22,12 @@ _WORD = re.compile(r"[\w.-]{8,}")
 # in pieces, so that this file is none of its own findings
 _REFUSED = {
     "unfinished work": "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3 + r"\b")),
-    "address of an index": "|".join(("extra-" + "index-url", "--index" + "-url")),
     "path of one machine": r"(?<![\w.~-])/(?:" + "|".join(("ro" + "ot", "wo" + "rk")) + r")/(?!\*)",
 }
 
-# no package registry is named, here neither: how long a part of its hosts' names is -> SHA-256 of that part
+# no package registry is named, nor the option that names one, here neither: how long a part of that is -> its SHA-256
 _REGISTRIES = {
+    9: "9b03cc7c69a854b6b50736cce54fac9e25894fb2854e27fc410d4bbbe2d73f6e",
     8: "a4aa2ac280bb8d1a0ce7a1be5a7bfb10292b49fe9435ad5cff19f421f3c70e41",
     12: "2960ad205cb64ff32e75e2aa45cd3be6fdb71486aa8441feafbfd468b7dc4162",
 }
