@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from textual import on
@@ -39,9 +40,9 @@ class Asking(Sheet):
         foot.show(lambda width: [self._said])
         yield foot
 
+    @abstractmethod
     def answered(self, text: str) -> str:
         """Enter was pressed: what is wrong with this, "" where it was taken."""
-        raise NotImplementedError
 
     def declined(self) -> None:
         self.say([(" nothing was done", Token.DIM)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui.base import Desk
 from tui.present.choice import Filter
-from tui.present.runrows import RunRows
+from tui.present.itemised import Itemised
 from tui.present.runs import has
 from tui.recorded import RecordedPage
 from watchfloor.frame import Frame
@@ -21,7 +21,7 @@ class RunsOfRecord(RecordedPage):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._model: RunRows | None = None
+        self._model: Itemised[RunRecord] | None = None
 
     def runs(self, now: float) -> Sequence[RunRecord]:
         """Those that the page is about, before the filter; `now` in seconds since the epoch."""
@@ -30,7 +30,7 @@ class RunsOfRecord(RecordedPage):
     @property
     def run(self) -> RunRecord | None:
         """What the cursor is on."""
-        return self._model.run(self.table.cursor) if self._model is not None else None
+        return self._model.row(self.table.cursor) if self._model is not None else None
 
     def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
         runs, words = self.runs(self.times().now), chosen.text.casefold().split()

@@ -34,7 +34,7 @@ def model(app: WatchfloorApp) -> FindingTable:
 
 
 def records(app: WatchfloorApp) -> list[Record]:
-    found = [model(app).record(model(app).identity(index)) for index in range(model(app).count)]
+    found = [model(app).row(model(app).identity(index)) for index in range(model(app).count)]
     return [record for record in found if record is not None]
 
 

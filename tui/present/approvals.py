@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tui.present.format import Text
+from tui.present.itemised import Itemised
 from tui.present.line import Line
 from tui.present.plans import plan_lines, told
 from tui.present.rows import Column
-from tui.present.runrows import RunRows
 from tui.present.runs import asked_by, targets_of
 from tui.present.style import Token
 from watchfloor.lineage.times import Times
@@ -28,13 +28,11 @@ def rows_of(runs: Sequence[RunRecord], now: float) -> list[RunRecord]:
     return sorted((run for run in found if run.plan and now < run.plan.expires), key=lambda run: not run.waits(now))
 
 
-class ApprovalTable(RunRows):
+class ApprovalTable(Itemised["RunRecord"]):
     """Implements TableModel."""
 
-    sort: tuple[str, bool] | None = None
-
     def __init__(self, runs: Sequence[RunRecord], times: Times, width: int) -> None:
-        super().__init__(runs)
+        super().__init__(runs, lambda run: run.run)
         self._times = times
         wide = width >= _WIDE
         self.columns = (

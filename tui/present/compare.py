@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from tui.present.findings import subject_name
 from tui.present.format import Text, age, exact
+from tui.present.itemised import Itemised
 from tui.present.line import Line, fitting, paragraphs, within
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, Glyphs, Token
@@ -19,15 +20,13 @@ _NAMES_LOOKED_AT = 200  # rows whose names make the second column as wide as it 
 _IN_A_ROW = 12  # changes: more than any screen is wide
 
 
-class DifferenceTable:
+class DifferenceTable(Itemised[Difference]):
     """Implements TableModel; identities are subjects."""
-
-    sort: tuple[str, bool] | None = None
 
     def __init__(self, frames: tuple[Frame, Frame], rows: Sequence[Difference], room: int, glyphs: Glyphs) -> None:
         """`frames`: before and after."""
-        self._frames, self._rows, self._glyphs = frames, rows, glyphs
-        self._places = {row.subject: index for index, row in enumerate(rows)}
+        super().__init__(rows, lambda row: row.subject)
+        self._frames, self._glyphs = frames, glyphs
         names = [name_of(frames, row.subject) for row in rows[:_NAMES_LOOKED_AT]]
         widest = min(max(map(len, names), default=0), room // 3)
         self.columns: Sequence[Column] = (
@@ -35,23 +34,6 @@ class DifferenceTable:
             Column("subject", "SUBJECT", max(widest, 12), fixed=True),
             Column("what", "BEFORE → AFTER", 30, flexible=True),
         )
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index].subject
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
-
-    def marked(self, index: int) -> bool:
-        return False
-
-    def row(self, identity: Hashable) -> Difference | None:
-        index = self.index_of(identity)
-        return None if index is None else self._rows[index]
 
     def cells(self, index: int) -> Sequence[Text]:
         row = self._rows[index]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tui.present.format import Text
+from tui.present.itemised import Itemised
 from tui.present.line import Line
 from tui.present.plans import told
 from tui.present.rows import Column
@@ -98,14 +99,12 @@ def _seconds(text: str, column: int) -> float:
 # -- the table
 
 
-class EntryTable:
+class EntryTable(Itemised["Entry"]):
     """Implements TableModel. Identities are the numbers of entries."""
 
-    sort: tuple[str, bool] | None = None
-
     def __init__(self, entries: Sequence[Entry], times: Times, width: int) -> None:
-        self._rows, self._times = entries, times
-        self._places = {entry.number: index for index, entry in enumerate(entries)}
+        super().__init__(entries, lambda entry: entry.number)
+        self._times = times
         self._days = len({self._date(entry).date() for entry in entries}) > 1
         wide = self._wide = width >= _WIDE
         number = max((len(str(entry.number)) for entry in entries[:1]), default=1)
@@ -121,23 +120,6 @@ class EntryTable:
 
     def _date(self, entry: Entry) -> datetime:
         return datetime.fromtimestamp(entry.seconds, self._times.zone)
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index].number
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
-
-    def marked(self, index: int) -> bool:
-        return False
-
-    def entry(self, identity: Hashable) -> Entry | None:
-        index = self.index_of(identity)
-        return None if index is None else self._rows[index]
 
     def cells(self, index: int) -> Sequence[Text]:
         from watchfloor.snapshot.ledger import said  # noqa: PLC0415

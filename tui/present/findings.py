@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tui.present.choice import Filter
 from tui.present.format import Text, age
+from tui.present.itemised import Itemised
 from tui.present.line import Line, paragraphs
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
@@ -117,36 +118,16 @@ def bare_word(text: str) -> str:
 # -- the table
 
 
-class FindingTable:
+class FindingTable(Itemised[Record]):
     """Implements TableModel."""
-
-    sort: tuple[str, bool] | None = None
 
     def __init__(
         self, frame: Frame, rows: Sequence[Record], columns: Sequence[Column], glyphs: Glyphs = UNICODE
     ) -> None:
         self.columns = columns
-        self._frame, self._rows, self._glyphs = frame, rows, glyphs
-        self._places = {record.key: index for index, record in enumerate(rows)}
+        super().__init__(rows, lambda record: record.key)
+        self._frame, self._glyphs = frame, glyphs
         self._now = keys_now(frame)
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index].key
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
-
-    def marked(self, index: int) -> bool:
-        return False
-
-    def record(self, identity: Hashable) -> Record | None:
-        """The record of a row's identity."""
-        index = self.index_of(identity)
-        return None if index is None else self._rows[index]
 
     def cells(self, index: int) -> Sequence[Text]:
         made = self._made(self._rows[index])

@@ -5,12 +5,13 @@ A row goes by the way to it from the root, so that folds and the cursor stay whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tui.present.choice import Filter
 from tui.present.format import Text
+from tui.present.itemised import Itemised
 from tui.present.line import Line, paragraphs
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
@@ -108,14 +109,12 @@ def _all(branch: Branch, path: Path) -> Iterator[tuple[Path, Branch]]:
 # -- the table
 
 
-class LineageTable:
+class LineageTable(Itemised[Row]):
     """Implements TableModel. Identities are paths."""
 
-    sort: tuple[str, bool] | None = None
-
     def __init__(self, report: LineageReport, rows: Sequence[Row], width: int, glyphs: Glyphs = UNICODE) -> None:
-        self._report, self._rows, self._glyphs = report, rows, glyphs
-        self._places = {row.path: index for index, row in enumerate(rows)}
+        super().__init__(rows, lambda row: row.path)
+        self._report, self._glyphs = report, glyphs
         self._days = len(
             {_date(report, row.branch.at).date() for row in rows} | {_date(report, report.times.now).date()}
         )
@@ -125,23 +124,6 @@ class LineageTable:
             *([Column("lasted", "LASTED", 7, "right")] if width >= _WIDE else []),
             Column("what", "WHAT, AND WHAT LED TO IT", 40, flexible=True),
         )
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def row(self, identity: Hashable) -> Row | None:
-        index = self.index_of(identity)
-        return None if index is None else self._rows[index]
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index].path
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)  # pyright: ignore[reportArgumentType]
-
-    def marked(self, index: int) -> bool:
-        return False
 
     def cells(self, index: int) -> Sequence[Text]:
         row = self._rows[index]

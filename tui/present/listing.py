@@ -5,32 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from tui.present.format import Text
+from tui.present.itemised import Itemised
 from tui.present.rows import Column
 
 
-class Listing:
+class Listing(Itemised[tuple[Hashable, Sequence[Text]]]):
     """Implements TableModel for a few hundred rows."""
-
-    sort: tuple[str, bool] | None = None
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[tuple[Hashable, Sequence[Text]]]) -> None:
         """Each row is its identity and its cells."""
+        super().__init__(rows, lambda row: row[0])
         self.columns = columns
-        self._rows = rows
-        self._places = {identity: index for index, (identity, _) in enumerate(rows)}
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index][0]
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)
 
     def cells(self, index: int) -> Sequence[Text]:
         return self._rows[index][1]
-
-    def marked(self, index: int) -> bool:
-        return False

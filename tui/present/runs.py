@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from tui.present.choice import Sort
 from tui.present.fields import Field, columns_for
 from tui.present.format import Text, printable
+from tui.present.itemised import Itemised
 from tui.present.line import Line, cut
 from tui.present.order import natural_key
 from tui.present.plans import plan_lines, told
 from tui.present.rows import Column
-from tui.present.runrows import RunRows
 from tui.present.stages import doing, stage_of
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.lineage.times import Times
@@ -125,13 +125,13 @@ def took(run: RunRecord, now: float) -> float | None:
 # -- the table
 
 
-class RunTable(RunRows):
+class RunTable(Itemised["RunRecord"]):
     """Implements TableModel."""
 
     def __init__(
         self, runs: Sequence[RunRecord], columns: Sequence[Column], sort: Sort, times: Times, glyphs: Glyphs = UNICODE
     ) -> None:
-        super().__init__(sorted(runs, key=_KEYS[sort.column], reverse=sort.descending))
+        super().__init__(sorted(runs, key=_KEYS[sort.column], reverse=sort.descending), lambda run: run.run)
         self.columns = columns
         self.sort = (sort.column, sort.descending)
         self._times, self._glyphs = times, glyphs

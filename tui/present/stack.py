@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tui.present.format import Text, meter
+from tui.present.itemised import Itemised
 from tui.present.line import Line, Piece, fitting, paragraphs, within
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
@@ -123,36 +124,16 @@ def _merged(one: Thing, other: Thing) -> Thing:
     return replace(one, group=f"{one.group}, {other.group}", versions=(version,), nodes=len(nodes))
 
 
-class StackTable:
+class StackTable(Itemised[Row]):
     """Implements TableModel."""
-
-    sort: tuple[str, bool] | None = None
 
     def __init__(
         self, frame: Frame, rows: Sequence[Row], trouble: Trouble, columns: Sequence[Column], glyphs: Glyphs = UNICODE
     ) -> None:
+        super().__init__(rows, lambda row: row.identity)
         self.columns = columns
-        self._frame, self._rows, self._trouble, self._glyphs = frame, rows, trouble, glyphs
+        self._frame, self._trouble, self._glyphs = frame, trouble, glyphs
         self._titles = titles(_things(rows))
-        self._places = {row.identity: index for index, row in enumerate(rows)}
-
-    @property
-    def count(self) -> int:
-        return len(self._rows)
-
-    def identity(self, index: int) -> Hashable:
-        return self._rows[index].identity
-
-    def index_of(self, identity: Hashable) -> int | None:
-        return self._places.get(identity)
-
-    def marked(self, index: int) -> bool:
-        return False
-
-    def row(self, identity: Hashable) -> Row | None:
-        """The row of an identity."""
-        index = self._places.get(identity)
-        return None if index is None else self._rows[index]
 
     def cells(self, index: int) -> Sequence[Text]:
         row = self._rows[index]

@@ -106,7 +106,7 @@ class FindingsPage(TablePage):
     @property
     def record(self) -> Record | None:
         """What the cursor is on; nothing where that is gone, until the cursor moves: no key may hit its neighbour."""
-        return None if self._model is None or self.table.gone else self._model.record(self.table.cursor)
+        return None if self._model is None or self.table.gone else self._model.row(self.table.cursor)
 
     def _gone(self) -> str:
         """What the cursor was on until it vanished: `xid-fatal of dgx-02/GPU-3`."""
@@ -255,7 +255,7 @@ class FindingsPage(TablePage):
 
     def _command_ack(self, note: str) -> None:
         """What the cursor was on when this was begun, whatever it is on now."""
-        asked = self._model.record(self._asked_about) if self._model is not None and self._asked_about else None
+        asked = self._model.row(self._asked_about) if self._model is not None and self._asked_about else None
         if asked is None and self._asked_about is not None:
             self._here(lambda: self.say("it is over by now", Token.DIM))
         else:

@@ -135,7 +135,7 @@ class LedgerPage(RecordedPage):
         self.detail.show(lambda width: brief_lines(entry, width, most))
 
     def _entry(self) -> Entry | None:
-        return self._model.entry(self.table.cursor) if self._model is not None else None
+        return self._model.row(self.table.cursor) if self._model is not None else None
 
     # -- the filter
 
