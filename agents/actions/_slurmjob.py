@@ -3,6 +3,7 @@ holding and releasing do alike."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from agents.action import Scene
@@ -24,7 +25,7 @@ class SlurmJob(Base):
         return await _slurm.another_attempt(step, hands)
 
 
-class Turn(SlurmJob):
+class Turn(SlurmJob, ABC):
     """Holds a job or releases it: each is undone by the other, and says itself what Slurm's record means."""
 
     risk: ClassVar[Risk]
@@ -56,14 +57,14 @@ class Turn(SlurmJob):
             floor.ask_anew()
         return found
 
+    @abstractmethod
     def back(self, job: Job) -> str:
         """The word that makes it as it was."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self, job: Job) -> None:
         """Raises CannotPrepare where the job is in no state for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judged(self, name: str, record: str) -> Seen:
         """What the record of the job so named says of the effect."""
-        raise NotImplementedError

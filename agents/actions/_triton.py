@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ _MODEL = re.compile(r"[A-Za-z0-9][\w.-]{0,127}")
 READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 
 
-class Repository(Base):
+class Repository(Base, ABC):
     """Loads or unloads a model: each is undone by the other, and says itself what the model's state means."""
 
     scope = Scope.SERVICE
@@ -68,13 +69,13 @@ class Repository(Base):
         now = await self._state(step, hands)
         return now if isinstance(now, Seen) else self.judged(str(step.before["model"]), now)
 
+    @abstractmethod
     def needless(self, model: str, state: str) -> str:
         """Why there is nothing to do in this state, "" where there is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judged(self, model: str, state: str) -> Seen:
         """What this state says of the effect."""
-        raise NotImplementedError
 
     async def _state(self, step: Step, hands: Hands) -> str | Seen:
         """Of the model: "" where the repository doesn't have it; Seen where nobody answers."""

@@ -63,7 +63,7 @@ def _plain(one: object) -> object:
     """Numbers that came out of an array are numbers."""
     if isinstance(one, np.generic):
         return one.item()
-    raise NotImplementedError(f"a {type(one).__name__} in a frame")
+    raise TypeError(f"a {type(one).__name__} in a frame")
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
