@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from agents.abreast import awaited, next_steps
 from agents.action import done_in_order
-from agents.plan import Asked, make_plan
-from tests.support.road import ANNA, Road, SetValue, node, origin
+from tests.support.road import ANNA, Road, SetValue
 from watchfloor.change import Done, Outcome, Plan, Risk, Step, Target, plain, read_plan
 from watchfloor.model import Scope
 from watchfloor.playbook import Guards, Playbook, StepRule
@@ -51,16 +47,8 @@ class Together(SetValue):
             self.under_way -= 1
 
 
-@pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path)
-    yield road
-    road.close()
-
-
 def plan(road: Road, playbook: Playbook = TWO) -> Plan:
-    targets = [node(name) for name in NODES]
-    return make_plan(playbook, targets, road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    return road.planned(playbook, *NODES)
 
 
 def step(key: str, node: str = "", job: str = "", needs: tuple[str, ...] = ()) -> Step:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +9,11 @@ import pytest
 
 from agents.approvals import NAMESPACE, Choice, Statement, Tally
 from agents.harness import Harness
-from agents.plan import Asked, make_plan
 from agents.policy import judge
 from agents.policyset import ActionClass, compiled
 from agents.policyworld import world_of_frame
 from tests.support.governed import Person, person, schema, shipped
-from tests.support.road import ANNA, Road, node, origin
+from tests.support.road import ANNA, Road
 from watchfloor.change import Outcome, Plan, Ruling
 from watchfloor.people import People
 from watchfloor.playbook import Guards, Playbook, StepRule
@@ -28,13 +26,6 @@ OUT = Playbook(
     steps=(StepRule("out", "drain", parameters={"value": "drained"}),),
     guards=Guards(most_targets=20),
 )
-
-
-@pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path)
-    yield road
-    road.close()
 
 
 @pytest.fixture
@@ -57,7 +48,7 @@ def people(tmp_path: Path) -> dict[str, Person]:
 
 
 def plan(road: Road) -> Plan:
-    return make_plan(OUT, [node("dgx-01")], road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    return road.planned(OUT)
 
 
 def signed(road: Road, digest: str, who: Person, choice: Choice = Choice.APPROVE) -> Statement:

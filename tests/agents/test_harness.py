@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,16 +31,8 @@ TWO = Playbook(
 OUT = Playbook("out", "drain", steps=(StepRule("out", "drain", parameters={"value": "drained"}),), guards=TWO.guards)
 
 
-@pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path)
-    yield road
-    road.close()
-
-
 def plan(road: Road, playbook: Playbook = TWO, *names: str) -> Plan:
-    targets = [node(name) for name in names or ("dgx-01",)]
-    return make_plan(playbook, targets, road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    return road.planned(playbook, *names)
 
 
 async def done(road: Road, a_plan: Plan) -> tuple[Outcome, str]:

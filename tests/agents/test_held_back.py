@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from agents.past import HeldBack, Past
 from tests.agents.test_watchman import FATAL, Told, rounds, watchman, xid
@@ -19,13 +15,6 @@ from watchfloor.stopping import resumed, stopped
 COOLDOWN = 600.0
 LASTING = replace(playbook(QueryTrigger('node == "dgx-02"'), "lasting", cooldown_seconds=COOLDOWN), steps=FATAL.steps)
 STRIDE = 13.0  # seconds between two looks: no gap, and few frames
-
-
-@pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path)
-    yield road
-    road.close()
 
 
 async def rest(road: Road, man: object, seconds: float) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from agents.interlocks import Case, held_back, interlocks
-from agents.plan import Asked, make_plan
 from tests.support.parts import ROOT
-from tests.support.road import ANNA, Road, node, origin
+from tests.support.road import Road
 from watchfloor.playbook import Playbook, StepRule
 
 
@@ -17,7 +16,7 @@ from watchfloor.playbook import Playbook, StepRule
 def case(tmp_path: Path) -> Case:
     road = Road(tmp_path)
     playbook = Playbook("one", "one", steps=(StepRule("a", "set_value", parameters={"value": "x"}),))
-    plan = make_plan(playbook, [node("dgx-01")], road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    plan = road.planned(playbook, "dgx-01")
     road.close()
     return Case(plan, None, road.floor.frame(), road.now())
 

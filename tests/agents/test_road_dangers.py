@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from agents.carrying import Result
 from agents.harness import Harness
 from agents.interlocks import Case, Happened, Limits
 from agents.interlocks.circuit_breaker import opened
-from agents.plan import Asked, CannotPlan, make_plan
+from agents.plan import CannotPlan
 from agents.watchman import Account
 from tests.support.frames import SyntheticFleet
-from tests.support.road import ANNA, Killed, Points, Road, node, origin
+from tests.support.road import ANNA, Killed, Points, Road, origin
 from watchfloor.actingfeed import ActingFeed
 from watchfloor.change import Deed, Done, Effect, On, Outcome, Place, Plan, Ruling, Seen, Step, Verdict
 from watchfloor.commands.run import asking, myself
@@ -40,16 +40,8 @@ OUT = Playbook("out", "drain", steps=(StepRule("out", "drain", parameters={"valu
 ASKED = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
 
 
-@pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path)
-    yield road
-    road.close()
-
-
 def plan(road: Road, playbook: Playbook = ONE, *names: str) -> Plan:
-    targets = [node(name) for name in names or ("dgx-01",)]
-    return make_plan(playbook, targets, road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    return road.planned(playbook, *names)
 
 
 def two_steps(road: Road, *names: str) -> Plan:

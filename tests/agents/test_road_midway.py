@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -39,13 +37,6 @@ ONE = Playbook(
     guards=Guards(at_once=0, most_targets=20),
     rollback=True,
 )
-
-
-@pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path)
-    yield road
-    road.close()
 
 
 def two_steps(road: Road) -> Plan:
@@ -165,7 +156,7 @@ async def test_a_call_of_another_console_is_not_sent_by_one_that_cannot_read_its
 ) -> None:
     """Whether it went out before the kill is noted there; where the notes are one's own, they say that it didn't."""
     road.actions["set_value"] = Told()
-    made = make_plan(ONE, [node("dgx-01")], road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    made = road.planned(ONE, "dgx-01")
     run = (await road.console(points=Points()).propose(made)).run
     first = road.console("one", notes="anna@a:/notes")
     sent = Posts(dies=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
@@ -50,13 +49,6 @@ class Told:
 
     def ended(self, run: RunRecord, result: Result) -> None:
         self.lines.append(f"{run.run} {result.outcome}")
-
-
-@pytest.fixture
-def road(tmp_path: Path) -> Iterator[Road]:
-    road = Road(tmp_path)
-    yield road
-    road.close()
 
 
 def watchman(road: Road, told: Told, *playbooks: Playbook, holder: str = "one") -> Watchman:

@@ -41,7 +41,7 @@ async def test_a_fatal_xid_drains_requeues_keeps_evidence_opens_a_ticket_and_the
     """Of return-to-service it waits 1 s instead of half an hour for the node to stay well."""
     both = {"fatal-xid": {}, "return-to-service": {"for: 30m": "for: 1s"}}
     policy = permitted(*both)
-    async with watched(tmp_path, monkeypatch, "xid95", both, nodes=2, ahead=11.0, policy=policy) as stage:
+    async with watched(demo(tmp_path, monkeypatch, "xid95", both, nodes=2, ahead=11.0, policy=policy), both) as stage:
         struck = stage.fleet.incidents[0].node.name
         run = await stage.run_of("fatal-xid")
         assert states(run) == dict.fromkeys(
@@ -75,7 +75,7 @@ async def test_a_service_that_failed_is_started_anew_also_beside_one_that_may_no
 ) -> None:
     """It waits 1 s instead of 30 s. The fabric manager has failed as well, whose restart ends what computes."""
     one = {"service-repair": {"for: 30s": "for: 1s"}}
-    async with watched(tmp_path, monkeypatch, "services", one, ahead=60.0, policy=permitted(*one)) as stage:
+    async with watched(demo(tmp_path, monkeypatch, "services", one, ahead=60.0, policy=permitted(*one)), one) as stage:
         run = await stage.run_of("service-repair")
         assert [(step.parameters["unit"], str(record.state)) for step, record in run.of_plan()] == [
             ("nvidia-dcgm", "verified")
@@ -115,7 +115,7 @@ async def test_a_job_that_holds_boards_and_uses_none_is_told_of_and_reclaimed_on
     monkeypatch.setattr(held_unused, "_idleness", Idleness(3.0))
     monkeypatch.setattr("watchfloor.checks._idleness.COARSE_SECONDS", 1)
     both = {"idle-held": {}, "idle-reclaim": {"for: 2h": "for: 1s"}}
-    async with watched(tmp_path, monkeypatch, "unused", both, nodes=4) as stage:
+    async with watched(demo(tmp_path, monkeypatch, "unused", both, nodes=4), both) as stage:
         await stage.run_of("idle-held")
         waits = await stage.proposal_of("idle-reclaim")
         assert (str(waits.ruling), stage.done()) == ("needs-approval", [])
@@ -134,7 +134,9 @@ async def test_a_board_with_five_fatal_xids_has_its_node_quarantined_and_nothing
 ) -> None:
     """Of return-to-service it would wait 1 s instead of half an hour: it doesn't come."""
     both = {"repeat-offender": {}, "return-to-service": {"for: 30m": "for: 1s"}}
-    async with watched(tmp_path, monkeypatch, "offender", both, nodes=2, ahead=812.0, policy=permitted(*both)) as stage:
+    async with watched(
+        demo(tmp_path, monkeypatch, "offender", both, nodes=2, ahead=812.0, policy=permitted(*both)), both
+    ) as stage:
         run = await stage.run_of("repeat-offender")
         assert states(run) == {"drain_node": "verified", "open_ticket": "verified"}
         struck = stage.fleet.incidents[0].node.name
@@ -150,7 +152,9 @@ async def test_xids_that_follow_from_a_program_are_one_notice_and_touch_no_node(
 ) -> None:
     """All playbooks that act on XIDs watch, as they are."""
     every = {"sympathetic-xid": {}, "fatal-xid": {}, "repeat-offender": {}}
-    async with watched(tmp_path, monkeypatch, "sympathy", every, nodes=2, policy=permitted(*every)) as stage:
+    async with watched(
+        demo(tmp_path, monkeypatch, "sympathy", every, nodes=2, policy=permitted(*every)), every
+    ) as stage:
         stage.fleet.skip_to(29.5)  # everything is known by then: which job ran where, too
         run = await stage.run_of("sympathetic-xid")
         assert states(run) == {"notify": "verified"}

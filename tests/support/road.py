@@ -19,11 +19,13 @@ from agents.book import LedgerBook
 from agents.desk import Desk
 from agents.harness import Harness
 from agents.interlocks import Limits
+from agents.plan import Asked, make_plan
 from tests.support.frames import SyntheticFleet
 from watchfloor.change import Command, Deed, Done, Effect, On, Origin, Place, Plan, Risk, Ruling, Seen, Step, Verdict
 from watchfloor.errors import HandsError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, Subject
+from watchfloor.playbook import Playbook
 from watchfloor.ports import Floor, Hands
 from watchfloor.records.leases import Leases
 from watchfloor.records.ledger import Ledger
@@ -245,6 +247,11 @@ class Road:
 
     def scene(self) -> Scene:
         return Scene(self.floor.frame(), NoHomes())
+
+    def planned(self, playbook: Playbook, *names: str) -> Plan:
+        """Anna's plan for these nodes."""
+        targets = [node(name) for name in names or ("dgx-01",)]
+        return make_plan(playbook, targets, self.scene(), self.actions, Asked(ANNA, origin(), self.now()))
 
     def entries(self) -> list[Entry]:
         from watchfloor.records.ledgerreader import LedgerReader  # noqa: PLC0415

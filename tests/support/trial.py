@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,21 +131,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def watched(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    scenario: str,
-    playbooks: Mapping[str, Durations],
-    *,
-    nodes: int = 1,
-    ahead: float = 0.0,
-    policy: str = "",
-) -> AsyncIterator[Stage]:
+async def watched(made: AbstractAsyncContextManager[DemoFleet], playbooks: Iterable[str]) -> AsyncIterator[Stage]:
     """A demo with one console that watches it."""
-    async with (
-        demo(folder, monkeypatch, scenario, playbooks, nodes=nodes, ahead=ahead, policy=policy) as fleet,
-        console(fleet, playbooks) as stage,
-    ):
+    async with made as fleet, console(fleet, playbooks) as stage:
         yield stage
 
 

@@ -51,7 +51,7 @@ def road(tmp_path: Path) -> Iterator[Road]:
 
 
 def plan(road: Road) -> Plan:
-    return make_plan(ONE, [node("dgx-01")], road.scene(), road.actions, Asked(ANNA, origin(), road.now()))
+    return road.planned(ONE, "dgx-01")
 
 
 def asked(wait: float, apply: bool = True) -> Any:
