@@ -39,6 +39,20 @@ def test_what_has_just_gone_was_seen_last_in_the_frame_before() -> None:
     assert (record.holds, record.last) == (True, seen)
 
 
+def test_what_was_told_of_the_node_until_its_board_was_known_is_told_once() -> None:
+    boards, log = Boards(), FindingLog()
+    hang = Finding(NODE, "event-hang", State.WARNING, "n0: hang: ring sdma0 timeout")
+    first = log.update(replace(boards.frame(), findings=(hang,))).at
+    boards.pass_time(1)
+    frame = replace(boards.frame(), findings=(replace(hang, subject=BOARD),))
+    frame = replace(frame, records=log.update(frame))
+    (record,) = frame.records.by_key.values()
+    assert (record.finding.subject, record.first, record.times, record.holds) == (BOARD, first, 1, True)
+    assert log.changed == {(BOARD, "event-hang")}
+    assert log.forgotten == {(NODE, "event-hang")}
+    assert len(FindingReport(frame).states) == 1
+
+
 def test_why_a_node_is_silent_is_over_once_it_is_silent_for_another_reason() -> None:
     boards, log = Boards(), FindingLog()
     log.update(replace(boards.frame(), findings=(HOT, CLOSED)))

@@ -100,23 +100,24 @@ class FabricPage(LinkChoices):
     def _drawing(self, frame: Frame) -> Iterator[None]:
         survey = self.surveyor.survey(frame)
         yield
-        passed = self.passed_links(survey)
+        matching = self.matching_links(survey)
+        passed = self.standing_out(survey, matching)
         self.table.empty = "no link is known" if passed is None else "nothing of this passes"
         if self.look is Look.NODE:
             self._show_node(survey, passed)
         else:
             yield
-            self._show_folds(survey, passed)
+            self._show_folds(survey, passed, matching)
             yield
             self._show_map(survey, passed)
             yield
             self._show_fleet(survey, passed)
         self.show_detail(frame)
 
-    def _show_folds(self, survey: Survey, passed: Mask | None) -> None:
+    def _show_folds(self, survey: Survey, passed: Mask | None, of_lost: Mask | None) -> None:
         glyphs = self.desk.palette.glyphs
         grouping = self.grouping if self.folded else Grouping.KIND
-        self._folds = folds = fold(survey, self._folder.groups(survey, grouping), passed)
+        self._folds = folds = fold(survey, self._folder.groups(survey, grouping), passed, of_lost)
         kinds = by_kind(folds)
         shown = _worst_first(kinds, np.flatnonzero(kinds.links))
         self.summary.show(lambda width: summary_lines(kinds, shown, width, _SUMMARY_LINES, glyphs))

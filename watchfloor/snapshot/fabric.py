@@ -29,11 +29,12 @@ class FabricReport:
     ) -> None:
         self._frame, self._grouping, self._matrix = frame, grouping, matrix
         self._survey = Surveyor().survey(frame)
+        of_lost = passed
         if only_odd:
             odd = self._survey.rank > 0
             passed = odd if passed is None else odd & passed
         self._passed = passed
-        self._folds = fold(self._survey, Folder().groups(self._survey, grouping), passed)
+        self._folds = fold(self._survey, Folder().groups(self._survey, grouping), passed, of_lost)
         shown = np.flatnonzero(self._folds.links)
         self._shown = shown[np.argsort(-self._folds.rank[shown].astype(np.int16), kind="stable")].tolist()
 
