@@ -42,7 +42,13 @@ def _ring(boards: int) -> Iterator[tuple[str, Values]]:
     for at in range(boards):
         for by in (1, -1):
             peer = f"neuron{(at + by) % boards}"
-            yield f"nl:{at}:{by}", {"kind": "neuronlink", "accelerator": f"n{at}", "peer": peer}
+            told = {
+                "kind": "neuronlink",
+                "name": f"neuron{at}/neuronlink{by % 4}",
+                "accelerator": f"n{at}",
+                "peer": peer,
+            }
+            yield f"nl:{at}:{by}", told
 
 
 def told(boards: dict[str, dict[str, str | float]], links: dict[str, Values]) -> Frame:
@@ -99,6 +105,17 @@ def test_sixteen_boards_fit_80_columns_with_their_links_alone() -> None:
 @pytest.mark.parametrize("frame", [hgx(24), torus(32)], ids=["24 boards", "32 boards"])
 def test_what_lies_beyond_the_edge_is_said(frame: Frame) -> None:
     assert "Left Right more columns" in shown(frame, 79)[2]
+
+
+async def test_the_links_of_a_node_are_told_apart_at_80_columns() -> None:
+    app = still_app(torus())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3", "v")
+        await pilot.pause()
+        page = app.pages["fabric"]
+        assert isinstance(page, FabricPage)
+        (name,) = (column for column in page.table._model.columns if column.name == "name")  # type: ignore[union-attr]
+        assert name.width >= len("neuron15/neuronlink3")
 
 
 async def test_a_large_matrix_leaves_lines_for_the_links() -> None:

@@ -158,7 +158,8 @@ class FabricPage(LinkChoices):
         charts = list(self.query(Chart)) if self.query_one("#fabriccharts").display else []
         for chart, plot in zip(charts, plots(frame, node, self.row_of(frame), self.half_hour), strict=False):
             chart.show(plot)
-        columns = columns_for(self.fields(), self.size.width - 1)
+        names = [len(frame.links.text(row, "name")) for row in frame.rows_of(Scope.LINK, node).tolist()]
+        columns = columns_for(self.fields(), self.size.width - 1, {"name": max(names, default=0)})
         self.table.show(LinkTable(survey, columns, self.sort, passed, within=node, glyphs=glyphs))
 
     def _show_matrix(self, survey: Survey, node: int) -> None:
