@@ -60,17 +60,17 @@ class FindingLog:
         return self.records
 
     def _take_over(self, known: dict[RecordKey, Record], key: RecordKey, found: Mapping[RecordKey, Finding]) -> None:
-        """What was told of the node until it was known whose it is, is the board's: one finding, not two."""
+        """What was told of the node until it was known whose it is, is its board's from now on."""
         subject, code = key
         of_node = Subject(Scope.NODE, subject.node), code
         if subject.scope is not Scope.ACCELERATOR or of_node not in self._now or of_node in found:
             return
-        record = known.pop(of_node, None)
-        if record is not None:
-            self.changed.discard(of_node)
-            self.forgotten.add(of_node)
+        record = known.get(of_node)
+        if record is not None and record.holds:
+            known[of_node] = replace(record, last=self.records.at, holds=False)
             known.setdefault(key, replace(record, finding=found[key]))
-            self.changed.add(key)
+            self.changed |= {of_node, key}
+            self._missed.pop(of_node, None)
 
     def _seen(self, known: dict[RecordKey, Record], key: RecordKey, finding: Finding, at: float, due: bool) -> None:
         before = known.get(key)

@@ -50,10 +50,10 @@ def test_what_was_told_of_the_node_until_its_board_was_known_is_told_once() -> N
     boards.pass_time(1)
     frame = replace(boards.frame(), findings=(replace(hang, subject=BOARD),))
     frame = replace(frame, records=log.update(frame))
-    (record,) = frame.records.by_key.values()
-    assert (record.finding.subject, record.first, record.times, record.holds) == (BOARD, first, 1, True)
-    assert log.changed == {(BOARD, "event-hang")}
-    assert log.forgotten == {(NODE, "event-hang")}
+    of_board, of_node = (frame.records.by_key[subject, "event-hang"] for subject in (BOARD, NODE))
+    assert (of_board.first, of_board.times, of_board.holds) == (first, 1, True)
+    assert (of_node.last, of_node.holds) == (first, False)
+    assert log.changed == {(BOARD, "event-hang"), (NODE, "event-hang")}
     assert len(FindingReport(frame).states) == 1
 
 
