@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
@@ -16,13 +16,14 @@ from tui.screens.fabric import FabricPage
 from tui.widgets.table import VirtualTable
 from watchfloor.fabric import Surveyor
 from watchfloor.frame import Frame
-from watchfloor.model import Scope
+from watchfloor.model import Missing, Scope
 from watchfloor.topology import Topology
 
 
-def hgx(boards: int = 8) -> Frame:
+def hgx(boards: int = 8, lost: Sequence[int] = ()) -> Frame:
     """Boards behind NVSwitches, half of them on each socket, and a port beside each."""
-    keys = {f"g{at}": {"name": f"gpu{at}", "numa": float(at >= boards // 2)} for at in range(boards)}
+    keys = {f"g{at}": {"name": f"gpu{at}", "numa": float(at >= boards // 2), "util": 90.0} for at in range(boards)}
+    keys |= {f"g{at}": {**keys[f"g{at}"], "util": Missing.LOST} for at in lost}
     links: dict[str, Values] = {}
     for at in range(boards):
         links[f"nvlink:g{at}"] = {"kind": "nvlink", "accelerator": f"g{at}", "up": 1.0, "peer": "NVSwitch 0000:05:00.0"}
@@ -51,10 +52,10 @@ def _ring(boards: int) -> Iterator[tuple[str, Values]]:
             yield f"nl:{at}:{by}", told
 
 
-def told(boards: dict[str, dict[str, str | float]], links: dict[str, Values]) -> Frame:
+def told(boards: Mapping[str, Values], links: Mapping[str, Values]) -> Frame:
     made = Boards(
         tables={
-            Scope.ACCELERATOR: (list(boards), ["name", "numa"]),
+            Scope.ACCELERATOR: (list(boards), ["name", "numa", "util"]),
             Scope.LINK: (list(links), ["kind", "name", "accelerator", "peer", "up", "numa"]),
         }
     )
@@ -100,6 +101,12 @@ def test_sixteen_boards_fit_80_columns_with_their_links_alone() -> None:
     assert cells == ["n0", "?/2", "X", "NL1", *["."] * 13, "NL1"]
     assert told.split("  ")[:2] == [" NL1 links between the two", ". no link between the two"]
     assert "NODE" in shown(torus(), 119)[1]
+
+
+def test_a_lost_board_is_joined_with_nobody() -> None:
+    _, cells, told = shown(hgx(lost=[3]), 119)
+    assert cells[4:12] == ["X", "NV1", "NV1", "lost", *["NV1"] * 4]
+    assert "lost a board that is gone" in told
 
 
 @pytest.mark.parametrize("frame", [hgx(24), torus(32)], ids=["24 boards", "32 boards"])

@@ -23,7 +23,8 @@ _UP = Column("up", "LINKS", 6, "right", fixed=True)
 _SUMS = (Column("rx", "IN", 6, "right"), Column("tx", "OUT", 6, "right"))
 _NEAREST = Column("nearest", "NEAREST", 9, "left")
 _BRIEF, _WORD, _WITH_RATE = 3, 4, 10  # cells of a pair: its links alone, its word, its word and what flows
-_NO_LINK = "."  # of a pair that no link joins, where only links have room
+_NO_LINK, _LOST = ".", "los"  # of a pair that no link joins, of a lost board; where only links have room
+_SAYS_NOTHING = (Join.UNKNOWN, Join.LOST)  # of a port
 _TOKENS = {Join.SELF: Token.DIM, Join.LINKS: Token.TEXT, Join.SWITCHED: Token.TEXT, Join.PCIE: Token.ACCENT}
 
 
@@ -113,7 +114,7 @@ def _nearest(others: Sequence[Port], row: Sequence[Pair]) -> tuple[Join, Sequenc
     """How near the nearest ports are, and which they are; none where nobody tells."""
     ports = [(pair.join, _head(port)) for port, pair in zip(others, row, strict=True) if port.scope is Scope.LINK]
     join = min((join for join, _ in ports), key=list(Join).index, default=Join.UNKNOWN)
-    return join, [name for near, name in ports if near is join is not Join.UNKNOWN]
+    return join, [name for near, name in ports if near is join not in _SAYS_NOTHING]
 
 
 def _nearest_cell(others: Sequence[Port], row: Sequence[Pair]) -> Text:
@@ -135,7 +136,7 @@ def _told(topology: Topology) -> tuple[Sequence[Port], Sequence[Sequence[Pair]]]
     kept = [
         at
         for at, port in enumerate(others)
-        if port.scope is Scope.ACCELERATOR or any(row[at].join is not Join.UNKNOWN for row in pairs)
+        if port.scope is Scope.ACCELERATOR or any(row[at].join not in _SAYS_NOTHING for row in pairs)
     ]
     return [others[at] for at in kept], [[row[at] for at in kept] for row in pairs]
 
@@ -170,7 +171,7 @@ def _sum(survey: Survey, rows: Sequence[int], name: str) -> Text:
 
 def _pair_cell(pair: Pair, width: int) -> Text:
     token = _TOKENS.get(pair.join, Token.DIM)
-    if pair.join in (Join.LINKS, Join.SWITCHED) and not pair.count:
+    if pair.join is Join.LOST or (pair.join in (Join.LINKS, Join.SWITCHED) and not pair.count):
         token = Token.CRITICAL
     if width == _BRIEF:
         return _brief(pair), token
@@ -181,7 +182,7 @@ def _pair_cell(pair: Pair, width: int) -> Text:
 def _brief(pair: Pair) -> str:
     if pair.join in (Join.LINKS, Join.SWITCHED):
         return pair.word if len(pair.word) <= _BRIEF else str(pair.count)
-    return pair.word if pair.join is Join.SELF else _NO_LINK
+    return {Join.SELF: pair.word, Join.LOST: _LOST}.get(pair.join, _NO_LINK)
 
 
 _MEANINGS = {
@@ -192,6 +193,7 @@ _MEANINGS = {
     Join.HOST: "one PCI host bridge",
     Join.SOCKET: "one socket",
     Join.SYSTEM: "across sockets",
+    Join.LOST: "a board that is gone",
     Join.UNKNOWN: "not told",
 }
 
