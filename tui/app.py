@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
+from threading import Lock
 from typing import ClassVar
 
 from textual.app import App
@@ -88,6 +89,8 @@ class WatchfloorApp(App[int]):
         self.set_class(self.desk.replay is not None, "past")
         self.pages = Pages(self.desk, lambda page: self.install_screen(page, page.slug))
         self._trail: list[str] = []
+        self._receiving = Lock()
+        self._received: dict[bool, Frame] = {}  # by whether it is of the past: what is to be shown next
         self._drawn_at = 0.0
         self._draw_timer: Timer | None = None
         self._feed_running = False
@@ -140,13 +143,19 @@ class WatchfloorApp(App[int]):
     # -- frames
 
     def receive(self, frame: Frame) -> None:
-        """Called by the feed, from its own thread."""
-        with suppress(RuntimeError):  # the loop has just ended
-            self.post_message(FrameReady(frame))
+        """Called by the feed, from its own thread. One frame of a kind waits, also for a screen that stands still."""
+        with self._receiving:
+            waits = frame.replay in self._received
+            self._received[frame.replay] = frame
+        if not waits:
+            with suppress(RuntimeError):  # the loop has just ended
+                self.post_message(FrameReady(replay=frame.replay))
 
     def on_frame_ready(self, event: FrameReady) -> None:
-        if self.past.shows(event.frame):
-            self.show_frame(event.frame)
+        with self._receiving:
+            frame = self._received.pop(event.replay)
+        if self.past.shows(frame):
+            self.show_frame(frame)
 
     def show_frame(self, frame: Frame) -> None:
         """Now, or when the last picture is old enough."""
