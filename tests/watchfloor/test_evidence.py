@@ -9,8 +9,11 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from bisect import bisect_right
 from contextlib import closing
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,10 +36,12 @@ from tests.support.ledgers import tampered
 from watchfloor.cli import run
 from watchfloor.evidence import check, names
 from watchfloor.evidence.container import NotABundle, packed, unpacked
-from watchfloor.evidence.slices import cut
+from watchfloor.evidence.slices import as_file, cut
 from watchfloor.evidence.told import document, text
 from watchfloor.exits import Exit, Proof
+from watchfloor.frame import Frame
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation
+from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
 from watchfloor.records.lineage import LineageStore
 from watchfloor.session.reader import Session
@@ -81,23 +86,38 @@ def test_a_bundle_holds_what_was_seen_planned_decided_signed_and_done(members: d
     assert "before 2027-01-15 08:00:01 UTC" in about["missing"]["part of the telemetry"]
 
 
-def test_the_slice_has_every_value_or_its_reason_as_it_was_recorded(members: dict[str, bytes], floor: Console) -> None:
-    told = json.loads(gzip.decompress(members[f"telemetry/{FILE}.json.gz"]))
-    series = {(one["scope"], one["subject"], one["metric"]): one for one in told["series"]}
-    assert len(told["times"]) == 90 and told["session"]["state"] == "sealed"
+def test_the_slice_has_every_value_or_its_reason_as_it_was_recorded(floor: Console) -> None:
+    """Of a node that loses a board, one that falls silent and one whose driver hangs."""
+    nodes = (NODE, "dgx-04", "dgx-07")
     with closing(Session(floor.sessions / FILE)) as session:
+        told = json.loads(gzip.decompress(as_file(cut(session, START, START + 100, nodes, []), {})))
+        series = {(one["scope"], one["subject"], one["metric"]): one for one in told["series"]}
+        assert len(told["times"]) == 90
         for place in (0, 33, 89):
             frame = session.reel(told["times"][place]).frame()
-            view = frame.accelerators
-            for row in frame.rows_of(Scope.ACCELERATOR, frame.node_index[NODE]).tolist():
-                for metric in ("temp", "util", "model", "temp_mem"):
-                    cell = view.cell(row, metric)
-                    one = series["accelerator", str(frame.subject(Scope.ACCELERATOR, row)), metric]
-                    reasons = [why for begin, end, why in one["missing"] if begin <= place < end]
-                    assert one["values"][place] == (cell.value if cell.missing is Missing.NO else None)
-                    assert reasons == ([] if cell.missing is Missing.NO else [cell.missing.label])
+            for scope, node in product((Scope.ACCELERATOR, Scope.NODE), nodes):
+                for row in frame.rows_of(scope, frame.node_index[node]).tolist():
+                    _same_as(frame, scope, row, place, series)
+
+
+def _same_as(frame: Frame, scope: Scope, row: int, place: int, series: dict[tuple[str, str, str], Any]) -> None:
+    subject = frame.subject(scope, row)
+    for metric in CATALOGUE[scope]:
+        cell, one = frame.view(scope).cell(row, metric), series.get((scope.value, str(subject), metric))
+        if one is None:
+            assert cell.value is None
+            continue
+        at = bisect_right(one["at"], place) - 1
+        assert one["values"][at] == (cell.value if cell.missing is Missing.NO else None), (subject, metric, place)
+        assert one["missing"][at] == (cell.missing.label or None), (subject, metric, place)
+
+
+def test_findings_events_jobs_and_what_was_never_told_are_in_the_telemetry(members: dict[str, bytes]) -> None:
+    told = json.loads(gzip.decompress(members[f"telemetry/{FILE}.json.gz"]))
+    assert told["session"]["state"] == "sealed" and told["nodes"] == [NODE]
     assert "unsupported" in told["never"][f"node {NODE}"]
     assert {"xid-fatal", "accelerator-lost"} <= {finding["code"] for finding in told["findings"]}
+    assert 79 in {event["code"] for event in told["events"]}
     assert told["jobs"][0]["id"] == JOB
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from watchfloor.evidence.slices import Series as Values
@@ -31,7 +31,7 @@ def _plot(
     found: Slice, scope: Scope, metric: Metric, marks: Sequence[Mark], draw: Callable[[Plot], Html]
 ) -> Iterator[Html]:
     """Nothing where no value was ever there."""
-    told = [one for one in found.of(scope, metric.name) if any(value is not None for value in one.values)]
+    told = [one for one in found.of(scope, metric.name) if one.is_known]
     if not told:
         return
     drawn, scale = _chosen(found, told), _GIB if metric.unit is Unit.BYTES else 1.0
@@ -63,8 +63,8 @@ def _chosen(found: Slice, told: Sequence[Values]) -> Sequence[Values]:
     return [one for one in told if id(one) in kept]
 
 
-def _points(times: Iterable[float], one: Values, scale: float) -> list[tuple[float, float | None]]:
-    cells = zip(times, one.values, strict=True)
+def _points(times: Sequence[float], one: Values, scale: float) -> list[tuple[float, float | None]]:
+    cells = zip(times, one.whole(len(times)), strict=True)
     return [(at, value / scale if isinstance(value, float | int) else None) for at, value in cells]
 
 

@@ -11,8 +11,13 @@ import gzip
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from watchfloor.derived import DERIVED
 from watchfloor.errors import SessionError
 from watchfloor.events import Entry as Event
 from watchfloor.frame import Frame
@@ -21,13 +26,16 @@ from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Finding, Missing, Scope, Subject
 from watchfloor.record import Record
 from watchfloor.redact import redact
+from watchfloor.session.leaves import AGE
 from watchfloor.session.reader import Session
 from watchfloor.session.reel import Reel
 from watchfloor.session.salvage import keys_after
+from watchfloor.view import View
 
 FORMAT = "watchfloor.evidence-telemetry/1"
 EVERY_SECONDS = 3_600.0  # a longer stretch is told once a minute
 _ALWAYS = (Scope.NODE, Scope.ACCELERATOR, Scope.SERVICE)
+_RECKONED = {scope: {*DERIVED[scope], "state", AGE} for scope in _ALWAYS}  # of other columns, or of findings
 _TOLD_EVERY = 30  # frames between two looks at what is told of findings, events and jobs
 
 Value = float | str | None
@@ -36,12 +44,30 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Series:
-    """One metric of one subject: a value or a reason at each of the slice's times."""
+    """One metric of one subject: at places of the slice's times a value, or None and why; each holds until the next."""
 
     subject: Subject
     metric: str
+    at: list[int] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
+
+    def tell(self, place: int, value: Value, missing: Missing) -> None:
+        if not self.at or (self.values[-1], self.missing[-1]) != (value, missing):
+            self.at.append(place)
+            self.values.append(value)
+            self.missing.append(missing)
+
+    def whole(self, length: int) -> Iterator[Value]:
+        """The value at each of so many times."""
+        for number, place in enumerate(self.at):
+            until = self.at[number + 1] if number + 1 < len(self.at) else length
+            yield from repeat(self.values[number], until - place)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there ever was a value."""
+        return any(value is not None for value in self.values)
 
 
 @dataclass
@@ -52,6 +78,7 @@ class Slice:
     jobs: frozenset[str]
     times: list[float] = field(default_factory=list)
     series: dict[tuple[Subject, str], Series] = field(default_factory=dict)
+    seen: dict[tuple[Scope, str], _Seen] = field(default_factory=dict, repr=False)
     names: dict[Subject, str] = field(default_factory=dict)  # as screens have them: n2/gpu3
     records: dict[tuple[Subject, str], Record] = field(default_factory=dict)
     events: dict[int, tuple[str, Event]] = field(default_factory=dict)  # with the node's name
@@ -61,6 +88,15 @@ class Slice:
     def of(self, scope: Scope, metric: str) -> list[Series]:
         """Of every subject, in the order in which nodes tell of them."""
         return [one for one in self.series.values() if one.subject.scope is scope and one.metric == metric]
+
+    def one(self, subject: Subject, metric: str, place: int) -> Series:
+        """The series, made where there is none: before it was told of for the first time, it wasn't known."""
+        found = self.series.get((subject, metric))
+        if found is None:
+            found = self.series[subject, metric] = Series(subject, metric)
+            if place:
+                found.tell(0, None, Missing.NOT_YET)
+        return found
 
     def name(self, subject: Subject) -> str:
         return self.names.get(subject, str(subject))
@@ -114,37 +150,65 @@ def _run(session: Session, at: float, begin: float, end: float, troubles: list[s
 # -- values
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What was told last of the rows of one node in one scope: only what is another is looked at closer."""
+
+    texts: Sequence[str] = ()
+    subjects: list[Subject] = field(default_factory=list)
+    columns: dict[str, tuple[NDArray, NDArray]] = field(default_factory=dict)
+    grounds: dict[str, tuple[object, ...]] = field(default_factory=dict)  # what a column comes from
+
+
 def _take(found: Slice, frame: Frame) -> None:
     place = len(found.times)
     found.times.append(frame.at)
     for name in found.nodes:
         for scope in _ALWAYS:
-            _take_rows(found, frame, scope, frame.node_index[name], place)
-    for one in found.series.values():
-        if len(one.values) <= place:  # it isn't told of any more
-            one.values.append(None)
-            one.missing.append(Missing.LOST)
+            _take_rows(found, frame, scope, name, place)
 
 
-def _take_rows(found: Slice, frame: Frame, scope: Scope, node: int, place: int) -> None:
-    rows, view = frame.rows_of(scope, node), frame.view(scope)
-    if not rows.size:
-        return
-    subjects = [frame.subject(scope, row) for row in rows.tolist()]
-    for metric, told in CATALOGUE[scope].items():
+def _take_rows(found: Slice, frame: Frame, scope: Scope, node: str, place: int) -> None:
+    index, view = frame.node_index[node], frame.view(scope)
+    rows = frame.rows_of(scope, index)
+    seen = found.seen.setdefault((scope, node), _Seen())
+    if len(rows) != len(seen.subjects) or view.texts is not seen.texts:
+        subjects = [frame.subject(scope, row) for row in rows.tolist()]
+        seen = found.seen[scope, node] = _Seen(view.texts, subjects)
+        _name(found, view, rows, subjects)
+    for metric, told in CATALOGUE[scope].items() if seen.subjects else ():
+        if metric not in _RECKONED[scope] and _is_as_before(seen, metric, view, bool(frame.live[index])):
+            continue
         picture = view.part(metric, rows)
-        is_text = told.kind is Kind.TEXT
-        cells = zip(subjects, picture.values.tolist(), picture.missing.tolist(), strict=True)
-        for subject, value, missing in cells:
-            one = found.series.get((subject, metric))
-            if one is None:
-                one = Series(subject, metric, [None] * place, [Missing.NOT_YET] * place)
-                found.series[subject, metric] = one
-            shown = _value(value, missing, view.texts if is_text else None)
-            one.values.append(shown)
-            one.missing.append(Missing(missing) if missing or shown is not None else Missing.NOT_YET)
+        values, missing = picture.values, picture.missing
+        before = seen.columns.get(metric)
+        seen.columns[metric] = values, missing
+        texts = view.texts if told.kind is Kind.TEXT else None
+        for row in _others(before, values, missing):
+            one = found.one(seen.subjects[row], metric, place)
+            value = _value(float(values[row]), int(missing[row]), texts)
+            reason = Missing(int(missing[row]))
+            one.tell(place, value, Missing.NOT_YET if value is None and reason is Missing.NO else reason)
+
+
+def _is_as_before(seen: _Seen, metric: str, view: View, live: bool) -> bool:
+    """Whether nothing that this column comes from is another: then it is the very same object."""
+    now, before = (view.told(metric), view.unlisted, live), seen.grounds.get(metric)
+    seen.grounds[metric] = now
+    return before is not None and all(one is other for one, other in zip(now, before, strict=True))
+
+
+def _others(before: tuple[NDArray, NDArray] | None, values: NDArray, missing: NDArray) -> Sequence[int]:
+    """Rows in which something is another than before."""
+    if before is None:
+        return range(len(values))
+    same = (before[0] == values) | (np.isnan(before[0]) & np.isnan(values))
+    return np.flatnonzero(~same | (before[1] != missing)).tolist()
+
+
+def _name(found: Slice, view: View, rows: NDArray[np.intp], subjects: Sequence[Subject]) -> None:
     for row, subject in zip(rows.tolist(), subjects, strict=True):
-        if scope is Scope.ACCELERATOR and (name := view.text(row, "name")):
+        if view.scope is Scope.ACCELERATOR and (name := view.text(row, "name")):
             found.names[subject] = f"{subject.node}/{redact(name)}"
 
 
@@ -189,7 +253,7 @@ def as_file(found: Slice, of: Json) -> bytes:
         "session": of,
         "nodes": list(found.nodes),
         "times": found.times,
-        "series": [_series(one, found) for one in found.series.values() if any(v is not None for v in one.values)],
+        "series": [_series(one, found) for one in found.series.values() if one.is_known],
         "never": _never(found),
         "findings": [_finding(one) for one in found.records.values()],
         "events": [_event(node, one) for node, one in found.events.values()],
@@ -208,29 +272,17 @@ def _series(one: Series, found: Slice) -> Json:
         "name": found.name(one.subject),
         "metric": one.metric,
         "unit": unit.value,
+        "at": one.at,
         "values": one.values,
-        "missing": _stretches(one.missing),
+        "missing": [reason.label or None for reason in one.missing],
     }
-
-
-def _stretches(missing: Sequence[Missing]) -> list[tuple[int, int, str]]:
-    """Why there is no value, from one place of `times` up to another (which is not among them)."""
-    found: list[tuple[int, int, str]] = []
-    for place, reason in enumerate(missing):
-        if reason is Missing.NO:
-            continue
-        if found and found[-1][1] == place and found[-1][2] == reason.label:
-            found[-1] = (found[-1][0], place + 1, reason.label)
-        else:
-            found.append((place, place + 1, reason.label))
-    return found
 
 
 def _never(found: Slice) -> dict[str, dict[str, list[str]]]:
     """By subject and reason: metrics of which no value was there all the time."""
     told: dict[str, dict[str, list[str]]] = {}
     for one in found.series.values():
-        if one.missing and all(value is None for value in one.values):
+        if not one.is_known:
             reasons = told.setdefault(f"{one.subject.scope.value} {one.subject}", {})
             reasons.setdefault(one.missing[-1].label, []).append(one.metric)
     return told
