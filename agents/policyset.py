@@ -40,7 +40,7 @@ class ActionClass:
 
 @dataclass(frozen=True)
 class Policies:
-    """`digest`: of all that decides, by name and content: schema, policies, people."""
+    """`digest`: of all that decides, by name and content: schema, policies, people; `told` is that, as JSON."""
 
     rules: tuple[Rule, ...]
     people: People
@@ -50,6 +50,7 @@ class Policies:
     troubles: tuple[Trouble, ...] = ()
     schema: cedarpy.Schema | None = None
     handle: cedarpy.PolicySet | None = field(default=None, repr=False)
+    told: bytes = field(default=b"", repr=False)
 
     def rule(self, reason: str) -> Rule:
         """By the name that Cedar gives a policy: policy0, policy1 … in their order."""
@@ -138,15 +139,17 @@ def compiled(
     if not in_force:
         troubles.append(Trouble("there is no policy, and what isn't named is denied"))
     facts = {"schema": whole, "people": people_text, "files": {text.name: text.text for text in texts}}
+    told = canonical(facts)
     return Policies(
         rules=tuple(in_force),
         people=people or People(),
         actions=actions,
-        digest=sha256(canonical(facts)).hexdigest(),
+        digest=sha256(told).hexdigest(),
         files=tuple(text.name for text in texts),
         troubles=tuple(troubles),
         schema=parsed,
         handle=None if troubles else _handle(in_force),
+        told=told,
     )
 
 

@@ -55,6 +55,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("watchfloor.commands.approve:approve", "Sign a plan with an SSH key, so that it may be carried out."),
     "reject": ("watchfloor.commands.approve:reject", "Sign that a plan must not be carried out."),
     "withdraw": ("watchfloor.commands.approve:withdraw", "Take back one's own approval or rejection of a plan."),
+    "evidence": (
+        "watchfloor.commands.evidence:app",
+        "All that is known of a run, a job or an incident, in one file that proves itself.",
+    ),
     "replay": ("watchfloor.commands.replay:replay", "A recorded session, watched again as it was seen."),
     "sessions": (
         "watchfloor.commands.sessions:app",

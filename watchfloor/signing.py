@@ -11,6 +11,7 @@ import tempfile
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +21,7 @@ from pathlib import Path
 from watchfloor.errors import ConfigError
 
 _SECONDS = 120.0  # for a person who has to touch a key
+_ARMOUR_WIDTH = 70  # characters of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,15 @@ def check(signers: Path, namespace: str, data: bytes, signature: str, at: float 
     return Checked("", why)
 
 
+def check_alone(namespace: str, data: bytes, signature: str) -> Checked:
+    """Whether the key that a signature names has signed these bytes; whose key that is, nobody says (principal "")."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="replace", suffix=".sig") as kept:
+        kept.write(signature)
+        kept.flush()
+        done = _keygen(["-Y", "check-novalidate", "-n", namespace, "-s", kept.name], data)
+    return Checked("", _words(done)) if done.returncode else Checked("", fingerprint=fingerprint_of(signature))
+
+
 def make_key(path: Path, principal: str) -> str:
     """A new key without a passphrase, for a trial: its line in an allowed_signers file. Raises ConfigError."""
     done = _keygen(["-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(path)], b"")
@@ -94,16 +105,40 @@ def make_key(path: Path, principal: str) -> str:
 
 def fingerprint_of(signature: str) -> str:
     """Of the key that a signature (OpenSSH's PROTOCOL.sshsig) names, as in SHA256:…; "" where it is none."""
-    try:
-        blob = b64decode(
-            "".join(line for line in signature.splitlines() if not line.startswith("-----")), validate=True
-        )
-    except ValueError:
-        return ""
+    blob = _blob(signature)
     length = int.from_bytes(blob[10:14], "big")
     key = blob[14 : 14 + length]
     if blob[:6] != b"SSHSIG" or not key or len(key) != length:
         return ""
+    return _fingerprint(key)
+
+
+def is_as_written(signature: str) -> bool:
+    """Whether its armour is to the letter what `ssh-keygen` writes: others mean the same to it."""
+    text = b64encode(_blob(signature)).decode("ascii")
+    lines = [text[at : at + _ARMOUR_WIDTH] for at in range(0, len(text), _ARMOUR_WIDTH)]
+    return signature == "\n".join(("-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""))
+
+
+def _blob(signature: str) -> bytes:
+    """What is in the armour; b"" where it is none."""
+    lines = (line for line in signature.splitlines() if not line.startswith("-----"))
+    try:
+        return b64decode("".join(lines), validate=True)
+    except ValueError:
+        return b""
+
+
+def fingerprints_in(line: str) -> set[str]:
+    """Of the keys in a line of an allowed_signers file, as in SHA256:…"""
+    found: set[str] = set()
+    for word in line.split() if not line.lstrip().startswith("#") else ():
+        with suppress(ValueError):
+            found.add(_fingerprint(b64decode(word, validate=True)))
+    return found
+
+
+def _fingerprint(key: bytes) -> str:
     return "SHA256:" + b64encode(sha256(key).digest()).decode("ascii").rstrip("=")
 
 
