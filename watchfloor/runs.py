@@ -33,6 +33,9 @@ KINDS = (
 )
 
 
+INTERLOCKED = "interlocked"  # a ruling: policy would have let it go on, or wait for approval
+
+
 class Standing(StrEnum):
     """Where a run stands."""
 
@@ -164,7 +167,7 @@ class RunRecord:
         """Why interlocks held it back when that was decided, "" where none did: those are the last of the reasons."""
         decided = self.decided
         held = decided.reasons[-len(decided.interlocks) :] if decided and decided.interlocks else []
-        return "" if self.ruling != "interlocked" or self.outcome else "; ".join(held)
+        return "" if self.ruling != INTERLOCKED or self.outcome else "; ".join(held)
 
     def step(self, key: str) -> StepRecord:
         return self.steps.get(key, StepRecord(key))

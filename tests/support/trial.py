@@ -55,6 +55,8 @@ class Told:
         self.proposals.append(decision)
         self._news.set()
 
+    def freed(self, decision: Decision) -> None: ...
+
     def ended(self, run: RunRecord, result: Result) -> None:
         self.ends.append((run, result))
         self._news.set()
