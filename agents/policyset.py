@@ -112,7 +112,7 @@ def read(places: PolicyPlaces, actions: Mapping[str, ActionClass]) -> Policies:
     except (OSError, UnicodeDecodeError) as error:
         schema = Source(f"shipped/{SCHEMA}", "", str(schema_file))
         troubles.append(Trouble(f"the schema can't be read: {error}", str(schema_file)))
-    people, told, more = _people(places)
+    people, told, more = people_of(places)
     return compiled([*shipped, *own], schema, actions, people, told, [*troubles, *more])
 
 
@@ -183,7 +183,8 @@ def _handle(in_force: Iterable[Rule]) -> cedarpy.PolicySet:
     return cedarpy.PolicySet.from_str("\n".join(rule.text for rule in in_force))
 
 
-def _people(places: PolicyPlaces) -> tuple[People, str, list[Trouble]]:
+def people_of(places: PolicyPlaces) -> tuple[People, str, list[Trouble]]:
+    """Who is who, the file's text, and what is wrong with it. Never raises."""
     path = places.people
     if path is None or (not path.exists() and not places.people_named):
         return People(), "", []

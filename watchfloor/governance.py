@@ -6,6 +6,7 @@ Must not do: anything of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from agents import approvals, policycases, policylint, policyset, policywhy
@@ -56,13 +57,18 @@ def signers(file: Path) -> Signers:
     return Signers(file, approvals.NAMESPACE)
 
 
-def heard(run: RunRecord, now: float) -> dict[int, Heard]:
-    """Whose word each is by its signature, and why it doesn't count: of what was said before it began, as of then."""
-    if run.plan is None or not run.given:
+def heard(run: RunRecord, now: float) -> RunRecord:
+    """The run with whose word each is by its signature, and why it doesn't count; of what was said before it began, as
+    of then."""
+    return replace(run, heard=_heard(run, now)) if run.given else run
+
+
+def _heard(run: RunRecord, now: float) -> dict[int, Heard]:
+    if run.plan is None:
         return {}
     check = signers(signers_file())
     verdict = verdict_on_record(run.decided) or Verdict(Ruling.NEEDS_APPROVAL, approvals=run.needed)
-    people = policies().people
+    people, *_ = policyset.people_of(policy_places())
 
     def stands(entries: Iterable[Entry], at: float) -> dict[int, Heard]:
         assert run.plan is not None

@@ -18,9 +18,12 @@ from msgspec.structs import replace
 
 from tests.support.governed import NEEDS_ONE, Person, person, plan, proposed
 from tests.support.parts import ROOT
-from watchfloor import cli
+from tui.present import approvals as words
+from watchfloor import cli, governance
 from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.exits import Exit
+from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.lineage.times import Times
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Entry, Note
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
@@ -249,6 +252,42 @@ def test_show_names_whose_key_signed_and_what_does_not_count(office: Office, cap
     told = capfd.readouterr().out
     assert f"approval of nobody who is known, put on record by {signed.who.name}, " in told
     assert "   doesn't count, not-signed: it is over another plan, or was altered since" in told
+
+
+def test_what_does_not_count_is_told_to_programs_and_on_the_pages(
+    office: Office, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `show` and `runs` as JSON, in the table and on the card of page 8, and by the count in the header."""
+    office("approve", "r1", office.carol, "seen it", "--expires", "30m")
+    signed, now = office.newest(), time.time()
+    replayed_under(office, signed)
+    (said,) = shown(capfd, "show", "r2", "--json")["said"]
+    assert (said["counts"], said["by"], said["on_record_by"]) == (False, None, signed.who.name)
+    assert said["why_not"] == "not-signed: it is over another plan, or was altered since"
+    good, bad = shown(capfd, "runs", "--json")["runs"]
+    assert (good["approved_by"], bad["approved_by"], bad["approvals_needed"]) == (["carol@example.org"], [], 2)
+
+    follower = LedgerFollower(office.path, lambda run: governance.heard(run, time.time()))
+    picture = follower.look()
+    assert [run.run for run in picture.waiting(now)] == ["r2"]
+    r1, r2 = picture.run("r1"), picture.run("r2")
+    assert (
+        r1 is not None
+        and r2 is not None
+        and (words.said(r1), words.said(r2)) == ("1 of 1: carol@example.org", "0 of 2")
+    )
+    card = ["".join(text for text, _ in line) for line in words.card_lines(r2, Times(now), 200)]
+    assert "    doesn't count, not-signed: it is over another plan, or was altered since" in card
+
+    monkeypatch.setattr(time, "time", lambda: now + 1860.0)
+    later = [follower.look() for _ in range(8)][-1]  # nothing is appended
+    assert {run.run for run in later.waiting(now)} == {"r1", "r2"}, "the signature has run out"
+    assert [follower.look() for _ in range(8)][-1] is later
+
+
+def shown(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert cli.run([*words]) == Exit.OK
+    return json.loads(capfd.readouterr().out)
 
 
 def test_a_replayed_approval_is_named_where_more_are_needed(office: Office) -> None:

@@ -184,10 +184,11 @@ async def _go_on(asked: _Asked, at: Post, run: str) -> int:
     record = at.book.run(run)
     if not asked.apply:
         assert record is not None
+        heard = governance.heard(record, time.time())
         if asked.json:
-            output.write_json(document(record))
+            output.write_json(document(heard))
         else:
-            output.write(run_text(record, _times(), governance.heard(record, time.time())))
+            output.write(run_text(heard, _times()))
         return Exit.OK
     return _told(asked, at, run, await at.harness.carry_out(run, asked.who))
 
