@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.support.governed import NEEDS_ONE, Person, person, plan, proposed
+from tests.support.governed import NEEDS_ONE, Person, person, plan, proposed, ssh_agent
 from tests.support.parts import ROOT
 from tui.present import approvals as words
 from watchfloor import cli, governance
 from watchfloor.change import Plan, Ruling, Verdict
+from watchfloor.commands.run import myself
 from watchfloor.exits import Exit
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.lineage.times import Times
@@ -28,6 +29,7 @@ from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Entry, Note
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
 from watchfloor.records.ledgerwords import Body, Outcome, Refused
+from watchfloor.signing import SshSigner
 
 Run = Callable[..., int]
 
@@ -208,13 +210,29 @@ def test_a_plan_is_named_by_its_digest_or_by_enough_of_it(office: Office) -> Non
 def test_the_key_is_found_among_those_of_the_user(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(office.folder / "home"))
     assert office("approve", "r1") == Exit.USAGE
-    assert "no key of ~/.ssh is in" in office.err
+    assert "no key of ~/.ssh, nor of an agent, is in" in office.err
     folder = office.folder / "home" / ".ssh"
     folder.mkdir(parents=True)
     for suffix in ("", ".pub"):
         (folder / f"id_ed25519{suffix}").write_bytes(Path(f"{office.carol.key}{suffix}").read_bytes())
     (folder / "id_ed25519").chmod(0o600)
     assert office("approve", "r1") == Exit.OK
+
+
+def test_a_key_that_an_agent_alone_has_signs_and_tells_who_asks(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where several people log in to one account, each with their own agent forwarded: no file has their keys."""
+    monkeypatch.setenv("HOME", str(office.folder / "home"))
+    stranger = person(office.folder, "stranger")
+    with ssh_agent(office.folder, [stranger.key, office.anna.key]) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        assert myself().fingerprint == SshSigner(office.anna.key).fingerprint(), "nobody approves a plan of their own"
+    with ssh_agent(office.folder, [stranger.key, office.carol.key]) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        assert office("approve", "r1") == Exit.OK
+    assert "Approvals: 1 of 1: carol@example.org." in office.out
+    assert myself().fingerprint == "", "an agent that is gone has none"
 
 
 def test_without_a_terminal_nothing_is_signed_unasked(office: Office, capfd: pytest.CaptureFixture[str]) -> None:
