@@ -81,7 +81,7 @@ def _stamps(places: PolicyPlaces) -> list[tuple[object, ...]]:
     """Of every file: its time, size and inode; a file that is taken away is missing here."""
     folders = [folder for folder in (places.shipped, places.own) if folder is not None]
     paths = [path for folder in folders for path in _listed(folder)]
-    return [_stamp(path) for path in [*folders, *sorted(paths), *([places.people] if places.people else [])]]
+    return [stamp_of(path) for path in [*folders, *sorted(paths), *([places.people] if places.people else [])]]
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -91,7 +91,8 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
-def _stamp(path: Path) -> tuple[object, ...]:
+def stamp_of(path: Path) -> tuple[object, ...]:
+    """What changes with a file: its time, size and inode."""
     try:
         found = path.stat()
     except OSError as error:
