@@ -119,7 +119,10 @@ class Watchman:
 
     def _waits(self, record: RunRecord) -> bool:
         """Also one that an earlier watch proposed: it is this service's, and nobody else tells of it."""
-        return self._is_mine(record) and record.waits(self._means.clock.now())
+        plan, waiting = record.plan, record.standing is Standing.WAITING and not record.rejected_by
+        if plan is None or not waiting or not self._is_mine(record) or self._means.clock.now() >= plan.expires:
+            return False
+        return not self._means.approved(plan)
 
     def _is_mine(self, record: RunRecord) -> bool:
         asked, me = record.who, self._means.who

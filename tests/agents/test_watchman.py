@@ -191,6 +191,9 @@ async def test_a_plan_that_an_earlier_watch_left_waiting_is_told_by_a_single_loo
     xid(road, "dgx-02")
     await rounds(road, man, 3)
     assert await single_look(road) == Exit.WAITS_FOR_APPROVAL
+    approve(road)
+    road.approved = False
+    assert await single_look(road) == Exit.WAITS_FOR_APPROVAL, "what is on record doesn't count"
     road.fleet.now += 60.0
     assert await single_look(road) == Exit.OK, "it is void: no approval helps"
 
