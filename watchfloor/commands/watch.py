@@ -131,6 +131,10 @@ class _Tell:
         self._write("proposed", text + (f" ({reasons})" if reasons else ""), run=decision.run,
                     playbook=incident.playbook.name, ruling=str(decision.ruling), reasons=reasons)  # fmt: skip
 
+    def freed(self, decision: Decision) -> None:
+        text = f"{decision.plan.playbook}: run {decision.run} is held back no longer, {decision.ruling}"
+        self._write("freed", text, run=decision.run, playbook=decision.plan.playbook, ruling=str(decision.ruling))
+
     def ended(self, run: RunRecord, result: Result) -> None:
         took = f" after {time.time() - run.proposed:.1f} s" if run.proposed else ""
         self._write("ended", f"run {run.run} {result.outcome}{took}: {result.text}", run=run.run,
