@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from watchfloor.errors import ConfigError
+from watchfloor.metrics import Unit
 from watchfloor.model import SshOptions
+from watchfloor.units import quantity
 
 if TYPE_CHECKING:
     from watchfloor.inventory import Inventory
@@ -71,6 +76,18 @@ class Source:
 
     def ssh_options(self) -> SshOptions:
         return SshOptions(config_files=(str(self.ssh_config),) if self.ssh_config else ())
+
+
+def moment(text: str, option: str) -> float | None:
+    """Seconds since the epoch, of a time or of how long ago it was; None where nothing is said. Raises ConfigError."""
+    if not text:
+        return None
+    with suppress(ValueError):  # no duration: a time of day, then
+        return time.time() - quantity(text, Unit.SECONDS)
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no time", "such as 12h, 7d or 2026-11-28T18:00", file=option) from error
 
 
 def refuse_misspelt(words: tuple[str, ...], source: Source) -> None:
