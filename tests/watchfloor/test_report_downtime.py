@@ -167,6 +167,12 @@ def test_faults_by_code_count_episodes_and_join_what_held_at_once() -> None:
     assert row[:7] == ("xid-fatal (XID 79)", "critical", 3, 1, 4 * HOUR, 2 * HOUR, 1)
 
 
+def test_what_held_while_nobody_watched_is_not_counted() -> None:
+    """From 3 to 7, of which nobody watched 4 to 6; and where nobody watched at all."""
+    assert rows(faults.by_code(history([episode(3, 7)], watched((0, 4), (6, 10)))), "by_code")[0][4] == 2 * HOUR
+    assert rows(faults.by_code(history([episode(3, 7)], [])), "by_code")[0][4] == "nobody watched"
+
+
 def test_repeat_offenders_are_those_that_fail_again() -> None:
     nodes = [Node("n1"), Node("n2", rack="r2")]
     kept = history([episode(1, 2), episode(1, 2, node="n2"), episode(3, 5, node="n2")], nodes=nodes)

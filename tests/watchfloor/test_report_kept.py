@@ -280,10 +280,18 @@ def test_where_no_counter_moved_on_power_counts() -> None:
         0.0, np.zeros(2, np.int32), np.ones(2, bool), np.array([500.0, np.nan]), np.array([100.0, 300.0]), []
     )
     after = Sample(10.0, before.node, before.counts, np.array([20.0, np.nan]), np.array([300.0, np.nan]), [])
-    joules, how = drawn_between(before, after, 2, 10.0)
+    joules, how = drawn_between(before, after, 10.0)
     assert joules.tolist() == [2000.0, 3000.0] and how.tolist() == [1, 1]
-    joules, how = drawn_between(replace(before, power=nothing), replace(after, power=nothing), 2, 10.0)
+    joules, how = drawn_between(replace(before, power=nothing), replace(after, power=nothing), 10.0)
     assert joules.tolist() == [0.0, 0.0] and how.tolist() == [2, 2]
+
+
+def test_a_board_that_came_meanwhile_is_no_guess() -> None:
+    """One that was there draws 100 W; the other wasn't, and what it drew before nobody knows."""
+    early = Sample(0.0, np.zeros(1, np.int32), np.ones(1, bool), np.full(1, np.nan), np.full(1, 100.0), [])
+    late = Sample(10.0, np.zeros(2, np.int32), np.ones(2, bool), np.full(2, np.nan), np.full(2, 100.0), ["", ""])
+    joules, how = drawn_between(early.with_rows_of(late), late, 10.0)
+    assert joules.tolist() == [1000.0, 0.0] and how.tolist() == [1, 2]
 
 
 def test_of_a_node_that_is_silent_no_draw_is_made_up(recorded: tuple[Path, Window, list[Frame]]) -> None:

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from watchfloor.errors import ConfigError
-from watchfloor.metrics import Unit
 from watchfloor.model import SshOptions
-from watchfloor.units import quantity
 
 if TYPE_CHECKING:
     from watchfloor.inventory import Inventory
@@ -79,7 +77,13 @@ class Source:
 
 
 def moment(text: str, option: str) -> float | None:
-    """Seconds since the epoch, of a time or of how long ago it was; None where nothing is said. Raises ConfigError."""
+    """A time of an option: so long ago (12h, 7d), or when (2026-11-28T18:00). Seconds since the epoch; "" is None.
+
+    Raises ConfigError.
+    """
+    from watchfloor.metrics import Unit  # noqa: PLC0415 - the catalogue, needed by no other start
+    from watchfloor.units import quantity  # noqa: PLC0415
+
     if not text:
         return None
     with suppress(ValueError):  # no duration: a time of day, then

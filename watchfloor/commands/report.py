@@ -29,6 +29,7 @@ from watchfloor.reporting.reading import Places, kept
 from watchfloor.reporting.text import text
 from watchfloor.reporting.webpage import webpage
 from watchfloor.reporting.whole import report as made_of
+from watchfloor.sparing import uncollected
 
 if TYPE_CHECKING:
     from watchfloor.inventory import Inventory
@@ -64,7 +65,8 @@ def report(
         kwh_price,
     )
     facts = {"watchfloor": __version__, "by": account(), "on": os.uname().nodename}
-    told = made_of(kept(places, window), time.time(), here(), facts)
+    with uncollected():
+        told = made_of(kept(places, window), time.time(), here(), facts)
     form = "json" if json else "md" if md else "html" if html else "text"
     _write(_DRAWN[form](told, here(), to is None), to)
     return Exit.OK

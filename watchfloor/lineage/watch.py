@@ -358,10 +358,12 @@ def finding_key(finding: Finding, subject: Subject) -> Key:
 
 def episode(finding: Finding, subject: Subject, began: float, end: float | None, name: str) -> Entity:
     """One occurrence of a finding. That it was critical once stays, however it is weighed later."""
-    was_critical = "yes" if finding.state is State.CRITICAL else ""
-    xid = next((fact for fact, _ in finding.evidence if fact.startswith("XID ")), "")
     said = facts(
         code=finding.code, scope=subject.scope.value, node=subject.node, part=subject.key, on=name,
-        state=finding.state.label, was_critical=was_critical, xid=xid, text=finding.text,
+        state=finding.state.label, text=finding.text,
     )  # fmt: skip
+    if finding.state is State.CRITICAL:
+        said["was critical"] = "yes"
+    if xid := next((fact for fact, _ in finding.evidence if fact.startswith("XID ")), ""):
+        said["xid"] = xid
     return Entity(Key.of(Kind.EPISODE, f"{finding.code}@{subject}@{began:.0f}"), began, end, facts=said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from watchfloor.change import Outcome, Ruling
 from watchfloor.records.ledgerentry import Entry, Who
@@ -41,12 +41,8 @@ def section(kept: Kept) -> Section:
 def refusals(kept: Kept) -> Section:
     if lack := kept.lack("ledger"):
         return Section("refusals", "What was not done", remarks=(f"not known: {lack}",))
-    refused = [(entry, body) for entry in kept.entries if isinstance(body := _told(entry, Kind.REFUSED), Refused)]
+    refused = list(kept.told(Refused))
     return Section("refusals", "What was not done", tables=(_by_why(refused), _held_back(kept), _missed(refused)))
-
-
-def _told(entry: Entry, kind: Kind) -> object:
-    return entry.told() if entry.kind == kind else None
 
 
 def _proposed(kept: Kept) -> list[RunRecord]:
@@ -63,7 +59,7 @@ def _figures(kept: Kept, proposed: Sequence[RunRecord]) -> Iterator[Named]:
     yield Named("begun", "runs begun", known(len(begun)), entries)
     share = ratio(good, len(ended), Unit.SHARE, "no run ended")
     yield Named("succeeded", "of the runs that ended, succeeded", share, f"{len(ended)} ended")
-    commands = [body for entry in kept.entries if isinstance(body := _told(entry, Kind.APPLIED), Applied)]
+    commands = [body for _, body in kept.told(Applied)]
     doubtful = sum(body.exit_code is None for body in commands)
     yield Named("commands", "commands carried out", known(len(commands)), f"of {doubtful} nobody knows how they ended")
 
@@ -72,7 +68,7 @@ def _figures(kept: Kept, proposed: Sequence[RunRecord]) -> Iterator[Named]:
 
 
 def _by_verdict(proposed: Sequence[RunRecord], kept: Kept) -> Table:
-    first = _first_verdicts(kept.entries)
+    first = _first_verdicts(kept)
     counts: dict[str, Counter[str]] = {}
     for record in proposed:
         for action in record.plan.actions if record.plan else ("(plan not readable)",):
@@ -85,12 +81,11 @@ def _by_verdict(proposed: Sequence[RunRecord], kept: Kept) -> Table:
     return Table("by_verdict", "by action and verdict", _BY_VERDICT, rows, basis, "no plan was proposed")
 
 
-def _first_verdicts(entries: Iterable[Entry]) -> Mapping[str, str]:
+def _first_verdicts(kept: Kept) -> Mapping[str, str]:
     """By run."""
     found: dict[str, str] = {}
-    for entry in entries:
-        if entry.run and entry.run not in found and isinstance(body := _told(entry, Kind.DECIDED), Decided):
-            found[entry.run] = body.verdict
+    for entry, body in kept.told(Decided):
+        found.setdefault(entry.run, body.verdict)
     return found
 
 
@@ -188,13 +183,10 @@ def _by_why(refused: Sequence[tuple[Entry, Refused]]) -> Table:
 def _held_back(kept: Kept) -> Table:
     """What policies denied, and interlocks held back."""
     counts: Counter[tuple[str, str]] = Counter()
-    for entry in kept.entries:
-        body = _told(entry, Kind.DECIDED)
-        if isinstance(body, Decided):
-            counts.update(("interlock", name) for name in body.interlocks)
-            counts.update(("policy", name) for name in body.policies if body.verdict == Ruling.DENY)
-            if body.verdict == Ruling.DENY and not body.policies:
-                counts["policy", "(none permits it)"] += 1
+    for _, body in kept.told(Decided):
+        counts.update(("interlock", name) for name in body.interlocks)
+        if body.verdict == Ruling.DENY:
+            counts.update(("policy", name) for name in body.policies or ["(none permits it)"])
     rows = [(what, name, known(times)) for (what, name), times in counts.most_common()]
     return Table("held_back", "denied or held back by", columns("what WHAT, name NAME, times TIMES"), rows, "decisions")
 

@@ -50,6 +50,7 @@ def _hours(spans: Spans) -> str:
 
 
 def _gaps(gaps: Spans) -> Table:
+    gaps = tuple(gap for gap in gaps if total((gap,)) > PAUSE_SECONDS)
     longest = sorted(sorted(gaps, key=lambda gap: gap[0] - gap[1])[:_MOST_GAPS])
     rows = [
         (known(start, Unit.TIME), known(end, Unit.TIME), known(end - start, Unit.SECONDS)) for start, end in longest
@@ -59,13 +60,13 @@ def _gaps(gaps: Spans) -> Table:
 
 def _clock(entries: Sequence[Entry]) -> Iterator[str]:
     """Times of one host that go back while numbers go on."""
-    newest: dict[str, float] = {}
+    newest: dict[str, Entry] = {}
     back: list[float] = []
     for entry in entries:
-        before, now = newest.get(entry.host, 0.0), entry.seconds
-        if now < before - _BACK_SECONDS:
-            back.append(before - now)
-        newest[entry.host] = now
-    if back:
+        before = newest.get(entry.host, entry)
+        if entry.time < before.time:  # as texts, which sort as the times do
+            back.append(before.seconds - entry.seconds)
+        newest[entry.host] = entry
+    if back := [seconds for seconds in back if seconds > _BACK_SECONDS]:
         times = f"{len(back)} times" if len(back) > 1 else "once"
         yield f"a clock was set back {times}, by {max(back):,.0f} s at most: durations across that are wrong"

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from watchfloor.records.ledgerentry import Entry
 from watchfloor.records.ledgerwords import Configuration, PolicyChange, Recording, Resume, Stop
-from watchfloor.reporting.figures import Cell, Named, Section, Table, Unit, columns, known, missing
+from watchfloor.reporting.figures import Cell, Named, Section, Table, Unit, columns, counted, known, missing
 from watchfloor.reporting.kept import Kept
 
 _CHANGES = columns("at WHEN, what WHAT, who FOUND BY, before BEFORE, after AFTER, text TEXT")
@@ -18,8 +18,11 @@ _DIGEST = 12  # digits that are shown
 def section(kept: Kept) -> Section:
     if lack := kept.lack("ledger"):
         return Section("changes", "Policy and control", remarks=(f"not known: {lack}",))
-    changes = [row for entry in kept.entries for row in _change(entry)]
-    stops = [row for entry in kept.entries for row in _stop(entry)]
+    changes = [_change(entry, body) for entry, body in kept.told(PolicyChange, Configuration)]
+    stops = [
+        (known(entry.seconds, Unit.TIME), entry.kind, entry.who.name, body.reason)
+        for entry, body in kept.told(Stop, Resume)
+    ]
     basis = "found by whoever decided next; who changed a file, the ledger doesn't know"
     tables = (
         Table("changes", "changes of policy and configuration", _CHANGES, changes, basis),
@@ -28,24 +31,16 @@ def section(kept: Kept) -> Section:
     return Section("changes", "Policy and control", (_intact(kept), *_recordings(kept)), tables)
 
 
-def _change(entry: Entry) -> Iterator[Sequence[Cell]]:
-    body, at = entry.told(), known(entry.seconds, Unit.TIME)
+def _change(entry: Entry, body: PolicyChange | Configuration) -> Sequence[Cell]:
     if isinstance(body, PolicyChange):
-        text = f"{len(body.files)} files" + (f"; {body.text}" if body.text else "")
-        yield (at, "policy", entry.who.name, _short(body.before), _short(body.digest), text)
-    elif isinstance(body, Configuration):
-        name = PurePath(body.file).name
-        yield (at, name, entry.who.name, _short(body.before), _short(body.digest), body.text or body.file)
+        what, text = "policy", "; ".join(filter(None, (counted(len(body.files), "file"), body.text)))
+    else:
+        what, text = PurePath(body.file).name, body.text or body.file
+    return (known(entry.seconds, Unit.TIME), what, entry.who.name, _short(body.before), _short(body.digest), text)
 
 
 def _short(digest: str) -> str:
     return digest[:_DIGEST] or "(first)"
-
-
-def _stop(entry: Entry) -> Iterator[Sequence[Cell]]:
-    body = entry.told()
-    if isinstance(body, Stop | Resume):
-        yield (known(entry.seconds, Unit.TIME), entry.kind, entry.who.name, body.reason)
 
 
 def _intact(kept: Kept) -> Named:
@@ -60,7 +55,7 @@ def _intact(kept: Kept) -> Named:
 
 
 def _recordings(kept: Kept) -> Iterator[Named]:
-    bodies = [body for entry in kept.entries if isinstance(body := entry.told(), Recording)]
+    bodies = [body for _, body in kept.told(Recording)]
     sealed = [body for body in bodies if not body.removed]
     yield Named("recordings", "recordings sealed", known(len(sealed)), _size(sum(body.size for body in sealed)))
     gone = [body for body in bodies if body.removed]

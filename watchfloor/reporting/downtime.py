@@ -90,6 +90,7 @@ def episodes_by_node(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
 def node_time(name: str, watched: Spans, episodes: Sequence[Episode], window: Window) -> NodeTime:
     """`watched`: by whomever, within the window or beyond."""
     inside = common(window.span, watched)
+    episodes = [one for one in episodes if one.start < window.until and one.until(window.until) >= window.since]
     critical = [one for one in episodes if one.critical]
     down = united((_span(one, window) for one in critical), SETTLED_SECONDS)
     silent = united(_span(one, window) for one in episodes if one.is_silence)

@@ -10,7 +10,7 @@ from watchfloor.reporting.downtime import NodeTime
 from watchfloor.reporting.figures import Cell, Figure, Section, Table, Unit, columns, known, missing, ratio
 from watchfloor.reporting.hours import hit_by_faults
 from watchfloor.reporting.kept import Episode, Kept
-from watchfloor.reporting.spans import common, total, united
+from watchfloor.reporting.spans import Span, common, total, united
 
 _CODES = columns("code FAULT, state STATE, episodes TIMES, nodes NODES, held HELD, mean EACH, open OPEN, text TEXT")
 _LEMONS = columns("node NODE, rack RACK, failures FAILED, down DOWN, again SAME, attempts JOBS, acts ACTS, codes WHAT")
@@ -48,7 +48,7 @@ def _line(name: str, those: Sequence[Episode], kept: Kept) -> _Line:
         "critical" if critical else "warning",
         known(len(those)),
         known(len({one.node for one in those})),
-        known(_held(those, kept), Unit.SECONDS),
+        _held(those, kept),
         ratio(sum(ended), len(ended), Unit.SECONDS, "none has ended"),
         known(sum(one.end is None for one in those)),
         those[-1].text,
@@ -56,12 +56,15 @@ def _line(name: str, those: Sequence[Episode], kept: Kept) -> _Line:
     return _Line((not critical, -len(those), name), cells)
 
 
-def _held(those: Sequence[Episode], kept: Kept) -> float:
-    """Seconds in which at least one of these held, node by node, within the window."""
-    spans: dict[str, list[tuple[float, float]]] = {}
+def _held(those: Sequence[Episode], kept: Kept) -> Figure:
+    """Seconds in which at least one of these held, node by node, while somebody watched it."""
+    spans: dict[str, list[Span]] = {}
     for one in those:
         spans.setdefault(one.node, []).append((one.start, one.until(kept.window.until)))
-    return sum(total(common(united(of_node), kept.window.span)) for of_node in spans.values())
+    watched = {node: common(kept.watched(node), kept.window.span) for node in spans}
+    if not any(watched.values()):
+        return missing("nobody watched", Unit.SECONDS)
+    return known(sum(total(common(united(spans[node]), watched[node])) for node in spans), Unit.SECONDS)
 
 
 # -- repeat offenders

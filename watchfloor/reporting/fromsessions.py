@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,16 +55,14 @@ class FromSessions:
 
     def _reckon(self, names: Sequence[str], before: Sample, after: Sample, seconds: float) -> None:
         """What was drawn between two samples, node by node, unless another recording has told it."""
-        rows = min(len(before.node), len(after.node))
-        same = (before.node[:rows] == after.node[:rows]) & before.counts[:rows] & after.counts[:rows]
-        drawn, how = drawn_between(before, after, rows, seconds)
-        indices: set[int] = set(after.node[:rows][same].tolist())
+        drawn, how = drawn_between(before.with_rows_of(after), after, seconds)
+        indices: set[int] = set(after.node[after.counts].tolist())
         for index in indices:
             name = names[index]
             if before.at < self._reckoned.get(name, 0.0) - 1.0:
                 continue
             self._reckoned[name] = after.at
-            mine = same & (after.node[:rows] == index)
+            mine = after.counts & (after.node == index)
             self.energy[name] = _more(self.energy.get(name, Energy()), drawn[mine], how[mine], seconds)
 
     def _note_boards(self, names: Sequence[str], sample: Sample) -> None:
@@ -91,11 +90,14 @@ def _recorded(session: Session) -> Spans:
 
 
 def _chosen(keys: Sequence[float], window: Window) -> Iterator[int]:
-    """Numbers of the first and the last key within the window, and of about one an hour between."""
+    """Numbers of the first two and the last key within the window, and of about one an hour between.
+
+    When the first one is written, nodes are still connecting.
+    """
     inside = [number for number, at in enumerate(keys) if window.since <= at <= window.until]
     before = float("-inf")
     for number in inside:
-        if keys[number] - before >= SAMPLE_SECONDS or number == inside[-1]:
+        if keys[number] - before >= SAMPLE_SECONDS or number in (*inside[1:2], inside[-1]):
             before = keys[number]
             yield number
 
@@ -113,6 +115,24 @@ class Sample:
     energy: NDArray[np.float64]
     power: NDArray[np.float64]
     models: Sequence[str]
+
+    def with_rows_of(self, later: Sample) -> Sample:
+        """The rows of a later one; those that weren't there, or were of another node, count for nothing."""
+        count = len(later.node)
+        same = _long(self.node, count, -1) == later.node
+        return Sample(
+            self.at,
+            later.node,
+            _long(self.counts, count, False) & same,
+            _long(self.energy, count, np.nan),
+            _long(self.power, count, np.nan),
+            later.models,
+        )
+
+
+def _long(array: NDArray[Any], count: int, fill: float) -> NDArray[Any]:
+    """So long; what isn't there is `fill`."""
+    return np.concatenate([array[:count], np.full(max(0, count - len(array)), fill, array.dtype)])
 
 
 def _sample(session: Session, number: int) -> Sample | None:
@@ -150,16 +170,14 @@ def _texts(moment: Moment, name: str, count: int) -> list[str]:
 _COUNTED, _SAMPLED, _UNKNOWN = 0, 1, 2
 
 
-def drawn_between(
-    before: Sample, after: Sample, rows: int, seconds: float
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Joules of each row, and how they are known."""
-    counted = after.energy[:rows] - before.energy[:rows]
-    both = np.stack([before.power[:rows], after.power[:rows]])
+def drawn_between(before: Sample, after: Sample, seconds: float) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Joules of each row, and how they are known. Both have the same rows."""
+    counted = after.energy - before.energy
+    both = np.stack([before.power, after.power])
     told = ~np.isnan(both)
     power = np.where(told.any(axis=0), np.where(told, both, 0.0).sum(axis=0) / np.maximum(told.sum(axis=0), 1), np.nan)
-    sound = (counted >= 0) & (counted <= _MOST_WATTS * (after.at - before.at))
-    sampled = ~sound & ~np.isnan(power)
+    sound = before.counts & (counted >= 0) & (counted <= _MOST_WATTS * (after.at - before.at))
+    sampled = before.counts & ~sound & ~np.isnan(power)
     how = np.where(sound, _COUNTED, np.where(sampled, _SAMPLED, _UNKNOWN))
     return np.where(sound, counted, np.where(sampled, power * seconds, 0.0)), how
 

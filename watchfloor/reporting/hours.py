@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean
 
 from watchfloor.model import Scope
-from watchfloor.records.ledgerentry import Entry
 from watchfloor.records.ledgerwords import JobImpact
 from watchfloor.reporting.downtime import NodeTime
 from watchfloor.reporting.figures import Cell, Figure, Named, Section, Table, Unit, columns, counted, known, missing
@@ -53,7 +52,7 @@ def lost(one: Attempt) -> float | None:
 
 def hit_by_faults(kept: Kept) -> list[Attempt]:
     """Those that ended in the window with their node, or with something critical on what they held."""
-    hit = _hit_by_acts(kept.entries)
+    hit = _hit_by_acts(kept)
     return [one for one in _failed(kept) if (one.ended_as == _NODE_FAILED or one.cause) and not _is_of_act(one, hit)]
 
 
@@ -61,9 +60,8 @@ def _failed(kept: Kept) -> Iterator[Attempt]:
     return (one for one in kept.attempts if one.ended_as in _FAILED and kept.window.has(one.last))
 
 
-def _hit_by_acts(entries: Iterable[Entry]) -> list[tuple[str, float]]:
-    impacts = ((entry.told(), entry.seconds) for entry in entries if entry.kind == JobImpact.kind)
-    return [(body.job, at) for body, at in impacts if isinstance(body, JobImpact)]
+def _hit_by_acts(kept: Kept) -> list[tuple[str, float]]:
+    return [(body.job, entry.seconds) for entry, body in kept.told(JobImpact)]
 
 
 def _is_of_act(one: Attempt, hit: Sequence[tuple[str, float]]) -> bool:
@@ -75,8 +73,8 @@ def _of_jobs(kept: Kept) -> Iterator[Named]:
     if lack := kept.lack("lineage"):
         yield from (Named(key, title, missing(lack, HOURS)) for key, title in names)
         return
-    hit = hit_by_faults(kept)
-    others = [one for one in _failed(kept) if one not in hit and not _is_of_act(one, _hit_by_acts(kept.entries))]
+    hit, by_acts = hit_by_faults(kept), _hit_by_acts(kept)
+    others = [one for one in _failed(kept) if one not in hit and not _is_of_act(one, by_acts)]
     parts = ([delivered(one, kept) for one in kept.attempts], [*map(lost, hit)], [*map(lost, others)])
     for (key, title), hours in zip(names, parts, strict=True):
         yield Named(key, title, _sum(hours), _basis(hours, "attempt", "accelerators"))
@@ -115,16 +113,11 @@ def _of_acts(kept: Kept) -> Iterator[Named]:
     if lack := kept.lack("ledger"):
         yield Named("lost_to_acts", "lost to acts", missing(lack, HOURS))
         return
-    bodies = [body for entry in kept.entries if isinstance(body := _impact(entry), JobImpact)]
-    hours = [body.gpu_hours_lost for body in bodies]
+    hours = [body.gpu_hours_lost for _, body in kept.told(JobImpact)]
     figure = known(sum(one for one in hours if one is not None), HOURS)
     if hours and all(one is None for one in hours):
         figure = missing("the ledger doesn't know how much the jobs lost", HOURS)
     yield Named("lost_to_acts", "lost to acts", figure, _basis(hours, "job", "loss") + ", as the ledger tells")
-
-
-def _impact(entry: Entry) -> object:
-    return entry.told() if entry.kind == JobImpact.kind else None
 
 
 # -- what was down

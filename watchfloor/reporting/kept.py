@@ -5,14 +5,18 @@ Times in seconds since the epoch, console time. What isn't known is None, or sai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from watchfloor.checks.nodes import OF_SILENCE
 from watchfloor.lineage.watch import NOTED_SECONDS
 from watchfloor.records.ledgerentry import Entry
+from watchfloor.records.ledgerwords import Body
 from watchfloor.reporting.spans import Span, Spans, united
 from watchfloor.runs import RunRecord
+
+Told = TypeVar("Told", bound=Body)
 
 FORGOTTEN_SECONDS = 2 * NOTED_SECONDS  # what goes on is told of more often
 PAUSE_SECONDS = 120.0  # between two signs of life of whoever watches: a restart is no gap
@@ -163,6 +167,13 @@ class Kept:
     sealed: Sealed | None = None
     lacks: Mapping[str, str] = field(default_factory=dict)
     remarks: Sequence[str] = ()
+
+    def told(self, *kinds: type[Told]) -> Iterator[tuple[Entry, Told]]:
+        """The entries of these kinds with what they say, those that can be read; in the order of their numbers."""
+        words = {kind.kind.value: kind for kind in kinds}
+        for entry in self.entries:
+            if entry.kind in words and isinstance(body := entry.told(), words[entry.kind]):
+                yield entry, body
 
     def lack(self, *sources: str) -> str:
         """Why the first of these is missing, "" where none is."""

@@ -109,7 +109,7 @@ def _remarks(fleet: Summed) -> Iterator[str]:
         yield f"{gap:,.1f} node hours, in which nobody watched or a node couldn't be read, are neither up nor down"
     if fleet.found:
         yield f"{counted(fleet.found, 'fault')} there already when watching began: since when, nobody knows; no failure"
-    if fleet.observed and not fleet.failures:
+    if fleet.observed and not fleet.failures and not fleet.found:
         yield f"no failure in {fleet.up / _HOUR:,.1f} node hours: the mean time to failure is likely longer than that"
 
 

@@ -50,13 +50,13 @@ def _table(table: Table, zone: tzinfo) -> Iterator[str]:
 
 
 def _bars(table: Table, zone: tzinfo) -> Sequence[plot.Bar]:
-    """Of the column that is worth a plot; none where nothing of it is known, or there is nothing to compare."""
+    """Of the column that is worth a plot; none where nothing of it is known, or all is 0."""
     at = next((at for at, column in enumerate(table.columns) if column.key == table.plotted), None)
     if at is None or not 1 < len(table.rows) <= _MOST_BARS:
         return ()
     found = [(shown(row[0], zone), row[at]) for row in table.rows]
     bars = [_bar(name, cell, zone) for name, cell in found if isinstance(cell, Figure)]
-    return bars if any(bar.value is not None for bar in bars) else ()
+    return bars if any(bar.value for bar in bars) else ()
 
 
 def _bar(name: str, figure: Figure, zone: tzinfo) -> plot.Bar:
