@@ -70,11 +70,10 @@ def _read(ledger: Path) -> float:
 
 
 def _made(folder: Path, count: int) -> Places:
-    now = [WEEK.since]
     notes = list(_notes(count))
-    with Ledger(folder / "ledger.db", "console", lambda: int(now[0] * 1e9)) as ledger:
+    times = (int((WEEK.since + WEEK.seconds * at / len(notes)) * 1e9) for at in range(len(notes)))
+    with Ledger(folder / "ledger.db", "console", lambda: next(times)) as ledger:
         for first in range(0, len(notes), TOGETHER):
-            now[0] = WEEK.since + WEEK.seconds * first / len(notes)
             ledger.append_all(notes[first : first + TOGETHER])
     store = LineageStore(str(folder / "lineage.db"))
     store.save(Changes(tuple(_episodes(count // 5))), WEEK.until)

@@ -13,6 +13,7 @@ from watchfloor.records.ledgerreader import LedgerReader, Wanted
 from watchfloor.records.ledgerverify import verify
 from watchfloor.records.ledgerwords import Kind
 from watchfloor.reporting.kept import PAUSE_SECONDS, Sealed, Watching, Window
+from watchfloor.reporting.spans import Span, united
 from watchfloor.runs import KINDS, Fold, RunRecord
 
 _LIFE = (Kind.SESSION_START, Kind.HEARTBEAT, Kind.SESSION_STOP)
@@ -48,6 +49,11 @@ def _runs(reader: LedgerReader, entries: Sequence[Entry], window: Window) -> dic
 
 
 def _watching(life: Iterable[Entry]) -> Iterator[Watching]:
+    """As few as there are: a week has ten thousand signs of life, and each node is held against them."""
+    return (Watching(span, "heartbeats") for span in united(_alive(life), PAUSE_SECONDS))
+
+
+def _alive(life: Iterable[Entry]) -> Iterator[Span]:
     """From each sign of life of a session to its next, where that came when it was due."""
     sessions: dict[str, list[Entry]] = {}
     for entry in life:
@@ -56,7 +62,7 @@ def _watching(life: Iterable[Entry]) -> Iterator[Watching]:
         for before, after in pairwise(signs):
             due = float(before.body.get("every") or _USUAL_BEAT)
             if 0 < after.seconds - before.seconds <= due + PAUSE_SECONDS:
-                yield Watching((before.seconds, after.seconds), "heartbeats")
+                yield before.seconds, after.seconds
 
 
 def _sealed(reader: LedgerReader) -> Sealed:
