@@ -64,6 +64,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "watchfloor.commands.sessions:app",
         "Recordings: which there are, whether they are unaltered.",
     ),
+    "report": (
+        "watchfloor.commands.report:report",
+        "A week of the fleet in figures: for a review of operations, and for auditors.",
+    ),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
     "export": ("watchfloor.commands.export:export", "Serve the fleet's metrics for Prometheus."),

@@ -8,6 +8,7 @@ import secrets
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -22,7 +23,7 @@ from watchfloor.exits import Exit
 from watchfloor.keeper import account
 from watchfloor.metrics import Unit
 from watchfloor.onlyone import only_one
-from watchfloor.places import findings_file, watch_lock
+from watchfloor.places import findings_file, lineage_place, watch_lock
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.units import quantity
 
@@ -65,6 +66,7 @@ def watch(
     """
     seconds = quantity(span, Unit.SECONDS) if once else 0.0
     specs, work = source.floor(hosts)
+    work = replace(work, lineage=lineage_place())
     who = Who(Party.SERVICE, service, on_behalf_of=account())
     with only_one(watch_lock()) as other:
         if other:
