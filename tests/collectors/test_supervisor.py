@@ -238,7 +238,8 @@ def test_what_nvidia_smi_says_before_it_gives_up_is_told() -> None:
             channel.receiver.ended(None, 127)
             return
         channel.receiver.data(b"watchfloor-smi 1700000000 vm 6.1 boot\n")
-        channel.receiver.data(b"Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.54\n")
+        channel.receiver.data(b"Failed to initialize NVML: Driver/library version mismatch\n")
+        channel.receiver.data(b"NVML library version: 550.54\n")
         channel.receiver.ended(None, 18)
 
     status = watch(5, ["a"], other_driver).sink.statuses[0][-2][1]
