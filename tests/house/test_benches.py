@@ -19,7 +19,7 @@ def test_every_bench_is_told_of() -> None:
 
 def test_a_console_ends_with_its_terminal_also_where_hangups_are_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
-    console = Console([sys.executable, "-IS", "-c", "import signal; print(signal.getsignal(signal.SIGHUP))"])
+    console = Console([sys.executable, "-IS", "-c", "import signal; print(repr(signal.getsignal(signal.SIGHUP)))"])
     try:
         console.until(b"SIG_DFL", PATIENCE_SECONDS)
     finally:
