@@ -20,7 +20,7 @@ from tests.support.sshd import Lab
 from watchfloor.change import Done, On
 
 _RUNS = 150  # at the most, within so many seconds
-_SECONDS, _OF_CONSOLES = 10.0, 15.0
+_SECONDS = 15.0
 _DEED = """
 import os, sys
 os.write(os.open(sys.argv[1], os.O_CREAT | os.O_APPEND | os.O_WRONLY), b"x")
@@ -66,7 +66,7 @@ async def test_killed_at_any_moment(bench: Bench, seed: int, on: On, monkeypatch
         count, operation = bench.path / f"count-{number}", f"op-{number}"
         deed = command(sys.executable, "-c", _DEED, str(count), on=on)
         doing = asyncio.create_task(hands.do(deed, operation))
-        for _ in range(rng.randint(1, 2)):
+        for _ in range(rng.randrange(3)):
             await asyncio.sleep(rng.expovariate(20))  # the moment of the kill: any one must do
             _kill_some(bench, rng)
         done = await asyncio.wait_for(doing, PATIENCE_SECONDS)
@@ -102,7 +102,7 @@ def _agrees(done: Done, count: Path) -> None:
 
 
 async def test_a_console_that_is_killed_and_started_again(bench: Bench) -> None:
-    rng, until = random.Random(4), time.monotonic() + _OF_CONSOLES
+    rng, until = random.Random(4), time.monotonic() + _SECONDS
     for number in range(_RUNS):
         count = bench.path / f"count-{number}"
         deed = python(_DEED, str(count))
