@@ -8,8 +8,6 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +15,6 @@ import pytest
 
 from collectors.simulator.fleet import start_demo
 from tests.support import parts
-from tests.support.patience import PATIENCE_SECONDS
 from tests.support.slurm import Slurm
 from watchfloor.errors import StoreError
 from watchfloor.exits import Exit
@@ -25,11 +22,11 @@ from watchfloor.model import NodeSpec
 from watchfloor.records.ledgerentry import Entry
 from watchfloor.records.ledgerreader import LedgerReader
 
-STRUCK = ("gpu001", "gpu002", "gpu003")  # one after the other, each watched by a daemon of its own
+NODE = "gpu002"
 LIMIT_SECONDS = 1.5  # from the line in the kernel's log to the drained node, in the median
 LOADED_SECONDS = 10.0
+TIMES = 3
 _FIRST_SECONDS = 14.0  # into the scenario, then the board falls off the bus
-_READY_SECONDS, _APART_SECONDS = 12.0, 1.0  # after its demo's start, the first; so much later each of the others
 
 # what comes after the drain needs hands on the node and a ticket system; here it is about the time until it is drained
 PLAYBOOK = """
@@ -65,12 +62,12 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def fleet_file(folder: Path, lab: Slurm, specs: Sequence[NodeSpec], struck: int, node: str) -> Path:
-    """Simulated nodes under names that Slurm has for its own; the one that is struck as `node`."""
+def fleet_file(folder: Path, lab: Slurm, specs: Sequence[NodeSpec], struck: int) -> Path:
+    """Simulated nodes under names that Slurm has for its own; the one that is struck as NODE."""
     lines = [f"jobs:\n  lab: {{kind: slurm, via: local, conf: {lab.conf}, period: 1s}}\nnodes:"]
-    others = iter(name for name in lab.node_names if name not in STRUCK)
+    others = iter(name for name in lab.node_names if name != NODE)
     for index, spec in enumerate(specs):
-        ssh, name = spec.ssh, node if index == struck else next(others)
+        ssh, name = spec.ssh, NODE if index == struck else next(others)
         keys, hosts = (
             ", ".join(f'"{file}"' for file in files) for files in (ssh.identity_files, ssh.known_hosts_files)
         )
@@ -81,6 +78,10 @@ def fleet_file(folder: Path, lab: Slurm, specs: Sequence[NodeSpec], struck: int,
     found = folder / "fleet.yaml"
     found.write_text("\n".join(lines) + "\n")
     return found
+
+
+def quoted(files: Sequence[str]) -> str:
+    return ", ".join(f'"{file}"' for file in files)
 
 
 def watch(folder: Path, env: dict[str, str], fleet: Path) -> subprocess.Popen[bytes]:
@@ -104,50 +105,31 @@ class Latency(NamedTuple):
     drained: float
 
 
-@dataclass(frozen=True)
-class Watch:
-    """A daemon over simulated nodes of its own, one of which is about to be struck; Slurm has a node of its name."""
-
-    folder: Path
-    node: str
-    env: dict[str, str]
-    daemon: subprocess.Popen[bytes]
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "watch.log").read_text()
-
-
-async def begun(stack: AsyncExitStack, folder: Path, lab: Slurm, node: str, seconds: float) -> Watch:
-    """One whose board falls off the bus in so many seconds."""
+async def drained_after(folder: Path, lab: Slurm) -> Latency:
     env = environment(folder)
-    demo = await start_demo(nodes=2, scenario="xid79", ahead_seconds=_FIRST_SECONDS - seconds)
-    stack.push_async_callback(demo.close)
-    fleet = fleet_file(folder, lab, demo.specs, demo.incidents[0].node.index, node)
-    daemon = stack.enter_context(watch(folder, env, fleet))
-    stack.callback(daemon.kill)
-    return Watch(folder, node, env, daemon)
+    demo = await start_demo(nodes=2, scenario="xid79", ahead_seconds=_FIRST_SECONDS - 9.0)
+    try:
+        struck = demo.incidents[0].node.index
+        return watched(folder, lab, env, fleet_file(folder, lab, demo.specs, struck))
+    finally:
+        await demo.close()
 
 
-def drained(lab: Slurm, one: Watch) -> None:
-    lab.wait(lambda: bool(entries(one.folder, "outcome")) or one.daemon.poll() is not None)
-    words = ("sinfo", "--noheader", "--Node", f"--nodes={one.node}", "--partition=train", "--format=%T|%E")
-    assert lab.run(*words).startswith("drained|watchfloor xid 79"), one.log
-
-
-def refused(one: Watch) -> None:
-    """A second daemon of the same name."""
-    again = subprocess.run(
-        one.daemon.args, env=one.env, cwd=parts.ROOT, capture_output=True, timeout=PATIENCE_SECONDS, check=False
-    )
-    assert (again.returncode, b"another one watches already" in again.stderr) == (Exit.INTERLOCKED, True)
-
-
-def latency(one: Watch) -> Latency:
-    assert one.daemon.wait(PATIENCE_SECONDS) == Exit.OK, one.log
-    (proposed,), (applied,), (outcome,) = (entries(one.folder, kind) for kind in ("proposed", "applied", "outcome"))
+def watched(folder: Path, lab: Slurm, env: dict[str, str], fleet: Path) -> Latency:
+    daemon = watch(folder, env, fleet)
+    try:
+        lab.wait(lambda: bool(entries(folder, "outcome")) or daemon.poll() is not None)
+        words = ("sinfo", "--noheader", "--Node", f"--nodes={NODE}", "--partition=train", "--format=%T|%E")
+        assert lab.run(*words).startswith("drained|watchfloor xid 79"), (folder / "watch.log").read_text()
+        again = subprocess.run(daemon.args, env=env, cwd=parts.ROOT, capture_output=True, timeout=60, check=False)
+        assert (again.returncode, b"another one watches already" in again.stderr) == (Exit.INTERLOCKED, True)
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        code = daemon.wait(30)
+    assert code == Exit.OK, (folder / "watch.log").read_text()
+    (proposed,), (applied,), (outcome,) = (entries(folder, kind) for kind in ("proposed", "applied", "outcome"))
     assert outcome.body["outcome"] == "succeeded"
-    assert [entries(one.folder, kind)[0].body["session"] for kind in ("session-start", "session-stop")]
+    assert [entries(folder, kind)[0].body["session"] for kind in ("session-start", "session-stop")]
     began = float(proposed.body["samples"]["began"])
     return Latency(proposed.seconds - began, applied.seconds - began)
 
@@ -156,17 +138,10 @@ def latency(one: Watch) -> Latency:
 async def test_an_xid_in_the_kernel_log_drains_its_node_in_slurm(
     lab: Slurm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with AsyncExitStack() as stack:
-        watches = [
-            await begun(stack, tmp_path / node, lab, node, _READY_SECONDS + _APART_SECONDS * number)
-            for number, node in enumerate(STRUCK)
-        ]
-        for one in watches:
-            drained(lab, one)
-        refused(watches[0])
-        for one in watches:
-            one.daemon.send_signal(signal.SIGTERM)
-        found = [latency(one) for one in watches]
+    found: list[Latency] = []
+    for number in range(TIMES):
+        found.append(await drained_after(tmp_path / str(number), lab))
+        lab.resume_all()
     with capsys.disabled():
         each = ", ".join(f"{one.proposed:.2f}/{one.drained:.2f}" for one in found)
         print(f"\nfrom XID to proposed/drained: {each} s; load {os.getloadavg()[0]:.0f} on {os.cpu_count()} processors")
