@@ -6,7 +6,6 @@ nothing else and `snapshot` never loads the terminal.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,12 +15,13 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from watchfloor import __version__
-from watchfloor.commands.output import described, problem, show_error
+from watchfloor.commands.output import described, problem, show_error, write_nothing_more
 from watchfloor.commands.terminal import terminal
 from watchfloor.errors import (
     CannotPlan,
     ConfigError,
     NothingToDo,
+    OutputError,
     QueryError,
     SessionError,
     StoreError,
@@ -111,7 +111,7 @@ def run(tokens: Sequence[str]) -> int:
         return Exit.USAGE
     except Exception as error:
         code, shown = _explained(error)
-        show_error(shown, as_json)
+        show_error(shown, as_json and not isinstance(error, OutputError))
         return code
 
 
@@ -127,7 +127,7 @@ def _meant(tokens: Sequence[str]) -> str:
 def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
     """The exit code and the fields of an error: the user's own mistakes apart from ours."""
     if isinstance(error, WatchfloorError):
-        if isinstance(error, StoreError | SessionError):
+        if isinstance(error, StoreError | SessionError | OutputError):
             return Exit.NOT_KEPT, described(error)
         if isinstance(error, CannotPlan):
             return Exit.NOTHING_TO_DO if isinstance(error, NothingToDo) else Exit.NO_PLAN, described(error)
@@ -148,5 +148,5 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
 
 def _reader_left() -> int:
     """Whoever read our output has closed it (`| head`): no error, and nothing more may be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    write_nothing_more()
     return Exit.OK

@@ -78,7 +78,7 @@ MEANINGS = {
     Exit.PARTLY_FAILED: "some nodes could not be read; the output holds the others",
     Exit.NOTHING_READ: "not one node could be read",
     Exit.INTERNAL: "an error of watchfloor's own: please report it with the text shown",
-    Exit.NOT_KEPT: "a file or database of watchfloor's own could not be read or written",
+    Exit.NOT_KEPT: "a file or database of watchfloor's own could not be read or written, or the output not be written",
     Exit.WAITS_FOR_APPROVAL: "a plan waits for approvals, or an approval counts and others are still to come",
     Exit.DENIED: "policy denies it, a person rejected it, or an approval or rejection was refused: nothing was changed",
     Exit.INTERLOCKED: "an interlock holds it back; a run that the global stop meets midway goes on after `resume`",
