@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,9 @@ class Told:
 
     def proposed(self, incident: Incident, decision: Decision) -> None:
         self.lines.append(f"{incident.playbook.name} {decision.ruling}")
+
+    def freed(self, decision: Decision) -> None:
+        self.lines.append(f"{decision.run} {decision.ruling}")
 
     def ended(self, run: RunRecord, result: Result) -> None:
         self.lines.append(f"{run.run} {result.outcome}")
@@ -161,6 +164,26 @@ def approve(road: Road) -> None:
     road.approved = True
 
 
+async def test_what_was_approved_outside_of_its_window_begins_within_the_next_one(road: Road) -> None:
+    told = Told()
+    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
+    proposed = datetime.fromtimestamp(road.now(), UTC)
+    windows = tuple(f"{hour % 24:02}:00-{hour % 24:02}:59" for hour in (proposed.hour, proposed.hour + 2))
+    one = replace(FATAL, lifetime_seconds=8 * 3600.0, guards=replace(FATAL.guards, windows=windows))
+    man = watchman(road, told, one)
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 3)
+    assert told.lines == ["fatal needs-approval"]
+    road.fleet.now += 3600.0
+    approve(road)
+    await rounds(road, man, 5)
+    assert (road.nodes.log, told.lines) == ([], ["fatal needs-approval"])
+    road.fleet.now += 3600.0
+    await rounds(road, man, 5)
+    assert (road.nodes.log, told.lines[1:]) == (["dgx-02=drained"], ["r1 succeeded"])
+
+
 async def test_a_plan_that_an_earlier_watch_left_waiting_is_told_by_a_single_look(road: Road) -> None:
     road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
     man = watchman(road, Told(), replace(FATAL, lifetime_seconds=60.0))
@@ -168,6 +191,9 @@ async def test_a_plan_that_an_earlier_watch_left_waiting_is_told_by_a_single_loo
     xid(road, "dgx-02")
     await rounds(road, man, 3)
     assert await single_look(road) == Exit.WAITS_FOR_APPROVAL
+    approve(road)
+    road.approved = False
+    assert await single_look(road) == Exit.WAITS_FOR_APPROVAL, "what is on record doesn't count"
     road.fleet.now += 60.0
     assert await single_look(road) == Exit.OK, "it is void: no approval helps"
 
@@ -264,7 +290,8 @@ async def test_a_stop_holds_it_back_and_a_resume_lets_it_go_on(road: Road) -> No
     await rounds(road, man, 2)
     xid(road, "dgx-03")
     await rounds(road, man, 15)
-    assert road.nodes.log == ["dgx-03=drained"]
+    assert road.nodes.log == ["dgx-02=drained"], "the second one would be one too many of the rack"
+    assert told.lines[1:] == ["r1 permit", "r1 succeeded", "fatal interlocked"]
 
 
 async def test_it_begins_and_ends_on_record_and_gives_signs_of_life(road: Road) -> None:

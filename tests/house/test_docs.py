@@ -21,7 +21,7 @@ from tui.widgets.heatmap import HeatMap
 from tui.widgets.table import VirtualTable
 from watchfloor import __version__
 from watchfloor.cli import COMMANDS
-from watchfloor.exits import Exit
+from watchfloor.exits import Exit, Proof
 from watchfloor.snapshot.catalogue import as_markdown
 
 README = ROOT / "README.md"
@@ -53,6 +53,13 @@ def test_every_exit_code_is_documented(code: Exit) -> None:
     table = (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
     assert f"| {code.value} | {code.name} | {code.meaning} |" in table
     assert f"`{code.value}`" in README.read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", list(Proof), ids=lambda code: code.name)
+def test_every_exit_code_of_a_verification_is_documented(code: Proof) -> None:
+    table = (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
+    assert f"| {code.value} | {code.name} | {code.meaning} |" in table
+    assert f"{code.name}: {code.meaning} |" in (ROOT / "docs" / "evidence.md").read_text("utf-8")
 
 
 def test_every_metric_is_documented() -> None:

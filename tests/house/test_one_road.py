@@ -61,7 +61,7 @@ def test_what_can_start_a_program_or_open_a_channel_is_known() -> None:
 def test_no_shell_is_given_a_line() -> None:
     shells = [
         f"{shown(path)}:{node.lineno}"
-        for path, tree in modules(*ROOMS)
+        for path, tree in modules(*ROOMS, saying=["shell"])
         for node in ast.walk(tree)
         if isinstance(node, ast.keyword)
         and node.arg == "shell"
@@ -73,7 +73,7 @@ def test_no_shell_is_given_a_line() -> None:
 def test_an_action_is_applied_by_the_runner_alone_and_the_runner_made_by_the_harness_alone() -> None:
     appliers = {
         shown(path)
-        for path, tree in modules("agents", "watchfloor", "tui", "playbooks")
+        for path, tree in modules("agents", "watchfloor", "tui", "playbooks", saying=["apply"])
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -90,7 +90,7 @@ def test_an_action_is_applied_by_the_runner_alone_and_the_runner_made_by_the_har
 def _makers(name: str) -> set[str]:
     return {
         shown(path)
-        for path, tree in modules(*ROOMS)
+        for path, tree in modules(*ROOMS, saying=[name])
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
         if not shown(path).startswith("collectors/probe/")  # runs on nodes, and has a Runner of samplers

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from watchfloor.html.markup import Html, escape, facts, joined, paragraph, table, tag
 from watchfloor.html.page import Section, page
-from watchfloor.html.plot import Bar, Mark, Plot, Point, Series, bars, lines, steps, thinned
+from watchfloor.html.plot import Bar, Mark, Plot, Point, Series, bars, lines, steps, thinned, told
 
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(1)>\' & \x1b[2J\u202egnp'
 
@@ -78,12 +78,13 @@ def test_a_step_holds_until_the_next_or_until_nothing_is_known() -> None:
 
 
 def test_a_plot_is_xml_with_a_title_and_its_marks() -> None:
-    drawn = lines(plot((0, 1.0), (1000, 2.0), marks=(Mark(10, "xid 79"), Mark(12, "drained"), Mark(900, "<back>"))))
+    marks = (Mark(10, "xid 79"), Mark(12, "drained"), Mark(900, "<back>"))
+    drawn = lines(plot((0, 1.0), (1000, 2.0), marks=marks))
     svg = ElementTree.fromstring(drawn[drawn.index("<svg") : drawn.index("</svg>") + 6])
     words = [element.text for element in svg.iter("text")]
     assert svg.findtext("title") == "temperature"
     assert "1–2" in words and "3" in words
-    assert "<strong>3</strong> 900 s &lt;back&gt;" in drawn
+    assert "<strong>3</strong> 900 s &lt;back&gt;" in told(marks, lambda at: f"{at:g} s")
 
 
 def test_many_points_keep_their_highest_lowest_and_gaps() -> None:

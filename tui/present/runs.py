@@ -12,13 +12,12 @@ from tui.present.format import Text, printable
 from tui.present.itemised import Itemised
 from tui.present.line import Line, cut
 from tui.present.order import natural_key
-from tui.present.plans import plan_lines, told
+from tui.present.plans import given_lines, plan_lines, told
 from tui.present.rows import Column
 from tui.present.stages import doing, stage_of
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.lineage.times import Times
 from watchfloor.model import State
-from watchfloor.runs import signer_of
 from watchfloor.snapshot.words import duration
 
 if TYPE_CHECKING:
@@ -304,13 +303,7 @@ def _decided_lines(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
             yield from told(f"   {reason}", width)
         for name in decided.policies:
             yield from told(f"   by policy {name}", width, Token.DIM)
-    for entry in run.given:
-        token = Token.TEXT if entry.kind == "approval" else Token.WARNING
-        yield from told(
-            f"{entry.kind} of {signer_of(entry)}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}",
-            width,
-            token,
-        )
+    yield from given_lines(run, times, width)
     for refusal in run.refusals:
         yield from told(f"refused, {refusal.why}: {refusal.text}", width, Token.WARNING)
 

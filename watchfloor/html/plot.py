@@ -42,7 +42,7 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Plot:
     """`x_text`, `y_text`: how a number of the axis is written. `low`, `high`: values that the axis holds in any case,
-    None for none. `marks`: by x."""
+    None for none. `marks`: by x; only their numbers are drawn, `told` has their texts."""
 
     title: str
     series: Sequence[Series]
@@ -71,6 +71,14 @@ def lines(plot: Plot) -> Html:
 def steps(plot: Plot) -> Html:
     """Each value holds until the next."""
     return _drawn(plot, _stairs)
+
+
+def told(marks: Sequence[Mark], x_text: Callable[[float], str]) -> Html:
+    """What the numbers at marks mean: once for all plots that have the same ones."""
+    items = [
+        joined((tag("strong", str(place)), f" {x_text(mark.at)} {mark.text}")) for place, mark in enumerate(marks, 1)
+    ]
+    return tag("ol", *(tag("li", item) for item in items), class_="marks") if items else Html()
 
 
 def bars(title: str, of: Sequence[Bar], note: str = "") -> Html:
@@ -185,8 +193,6 @@ def _together(frame: _Frame, plot: Plot) -> list[list[int]]:
 def _legend(plot: Plot) -> Iterator[Html]:
     for place, series in enumerate(plot.series):
         yield joined((tag("span", f"{_dash(place)[1]} ", class_=_colour(place)), series.name))
-    for place, mark in enumerate(plot.marks, 1):
-        yield joined((tag("strong", str(place)), f" {plot.x_text(mark.at)} {mark.text}"))
 
 
 def _colour(place: int) -> str:

@@ -14,7 +14,7 @@ from watchfloor.jobs.model import Attempt, Job, JobState
 from watchfloor.lineage.graph import Changes, Edge, EdgeKey, Entity, Key, Kind, Relation, facts, joined
 from watchfloor.lineage.jobwords import Names, Seen, attempt_key, attempts_of, of_job, of_subject, subject_key
 from watchfloor.lineage.metadata import Words
-from watchfloor.model import Finding, Scope, Subject
+from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record, RecordKey
 
 NOTED_SECONDS = 3600.0  # so often what goes on is told again, that a store knows it is not forgotten
@@ -296,6 +296,7 @@ class Watch:
         for told in of_subject(subject, names, record.first):
             self._put(told)
         self._put(Entity(key, record.first, end, f"{finding.code} on {name}", {**said, "times": str(record.times)}))
+        self._put(episode(finding, subject, noted.began, end, name))
         self._put(Edge(subject_key(subject), key, Relation.FOUND_ON, noted.began, end))
         # one that began behind its end, before anybody knew of that, is told the end, too
         during = noted.during.setdefault(key, set())
@@ -351,5 +352,18 @@ def _is_on(finding: Finding, nodes: set[str]) -> bool:
 
 
 def finding_key(finding: Finding, subject: Subject) -> Key:
-    """The same subject and code is the same finding; its occurrences are intervals of its edges."""
+    """The same subject and code is the same finding; its edges hold from its first occurrence to its last."""
     return Key.of(Kind.FINDING, f"{finding.code}@{subject}")
+
+
+def episode(finding: Finding, subject: Subject, began: float, end: float | None, name: str) -> Entity:
+    """One occurrence of a finding. That it was critical once stays, however it is weighed later."""
+    said = facts(
+        code=finding.code, scope=subject.scope.value, node=subject.node, part=subject.key, on=name,
+        state=finding.state.label, text=finding.text,
+    )  # fmt: skip
+    if finding.state is State.CRITICAL:
+        said["was critical"] = "yes"
+    if xid := next((fact for fact, _ in finding.evidence if fact.startswith("XID ")), ""):
+        said["xid"] = xid
+    return Entity(Key.of(Kind.EPISODE, f"{finding.code}@{subject}@{began:.0f}"), began, end, facts=said)

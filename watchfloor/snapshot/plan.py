@@ -101,7 +101,8 @@ def value_text(value: Value | None) -> str:
 def _impact(impact: Impact) -> Iterator[str]:
     yield "Impact:"
     if impact.nodes:
-        yield f"{_INDENT}takes out {', '.join(impact.nodes)}: {impact.accelerators} accelerators"
+        count = "it isn't known how many" if impact.accelerators is None else impact.accelerators
+        yield f"{_INDENT}takes out {', '.join(impact.nodes)}: {count} accelerators"
     if impact.capacity_left is not None and impact.nodes:
         yield f"{_INDENT}{impact.capacity_left:.0%} of the fleet's accelerators stay healthy and open to work"
     yield from (f"{_INDENT}{_hit(hit)}" for hit in impact.jobs)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from watchfloor.change import plain
 from watchfloor.lineage.times import Times
 from watchfloor.records.ledgerentry import Entry
-from watchfloor.runs import Heard, RunRecord, Standing, StepRecord
+from watchfloor.runs import RunRecord, Standing, StepRecord
 from watchfloor.snapshot.aligned import aligned
 from watchfloor.snapshot.plan import plan_text, printable
 
 FORMAT = "watchfloor.runs/1"
-_UNHEARD = Heard("", "it can't be read")
 
 
 def standing_text(run: RunRecord) -> str:
@@ -43,15 +42,12 @@ def _row(run: RunRecord, times: Times) -> tuple[str, str, str, str, str, str]:
     return (run.run, times.at(run.proposed), name, ", ".join(targets[:3]) + more, who, standing_text(run) + why)
 
 
-def run_text(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> str:
-    """Everything: the plan as it was shown, what was decided, each step with its commands, and how it ended.
-
-    `heard`: by the number of its entry whose each approval, rejection and withdrawal is.
-    """
-    return "\n".join(printable(line) for text in _lines(run, times, heard) for line in text.split("\n"))
+def run_text(run: RunRecord, times: Times) -> str:
+    """Everything: the plan as it was shown, what was decided, each step with its commands, and how it ended."""
+    return "\n".join(printable(line) for text in _lines(run, times) for line in text.split("\n"))
 
 
-def _lines(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> Iterator[str]:
+def _lines(run: RunRecord, times: Times) -> Iterator[str]:
     yield f"run {run.run}: {standing_text(run)}" + (f" · {run.text}" if run.text else "")
     yield f"proposed {times.at(run.proposed)}, entries {run.entries[0]} to {run.entries[1]} of the ledger"
     if run.decided is not None:
@@ -60,10 +56,7 @@ def _lines(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> Iterator
         if run.decided.policies:
             yield f"   by policies {', '.join(run.decided.policies)}"
     for entry in run.given:
-        one = heard.get(entry.number, _UNHEARD)
-        yield f"{entry.kind} of {_whose(entry, one)}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
-        if one.lost:
-            yield f"   doesn't count, {one.lost}"
+        yield from given_lines(run, entry, times)
     for refusal in run.refusals:
         yield f"refused: {refusal.why}: {refusal.text}"
     for step, record in run.of_plan():
@@ -75,8 +68,13 @@ def _lines(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> Iterator
         yield plan_text(run.plan, run.proposed)
 
 
-def _whose(entry: Entry, heard: Heard) -> str:
-    return heard.principal or f"nobody who is known, put on record by {entry.who.name}"
+def given_lines(run: RunRecord, entry: Entry, times: Times) -> Iterator[str]:
+    """What somebody said of its plan, and why that doesn't count where it doesn't."""
+    heard = run.whose(entry)
+    whose = heard.principal or f"nobody who is known, put on record by {entry.who.name}"
+    yield f"{entry.kind} of {whose}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
+    if heard.lost:
+        yield f"   doesn't count, {heard.lost}"
 
 
 def _attempts(record: StepRecord, times: Times) -> Iterator[str]:
@@ -101,6 +99,10 @@ def document(run: RunRecord) -> dict[str, Any]:
         "ruling": run.ruling,
         "reasons": list(decided.reasons) if decided else [],
         "policies": list(decided.policies) if decided else [],
+        "approvals_needed": decided.approvals if decided else 0,
+        "approved_by": list(run.approved_by),
+        "rejected_by": list(run.rejected_by),
+        "said": [_said(run, entry) for entry in run.given],
         "outcome": run.outcome or None,
         "text": run.text,
         "proposed": run.proposed or None,
@@ -112,6 +114,21 @@ def document(run: RunRecord) -> dict[str, Any]:
             for step, record in run.of_plan()
         ],
         "entries": list(run.entries),
+    }
+
+
+def _said(run: RunRecord, entry: Entry) -> dict[str, Any]:
+    """`counts`: null where the signature wasn't looked at."""
+    heard = run.whose(entry)
+    return {
+        "entry": entry.number,
+        "kind": entry.kind,
+        "by": heard.principal or None,
+        "on_record_by": entry.who.name,
+        "time": entry.seconds,
+        "reason": entry.body.get("reason", ""),
+        "counts": None if run.heard is None else not heard.lost,
+        "why_not": heard.lost or None,
     }
 
 
