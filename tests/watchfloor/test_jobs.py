@@ -10,7 +10,8 @@ import pytest
 from rich.cells import cell_len
 
 from tests.support.frames import START, SyntheticFleet
-from watchfloor.errors import QueryError
+from watchfloor.errors import ConfigError, QueryError
+from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.hosts import Hosts
@@ -18,10 +19,10 @@ from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, Sour
 from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
 from watchfloor.metrics import CATALOGUE
-from watchfloor.model import Missing, Scope
+from watchfloor.model import Missing, NodeSpec, Scope
 from watchfloor.query import parse
 from watchfloor.report import Process
-from watchfloor.snapshot.jobs import JobReport, source_words
+from watchfloor.snapshot.jobs import JobReport, meant, source_words
 
 STATUS = SourceStatus("alpha", "slurm", SourceState.OK, START, 0.1, 5.0)
 
@@ -199,6 +200,24 @@ def test_times_of_jobs_that_wait_run_and_are_over() -> None:
     assert value(jobs, "slurm:3", "elapsed") == 1800.0 and value(jobs, "slurm:3", "time_left") is None
     assert value(jobs, "slurm:3", "gpu_time") == 8 * 1800.0
     assert value(jobs, "slurm:3", "cost") == pytest.approx(8 * 0.5 * 3.6)
+
+
+def test_figures_of_a_job_whose_nodes_are_not_heard_yet_are_to_come() -> None:
+    fleet, roll = Fleet([NodeSpec("dgx-01")], lambda: START, 1.0), Roll()
+    at_home, elsewhere = job(1, Allocation("dgx-01", 8)), job(2, Allocation("node-of-others", 8))
+    roll.answer(answer(at_home, elsewhere, job(3, Allocation("dgx-01"))))
+    jobs = roll.frame(fleet.frame())
+    reasons = [[jobs.view.cell(row, name).missing for name in ("util", "energy", "idle")] for row in range(3)]
+    assert reasons == [[Missing.NOT_YET] * 3, [Missing.UNSUPPORTED] * 3, [Missing.UNSUPPORTED] * 3]
+
+
+def test_the_number_of_an_array_means_all_its_tasks() -> None:
+    tasks = [replace(job(4201, array="4200"), number="4200_1"), replace(job(4200, array="4200"), number="4200_2")]
+    tasks.append(job(9, name="4200_9"))
+    found = [np.flatnonzero(meant(tasks, word)).tolist() for word in ("4200", "4200_2", "slurm:4200", "4200_9")]
+    assert found == [[0, 1], [1], [1], [2]]
+    with pytest.raises(ConfigError, match="no job is called '4200_3'"):
+        meant(tasks, "4200_3")
 
 
 def test_a_job_on_silent_nodes_is_stale_not_idle() -> None:

@@ -286,15 +286,16 @@ def _attempt_words(attempt: Attempt) -> str:
 
 
 def _figures(frame: Frame, row: int) -> Sequence[Line]:
+    """Of a job without accelerators here, what is known all the same."""
     found: list[Line] = []
     for name, label in (
         ("util_mean", "mean util"), ("energy", "energy"), ("watched", "watched for"), ("cost", "cost"),
         ("idle", "idle"), ("stragglers", "stragglers"), ("silent", "silent"), ("link_rx", "links in"),
     ):  # fmt: skip
         cell = frame.jobs.view.cell(row, name)
-        if cell.missing is Missing.NO or name not in _SELDOM:
+        if cell.missing is Missing.NO or (name not in _SELDOM and cell.missing is not Missing.UNSUPPORTED):
             found.append(_fact(label, *exact(cell, _METRICS[name])))
-    return found
+    return found or [[("no figures of its own", Token.DIM)]]
 
 
 def _spread(frame: Frame, row: int) -> Sequence[Line]:

@@ -48,6 +48,18 @@ def allocated(frame: Frame, told: Told, nodes: Nodes) -> Owners:
     return owners
 
 
+def unheard(frame: Frame, told: Told, nodes: Nodes) -> NDArray[np.bool_]:
+    """By job: it was given accelerators, and a node of the fleet where they are has named none so far."""
+    heard = np.zeros(frame.nodes.count, np.bool_)
+    heard[frame.accelerators.node] = True
+    found = np.zeros(len(told.jobs), np.bool_)
+    if heard.all():
+        return found
+    for row in np.flatnonzero(told.holding & (told.numbers["accelerators"] > 0)).tolist():
+        found[row] = not heard[list(_by_node(told.jobs[row], nodes))].all()
+    return found
+
+
 def _by_node(job: Job, nodes: Nodes) -> Mapping[int, list[Allocation]]:
     """What it holds on each node: of several pods, all of them."""
     found: dict[int, list[Allocation]] = {}
