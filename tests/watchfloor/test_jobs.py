@@ -211,6 +211,20 @@ def test_figures_of_a_job_whose_nodes_are_not_heard_yet_are_to_come() -> None:
     assert reasons == [[Missing.NOT_YET] * 3, [Missing.UNSUPPORTED] * 3, [Missing.UNSUPPORTED] * 3]
 
 
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("name ~ train", {1}), ("name == 2", {2}), ("name in (train-llm, 2)", {1, 2}), ("name != train-llm", {2, 3}),
+        ("name !~ train and name != 3", {2}), ("title == train-llm", {1}),
+    ],
+)  # fmt: skip
+def test_a_jobs_name_is_its_number_and_what_its_owner_called_it(query: str, numbers: set[int]) -> None:
+    told = [job(1, name="train-llm"), job(2, name="evaluate"), job(3)]
+    frame = Floor().frame(answer(*(replace(one, source="asked") for one in told)))
+    found = parse(f"job: source == asked and {query}").mask(frame)
+    assert {int(frame.jobs.rows[row].number) for row in np.flatnonzero(found).tolist()} == numbers
+
+
 def test_the_number_of_an_array_means_all_its_tasks() -> None:
     tasks = [replace(job(4201, array="4200"), number="4200_1"), replace(job(4200, array="4200"), number="4200_2")]
     tasks.append(job(9, name="4200_9"))

@@ -238,7 +238,7 @@ def _not_yet(values: Floats, told: Told) -> Picture:
 
 
 def _silence(told: Told, unheard: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """Figures of a job that waits, or whose nodes are yet to be heard, are to come; without accelerators it has none."""
+    """Figures of a job that waits, or whose nodes are yet to be heard, are to come; without accelerators none are."""
     awaited = told.waiting.copy()
     awaited[: len(unheard)] |= unheard
     return np.where(awaited, np.int8(Missing.NOT_YET), np.int8(Missing.UNSUPPORTED))
