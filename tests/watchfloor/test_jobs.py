@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from tests.support.frames import START, SyntheticFleet
+from tests.support.frames import START, Machine, SyntheticFleet
 from watchfloor.errors import ConfigError, QueryError
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
@@ -72,6 +72,27 @@ def test_what_runs_tells_whose_it_is_also_without_a_scheduler() -> None:
     assert first.source == "cgroups" and first.state is JobState.RUNNING and first.user
     held = frame.jobs.accelerators_of(0)
     assert {frame.accelerators.text(int(row), "job") for row in held} == {first.id}
+
+
+class ByHand(SyntheticFleet):
+    """One node's accelerators are in use by commands that nobody scheduled."""
+
+    commands = (
+        "python3 -u train.py --lr 1",
+        "python3 -c import time; time.sleep(9)",
+        "bash -c ./serve",
+        "./serve -c x",
+    )
+
+    def _board(self, machine: Machine, node: int, gpu: int) -> dict[str, object]:  # type: ignore[override]
+        command = self.commands[gpu] if node == 0 and gpu < len(self.commands) else ""
+        return {**super()._board(machine, node, gpu), "job": "", "user": "mira" if command else "", "command": command}
+
+
+def test_what_nobody_scheduled_goes_by_its_program() -> None:
+    fleet = ByHand(faults=False)
+    fleet.step(2)
+    assert [job.name for job in Roll().frame(fleet.fleet.frame()).rows] == ["train.py", "python3", "bash", "serve"]
 
 
 def test_an_allocation_counts_where_nothing_runs_yet_and_processes_where_they_do() -> None:

@@ -293,13 +293,17 @@ def _by_hand(frame: Frame, rows: Rows) -> Job:
 
 
 def _program(command: str) -> str:
-    """`/usr/bin/python3 train.py --lr 1` -> `train.py`; `./serve --port 1` -> `serve`."""
+    """`/usr/bin/python3 train.py --lr 1` -> `train.py`; `./serve --port 1` -> `serve`; `python -c …` -> `python`."""
     words = command.split()
     if "-m" in words[1:3]:  # python3 -m vllm.entrypoints…
         return words[words.index("-m") + 1] if words[-1] != "-m" else words[0]
     named = [word for word in words[:3] if not word.startswith("-")]
     names = [word.rpartition("/")[2] for word in named]
-    if len(names) > 1 and names[0].startswith(("python", "bash", "sh", "mpirun", "torchrun")):
+    if (
+        len(names) > 1
+        and "-c" not in words[1:3]
+        and names[0].startswith(("python", "bash", "sh", "mpirun", "torchrun"))
+    ):
         return names[1]
     return names[0] if names else "?"
 
