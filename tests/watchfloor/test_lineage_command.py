@@ -129,6 +129,18 @@ def test_why_a_job_waited_is_no_fact_of_it_once_it_runs(place: str, capsys: pyte
     assert not {"reason", "expected start"} & told[1].keys() and "" not in told[1].values()
 
 
+def test_what_only_other_programs_made_is_answered_with_their_runs(
+    place: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps(EVENT))
+    code, out, _ = run(capsys, "s3://data/raw", "--import", str(file), "--since", "3650d")
+    assert code == Exit.OK
+    assert out.startswith(
+        "1 run of other programs; no job that was seen has to do with it\n\ndataset s3://data/raw\n└ used by"
+    )
+
+
 @pytest.mark.parametrize("word", ["n2", "alice", "n2/gpu3", "s3://data/tokens-v3", "run:wandb:abc123"])
 def test_others_are_told_too(story: str, capsys: pytest.CaptureFixture[str], word: str) -> None:
     code, out, _ = run(capsys, word, "--since", "3650d")
