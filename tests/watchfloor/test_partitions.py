@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tui.present.header import second_line, summarise
+from tui.present.jobs import detail_lines
 from tui.present.style import UNICODE
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
-from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase
+from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Scope, Subject
 from watchfloor.report import Cells, Report, Schema, Table
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.selection import select
@@ -73,8 +76,12 @@ def test_a_job_on_a_partition_without_utilisation_is_silent_once_its_node_is(
     """A MIG instance tells its memory alone."""
     fleet = fleet_of_partitions()
     fleet.status(0, NodeStatus(phase))
-    jobs = told(Allocation("a", 1, uuids=("uuid-1",)), fleet.frame())
+    frame = fleet.frame()
+    jobs = told(Allocation("a", 1, uuids=("uuid-1",)), frame)
     assert (jobs.view.cell(0, "silent").value, jobs.view.cell(0, "util").missing) == (silent, why)
+    lines = detail_lines(replace(frame, jobs=jobs), Subject(Scope.JOB, "", "slurm:7"), 80, 12)
+    last = "".join(text for text, _ in lines[-1])
+    assert last.strip() == f"a×1 {'silent' if silent else 'no utilisation told'}"
 
 
 def test_partitions_that_are_gone_leave_the_board_to_be_given_away() -> None:
