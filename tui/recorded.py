@@ -8,7 +8,7 @@ from tui.worded import WordedPage
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerPicture
 from watchfloor.lineage.times import Times
-from watchfloor.lineagebook import here
+from watchfloor.systemclock import here
 
 
 class RecordedPage(WordedPage):

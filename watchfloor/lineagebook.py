@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from watchfloor.errors import ConfigError
@@ -19,6 +19,7 @@ from watchfloor.lineage.graph import Entity, Graph, Key, Kind
 from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.words import FAILURES
+from watchfloor.systemclock import here
 from watchfloor.units import nearest
 
 if TYPE_CHECKING:
@@ -160,11 +161,6 @@ def opened(place: str) -> Iterator[LineageBook]:
         yield LineageBook(store)
     finally:
         store.close()
-
-
-def here() -> tzinfo:
-    """Where this console is."""
-    return datetime.now().astimezone().tzinfo or UTC
 
 
 def usual_since(key: Key, now: float) -> float | None:

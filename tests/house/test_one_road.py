@@ -11,7 +11,8 @@ from tests.house.roads import roads
 from tests.house.sources import ROOMS, modules, shown
 from tests.support.actinghands import NotedActing
 from tests.support.parts import ROOT
-from tui.base import AppOptions, Desk, discover
+from tui.base import AppOptions, Desk
+from tui.pages import keys, load
 
 # every module that can start a program, signal one or open a channel, and what for
 ROADS = {
@@ -104,8 +105,9 @@ import sys
 from watchfloor import wiring, checks
 import watchfloor.commands.terminal, watchfloor.commands.snapshot, watchfloor.commands.jobs
 import tui.app
-from tui.base import discover
-discover()
+from tui.pages import keys, load
+for name in keys():
+    load(name)
 from watchfloor.offers import offers
 from watchfloor.playbookshelf import shelf
 assert shelf().playbooks
@@ -123,7 +125,7 @@ print(" ".join(held))
 
 def test_a_read_only_console_binds_no_key_that_acts() -> None:
     """What acts is bound by a page that is made with a port to act by, and by sheets that are opened with one alone."""
-    for page in discover():
+    for page in map(load, keys()):
         watching = page(Desk.for_options(AppOptions(), dict, lambda _, __: None))
         acting = page(Desk.for_options(AppOptions(acting=NotedActing()), dict, lambda _, __: None))
         more = set(acting._bindings.key_to_bindings) - set(watching._bindings.key_to_bindings)
