@@ -35,6 +35,7 @@ POLL_SECONDS = 1.0  # between two looks into the ledger
 HEARTBEAT_SECONDS = 60.0
 AGAIN_SECONDS = 300.0  # between two tries of a run that was held back
 WEIGH_SECONDS = 5.0  # between two looks at proposals that an interlock holds back
+MOST_PLANS = 4  # for one incident, where what each relied on had become another before it began
 _NO_FRAME_SECONDS = 5.0
 
 
@@ -90,6 +91,7 @@ class Watchman:
         self._read()
         self._engine = Engine(self._playbooks, self._chronicle.past(), zone)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._causes: dict[str, tuple[Incident, int]] = {}  # of runs begun here: the how manyth plan for what it is
         self._tried: dict[str, float] = {}  # monotonic
         self._weighed: dict[str, int] = {}  # so many statements of a run were looked at already
         self._polled, self._beaten, self._weighed_at = float("-inf"), float("-inf"), float("-inf")
@@ -176,7 +178,7 @@ class Watchman:
         await self._note(body, tuple(map(told_target, one.targets)))
         self._tell.refrained(one)
 
-    async def _begun(self, incident: Incident) -> None:
+    async def _begun(self, incident: Incident, number: int = 1) -> None:
         try:
             plan = self._means.plan_for(incident, self._engine.past)
         except NothingToDo:
@@ -193,6 +195,7 @@ class Watchman:
         self.account.rulings.append(decision.ruling)
         self._tell.proposed(incident, decision)
         if decision.ruling == Ruling.PERMIT:
+            self._causes[decision.run] = incident, number
             self._start(decision.run)
 
     # -- runs
@@ -204,16 +207,27 @@ class Watchman:
         task.add_done_callback(lambda _: self._tasks.pop(run, None))
 
     async def _carried_out(self, run: str) -> None:
+        incident, number = self._causes.pop(run, (None, 0))
         try:
             result = await self._means.harness.carry_out(run, self._means.who)
+            self._refresh()
+            if run in self._chronicle.runs:
+                self._tell.ended(self._chronicle.runs[run], result)
+            if incident is not None and number < MOST_PLANS and self._is_overtaken(incident, result):
+                await self._begun(incident, number + 1)
+                return
         except Exception as error:
             self._broken = error
             return
         self.account.outcomes.append(result.outcome)
         self.account.refused += [result.why] if result.outcome is Outcome.REFUSED else []
-        self._refresh()
-        if run in self._chronicle.runs:
-            self._tell.ended(self._chronicle.runs[run], result)
+
+    def _is_overtaken(self, incident: Incident, result: Result) -> bool:
+        """The plan was of a moment ago, as where the processes of a node became known just then: what it was made for
+        is as urgent as before, as long as it is fresh."""
+        age = self._means.clock.now() - (incident.began or incident.seen_at)
+        fresh = age <= incident.playbook.guards.fresh_seconds
+        return fresh and result.outcome is Outcome.REFUSED and result.why == "moved"
 
     def _take_up(self) -> None:
         """Runs that were approved meanwhile, were left behind, or are too old to be begun."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,10 +17,10 @@ from agents.holding import LEASE_SECONDS
 from agents.past import Past, past_of, told_target
 from agents.plan import make_plan
 from agents.triggers import Incident, NotDone, asked_by
-from agents.watchman import Means, Watchman
+from agents.watchman import MOST_PLANS, Means, Watchman
 from tests.support.road import ANNA, Killed, Nodes, Points, Road
 from tests.support.watching import node, playbook
-from watchfloor.change import Plan, Ruling, Verdict
+from watchfloor.change import Outcome, Plan, Ruling, Verdict
 from watchfloor.commands.watch import _code
 from watchfloor.exits import Exit
 from watchfloor.model import Scope, Subject
@@ -126,6 +127,41 @@ async def test_what_is_refrained_from_is_on_record(road: Road) -> None:
     again = watchman(road, told)
     await rounds(road, again, 5)
     assert (road.nodes.log, told.lines) == ([], ["fatal storm"])  # a restart doesn't replay it
+
+
+async def test_a_plan_that_the_next_moment_overtakes_is_made_anew(road: Road) -> None:
+    """As where the jobs of a node become known between the plan and its beginning, soon after the daemon's start."""
+    told, old = Told(), 3
+    man = watchman(road, told)
+    plan_for = man._means.plan_for
+
+    def a_moment_old(incident: Incident, past: Past) -> Plan:
+        nonlocal old
+        made, old = plan_for(incident, past), old - 1
+        return msgspec.structs.replace(made, state={**made.state, "dgx-02 jobs": "none yet"}) if old > 0 else made
+
+    man._means = replace(man._means, plan_for=a_moment_old)
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 30)
+    assert told.lines == ["fatal permit", "r1 refused", "fatal permit", "r2 refused", "fatal permit", "r3 succeeded"]
+    assert road.nodes.log == ["dgx-02=drained"]
+    assert (man.account.outcomes, man.account.refused) == ([Outcome.SUCCEEDED], [])
+
+
+async def test_a_plan_that_is_overtaken_again_and_again_is_left(road: Road) -> None:
+    told = Told()
+    man = watchman(road, told)
+    plan_for = man._means.plan_for
+    never = {"dgx-02 jobs": "another each time"}
+    man._means = replace(
+        man._means, plan_for=lambda incident, past: msgspec.structs.replace(plan_for(incident, past), state=never)
+    )
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 30)
+    assert told.lines[-1] == f"r{MOST_PLANS} refused"
+    assert (road.nodes.log, man.account.refused) == ([], ["moved"])
 
 
 async def test_a_restart_neither_repeats_nor_forgets(road: Road) -> None:

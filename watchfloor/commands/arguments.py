@@ -69,7 +69,9 @@ class Source:
                 via = host(name, {spec.name: spec for spec in inventory.specs}, self.ssh_options())
             except ValueError as error:
                 raise ConfigError(str(error), "as in --slurm login1", file="--slurm") from error
-            sources = (*sources, JobSourceSpec("slurm", "slurm", via))
+            asked = JobSourceSpec("slurm", "slurm", via)
+            known = any((source.kind, source.via) == (asked.kind, asked.via) for source in sources)
+            sources = sources if known else (*sources, asked)  # asked twice, its jobs would be two each
         return Work(sources, inventory.prices)
 
     def ssh_options(self) -> SshOptions:

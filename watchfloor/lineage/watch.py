@@ -23,7 +23,7 @@ _REMEMBERED_SECONDS = 900.0  # how long an attempt that is over is kept for find
 _SWEEP_SECONDS = 60.0  # between two looks for what need not be remembered
 MOST_NEWS = 200  # jobs that one sight takes; the further ones wait for the next, so that none takes long
 MOST_FINDINGS = 200  # that one sight tells anew, likewise
-MOST_TOLD = 1_500  # entities and edges of jobs, and as many of findings, that one sight makes before it leaves the rest
+MOST_TOLD = 700  # entities and edges of jobs, and as many of findings, that one sight makes before it leaves the rest
 MOST_DUE = 2_000  # entities and edges that are handed to a store at one time
 MOST_WAITING = 300_000  # entities and edges that no store has taken; the oldest go first
 
@@ -254,9 +254,10 @@ class Watch:
         """Those that may concern somebody anew: what changed, what is on a node where attempts did, what is due."""
         known = set(map(id, self._records))
         for record in records:
-            on_moved = _is_on(record.finding, moved)
-            if on_moved or id(record) not in known:
-                self._found[record.key] = record, on_moved or self._found.get(record.key, (record, False))[1]
+            if id(record) not in known:
+                self._found[record.key] = record, self._found.get(record.key, (record, False))[1]
+        if moved:
+            self._found.update((record.key, (record, True)) for record in records if _is_on(record.finding, moved))
         present, self._records = set(map(id, records)), records
         for key, noted in self._findings.items():
             if at - noted.told < NOTED_SECONDS:
@@ -346,9 +347,9 @@ class Watch:
 
 def _is_on(finding: Finding, nodes: set[str]) -> bool:
     """Whether one of its subjects is on one of these nodes."""
-    if not nodes:
-        return False
-    return finding.subject.node in nodes or any(subject.node in nodes for subject in finding.others)
+    if finding.subject.node in nodes or not finding.others:
+        return finding.subject.node in nodes
+    return any(subject.node in nodes for subject in finding.others)
 
 
 def finding_key(finding: Finding, subject: Subject) -> Key:

@@ -108,12 +108,19 @@ class LineageStore:
 
     def jobs_named(self, name: str, most: int) -> list[Entity]:
         """The jobs that their users call so, the one that was seen last first. Every job is looked at."""
+        return self._jobs("name", name, most)
+
+    def jobs_of_array(self, number: str, most: int) -> list[Entity]:
+        """The tasks of an array, likewise."""
+        return self._jobs("array", number, most)
+
+    def _jobs(self, fact: str, value: str, most: int) -> list[Entity]:
         self._check()
         sql = (
-            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND {self._base.named.format('facts')} = ? "
+            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND {self._base.fact.format('facts', fact)} = ? "
             "ORDER BY COALESCE(ended, seen) DESC, id LIMIT ?"
         )
-        return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(name), most))]
+        return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(value), most))]
 
     def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
         """What entities of these kinds are called, those seen last first."""
@@ -244,7 +251,8 @@ def _edge_row(edge: Edge, at: float) -> tuple[Value, ...]:
 
 def _entity(row: Row) -> Entity:
     kind, key, label, began, ended, seen, facts = row
-    return Entity(Key(Kind(kind), key), began, ended, label, json.loads(facts), seen=seen)
+    known = {name: value for name, value in json.loads(facts).items() if value}  # one that is "" is over
+    return Entity(Key(Kind(kind), key), began, ended, label, known, seen=seen)
 
 
 def _edge(row: Row) -> Edge:
