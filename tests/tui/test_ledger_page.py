@@ -64,6 +64,10 @@ async def test_filters_by_kind_node_person_and_run(story: Story) -> None:
         assert "node:" in screen_of(app)
         await pilot.press(*"dgx-03 person:ops", "enter")
         await until(lambda: len(shown(app)) == 9)
+        await pilot.press("slash", "ctrl+u", *"verdict:de", "tab", "enter")
+        await until(lambda: len(shown(app)) == 1)
+        await pilot.press("slash", "ctrl+u", *"playbook:coll", "tab", *"kind:verified", "enter")
+        await until(lambda: len(shown(app)) == 2)
         await pilot.press("escape")
         await until(lambda: len(shown(app)) > 30)
 
@@ -92,6 +96,7 @@ def test_what_the_filter_asks_for_and_where_it_is_wrong() -> None:
     for text, column, advice in (
         ("node:n2 knd:x", 9, "did you mean kind:?"),
         ("kind:aplied", 6, "did you mean applied?"),
+        ("verdict:denied", 9, "did you mean deny?"),
         ("since:soon", 7, "how long ago: 12h, 7d"),
     ):
         with pytest.raises(QueryError) as told:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from tui.present.entries import (
     entry_lines,
     kinds,
     summary_line,
+    verdicts,
     wanted_of,
 )
 from tui.present.line import Line
@@ -46,8 +47,10 @@ _SELDOM = 20.0  # times as long as verification took it is left alone
 
 class LedgerBar(WordsBar):
     HINTS = (
-        "node:n2  person:anna  job:42  run:r1…  kind:applied  since:2h   Tab completes, Enter keeps, Esc undoes",
-        "node:n2  person:anna  kind:applied   Tab completes, Enter keeps, Esc undoes",
+        "node:n2  person:anna  job:42  run:r1…  playbook:fatal-xid  verdict:deny  kind:applied  since:2h   "
+        "Tab completes, Enter keeps, Esc undoes",
+        "node:n2  person:anna  playbook:fatal-xid  verdict:deny   Tab completes, Enter keeps, Esc undoes",
+        "node:n2  person:anna  verdict:deny   Tab completes, Esc undoes",
     )
 
 
@@ -59,7 +62,8 @@ class LedgerPage(RecordedPage):
         "The newest entries of the ledger, as they come: what was asked for, decided, approved, done, seen and "
         "refused, by whom, where. The second line says up to which entry each is what was written, hash by hash; that "
         "its tail wasn't cut only an anchor elsewhere can tell (watchfloor audit). The filter takes person:, node:, "
-        "job:, run:, plan:, kind:, since: and until:. Enter shows an entry as a whole. Nothing here is ever changed."
+        "job:, run:, plan:, playbook: (its plans and runs, and why there were none), verdict: (decisions), kind:, "
+        "since: and until:. Enter shows an entry as a whole. Nothing here is ever changed."
     )
 
     def __init__(self, desk: Desk) -> None:
@@ -149,9 +153,21 @@ class LedgerPage(RecordedPage):
 
     def complete_words(self, text: str, cursor: int) -> Sequence[str]:
         word = text[:cursor].rpartition(" ")[2]
-        if word.startswith("kind:"):
-            return [f"kind:{kind} " for kind in kinds() if kind.startswith(word[5:])]
+        field, colon, begun = word.partition(":")
+        if colon:
+            return [f"{field}:{value} " for value in self._values(field) if value.startswith(begun)]
         return [f"{field}:" for field in FIELDS if field.startswith(word)]
+
+    def _values(self, field: str) -> Sequence[str]:
+        """That are known of a field."""
+        runs = self.picture.runs if self.picture is not None else ()
+        known: Mapping[str, Callable[[], Sequence[str]]] = {
+            "kind": kinds,
+            "verdict": verdicts,
+            "playbook": lambda: sorted({run.plan.playbook for run in runs if run.plan}),
+            "run": lambda: [run.run for run in runs],
+        }
+        return known[field]() if field in known else ()
 
     def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
         return len(self._entries), self.picture.size if self.picture is not None else 0

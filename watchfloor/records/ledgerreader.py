@@ -17,6 +17,10 @@ _WAIT_SECONDS = 10.0
 _BATCH = 4_096  # rows
 _ENTRY = "number, CAST(text AS BLOB)"
 _EVERY_SUBJECT = "EXISTS (SELECT 1 FROM json_each(text, '$.entry.subjects') WHERE {})"
+_OF_PLAYBOOK = (
+    "json_extract(text, '$.entry.{0}') IN (SELECT json_extract(text, '$.entry.{0}') FROM entry "
+    "WHERE json_extract(text, '$.entry.kind') = 'proposed' AND json_extract(text, '$.entry.body.playbook') = ?)"
+)
 
 Rows = Sequence[tuple[int, bytes]]
 
@@ -30,6 +34,8 @@ class Wanted:
     job: str = ""  # with or without its source: slurm:42, 42
     run: str = ""
     plan: str = ""  # the beginning of its digest
+    playbook: str = ""  # what its plans and their runs left on record, and why there were none
+    verdict: str = ""  # of decisions
     kinds: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
@@ -191,4 +197,15 @@ _WORDS = (
     ),
     ("run", "json_extract(text, '$.entry.run') = ?", 1),
     ("plan", "instr(json_extract(text, '$.entry.plan'), ?) = 1", 1),
+    (
+        "playbook",
+        f"({_OF_PLAYBOOK.format('run')} OR {_OF_PLAYBOOK.format('plan')} OR "
+        "json_extract(text, '$.entry.kind') = 'refused' AND json_extract(text, '$.entry.body.what') = ?)",
+        3,
+    ),
+    (
+        "verdict",
+        "json_extract(text, '$.entry.kind') = 'decided' AND json_extract(text, '$.entry.body.verdict') = ?",
+        1,
+    ),
 )
