@@ -26,7 +26,7 @@ from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.filming import FILM_SECONDS, Film
 from tui.help import HelpScreen
 from tui.leaving import Leaving
-from tui.messages import Acknowledge, Clear, Drill, FrameReady
+from tui.messages import Acknowledge, Clear, Drill, FrameReady, Why
 from tui.past import TIME_KEYS, Past
 from tui.present.style import ASCII, THEMES, Token, palette
 from tui.remedies import Offers, Remedies
@@ -297,9 +297,15 @@ class WatchfloorApp(App[int]):
         if not isinstance(self.screen, Page):
             return
         name = self.page.lineage_of()
-        if not name:
+        if name:
+            self._tell_lineage(name)
+        else:
             self.page.say("nothing is selected that has a lineage", Token.DIM)
-            return
+
+    def on_why(self, event: Why) -> None:
+        self._tell_lineage(event.name)
+
+    def _tell_lineage(self, name: str) -> None:
         try:
             self.commands()["lineage"].run(name)
         except WatchfloorError as error:

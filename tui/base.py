@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -41,6 +41,9 @@ from watchfloor.model import Finding, Scope, Subject
 from watchfloor.ports import Acting, Concern, Recording, Replay
 from watchfloor.record import RecordKey
 
+if TYPE_CHECKING:
+    from watchfloor.runs import Grounds, RunRecord
+
 MESSAGE_SECONDS = 8.0
 OPENERS = frozenset({"filter", "ask"})  # actions that open a line to type into
 
@@ -56,6 +59,7 @@ class AppOptions:
     now: Callable[[], float] = time.time
     lineage: LineageBook | None = None  # what is on record; None where this console keeps none
     ledger: LedgerFollower | None = None  # what was asked for, decided and done; None where nobody follows that
+    grounds: Callable[[RunRecord, float], Grounds] | None = None  # what policies and signers say of a run at a time
     acting: Acting | None = None  # how this console acts; None where it only watches
     recording: Recording | None = None  # what is told what is shown; None where this console doesn't record
     replay: Replay | None = None  # the session that is shown; None where the floor is live
@@ -122,6 +126,11 @@ class Desk:
     def acting(self) -> Acting | None:
         """How this console acts now."""
         return None if self.replay is not None else self.options.acting
+
+    @property
+    def follower(self) -> LedgerFollower | None:
+        """What tells of the ledger."""
+        return self.options.ledger
 
     def on_record(self) -> OnRecord:
         """What the header says of the ledger."""

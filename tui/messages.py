@@ -35,6 +35,14 @@ class Clear(Message):
         self.subject, self.code = subject, code
 
 
+class Why(Message):
+    """Tell the lineage of this: a name as LineageBook takes it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 class Drill(Message):
     """Open the node page at this subject."""
 

@@ -60,5 +60,10 @@ class RecordedPage(WordedPage):
         self._sheet = sheet
         self.app.push_screen(sheet)
 
+    def redraw_sheet(self) -> None:
+        """Where one lies over this page still: what it tells of has changed."""
+        if self._sheet is not None and self._sheet in self.app.screen_stack:
+            self._sheet.redraw()
+
     def whole(self, title: str, text: Text) -> None:
         self.open_sheet(Sheet(self.desk.palette, title, text))

@@ -17,14 +17,15 @@ from agents.policywhy import Reasoning
 from agents.policyworld import world_of_inventory
 from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.model import NodeSpec
+from watchfloor.people import People
 from watchfloor.places import policy_places, signers_file
 from watchfloor.records.ledgerentry import Entry
-from watchfloor.runs import Heard, RunRecord
+from watchfloor.runs import Grounds, Heard, Rule, RunRecord
 from watchfloor.signing import Signers
 
 __all__ = [
     "approvals",
-    "heard",
+    "grounds",
     "known_actions",
     "needed_words",
     "policies",
@@ -56,13 +57,22 @@ def signers(file: Path) -> Signers:
     return Signers(file, approvals.NAMESPACE)
 
 
-def heard(run: RunRecord, now: float) -> dict[int, Heard]:
+def grounds(run: RunRecord, now: float) -> Grounds:
+    """What policies, people and signers of this console say of it. `now`: seconds since the epoch."""
+    in_force = policies()
+    rules = {rule.id: Rule(rule.where, rule.text.strip()) for rule in in_force.rules}
+    decided = {name for entry in run.decisions for name in entry.body.get("policies", ())}
+    digest = run.decided.policy_digest if run.decided is not None else ""
+    named = {name: rule for name, rule in rules.items() if name in decided}
+    return Grounds(_heard(run, now, in_force.people), named, bool(digest) and digest != in_force.digest)
+
+
+def _heard(run: RunRecord, now: float, people: People) -> dict[int, Heard]:
     """Whose word each is by its signature, and why it doesn't count: of what was said before it began, as of then."""
     if run.plan is None or not run.given:
         return {}
     check = signers(signers_file())
     verdict = verdict_on_record(run.decided) or Verdict(Ruling.NEEDS_APPROVAL, approvals=run.needed)
-    people = policies().people
 
     def stands(entries: Iterable[Entry], at: float) -> dict[int, Heard]:
         assert run.plan is not None

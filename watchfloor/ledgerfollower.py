@@ -71,6 +71,14 @@ class LedgerFollower:
         with LedgerReader(self.place) as reader:
             return list(reader.entries(wanted, most, newest_first=True))
 
+    def run(self, name: str) -> RunRecord | None:
+        """One however old; None where there is none of this id. Raises StoreError."""
+        from watchfloor.records.ledgerreader import LedgerReader  # noqa: PLC0415
+        from watchfloor.runs import find  # noqa: PLC0415
+
+        with LedgerReader(self.place) as reader:
+            return next((run for run in find(reader, name) if run.run == name), None)
+
     def verified(self) -> Verdict:
         """Whether every entry is what was written; takes seconds where there are millions. Raises StoreError."""
         from watchfloor.records.ledgerreader import LedgerReader  # noqa: PLC0415

@@ -83,6 +83,22 @@ async def test_an_entry_as_a_whole_has_its_hashes(story: Story) -> None:
         assert '"hash":' in told and '"prev":' in told
 
 
+async def test_the_run_of_an_entry_is_reviewed_from_here_however_old(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchfloor.ledgerfollower.MOST_RUNS", 1)
+    app = app_over()
+    async with app.run_test(size=(160, 60)) as pilot:
+        await pilot.press("9", "slash", *"kind:approval person:anna", "enter")
+        await until(lambda: len(shown(app)) == 1)
+        await pilot.press("v")
+        await until(lambda: "run r8d41f00c3e: failed" in screen_of(app))
+        await pilot.press("escape", "slash", "ctrl+u", *"kind:heartbeat", "enter")
+        await until(lambda: len(shown(app)) == 1 and shown(app)[0] > 28)
+        await pilot.press("v")
+        assert "this entry is of no run" in text_of(app, "#status")
+
+
 async def test_without_a_ledger_nothing_is_read(tmp_path: Path) -> None:
     app = app_over(tmp_path / "none.db")
     async with app.run_test(size=(200, 40)) as pilot:

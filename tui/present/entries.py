@@ -57,7 +57,9 @@ def wanted_of(text: str, now: float) -> Wanted:
             guess = nearest(name, list(FIELDS))
             raise QueryError(
                 f"{word!r} says nothing of what is wanted",
-                f"did you mean {guess}:?" if guess else "node:n2, person:anna, job:42, playbook:…, verdict:deny, kind:applied, since:2h",
+                f"did you mean {guess}:?"
+                if guess
+                else "node:n2, person:anna, job:42, verdict:deny, kind:applied, since:2h",
                 column=at + 1,
             )
         if name == "kind":

@@ -21,7 +21,9 @@ def plan_lines(plan: Plan, now: float, width: int) -> Sequence[Line]:
 
     texts = plan_text(plan, now).split("\n")
     return [
-        line for at, text in enumerate(texts) for line in told(text, width, Token.STRONG if at == 0 else _token(text))
+        line
+        for at, text in enumerate(texts)
+        for line in told(text, width, Token.STRONG if at == 0 else plan_token(text))
     ]
 
 
@@ -31,7 +33,7 @@ def told(text: str, width: int, token: Token = Token.TEXT) -> Iterator[Line]:
         yield [(f" {line}", token)]
 
 
-def _token(text: str) -> Token:
+def plan_token(text: str) -> Token:
     bare = text.strip()
     if bare.startswith("$ "):
         return Token.STRONG

@@ -9,9 +9,10 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 
 from tui.base import Desk, hint_line
 from tui.commands import Command
@@ -30,7 +31,8 @@ from tui.present.entries import (
 )
 from tui.present.line import Line
 from tui.present.recorded import nothing_on_record, with_trouble
-from tui.recorded import RecordedPage
+from tui.present.style import Token
+from tui.reviewing import ReviewingPage
 from tui.widgets.drawn import give_height
 from tui.worded import Words, WordsBar
 from watchfloor.errors import StoreError
@@ -54,7 +56,7 @@ class LedgerBar(WordsBar):
     )
 
 
-class LedgerPage(RecordedPage):
+class LedgerPage(ReviewingPage):
     slug = "ledger"
     key = "9"
     heading = "ledger"
@@ -63,8 +65,11 @@ class LedgerPage(RecordedPage):
         "refused, by whom, where. The second line says up to which entry each is what was written, hash by hash; that "
         "its tail wasn't cut only an anchor elsewhere can tell (watchfloor audit). The filter takes person:, node:, "
         "job:, run:, plan:, playbook: (its plans and runs, and why there were none), verdict: (decisions), kind:, "
-        "since: and until:. Enter shows an entry as a whole. Nothing here is ever changed."
+        "since: and until:. Enter shows an entry as a whole, v the review of its run. "
+        "Nothing here is ever changed."
     )
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "review_run", "review the run of the entry")]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -176,7 +181,7 @@ class LedgerPage(RecordedPage):
         return self.filter_facts()
 
     def hints(self) -> Line:
-        return hint_line("?", "help", "/", "filter", "Enter", "whole entry", "q", "quit")
+        return hint_line("?", "help", "/", "filter", "Enter", "whole entry", "v", "review run", "q", "quit")
 
     # -- one entry
 
@@ -184,6 +189,27 @@ class LedgerPage(RecordedPage):
         entry = self._entry()
         if entry is not None:
             self.whole(f"entry {entry.number}", lambda width: entry_lines(entry, width))
+
+    def action_review_run(self) -> None:
+        entry = self._entry()
+        name = self._run_of(entry) if entry is not None else ""
+        if name:
+            self.review(name)
+        else:
+            self.say("this entry is of no run", Token.DIM)
+
+    def _run_of(self, entry: Entry) -> str:
+        """An approval names a plan: its newest run."""
+        runs = self.picture.runs if entry.plan and self.picture is not None else ()
+        return entry.run or next((run.run for run in runs if run.digest == entry.plan), "")
+
+    def lineage_of(self) -> str:
+        """Of the first subject of the entry that has one."""
+        entry = self._entry()
+        return next(
+            (name for name in (entry.subjects if entry else ()) if name.startswith(("node:", "job:", "accelerator:"))),
+            "",
+        )
 
     def own_commands(self) -> Sequence[Command]:
         return [

@@ -187,7 +187,7 @@ async def _go_on(asked: _Asked, at: Post, run: str) -> int:
         if asked.json:
             output.write_json(document(record))
         else:
-            output.write(run_text(record, _times(), governance.heard(record, time.time())))
+            output.write(run_text(record, _times(), governance.grounds(record, time.time())))
         return Exit.OK
     return _told(asked, at, run, await at.harness.carry_out(run, asked.who))
 

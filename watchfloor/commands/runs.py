@@ -55,7 +55,7 @@ def show(run: Annotated[str, Parameter(help="A run's id, or how it begins.")], /
     if json:
         output.write_json(document(found[0]))
     else:
-        output.write(run_text(found[0], _times(), governance.heard(found[0], time.time())))
+        output.write(run_text(found[0], _times(), governance.grounds(found[0], time.time())))
     return Exit.OK
 
 

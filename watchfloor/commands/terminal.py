@@ -21,6 +21,7 @@ from watchfloor.places import findings_file, ledger_file, lineage_place
 if TYPE_CHECKING:
     from watchfloor.actingfeed import ActingFeed
     from watchfloor.ports import Feed
+    from watchfloor.runs import Grounds, RunRecord
     from watchfloor.session.recorder import Recorder
 
 
@@ -44,8 +45,15 @@ def terminal(
     feed = _acting(specs, findings, work) if act else wiring.LiveFeed(specs, findings_file=findings, work=work)
     with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recording):
         ledger = LedgerFollower(ledger_file())
-        acting = feed if act else None
-        return wiring.run_terminal(shown, read_only=read_only, lineage=book, ledger=ledger, acting=acting, **recording)
+        acting, asked = feed if act else None, {"ledger": ledger, "grounds": grounds_of}
+        return wiring.run_terminal(shown, read_only=read_only, lineage=book, acting=acting, **asked, **recording)
+
+
+def grounds_of(run: RunRecord, now: float) -> Grounds:
+    """What policies and signers say of a run. `now`: seconds since the epoch."""
+    from watchfloor import governance  # noqa: PLC0415 - with the first review
+
+    return governance.grounds(run, now)
 
 
 @contextmanager

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from watchfloor.change import plain
 from watchfloor.lineage.times import Times
-from watchfloor.records.ledgerentry import Entry
-from watchfloor.runs import Heard, RunRecord, Standing, StepRecord
+from watchfloor.runs import Grounds, RunRecord, Standing
 from watchfloor.snapshot.aligned import aligned
-from watchfloor.snapshot.plan import plan_text, printable
+from watchfloor.snapshot.plan import printable
+from watchfloor.snapshot.review import review
 
 FORMAT = "watchfloor.runs/1"
-_UNHEARD = Heard("", "it can't be read")
 
 
 def standing_text(run: RunRecord) -> str:
@@ -43,52 +42,10 @@ def _row(run: RunRecord, times: Times) -> tuple[str, str, str, str, str, str]:
     return (run.run, times.at(run.proposed), name, ", ".join(targets[:3]) + more, who, standing_text(run) + why)
 
 
-def run_text(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> str:
-    """Everything: the plan as it was shown, what was decided, each step with its commands, and how it ended.
-
-    `heard`: by the number of its entry whose each approval, rejection and withdrawal is.
-    """
-    return "\n".join(printable(line) for text in _lines(run, times, heard) for line in text.split("\n"))
-
-
-def _lines(run: RunRecord, times: Times, heard: Mapping[int, Heard]) -> Iterator[str]:
-    yield f"run {run.run}: {standing_text(run)}" + (f" · {run.text}" if run.text else "")
-    yield f"proposed {times.at(run.proposed)}, entries {run.entries[0]} to {run.entries[1]} of the ledger"
-    if run.decided is not None:
-        reasons = "; ".join(run.decided.reasons)
-        yield f"decided: {run.decided.verdict}" + (f": {reasons}" if reasons else "")
-        if run.decided.policies:
-            yield f"   by policies {', '.join(run.decided.policies)}"
-    for entry in run.given:
-        one = heard.get(entry.number, _UNHEARD)
-        yield f"{entry.kind} of {_whose(entry, one)}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
-        if one.lost:
-            yield f"   doesn't count, {one.lost}"
-    for refusal in run.refusals:
-        yield f"refused: {refusal.why}: {refusal.text}"
-    for step, record in run.of_plan():
-        yield ""
-        yield f"{step.key}: {record.state}" + (f" · {record.text}" if record.text else "")
-        yield from _attempts(record, times)
-    if run.plan is not None:
-        yield ""
-        yield plan_text(run.plan, run.proposed)
-
-
-def _whose(entry: Entry, heard: Heard) -> str:
-    return heard.principal or f"nobody who is known, put on record by {entry.who.name}"
-
-
-def _attempts(record: StepRecord, times: Times) -> Iterator[str]:
-    for attempt in record.attempts:
-        undo = "undo, " if attempt.undo else ""
-        yield f"   {undo}attempt {attempt.number}, {times.at(attempt.at)}, operation {attempt.operation}"
-        for applied in attempt.applied:
-            code = "nobody knows how it ended" if applied.exit_code is None else f"exit code {applied.exit_code}"
-            yield f"      $ {' '.join(applied.argv)}: {code}, {applied.seconds:.2f} s"
-            for printed in (applied.output, applied.errors):
-                if printed is not None and printed.excerpt.strip():
-                    yield from (f"        {line}" for line in printed.excerpt.strip().splitlines()[:12])
+def run_text(run: RunRecord, times: Times, grounds: Grounds) -> str:
+    """All of it, as a reviewer reads it."""
+    told = review(run, standing_text(run), times, grounds)
+    return "\n".join(printable(text) for line in told for text in line.text.split("\n"))
 
 
 def document(run: RunRecord) -> dict[str, Any]:
