@@ -26,7 +26,7 @@ from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.filming import FILM_SECONDS, Film
 from tui.help import HelpScreen
 from tui.leaving import Leaving
-from tui.messages import Acknowledge, Clear, Drill, FrameReady, Why
+from tui.messages import Acknowledge, Clear, Drill, FrameReady, ShowAgain, Why
 from tui.past import TIME_KEYS, Past
 from tui.present.style import ASCII, THEMES, Token, palette
 from tui.remedies import Offers, Remedies
@@ -238,6 +238,9 @@ class WatchfloorApp(App[int]):
 
     def on_drill(self, event: Drill) -> None:
         self.open("node", event.subject)
+
+    def on_show_again(self, event: ShowAgain) -> None:
+        self.past.show_again(event.file)
 
     def on_acknowledge(self, event: Acknowledge) -> None:
         if not self.desk.only_watches:

@@ -63,6 +63,8 @@ class AppOptions:
     acting: Acting | None = None  # how this console acts; None where it only watches
     recording: Recording | None = None  # what is told what is shown; None where this console doesn't record
     replay: Replay | None = None  # the session that is shown; None where the floor is live
+    sessions: Path | None = None  # the folder of recordings
+    replays: Callable[[Path], Replay] | None = None  # opens one of them
     past: Callable[[], Replay] | None = None  # opens the recent past of a live floor; None where it isn't recorded
     zone: tzinfo | None = None  # of the times that are told; None: where the console is
 
@@ -84,6 +86,7 @@ class Desk:
     ledger: LedgerPicture | None = None  # the newest; None before the first look
     carrying: Carrying | None = None  # the runs that this console carries out; None where it only watches
     replay: Replay | None = None  # what is shown in the place of the live floor
+    session: str = ""  # which recording that is, where it is another one than this console's
 
     @staticmethod
     def for_options(
@@ -264,7 +267,7 @@ class Page(Screen[None]):
             sign = replay_badge(desk.replay.standing, desk.zone)
         if (recording := desk.options.recording) is not None:
             sign = recorded(sign, recording.trouble)
-        first = first_line(desk.options.context, desk.summary, sign, width, since)
+        first = first_line(desk.session or desk.options.context, desk.summary, sign, width, since)
         return [first, second_line(desk.summary, desk.palette.glyphs, width, desk.on_record()), *times]
 
     def _timeline(self, width: int) -> Sequence[Line]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from textual.message import Message
 
 from watchfloor.frame import Frame
@@ -41,6 +43,14 @@ class Why(Message):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
+
+
+class ShowAgain(Message):
+    """Replay this recording in the place of the live floor."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
 
 
 class Drill(Message):

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from watchfloor import wiring
 from watchfloor.commands.output import need_terminal
 from watchfloor.commands.sessions import Name, found
-from watchfloor.commands.terminal import grounds_of
+from watchfloor.commands.terminal import what_reviews
 from watchfloor.errors import ConfigError
 from watchfloor.lineagebook import here
 from watchfloor.replayfeed import ReplayFeed
@@ -30,7 +30,7 @@ def replay(
     feed = ReplayFeed(file, speed=pace)
     if at:
         feed.seek(_begin(at, feed.standing))
-    return wiring.run_terminal(feed, file.name, read_only=True, replay=feed, grounds=grounds_of)
+    return wiring.run_terminal(feed, file.name, read_only=True, replay=feed, **what_reviews())
 
 
 def _begin(at: str, told: Standing) -> float:
