@@ -35,7 +35,7 @@ from tui.widgets.scrollbars import WholeCells
 from tui.widgets.strips import divide
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
-from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.ledgerfollower import Followed
 from watchfloor.model import Phase, Subject
 from watchfloor.ports import Feed
 
@@ -104,9 +104,9 @@ class WatchfloorApp(App[int]):
             self.bind(kind.key, f"open('{kind.slug}')", description=f"{kind.heading} page")
         self.push_screen(next(iter(self.pages)))
         self.set_interval(1.0, self._each_second)
-        if self.options.ledger is not None:
-            self.run_worker(self._look(self.options.ledger), name="ledger")
-            self.set_interval(LOOK_SECONDS, self._look_again)
+        if self.desk.follower is not None:
+            self.run_worker(self._look(self.desk.follower), name="ledger")
+        self.set_interval(LOOK_SECONDS, self._look_again)
         if self.options.recording is not None:
             self.set_interval(FILM_SECONDS, Film(self, self.options.recording, self.options.now).take)
         self.call_after_refresh(self._start_feed)
@@ -186,13 +186,14 @@ class WatchfloorApp(App[int]):
     # -- the ledger
 
     def _look_again(self) -> None:
-        if self.options.ledger is not None and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look(self.options.ledger))
+        ledger = self.desk.follower
+        if ledger is not None and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look(ledger))
 
-    async def _look(self, ledger: LedgerFollower) -> None:
+    async def _look(self, ledger: Followed) -> None:
         """Off this loop: a file on a server that hangs keeps nobody waiting."""
         picture = await asyncio.to_thread(ledger.look)
-        if picture is not self.desk.ledger:
+        if picture is not self.desk.ledger and ledger is self.desk.follower:
             self.desk.ledger = picture
             self._record_changed()
 

@@ -34,7 +34,7 @@ from tui.widgets.commandline import CommandLine
 from tui.widgets.lines import Lines
 from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 from watchfloor.frame import Frame
-from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
+from watchfloor.ledgerfollower import Followed, LedgerFollower, LedgerPicture
 from watchfloor.lineage.jobwords import subject_key
 from watchfloor.lineagebook import LineageBook, here, name_of
 from watchfloor.model import Finding, Scope, Subject
@@ -131,15 +131,15 @@ class Desk:
         return None if self.replay is not None else self.options.acting
 
     @property
-    def follower(self) -> LedgerFollower | None:
-        """What tells of the ledger."""
-        return self.options.ledger
+    def follower(self) -> Followed | None:
+        """What tells of the ledger: of the past, what the session holds."""
+        return self.replay.ledger if self.replay is not None else self.options.ledger
 
     def on_record(self) -> OnRecord:
         """What the header says of the ledger."""
-        if self.ledger is None or self.replay is not None:
+        if self.ledger is None:
             return OnRecord()
-        return OnRecord(len(self.ledger.waiting(self.options.now())), bool(self.ledger.stopped))
+        return OnRecord(len(self.ledger.waiting(self.now())), bool(self.ledger.stopped))
 
 
 class Page(Screen[None]):

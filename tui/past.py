@@ -130,6 +130,7 @@ class Past:
         finally:
             self._opening = False
         self._live, self._desk.replay, self._desk.session = self._desk.frame, replay, name
+        self._desk.ledger = None
         self._app.set_class(True, "past")
         then(replay)
         replay.start(self._app.receive)
@@ -137,6 +138,7 @@ class Past:
     def leave(self) -> None:
         """Back to now."""
         replay, self._desk.replay, self._desk.session = self._desk.replay, None, ""
+        self._desk.ledger = None
         self._app.set_class(False, "past")
         if self._live is not None:
             self._app.show_frame(self._live)

@@ -8,7 +8,6 @@ from tui.worded import WordedPage
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerPicture
 from watchfloor.lineage.times import Times
-from watchfloor.lineagebook import here
 
 
 class RecordedPage(WordedPage):
@@ -28,8 +27,7 @@ class RecordedPage(WordedPage):
         return self.desk.ledger
 
     def times(self) -> Times:
-        options = self.desk.options
-        return Times(options.now(), options.zone or here())
+        return Times(self.desk.now(), self.desk.zone)
 
     # -- when it is drawn
 

@@ -256,6 +256,13 @@ def badge_lines(check: Check, size: int, glyphs: Glyphs, width: int) -> Sequence
     ]
 
 
+def held_lines(entries: Sequence[Entry], width: int) -> Iterator[Line]:
+    """What of a ledger a session holds."""
+    numbers = f"{entries[-1].number:,} to {entries[0].number:,}" if entries else "none yet"
+    words = f"as of then: entries {numbers}, which the recording holds; what vouches for them is its seal"
+    return told(words, width, Token.ACCENT)
+
+
 def summary_line(place: str, size: int, shown: int, filtered: bool) -> Line:
     what = f"the newest {shown:,} that pass" if filtered else f"the newest {shown:,}"
     return [(f" {size:,}", Token.STRONG), (f" entries in {place}", Token.TEXT), (f"   {what}, as they come", Token.DIM)]

@@ -24,6 +24,7 @@ from tui.present.entries import (
     badge_lines,
     brief_lines,
     entry_lines,
+    held_lines,
     kinds,
     summary_line,
     verdicts,
@@ -37,7 +38,7 @@ from tui.widgets.drawn import give_height
 from tui.worded import Words, WordsBar
 from watchfloor.errors import StoreError
 from watchfloor.frame import Frame
-from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
+from watchfloor.ledgerfollower import Followed, LedgerFollower, LedgerPicture
 
 if TYPE_CHECKING:
     from watchfloor.records.ledgerentry import Entry
@@ -74,7 +75,7 @@ class LedgerPage(ReviewingPage):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._entries: Sequence[Entry] = ()
-        self._read: tuple[int, str] = (-1, "")  # of which size, with which filter
+        self._read: tuple[LedgerPicture | None, str] = (None, "")  # as of which picture, with which filter
         self._reading = False
         self._trouble = ""
         self._check = Check()
@@ -83,24 +84,26 @@ class LedgerPage(ReviewingPage):
 
     # -- what is read
 
-    def _read_on(self, picture: LedgerPicture, ledger: LedgerFollower) -> None:
+    def _read_on(self, picture: LedgerPicture, ledger: Followed) -> None:
         """Ask for the entries, and whether they are sound, where that is due; one question of each at a time."""
         text = self.filter.text if self.filter else ""
-        if (picture.size, text) != self._read and not self._reading:
+        if (picture, text) != self._read and not self._reading:
             self._reading = True
-            self.run_worker(self._fetch(ledger, picture.size, text), name="entries")
-        if picture.size != self._check.size and not self._check.going_on:
+            self.run_worker(self._fetch(ledger, picture, text), name="entries")
+        if not isinstance(ledger, LedgerFollower):
+            self._check = Check()  # a session holds some of the entries: its own seal vouches for them
+        elif picture.size != self._check.size and not self._check.going_on:
             self._check = replace(self._check, going_on=True)
             self.run_worker(self._verify(ledger), name="verify")
 
-    async def _fetch(self, ledger: LedgerFollower, size: int, text: str) -> None:
-        wanted = wanted_of(text, self.desk.options.now())
+    async def _fetch(self, ledger: Followed, picture: LedgerPicture, text: str) -> None:
+        wanted = wanted_of(text, self.desk.now())
         try:
             self._entries = await asyncio.to_thread(ledger.entries, wanted, _MOST_ENTRIES)
             self._trouble = ""
         except StoreError as error:
             self._trouble = f"{error.message}{': ' if error.advice else ''}{error.advice}"
-        self._read, self._reading = (size, text), False
+        self._read, self._reading = (picture, text), False
         self.redraw()
 
     async def _verify(self, ledger: LedgerFollower) -> None:
@@ -120,9 +123,9 @@ class LedgerPage(ReviewingPage):
     # -- drawing
 
     def draw(self) -> None:
-        picture, ledger, times = self.picture, self.desk.options.ledger, self.times()
+        picture, ledger, times = self.picture, self.desk.follower, self.times()
         if picture is None or ledger is None or not picture.size:
-            self._entries, self._read, self._check = (), (-1, ""), Check(going_on=self._check.going_on)
+            self._entries, self._read, self._check = (), (None, ""), Check(going_on=self._check.going_on)
             self.summary.show(lambda width: nothing_on_record(picture, ledger, "", width))
         else:
             self._read_on(picture, ledger)
@@ -134,8 +137,11 @@ class LedgerPage(ReviewingPage):
 
     def _summary(self, picture: LedgerPicture, width: int) -> Sequence[Line]:
         line = summary_line(str(picture.place), picture.size, len(self._entries), self.filter is not None)
-        badge = badge_lines(self._check, picture.size, self.desk.palette.glyphs, width)
-        return [*with_trouble(line, picture, width), *badge]
+        if picture.as_of:
+            badge = held_lines(self._entries, width)
+        else:
+            badge = badge_lines(self._check, picture.size, self.desk.palette.glyphs, width)
+        return [*with_trouble(line, picture, width, exact=True), *badge]
 
     def draw_detail(self) -> None:
         entry = self._entry()
@@ -153,7 +159,7 @@ class LedgerPage(ReviewingPage):
 
     def take_filter(self, text: str) -> None:
         """Raises QueryError."""
-        wanted_of(text, self.desk.options.now())
+        wanted_of(text, self.desk.now())
         self.filter = Words(text.strip()) if text.strip() else None
 
     def complete_words(self, text: str, cursor: int) -> Sequence[str]:

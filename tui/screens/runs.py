@@ -57,7 +57,7 @@ class RunsPage(RunsOfRecord, ReviewingPage, SortedPage):
         picture, times, glyphs = self.picture, self.times(), self.desk.palette.glyphs
         runs = self.runs(times.now)
         if picture is None or not runs:
-            self.summary.show(lambda width: nothing_on_record(picture, self.desk.options.ledger, "no runs yet", width))
+            self.summary.show(lambda width: nothing_on_record(picture, self.desk.follower, "no runs yet", width))
         else:
             self.summary.show(lambda width: with_trouble(summary_line(runs, times.now), picture, width))
         shown = [run for run in runs if has(run, self.words) and not (self.open_only and run.outcome)]

@@ -22,7 +22,8 @@ _OF_PLAYBOOK = (
     "WHERE json_extract(text, '$.entry.kind') = 'proposed' AND json_extract(text, '$.entry.body.playbook') = ?)"
 )
 
-Rows = Sequence[tuple[int, bytes]]
+Row = tuple[int, bytes]  # an entry's number, and its bytes as they are hashed
+Rows = Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,18 @@ class LedgerReader:
             raise self._trouble(error) from error
 
     def entry(self, number: int) -> Entry | None:
-        found = self._entries(f"SELECT {_ENTRY} FROM entry WHERE number = ?", (number,))
-        return next(found, None)
+        found = next(self._rows(f"SELECT {_ENTRY} FROM entry WHERE number = ?", (number,)), None)
+        return self._read(*found) if found is not None else None
 
     def entries(self, wanted: Wanted = Wanted(), most: int = -1, newest_first: bool = False) -> Iterator[Entry]:
         """In the order of their numbers, or the other way round; at `most` so many, -1 is all."""
+        return (self._read(number, text) for number, text in self.kept(wanted, most, newest_first))
+
+    def kept(self, wanted: Wanted = Wanted(), most: int = -1, newest_first: bool = False) -> Iterator[Row]:
+        """The same, byte for byte as they are kept."""
         where, values = _condition(wanted)
         order = "DESC" if newest_first else "ASC"
-        sql = f"SELECT {_ENTRY} FROM entry WHERE {where} ORDER BY number {order} LIMIT ?"
-        return self._entries(sql, (*values, most))
+        return self._rows(f"SELECT {_ENTRY} FROM entry WHERE {where} ORDER BY number {order} LIMIT ?", (*values, most))
 
     def checkpoint_sizes(self) -> list[int]:
         """Of which sizes there are checkpoints, as far as the index knows."""
@@ -114,10 +118,9 @@ class LedgerReader:
 
     # --
 
-    def _entries(self, sql: str, values: Sequence[str | int]) -> Iterator[Entry]:
+    def _rows(self, sql: str, values: Sequence[str | int]) -> Iterator[Row]:
         try:
-            for number, text in self._base.execute(sql, values):
-                yield self._read(number, text)
+            yield from self._base.execute(sql, values)
         except FAULTS as error:
             raise self._trouble(error) from error
 
