@@ -259,7 +259,7 @@ def badge_lines(check: Check, size: int, glyphs: Glyphs, width: int) -> Sequence
 def held_lines(entries: Sequence[Entry], width: int) -> Iterator[Line]:
     """What of a ledger a session holds."""
     numbers = f"{entries[-1].number:,} to {entries[0].number:,}" if entries else "none yet"
-    words = f"as of then: entries {numbers}, which the recording holds; what vouches for them is its seal"
+    words = f"as of then: entries {numbers}, as the recording holds them"
     return told(words, width, Token.ACCENT)
 
 
