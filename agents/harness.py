@@ -27,7 +27,7 @@ from watchfloor.errors import StoreError
 from watchfloor.records.ledgerentry import Note, Who
 from watchfloor.records.ledgerwords import Body, Decided, JobImpact, Kind, Proposed, Refused
 from watchfloor.records.ledgerwords import Outcome as Ended
-from watchfloor.runs import RunRecord
+from watchfloor.runs import INTERLOCKED, RunRecord
 from watchfloor.snapshot.plan import plan_text
 
 _FINAL = ("expired", "moved", "denied", "over")  # refusals after which a run is over
@@ -46,7 +46,7 @@ class Decision:
     def ruling(self) -> str:
         if self.verdict.ruling is Ruling.DENY:
             return Ruling.DENY
-        return "interlocked" if self.held else self.verdict.ruling
+        return INTERLOCKED if self.held else self.verdict.ruling
 
 
 class Harness:
@@ -83,6 +83,19 @@ class Harness:
         )
         decision = replace(self.weigh(plan), run=run)
         await self._decided(decision)
+        return decision
+
+    async def weigh_anew(self, run: str) -> Decision | None:
+        """What is said by now of a proposal that an interlock held back, on record; None where one still holds it back,
+        it has begun or is over, or no approval helps any more. Raises StoreError."""
+        record, plan = self._known(run)
+        if record.ruling != INTERLOCKED or record.begun or record.outcome:
+            return None
+        decision = replace(self.weigh(plan), run=run)
+        if decision.held or self._never(record, plan, decision.verdict):
+            return None
+        await self._told_of_changes()
+        await self._decided(decision, [f"held back until now: {record.held_back}"])
         return decision
 
     async def _told_of_changes(self) -> None:

@@ -11,7 +11,7 @@ from agents.onnode import jobs_on_node
 from watchfloor.change import Impact, JobHit, Risk, Step
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Job
-from watchfloor.model import Scope, State
+from watchfloor.model import Missing, Scope, State
 from watchfloor.snapshot.words import duration
 
 _LONGEST_NAME = 80  # characters: of a path the end tells more
@@ -23,26 +23,45 @@ def impact_of(scene: Scene, steps: Sequence[Step], at: float) -> Impact:
     frame = scene.frame
     out = {step.target.node for step in steps if step.risk >= Risk.TAKES_OUT and step.target.node}
     hits = list({hit.job: hit for step in steps for hit in _hits(scene, step, at)}.values())
-    boards = [row for node in out for row in frame.rows_of(Scope.ACCELERATOR, frame.node_index[node]).tolist()]
+    counts = [accelerators_at(frame, frame.node_index[node]) for node in out]
+    known = [count for count in counts if count is not None]
     return Impact(
         jobs=tuple(hits),
         nodes=tuple(sorted(out)),
-        accelerators=len(boards),
+        accelerators=sum(known) if len(known) == len(counts) else None,
         capacity_left=capacity_left(frame, frozenset(out)),
         cheapest=_cheapest(scene, hits, at),
     )
 
 
 def capacity_left(frame: Frame, out: frozenset[str]) -> float | None:
-    """The share of all accelerators that is healthy and takes work, without these nodes; None where there are none."""
+    """The share of all accelerators that is healthy and takes work, without these nodes; None where there are none.
+
+    Those of nodes that were never heard are as many as their scheduler says, and not known to be healthy.
+    """
     view = frame.accelerators
     if not view.count:
         return None
+    unheard = (accelerators_at(frame, node) or 0 for node in range(len(frame.specs)) if not _boards(frame, node))
     away = {frame.node_index[name] for name in out if name in frame.node_index} | nodes_out(frame)
     stays = frame.live.copy()
     stays[sorted(away)] = False
     healthy = stays[view.node[: view.count]] & (view.states < State.CRITICAL)
-    return float(healthy.sum()) / view.count
+    return float(healthy.sum()) / (view.count + sum(unheard))
+
+
+def accelerators_at(frame: Frame, node: int) -> int | None:
+    """How many a node has, as its probe tells, else as its scheduler does; None where neither has."""
+    cell, told = frame.nodes.cell(node, "accelerators"), frame.jobs.scheduler.get(node)
+    if boards := _boards(frame, node):
+        return boards
+    if cell.missing is Missing.NO and isinstance(cell.value, int | float):
+        return int(cell.value)
+    return told.accelerators if told is not None else None
+
+
+def _boards(frame: Frame, node: int) -> int:
+    return len(frame.rows_of(Scope.ACCELERATOR, node))
 
 
 def nodes_out(frame: Frame) -> set[int]:

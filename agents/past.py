@@ -14,7 +14,7 @@ from watchfloor.model import Scope, Subject
 from watchfloor.playbook import Did
 from watchfloor.records.ledgerentry import Entry
 from watchfloor.records.ledgerwords import Heartbeat, Refused, SessionStart, SessionStop
-from watchfloor.runs import RunRecord, Standing, StepState
+from watchfloor.runs import INTERLOCKED, RunRecord, Standing, StepState
 
 WATCH = "watch"  # mode of its sessions
 _DONE = (StepState.VERIFIED, StepState.APPLIED, StepState.UNVERIFIED)
@@ -150,7 +150,7 @@ def _add(past: Past, run: RunRecord) -> list[Did]:
 
 
 def _hold(held: dict[Key, HeldBack], key: Key, run: RunRecord) -> None:
-    if run.ruling != "interlocked" or run.begun or run.decided is None:
+    if run.ruling != INTERLOCKED or run.begun or run.decided is None:
         held.pop(key, None)
         return
     names = run.decided.interlocks

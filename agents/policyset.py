@@ -40,7 +40,7 @@ class ActionClass:
 
 @dataclass(frozen=True)
 class Policies:
-    """`digest`: of all that decides, by name and content: schema, policies, people."""
+    """`digest`: of all that decides, by name and content: schema, policies, people; `told` is that, as JSON."""
 
     rules: tuple[Rule, ...]
     people: People
@@ -50,6 +50,7 @@ class Policies:
     troubles: tuple[Trouble, ...] = ()
     schema: cedarpy.Schema | None = None
     handle: cedarpy.PolicySet | None = field(default=None, repr=False)
+    told: bytes = field(default=b"", repr=False)
 
     def rule(self, reason: str) -> Rule:
         """By the name that Cedar gives a policy: policy0, policy1 … in their order."""
@@ -81,7 +82,7 @@ def _stamps(places: PolicyPlaces) -> list[tuple[object, ...]]:
     """Of every file: its time, size and inode; a file that is taken away is missing here."""
     folders = [folder for folder in (places.shipped, places.own) if folder is not None]
     paths = [path for folder in folders for path in _listed(folder)]
-    return [_stamp(path) for path in [*folders, *sorted(paths), *([places.people] if places.people else [])]]
+    return [stamp_of(path) for path in [*folders, *sorted(paths), *([places.people] if places.people else [])]]
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -91,7 +92,8 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
-def _stamp(path: Path) -> tuple[object, ...]:
+def stamp_of(path: Path) -> tuple[object, ...]:
+    """What changes with a file: its time, size and inode."""
     try:
         found = path.stat()
     except OSError as error:
@@ -112,7 +114,7 @@ def read(places: PolicyPlaces, actions: Mapping[str, ActionClass]) -> Policies:
     except (OSError, UnicodeDecodeError) as error:
         schema = Source(f"shipped/{SCHEMA}", "", str(schema_file))
         troubles.append(Trouble(f"the schema can't be read: {error}", str(schema_file)))
-    people, told, more = _people(places)
+    people, told, more = people_of(places)
     return compiled([*shipped, *own], schema, actions, people, told, [*troubles, *more])
 
 
@@ -138,15 +140,17 @@ def compiled(
     if not in_force:
         troubles.append(Trouble("there is no policy, and what isn't named is denied"))
     facts = {"schema": whole, "people": people_text, "files": {text.name: text.text for text in texts}}
+    told = canonical(facts)
     return Policies(
         rules=tuple(in_force),
         people=people or People(),
         actions=actions,
-        digest=sha256(canonical(facts)).hexdigest(),
+        digest=sha256(told).hexdigest(),
         files=tuple(text.name for text in texts),
         troubles=tuple(troubles),
         schema=parsed,
         handle=None if troubles else _handle(in_force),
+        told=told,
     )
 
 
@@ -183,7 +187,8 @@ def _handle(in_force: Iterable[Rule]) -> cedarpy.PolicySet:
     return cedarpy.PolicySet.from_str("\n".join(rule.text for rule in in_force))
 
 
-def _people(places: PolicyPlaces) -> tuple[People, str, list[Trouble]]:
+def people_of(places: PolicyPlaces) -> tuple[People, str, list[Trouble]]:
+    """Who is who, the file's text, and what is wrong with it. Never raises."""
     path = places.people
     if path is None or (not path.exists() and not places.people_named):
         return People(), "", []

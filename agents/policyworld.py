@@ -183,8 +183,9 @@ def _context(plan: Plan, people: People) -> dict[str, Any]:
         "foreign_jobs": len(foreign),
         "users": list(impact.users),
         "nodes_out": len(impact.nodes),
-        "accelerators_out": impact.accelerators,
     }
+    if impact.accelerators is not None:
+        context["accelerators_out"] = impact.accelerators
     if all(hours is not None and isfinite(hours) for hours in lost):
         context["gpu_hours_lost"] = ceil(sum(hours or 0.0 for hours in lost))
     if impact.capacity_left is not None and isfinite(impact.capacity_left):

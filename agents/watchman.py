@@ -28,11 +28,14 @@ from watchfloor.ports import Clock, Floor
 from watchfloor.records.ledgerentry import Note, Who
 from watchfloor.records.ledgerreader import LedgerReader
 from watchfloor.records.ledgerwords import Body, Heartbeat, Refused, SessionStart, SessionStop
-from watchfloor.runs import RunRecord, Standing
+from watchfloor.runs import INTERLOCKED, RunRecord, Standing
+from watchfloor.schedule import within
 
 POLL_SECONDS = 1.0  # between two looks into the ledger
 HEARTBEAT_SECONDS = 60.0
 AGAIN_SECONDS = 300.0  # between two tries of a run that was held back
+WEIGH_SECONDS = 5.0  # between two looks at proposals that an interlock holds back
+MOST_PLANS = 4  # for one incident, where what each relied on had become another before it began
 _NO_FRAME_SECONDS = 5.0
 
 
@@ -59,6 +62,8 @@ class Tell(Protocol):
 
     def proposed(self, incident: Incident, decision: Decision) -> None: ...
 
+    def freed(self, decision: Decision) -> None: ...
+
     def ended(self, run: RunRecord, result: Result) -> None: ...
 
 
@@ -80,13 +85,16 @@ class Watchman:
     ) -> None:
         self._means, self._tell, self._session = means, tell, f"{WATCH}-{session}"
         self._playbooks = [playbooks[name] for name in sorted(playbooks)]
+        self._guards = {playbook.name: playbook.guards for playbook in self._playbooks}
+        self._zone = zone
         self._chronicle = Chronicle(means.clock.now() - KEPT_SECONDS)
         self._read()
         self._engine = Engine(self._playbooks, self._chronicle.past(), zone)
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._causes: dict[str, tuple[Incident, int]] = {}  # of runs begun here: the how manyth plan for what it is
         self._tried: dict[str, float] = {}  # monotonic
         self._weighed: dict[str, int] = {}  # so many statements of a run were looked at already
-        self._polled, self._beaten = float("-inf"), float("-inf")
+        self._polled, self._beaten, self._weighed_at = float("-inf"), float("-inf"), float("-inf")
         self._broken: Exception | None = None
         self.account = Account()
 
@@ -113,9 +121,14 @@ class Watchman:
 
     def _waits(self, record: RunRecord) -> bool:
         """Also one that an earlier watch proposed: it is this service's, and nobody else tells of it."""
+        plan, waiting = record.plan, record.standing is Standing.WAITING and not record.rejected_by
+        if plan is None or not waiting or not self._is_mine(record) or self._means.clock.now() >= plan.expires:
+            return False
+        return not self._means.approved(plan)
+
+    def _is_mine(self, record: RunRecord) -> bool:
         asked, me = record.who, self._means.who
-        mine = asked is not None and (asked.kind, asked.name) == (me.kind, me.name)
-        return mine and record.waits(self._means.clock.now())
+        return asked is not None and (asked.kind, asked.name) == (me.kind, me.name)
 
     async def look(self, frame: Frame) -> None:
         """At one frame."""
@@ -129,6 +142,9 @@ class Watchman:
             self._take_up()
         for one in self._engine.update(frame):
             await (self._refrained(one) if isinstance(one, NotDone) else self._begun(one))
+        if now - self._weighed_at >= WEIGH_SECONDS:
+            self._weighed_at = now
+            await self._weigh_anew()
         if now - self._beaten >= HEARTBEAT_SECONDS:
             self._beaten = now
             await self._note(Heartbeat(session=self._session, every=HEARTBEAT_SECONDS))
@@ -162,7 +178,7 @@ class Watchman:
         await self._note(body, tuple(map(told_target, one.targets)))
         self._tell.refrained(one)
 
-    async def _begun(self, incident: Incident) -> None:
+    async def _begun(self, incident: Incident, number: int = 1) -> None:
         try:
             plan = self._means.plan_for(incident, self._engine.past)
         except NothingToDo:
@@ -179,6 +195,7 @@ class Watchman:
         self.account.rulings.append(decision.ruling)
         self._tell.proposed(incident, decision)
         if decision.ruling == Ruling.PERMIT:
+            self._causes[decision.run] = incident, number
             self._start(decision.run)
 
     # -- runs
@@ -190,16 +207,27 @@ class Watchman:
         task.add_done_callback(lambda _: self._tasks.pop(run, None))
 
     async def _carried_out(self, run: str) -> None:
+        incident, number = self._causes.pop(run, (None, 0))
         try:
             result = await self._means.harness.carry_out(run, self._means.who)
+            self._refresh()
+            if run in self._chronicle.runs:
+                self._tell.ended(self._chronicle.runs[run], result)
+            if incident is not None and number < MOST_PLANS and self._is_overtaken(incident, result):
+                await self._begun(incident, number + 1)
+                return
         except Exception as error:
             self._broken = error
             return
         self.account.outcomes.append(result.outcome)
         self.account.refused += [result.why] if result.outcome is Outcome.REFUSED else []
-        self._refresh()
-        if run in self._chronicle.runs:
-            self._tell.ended(self._chronicle.runs[run], result)
+
+    def _is_overtaken(self, incident: Incident, result: Result) -> bool:
+        """The plan was of a moment ago, as where the processes of a node became known just then: what it was made for
+        is as urgent as before, as long as it is fresh."""
+        age = self._means.clock.now() - (incident.began or incident.seen_at)
+        fresh = age <= incident.playbook.guards.fresh_seconds
+        return fresh and result.outcome is Outcome.REFUSED and result.why == "moved"
 
     def _take_up(self) -> None:
         """Runs that were approved meanwhile, were left behind, or are too old to be begun."""
@@ -214,9 +242,16 @@ class Watchman:
             return False
         if record.standing is Standing.RUNNING or (not record.begun and now >= plan.expires):
             return True
+        if not self._within(plan):
+            return False
         if record.standing is Standing.READY:
             return now - record.proposed > LEASE_SECONDS
         return record.standing is Standing.WAITING and self._approved(record, plan)
+
+    def _within(self, plan: Plan) -> bool:
+        """Whether it may begin at this time of day; what has begun comes to its end whenever that is."""
+        guards = self._guards.get(plan.playbook)
+        return guards is None or within(guards.windows, self._means.clock.now(), self._zone)
 
     def _approved(self, record: RunRecord, plan: Plan) -> bool:
         """Signatures are looked at when there is a new one, or after a try that was held back."""
@@ -224,6 +259,37 @@ class Watchman:
             return False
         self._weighed[record.run] = len(record.given)
         return bool(record.given) and self._means.approved(plan)
+
+    # -- what an interlock holds back
+
+    async def _weigh_anew(self) -> None:
+        """An interlock may let go within seconds: of a node that was silent, a lease, another node that returned."""
+        newest = {held.run for held in self._engine.past.held.values()}
+        for record in self._chronicle.open():
+            if record.run in newest and self._still_counts(record):
+                decision = await self._means.harness.weigh_anew(record.run)
+                if decision is not None:
+                    self._freed(decision)
+
+    def _still_counts(self, record: RunRecord) -> bool:
+        """What led to it is fresh, as the playbook says; or persons have signed for it, who know how old it is."""
+        plan = record.plan
+        if plan is None or record.begun or not self._within(plan):
+            return False
+        if record.given:
+            return self._means.approved(plan)
+        guards = self._guards.get(plan.playbook)
+        began = float(plan.origin.samples.get("began", record.proposed))
+        return guards is not None and self._is_mine(record) and self._means.clock.now() - began <= guards.fresh_seconds
+
+    def _freed(self, decision: Decision) -> None:
+        if INTERLOCKED in self.account.rulings:
+            self.account.rulings.remove(INTERLOCKED)
+        self.account.rulings.append(decision.ruling)
+        self._tell.freed(decision)
+        self._refresh()
+        if decision.ruling == Ruling.PERMIT:
+            self._start(decision.run)
 
     # -- the ledger
 

@@ -3,21 +3,24 @@
     python -m bench [NAME …]
 
 A bench is a file here that runs as a program; it prints its own figures beside the limits and beside peers of the same
-run. What is printed last says how long each took, and which failed.
+run. What is printed last says how long each took, and which failed: a limit that was missed is told, and fails nothing.
 """
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-LIMIT_SECONDS = 420
+LIMIT_SECONDS = 900  # of one bench: the longest takes seven minutes where nothing else runs
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,15 @@ def run(name: str) -> Done:
     """Run one bench in a process of its own, its output going straight to ours."""
     before, start = _children_cpu(), time.monotonic()
     command = [sys.executable, "-m", f"bench.{name}"]
-    try:
-        code = subprocess.run(command, cwd=FOLDER.parent, check=False, timeout=LIMIT_SECONDS).returncode
-        ending = "ok" if code == 0 else f"exit code {code}"
-    except subprocess.TimeoutExpired:
-        ending = f"stopped after {LIMIT_SECONDS} s"
+    with subprocess.Popen(command, cwd=FOLDER.parent, process_group=0) as bench:
+        try:
+            code = bench.wait(LIMIT_SECONDS)
+            ending = "ok" if code == 0 else f"exit code {code}"
+        except subprocess.TimeoutExpired:
+            ending = f"stopped after {LIMIT_SECONDS} s"
+        finally:
+            with suppress(ProcessLookupError):  # with all that it started: the next one is measured alone
+                os.killpg(bench.pid, signal.SIGKILL)
     return Done(name, time.monotonic() - start, _children_cpu() - before, ending)
 
 

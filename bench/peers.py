@@ -1,11 +1,14 @@
 """What one look at one node costs the machine that looks: our stream beside the usual tools, against the same sshd.
 
-    python bench/peers.py [--nodes 16] [--polls 3] [--seconds 6]
+    python bench/peers.py [--nodes 16] [--polls 3] [--seconds 6] [--connects 8]
 
 CPU of this side alone (user and system, children included), for each node and poll. The peers run a command that
 prints a CSV table as `nvidia-smi --query-gpu` does for eight GPUs; ours streams the probe's whole report. What isn't
 installed is said so. All use curve25519: the post-quantum key exchange that newer OpenSSH prefers can cost the peers
 another 90 ms a connect. Measured before at 100 hosts: 12 to 17 ms for the tools, 0.4 ms for a warm asyncssh exec.
+
+At the end one node at a time is connected anew: how soon after that its first report is here, through the real sshd and
+the login shell.
 """
 
 from __future__ import annotations
@@ -16,12 +19,13 @@ import os
 import random
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +35,10 @@ from bench.connect import Watched
 from collectors.supervisor import Supervisor
 from collectors.transports.ssh import SshTransport, WallClock
 from tests.support.sshd import Lab
-from watchfloor.model import NodeSpec, SshOptions
+from watchfloor.model import NodeSpec, NodeStatus, Phase, SshOptions
+from watchfloor.report import Report
 
+FIRST_REPORT_LIMIT_SECONDS = 0.25
 ROW = "0, GPU-5d0b1c0e-0000-4000-8000-0123456789ab, NVIDIA H100 80GB HBM3, 97, 61234, 81559, 64, 688.12"
 COMMAND = f"for i in 0 1 2 3 4 5 6 7; do echo '{ROW}'; done"
 
@@ -43,6 +49,10 @@ class Floor:
 
     config: Path
     names: list[str]
+
+    @property
+    def specs(self) -> list[NodeSpec]:
+        return [NodeSpec(name, ssh=SshOptions(config_files=(str(self.config),))) for name in self.names]
 
     def polled_by(self, *command: str, **environment: str) -> Callable[[], None]:
         """One poll of all nodes by one command. Raises RuntimeError where a node didn't answer."""
@@ -72,6 +82,20 @@ class Floor:
         return poll
 
 
+class Connected(Watched):
+    """A fleet of one: when it was connected, and when its first report came."""
+
+    def status(self, node: int, status: NodeStatus) -> None:
+        super().status(node, status)
+        if status.phase is Phase.STARTING:
+            self.connected = time.monotonic()
+
+    def report(self, node: int, report: Report, received_at: float) -> None:
+        if not self.reports:
+            self.seconds = time.monotonic() - self.connected
+        super().report(node, report, received_at)
+
+
 def cpu_of_children(poll: Callable[[], None], polls: int) -> float:
     """Seconds of CPU that `polls` polls took."""
     poll()
@@ -84,17 +108,34 @@ def cpu_of_children(poll: Callable[[], None], polls: int) -> float:
 
 async def cpu_of_stream(floor: Floor, seconds: float) -> tuple[float, int]:
     """Seconds of CPU of this process, and the reports that they were for, once all nodes are connected."""
-    specs = [NodeSpec(name, ssh=SshOptions(config_files=(str(floor.config),))) for name in floor.names]
-    transport, sink = SshTransport(), Watched(specs)
-    supervisor = Supervisor(specs, lambda spec: transport, sink, WallClock(), random.Random(1))
-    task = asyncio.create_task(supervisor.run())
-    try:
-        async with asyncio.timeout(60):
-            await sink.all_here.wait()
+    sink = Watched(floor.specs)
+    async with collecting(sink):
         await asyncio.sleep(2.0)
         cpu, reports = time.process_time(), sink.reports
         await asyncio.sleep(seconds)
         return time.process_time() - cpu, sink.reports - reports
+
+
+async def first_reports(floor: Floor, connects: int) -> list[float]:
+    """Seconds from each connect of one node to its first report; nothing else goes on."""
+    found = []
+    for _ in range(connects):
+        sink = Connected(floor.specs[:1])
+        async with collecting(sink):
+            found.append(sink.seconds)
+    return found
+
+
+@asynccontextmanager
+async def collecting(sink: Watched) -> AsyncIterator[None]:
+    """All nodes of the sink are connected and have reported, and go on until the end."""
+    transport = SshTransport()
+    supervisor = Supervisor(sink.specs, lambda spec: transport, sink, WallClock(), random.Random(1))
+    task = asyncio.create_task(supervisor.run())
+    try:
+        async with asyncio.timeout(60):
+            await sink.all_here.wait()
+        yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -130,11 +171,19 @@ def show(floor: Floor, folder: Path, polls: int, seconds: float) -> None:
         print(f"{name:<26} {each:>8.3f}  {each / ours:6.1f} ×")
 
 
+def show_first_reports(floor: Floor, connects: int) -> None:
+    found = sorted(asyncio.run(first_reports(floor, connects)))
+    for name, seconds in (("median", statistics.median(found)), ("the slowest", found[-1])):
+        ratio = seconds / FIRST_REPORT_LIMIT_SECONDS
+        print(f"{'connect to first report':<26} {seconds:>8.3f} s  {ratio:.2f} of the limit ({name} of {connects})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--nodes", type=int, default=16)
     parser.add_argument("--polls", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--connects", type=int, default=8)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="watchfloor-peers-") as name:
         lab = Lab(Path(name) / "lab")
@@ -143,6 +192,7 @@ def main() -> None:
             lab.configure(f"Host n*\n  Port {host.port}\n  KexAlgorithms curve25519-sha256\n")
             floor = Floor(lab.config, [f"n{number:02}" for number in range(arguments.nodes)])
             show(floor, Path(name), arguments.polls, arguments.seconds)
+            show_first_reports(floor, arguments.connects)
         finally:
             lab.close()
 

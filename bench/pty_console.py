@@ -30,6 +30,7 @@ class Console:
         self.written_bytes = 0
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it ends with its terminal, under nohup too
             settings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
             os.execvpe(argv[0], list(argv), {**os.environ, **settings, **(environment or {})})
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))

@@ -189,7 +189,7 @@ class Conversation:
             self.greeted.set_result(None)
 
     def _said(self) -> str:
-        last = self._errors.last_line or ("" if self.hello else self._reader.noise())
+        last = self._errors.last_line or self._reader.noise()
         return f": {last}" if last else ""
 
 

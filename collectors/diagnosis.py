@@ -53,7 +53,7 @@ def skipped(names: Sequence[str], why: str) -> list[Check]:
 def of_python(hello: Hello | None, no_python: Ending | None, ending: Ending | None) -> Check:
     """`no_python` is how the first program failed, `ending` how the last one did."""
     if no_python is not None:
-        instead = "nvidia-smi is read instead" if ending is None else "and nvidia-smi doesn't run there either"
+        instead = "nvidia-smi is read instead" if ending is None else f"nor does nvidia-smi run: {ending.text}"
         return Check(
             "python3",
             CheckState.WARNING if ending is None else CheckState.FAILED,

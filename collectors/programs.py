@@ -31,7 +31,9 @@ class Reader(Protocol):
         ...
 
     def noise(self) -> str:
-        """The last line, whole or not, of what came before the program spoke, or in its place; "" where nothing did."""
+        """Words that came in place of what can be read: the last line before the probe spoke, or what nvidia-smi wrote
+        instead of rows; "" where there are none.
+        """
         ...
 
 
@@ -70,8 +72,10 @@ class ProbeReader:
         return self._stream.unfinished > 0 and (self._greeted or _OURS in self._stream.rest)
 
     def noise(self) -> str:
+        if self._greeted:
+            return ""
         tail = ErrorTail()
-        tail.feed(b"" if self._greeted or self.unfinished() else self._stream.rest)
+        tail.feed(b"" if self.unfinished() else self._stream.rest)
         return tail.last_line or self._noise.last_line
 
 
@@ -96,7 +100,7 @@ class SmiReader:
         return False  # rows are small: a torn one is not worth a word
 
     def noise(self) -> str:
-        return ""  # the probe, which is started first, has told it
+        return self._reader.said  # what a login shell prints the probe has told, which is started first
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _LONGEST_LINE = 64 * 1024
 _MOST_GPUS = 1024  # in one round: more is a flood, not hardware
 _FULL_EVERY = 60
 _SAMPLER = "nvidia-smi"
+_MOST_WORDS = 4  # lines that are told of what it writes instead of rows
 
 # every driver knows these; the newer ones on top of them
 _BASIC = (
@@ -67,7 +68,12 @@ class SmiLoopReader:
         self._told: dict[int, Value] = {}  # position -> value
         self._generation = 0
         self._reports = 0
-        self._said = ""  # what nvidia-smi wrote instead of rows
+        self._words: list[str] = []  # what nvidia-smi wrote instead of rows, each line once
+
+    @property
+    def said(self) -> str:
+        """What nvidia-smi has written since its last row, "" where that was a row."""
+        return "; ".join(self._words)
 
     def feed(self, data: bytes) -> list[Hello | Schema | Report]:
         """The lines that became complete. Raises StreamError (GARBAGE) for one without end."""
@@ -105,11 +111,11 @@ class SmiLoopReader:
 
     def _spoke(self, line: str) -> list[Hello | Schema | Report]:
         """Words instead of a row: "No devices were found", a device handle that can't be had."""
-        if not line or line == self._said:
+        if not line or line in self._words or len(self._words) == _MOST_WORDS:
             return []
-        self._said = line
+        self._words.append(line)
         state = "absent" if "no devices" in line.lower() else "failed"
-        return [*self._schema_for(self._keys), self._report(Cells(), {_SAMPLER: self._status(state, line)}, {})]
+        return [*self._schema_for(self._keys), self._report(Cells(), {_SAMPLER: self._status(state, self.said)}, {})]
 
     def _row(self, cells: list[str]) -> list[Hello | Schema | Report]:
         values = cells_of(self._header, cells)
@@ -133,8 +139,8 @@ class SmiLoopReader:
         full = bool(schema) or self._reports % _FULL_EVERY == 0
         changed = {at: value for at, value in enumerate(flat) if full or self._told.get(at) != value}
         self._told = dict(enumerate(flat))
-        statuses = {_SAMPLER: self._status("ok", "no python3 on the node: GPUs only")} if full or self._said else {}
-        self._said = ""
+        statuses = {_SAMPLER: self._status("ok", "no python3 on the node: GPUs only")} if full or self._words else {}
+        self._words.clear()
         return [*schema, self._report(_cells(changed.items()), statuses, _notes(changed.items()), full)]
 
     def _schema_for(self, keys: list[str]) -> list[Hello | Schema | Report]:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
+from threading import Lock
 from typing import ClassVar
 
 from textual.app import App
@@ -20,22 +21,22 @@ from textual.strip import Strip
 from textual.theme import Theme
 from textual.timer import Timer
 
-from tui.base import AppOptions, Desk, Page, discover
+from tui.base import AppOptions, Desk, Page
 from tui.carrying import Carrying
 from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.filming import FILM_SECONDS, Film
+from tui.following import Following
 from tui.help import HelpScreen
 from tui.leaving import Leaving
 from tui.messages import Acknowledge, Clear, Drill, FrameReady, ShowAgain, Why
+from tui.pages import Pages
 from tui.past import TIME_KEYS, Past
 from tui.present.style import ASCII, THEMES, Token, palette
-from tui.remedies import Offers, Remedies
 from tui.sheet import Sheet
 from tui.widgets.scrollbars import WholeCells
 from tui.widgets.strips import divide
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
-from watchfloor.ledgerfollower import Followed
 from watchfloor.model import Phase, Subject
 from watchfloor.ports import Feed
 
@@ -86,27 +87,26 @@ class WatchfloorApp(App[int]):
             self.desk.carrying = Carrying(self.options.acting, self._tell)
         self.past = Past(self, self.desk)
         self.set_class(self.desk.replay is not None, "past")
-        self.pages: dict[str, Page] = {}
+        self.pages = Pages(self.desk, lambda page: self.install_screen(page, page.slug))
         self._trail: list[str] = []
+        self._receiving = Lock()
+        self._received: dict[bool, Frame] = {}  # by whether it is of the past: what is to be shown next
         self._drawn_at = 0.0
         self._draw_timer: Timer | None = None
         self._feed_running = False
-        self._looking: asyncio.Task[None] | None = None
 
     # -- start and end
 
     def on_mount(self) -> None:
         self.register_theme(_COLOURS)
         self.theme = _COLOURS.name
-        for kind in discover():
-            page = self.pages[kind.slug] = kind(self.desk)
-            self.install_screen(page, kind.slug)
-            self.bind(kind.key, f"open('{kind.slug}')", description=f"{kind.heading} page")
-        self.push_screen(next(iter(self.pages)))
+        for slug, key in self.pages.keys_by_name.items():
+            self.bind(key, f"open('{slug}')", description=f"{slug} page")
+        self.push_screen(next(iter(self.pages.values())))
         self.set_interval(1.0, self._each_second)
-        if self.desk.follower is not None:
-            self.run_worker(self._look(self.desk.follower), name="ledger")
-        self.set_interval(LOOK_SECONDS, self._look_again)
+        following = Following(self.desk, self._record_changed)
+        following.look()
+        self.set_interval(LOOK_SECONDS, following.look)
         if self.options.recording is not None:
             self.set_interval(FILM_SECONDS, Film(self, self.options.recording, self.options.now).take)
         self.call_after_refresh(self._start_feed)
@@ -142,13 +142,19 @@ class WatchfloorApp(App[int]):
     # -- frames
 
     def receive(self, frame: Frame) -> None:
-        """Called by the feed, from its own thread."""
-        with suppress(RuntimeError):  # the loop has just ended
-            self.post_message(FrameReady(frame))
+        """Called by the feed, from its own thread. One frame of a kind waits, also for a screen that stands still."""
+        with self._receiving:
+            waits = frame.replay in self._received
+            self._received[frame.replay] = frame
+        if not waits:
+            with suppress(RuntimeError):  # the loop has just ended
+                self.post_message(FrameReady(replay=frame.replay))
 
     def on_frame_ready(self, event: FrameReady) -> None:
-        if self.past.shows(event.frame):
-            self.show_frame(event.frame)
+        with self._receiving:
+            frame = self._received.pop(event.replay)
+        if self.past.shows(frame):
+            self.show_frame(frame)
 
     def show_frame(self, frame: Frame) -> None:
         """Now, or when the last picture is old enough."""
@@ -184,18 +190,6 @@ class WatchfloorApp(App[int]):
             self._redraw_sheet()
 
     # -- the ledger
-
-    def _look_again(self) -> None:
-        ledger = self.desk.follower
-        if ledger is not None and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look(ledger))
-
-    async def _look(self, ledger: Followed) -> None:
-        """Off this loop: a file on a server that hangs keeps nobody waiting."""
-        picture = await asyncio.to_thread(ledger.look)
-        if picture is not self.desk.ledger and ledger is self.desk.follower:
-            self.desk.ledger = picture
-            self._record_changed()
 
     def _record_changed(self) -> None:
         seen = self._seen()
@@ -261,7 +255,7 @@ class WatchfloorApp(App[int]):
 
     def action_help(self) -> None:
         if isinstance(self.screen, Page):
-            self.push_screen(HelpScreen(self.page, list(self.pages.values()), self.commands()))
+            self.push_screen(HelpScreen(self.page, self.commands()))
 
     def action_command_palette(self) -> None:
         if isinstance(self.screen, Page):
@@ -317,6 +311,8 @@ class WatchfloorApp(App[int]):
 
     def action_what_to_do(self) -> None:
         """What fits what is selected; only in a console that acts a plan can be made of it."""
+        from tui.remedies import Offers, Remedies  # noqa: PLC0415 - 1 MiB of what runs and plans are, for a sheet
+
         if not isinstance(self.screen, Page):
             return
         concern, desk = self.page.concern(), self.desk
@@ -356,7 +352,7 @@ class WatchfloorApp(App[int]):
         return table([*own, *pages, *self._app_commands(), *self.past.commands()])
 
     def _page_command(self, page: Page) -> Command:
-        return Command(page.slug, f"the {page.heading} page", lambda _: self.open(page.slug))
+        return Command(page.slug, f"the {page.slug} page", lambda _: self.open(page.slug))
 
     def _app_commands(self) -> Sequence[Command]:
         return [
@@ -375,7 +371,7 @@ class WatchfloorApp(App[int]):
     def _set_theme(self, name: str) -> None:
         chosen = palette(one_of(name, list(THEMES), "theme"), ascii_only=not self.desk.palette.glyphs.braille)
         self.desk.palette = chosen
-        for page in self.pages.values():
+        for page in self.pages.opened():
             for widget in page.query("*"):
                 if hasattr(widget, "palette"):
                     widget.palette = chosen  # type: ignore[attr-defined]

@@ -1,13 +1,7 @@
-"""What every page is: header above, status below, a command line when it is asked for; and how pages are found.
-
-A page is a module of `tui/screens` with a `Page` class in it. No list is edited: its mode, key, palette entry and
-help come from the class.
-"""
+"""What every page is: header above, status below, a command line when it is asked for. Found by: tui.pages."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,13 +29,13 @@ from tui.widgets.lines import Lines
 from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import Followed, LedgerFollower, LedgerPicture
-from watchfloor.lineage.jobwords import subject_key
-from watchfloor.lineagebook import LineageBook, here, name_of
 from watchfloor.model import Finding, Scope, Subject
 from watchfloor.ports import Acting, Concern, Recording, Replay
 from watchfloor.record import RecordKey
+from watchfloor.systemclock import here
 
 if TYPE_CHECKING:
+    from watchfloor.lineagebook import LineageBook
     from watchfloor.runs import Grounds, RunRecord
 
 MESSAGE_SECONDS = 8.0
@@ -145,9 +139,8 @@ class Desk:
 class Page(Screen[None]):
     """One page. `show` is called with every newest frame while the page is seen, and once when it comes to be seen."""
 
-    slug: ClassVar[str] = ""
+    slug: ClassVar[str] = ""  # as its module is called
     key: ClassVar[str] = ""  # "1" to "9", then "0"; others by Textual's name
-    heading: ClassVar[str] = ""
     help_text: ClassVar[str] = ""
     acts: ClassVar[frozenset[str]] = frozenset()  # actions that a console which only watches doesn't have
     ACTING_BINDINGS: ClassVar[Sequence[Binding]] = ()  # bound in a console that acts, and nowhere else
@@ -188,6 +181,9 @@ class Page(Screen[None]):
 
     def lineage_of(self) -> str:
         """What `y` tells the lineage of, as LineageBook takes it: what is selected; "" for nothing."""
+        from watchfloor.lineage.jobwords import subject_key  # noqa: PLC0415 - half a MiB, for one key
+        from watchfloor.lineagebook import name_of  # noqa: PLC0415
+
         return name_of(subject_key(self.desk.selected)) if self.desk.selected is not None else ""
 
     def concern(self) -> Concern | None:
@@ -364,16 +360,3 @@ def fewer_hints(hints: Line, room: int) -> Line:
     while len(entries) > 1 and sum(map(width_of, entries)) > room:
         entries.pop(-2 if len(entries) > 2 else -1)
     return [piece for entry in entries for piece in entry]
-
-
-def discover() -> Sequence[type[Page]]:
-    """Every page of `tui.screens`, by its key."""
-    folder = importlib.import_module("tui.screens")
-    modules = [importlib.import_module(f"tui.screens.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
-    pages = {
-        page.slug: page
-        for module in modules
-        for page in vars(module).values()
-        if isinstance(page, type) and issubclass(page, Page) and page.__module__ == module.__name__ and page.slug
-    }
-    return sorted(pages.values(), key=lambda page: (page.key == "0", page.key))  # as the keys lie

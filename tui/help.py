@@ -28,9 +28,9 @@ class HelpScreen(ModalScreen[None]):
         Binding("k,up", "scroll(-1)", show=False),
     ]
 
-    def __init__(self, page: Page, pages: Sequence[Page], commands: Table) -> None:
+    def __init__(self, page: Page, commands: Table) -> None:
         super().__init__()
-        self._page, self._pages, self._commands = page, pages, commands
+        self._page, self._commands = page, commands
         focused = page.focused
         self._taken = {"Space"} if page.desk.replay is not None else set[str]()  # by the keys of time
         self._parts: list[DOMNode] = [page] if focused is None else [page, focused]
@@ -39,7 +39,7 @@ class HelpScreen(ModalScreen[None]):
         body = Lines(self._page.desk.palette, id="helptext")
         body.show(self._lines)
         with VerticalScroll(id="helpbox") as box:
-            box.border_title = f"help: {self._page.heading}"
+            box.border_title = f"help: {self._page.slug}"
             box.border_subtitle = "Esc closes"
             yield body
 

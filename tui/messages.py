@@ -6,19 +6,15 @@ from pathlib import Path
 
 from textual.message import Message
 
-from watchfloor.frame import Frame
 from watchfloor.model import Subject
 
 
 class FrameReady(Message):
-    """A newer picture of the fleet. One that still waits is replaced by the next of its kind, live or recorded."""
+    """There is a newer picture of the fleet: live, or of what was recorded."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, *, replay: bool) -> None:
         super().__init__()
-        self.frame = frame
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, FrameReady) and message.frame.replay == self.frame.replay
+        self.replay = replay
 
 
 class Acknowledge(Message):

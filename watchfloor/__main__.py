@@ -23,7 +23,9 @@ def main() -> int:
     """Run the command line and return its exit code (watchfloor.exits)."""
     put_rooms_first(Path(__file__).resolve().parent, sys.path)
     from watchfloor.cli import leave_when_told, run  # noqa: PLC0415 - the path must be right first
+    from watchfloor.commands.output import settle_streams  # noqa: PLC0415
 
+    settle_streams()
     leave_when_told()
     return run(sys.argv[1:])
 

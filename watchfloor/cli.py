@@ -6,7 +6,6 @@ nothing else and `snapshot` never loads the terminal.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,12 +15,13 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from watchfloor import __version__
-from watchfloor.commands.output import described, problem, show_error
+from watchfloor.commands.output import described, problem, show_error, write_nothing_more
 from watchfloor.commands.terminal import terminal
 from watchfloor.errors import (
     CannotPlan,
     ConfigError,
     NothingToDo,
+    OutputError,
     QueryError,
     SessionError,
     StoreError,
@@ -55,10 +55,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approve": ("watchfloor.commands.approve:approve", "Sign a plan with an SSH key, so that it may be carried out."),
     "reject": ("watchfloor.commands.approve:reject", "Sign that a plan must not be carried out."),
     "withdraw": ("watchfloor.commands.approve:withdraw", "Take back one's own approval or rejection of a plan."),
+    "evidence": (
+        "watchfloor.commands.evidence:app",
+        "All that is known of a run, a job or an incident, in one file that proves itself.",
+    ),
     "replay": ("watchfloor.commands.replay:replay", "A recorded session, watched again as it was seen."),
     "sessions": (
         "watchfloor.commands.sessions:app",
         "Recordings: which there are, whether they are unaltered.",
+    ),
+    "report": (
+        "watchfloor.commands.report:report",
+        "A week of the fleet in figures: for a review of operations, and for auditors.",
     ),
     "links": ("watchfloor.commands.links:links", "The links: what flows, and what is down, slow or uneven."),
     "doctor": ("watchfloor.commands.doctor:doctor", "Per node: what works, what doesn't, and what to do about it."),
@@ -103,7 +111,7 @@ def run(tokens: Sequence[str]) -> int:
         return Exit.USAGE
     except Exception as error:
         code, shown = _explained(error)
-        show_error(shown, as_json)
+        show_error(shown, as_json and not isinstance(error, OutputError))
         return code
 
 
@@ -119,7 +127,7 @@ def _meant(tokens: Sequence[str]) -> str:
 def _explained(error: Exception) -> tuple[Exit, dict[str, object]]:
     """The exit code and the fields of an error: the user's own mistakes apart from ours."""
     if isinstance(error, WatchfloorError):
-        if isinstance(error, StoreError | SessionError):
+        if isinstance(error, StoreError | SessionError | OutputError):
             return Exit.NOT_KEPT, described(error)
         if isinstance(error, CannotPlan):
             return Exit.NOTHING_TO_DO if isinstance(error, NothingToDo) else Exit.NO_PLAN, described(error)
@@ -140,5 +148,5 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
 
 def _reader_left() -> int:
     """Whoever read our output has closed it (`| head`): no error, and nothing more may be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    write_nothing_more()
     return Exit.OK

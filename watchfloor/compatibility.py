@@ -13,12 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from watchfloor import config
 from watchfloor.frame import Frame
 from watchfloor.model import State
 from watchfloor.report import Software
+from watchfloor.shippeddata import shipped
 from watchfloor.stack import Numbers, Stacks, models, numbers
 
 _PART = re.compile(r"(>=|<=|<|>|==)(\d[\w.]*)")
@@ -86,9 +86,8 @@ class Clash:
 
 @cache
 def rules() -> Sequence[Rule]:
-    """All of watchfloor/checks/incompatible.yaml. Raises ConfigError."""
-    text = (files("watchfloor.checks") / "incompatible.yaml").read_text("utf-8")
-    return [_rule(name, item) for name, item in config.parse(text, "incompatible.yaml").entries().items()]
+    """All of watchfloor/checks/incompatible.toml. Raises ConfigError."""
+    return [_rule(name, item) for name, item in shipped("watchfloor.checks", "incompatible.toml").items()]
 
 
 def _rule(name: str, item: config.Item) -> Rule:

@@ -11,6 +11,7 @@
       HandsError             an act that could not be begun: nothing was changed
       StoreError             a file or database of ours that can't be read or written
       SessionError           a recording that can't be read or written
+      OutputError            standard output takes no more: a full disk, a closed descriptor
       StreamError            a node was reached and then broke the contract of the stream
 
 Nothing here is raised for a value that could not be read: that is data (`watchfloor.model.Missing`).
@@ -85,6 +86,10 @@ class StoreError(WatchfloorError):
 
 class SessionError(WatchfloorError):
     """A recording that can't be read, or written to."""
+
+
+class OutputError(WatchfloorError):
+    """Standard output takes no more of a result."""
 
 
 class ConnectError(WatchfloorError):

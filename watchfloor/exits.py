@@ -51,13 +51,34 @@ AUDIT_MEANINGS = {
     Audit.TRUNCATED: "entries that an anchor saw are gone from the end",
 }
 
+
+class Proof(IntEnum):
+    """What `evidence verify` ends with."""
+
+    PROVEN = 0
+    ALTERED = 1
+    UNREADABLE = 2
+    UNSIGNED = 3
+
+    @property
+    def meaning(self) -> str:
+        return PROOF_MEANINGS[self]
+
+
+PROOF_MEANINGS = {
+    Proof.PROVEN: "every file, entry and signature is what was bundled, and a key has signed for it",
+    Proof.ALTERED: "a file, entry or signature isn't what it says it is, or of no key that was named; it is told which",
+    Proof.UNREADABLE: "no bundle is there, or it can't be read, or isn't safe to read, or an argument is wrong",
+    Proof.UNSIGNED: "all of it fits together, and nobody has signed for it: whoever made it could make another",
+}
+
 MEANINGS = {
     Exit.OK: "done, and every node answered",
     Exit.USAGE: "a wrong argument, file or query: nothing was contacted",
     Exit.PARTLY_FAILED: "some nodes could not be read; the output holds the others",
     Exit.NOTHING_READ: "not one node could be read",
     Exit.INTERNAL: "an error of watchfloor's own: please report it with the text shown",
-    Exit.NOT_KEPT: "a file or database of watchfloor's own could not be read or written",
+    Exit.NOT_KEPT: "a file or database of watchfloor's own could not be read or written, or the output not be written",
     Exit.WAITS_FOR_APPROVAL: "a plan waits for approvals, or an approval counts and others are still to come",
     Exit.DENIED: "policy denies it, a person rejected it, or an approval or rejection was refused: nothing was changed",
     Exit.INTERLOCKED: "an interlock holds it back; a run that the global stop meets midway goes on after `resume`",

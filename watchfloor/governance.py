@@ -6,6 +6,8 @@ Must not do: anything of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from agents import approvals, policycases, policylint, policyset, policywhy
@@ -18,7 +20,7 @@ from agents.policyworld import world_of_inventory
 from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.model import NodeSpec
 from watchfloor.people import People
-from watchfloor.places import policy_places, signers_file
+from watchfloor.places import PolicyPlaces, policy_places, signers_file
 from watchfloor.records.ledgerentry import Entry
 from watchfloor.runs import Grounds, Heard, Rule, RunRecord
 from watchfloor.signing import Signers
@@ -64,15 +66,34 @@ def grounds(run: RunRecord, now: float) -> Grounds:
     decided = {name for entry in run.decisions for name in entry.body.get("policies", ())}
     digest = run.decided.policy_digest if run.decided is not None else ""
     named = {name: rule for name, rule in rules.items() if name in decided}
-    return Grounds(_heard(run, now, in_force.people), named, bool(digest) and digest != in_force.digest)
+    return Grounds(_heard(run, now), named, bool(digest) and digest != in_force.digest)
 
 
-def _heard(run: RunRecord, now: float, people: People) -> dict[int, Heard]:
-    """Whose word each is by its signature, and why it doesn't count: of what was said before it began, as of then."""
-    if run.plan is None or not run.given:
+def heard(run: RunRecord, now: float) -> RunRecord:
+    """The run with whose word each is by its signature, and why it doesn't count; of what was said before it began, as
+    of then."""
+    return replace(run, heard=_heard(run, now)) if run.given else run
+
+
+def _people_now() -> People:
+    places = policy_places()
+    return _people(places, policyset.stamp_of(places.people) if places.people is not None else ())
+
+
+@lru_cache(maxsize=1)
+def _people(places: PolicyPlaces, stamp: tuple[object, ...]) -> People:
+    """They are asked for with every look at what waits: read once for each state of their file."""
+    del stamp
+    people, *_ = policyset.people_of(places)
+    return people
+
+
+def _heard(run: RunRecord, now: float) -> dict[int, Heard]:
+    if run.plan is None:
         return {}
     check = signers(signers_file())
     verdict = verdict_on_record(run.decided) or Verdict(Ruling.NEEDS_APPROVAL, approvals=run.needed)
+    people = _people_now()
 
     def stands(entries: Iterable[Entry], at: float) -> dict[int, Heard]:
         assert run.plan is not None

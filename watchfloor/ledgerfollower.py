@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from watchfloor.runs import Fold, RunRecord
 
 MOST_RUNS = 500  # the newest
+_HEARD_EVERY = 8  # looks: signatures run out, and whose count is a file that changes
 _AT_LEAST_EVERY = 4  # looks: a file's times are coarse
 
 Mark = tuple[int, ...]
+Hear = Callable[["RunRecord"], "RunRecord"]  # the run with what the signatures of its approvals say
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,10 @@ class Followed(Protocol):
 class LedgerFollower:
     """Any thread may ask; one question is answered at a time."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, place: Path, hear: Hear | None = None) -> None:
+        """`hear`: checks signatures; without it, approvals are told as their entries have them."""
+        self.place, self._hear = place, hear
+        self._settled: dict[tuple[str, int], RunRecord] = {}  # heard for good, by run and so many statements
         self._one_at_a_time = threading.Lock()
         self._picture = LedgerPicture(place)
         self._fold: Fold | None = None
@@ -82,6 +87,8 @@ class LedgerFollower:
             mark, self._looks = _mark(self.place), self._looks + 1
             if mark != self._mark or self._looks % _AT_LEAST_EVERY == 0:
                 self._take(mark)
+            if self._hear is not None and self._looks % _HEARD_EVERY == 0:
+                self._picture = _with_runs(self._picture, self._heard(self._picture.runs))
             return self._picture
 
     def entries(self, wanted: Wanted, most: int) -> list[Entry]:
@@ -126,7 +133,7 @@ class LedgerFollower:
             size = reader.head().size
             if size == self._picture.size and not self._picture.trouble:
                 return self._picture
-            return LedgerPicture(self.place, size, self._runs(reader, size), stopped(reader))
+            return LedgerPicture(self.place, size, self._heard(self._runs(reader, size)), stopped(reader))
 
     def _runs(self, reader: LedgerReader, size: int) -> tuple[RunRecord, ...]:
         from watchfloor.records.ledgerreader import Wanted  # noqa: PLC0415
@@ -140,6 +147,31 @@ class LedgerFollower:
         for name in list(runs)[: max(0, len(runs) - MOST_RUNS)]:
             del runs[name]
         return tuple(reversed([run for run in runs.values() if run.proposed]))
+
+    def _heard(self, runs: tuple[RunRecord, ...]) -> tuple[RunRecord, ...]:
+        """Those that something depends on still, each time; of those that have begun one more a time, and for good."""
+        if self._hear is None:
+            return runs
+        found, spared = list(runs), True
+        if len(self._settled) > 2 * MOST_RUNS:
+            self._settled.clear()
+        for at, run in enumerate(runs):
+            if not run.given:
+                continue
+            name = (run.run, len(run.given))
+            if not run.begun and not run.outcome:
+                found[at] = self._hear(run)
+            elif name not in self._settled and spared:
+                self._settled[name], spared = self._hear(run), False
+            if name in self._settled:
+                found[at] = replace(run, heard=self._settled[name].heard)
+        return tuple(found)
+
+
+def _with_runs(picture: LedgerPicture, runs: tuple[RunRecord, ...]) -> LedgerPicture:
+    """The same object where nothing changed."""
+    same = all(one.heard == other.heard for one, other in zip(picture.runs, runs, strict=True))
+    return picture if same else replace(picture, runs=runs)
 
 
 def _mark(place: Path) -> Mark:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 from watchfloor.errors import ConfigError
@@ -18,6 +18,8 @@ from watchfloor.lineage.checkpoints import Checkpoint, checkpoints
 from watchfloor.lineage.graph import Entity, Graph, Key, Kind
 from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.times import Times
+from watchfloor.lineage.words import FAILURES
+from watchfloor.systemclock import here
 from watchfloor.units import nearest
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
 _PREFIXES = {kind: prefix for prefix, kind in KINDS.items()}
 _GUESSED_FROM = 2_000  # names: a misspelt one is looked for among these
 _MOST_ALIKE = 10  # jobs of one name that are listed
+_MOST_TASKS = 1_000  # of an array that are counted
 USUAL_DAYS = 7.0  # how far back is told of what is no job
 
 
@@ -105,14 +108,21 @@ class LineageBook:
         others = {entity.key.kind.value for entity in found if entity.key.kind is not first.key.kind}
         alike = [entity for entity in found if entity.key.kind is first.key.kind]
         if first.key.kind is Kind.JOB and len(alike) > 1:
+            if all(entity.facts.get("array") == name for entity in alike):
+                raise ConfigError(_array(name, alike), f"ask for one of them, as {alike[0].name}", file="lineage")
             raise ConfigError(_several(name, alike), "ask for one of them by its id", file="lineage")
         return Meant(first.key, tuple(sorted(others)))
 
     def _find(self, name: str, kinds: Sequence[Kind]) -> list[Entity]:
-        """By its id before its label, for several may be called alike; what a user calls a job comes last."""
+        """By its id before its label, for several may be called alike; what a user calls a job comes last.
+
+        The number of an array is that of all its tasks, though it is the id of its last one, too.
+        """
         found = self._store.find(name, kinds)
         if not found and Kind.JOB in kinds:
             jobs = self._store.find(f"slurm:{name}", [Kind.JOB])
+            if not jobs or jobs[0].facts.get("array") == name:
+                jobs = self._store.jobs_of_array(name, _MOST_TASKS + 1) or jobs
             return jobs or self._store.jobs_named(name, _MOST_ALIKE + 1)
         kept = {entity.key.kind for entity in found if entity.key.id == name}
         return [entity for entity in found if entity.key.id == name or entity.key.kind not in kept]
@@ -129,6 +139,20 @@ def _several(name: str, jobs: Sequence[Entity]) -> str:
     return f"{count} jobs are called {name!r}: {', '.join(told)}{' …' if more else ''}"
 
 
+def _array(number: str, tasks: Sequence[Entity]) -> str:
+    """`job 4242 is an array of 6 tasks: 1 failed (4242_3), 4 done …`, those first that ended badly."""
+    by_state: dict[str, list[str]] = {}
+    for task in tasks[:_MOST_TASKS]:
+        by_state.setdefault(task.facts.get("state", "unknown"), []).append(task.name)
+    bad_first = sorted(by_state.items(), key=lambda item: (item[0] not in FAILURES, item[0]))
+    told = [
+        f"{len(names)} {state}" + (f" ({', '.join(sorted(names)[:_MOST_ALIKE])})" if state in FAILURES else "")
+        for state, names in bad_first
+    ]
+    count = f"more than {_MOST_TASKS}" if len(tasks) > _MOST_TASKS else str(len(tasks))
+    return f"job {number} is an array of {count} tasks on record: {', '.join(told)}"
+
+
 @contextmanager
 def opened(place: str) -> Iterator[LineageBook]:
     """What is kept in a file, or at postgresql://…, for as long as the block runs. Raises ConfigError."""
@@ -139,11 +163,6 @@ def opened(place: str) -> Iterator[LineageBook]:
         yield LineageBook(store)
     finally:
         store.close()
-
-
-def here() -> tzinfo:
-    """Where this console is."""
-    return datetime.now().astimezone().tzinfo or UTC
 
 
 def usual_since(key: Key, now: float) -> float | None:

@@ -306,7 +306,7 @@ _JOB = _table(
     Scope.JOB,
     """
  state          | STATE   |       | state   |      | console:worst finding on its accelerators | health of what it runs on
- name           | JOB     |       | text    |      | console:the source | what people call it: 4242, 4200_7, namespace/pod
+ name           | JOB     |       | text    |      | console:the source | what people call it: 4242, 4200_7, namespace/pod; queries of it look at its title, too
  id             | ID      |       | text    |      | console:the source | unique in the fleet: slurm:4242, ray:raysubmit_1
  title          | NAME    |       | text    |      | console:the source | name that its owner gave it
  user           | USER    |       | text    |      | console:the source | whose it is

@@ -8,12 +8,21 @@ import re
 
 HIDDEN = "***"
 
+# names of what opens nothing: marks in a model's texts (--pad-token), and what is sorted or looked up by (--sort-key)
+_MARKS = "pad bos eos sep cls mask unk"
+_ORDERS = "sort foreign partition cache shard group merge dict"
+
+
+def _not_behind(words):
+    return "".join(rf"(?<!(?<![^\W_]){word}[-_])" for word in words.split())
+
+
 # the end of a name tells: api_key, --hf-token and PGPASSWORD do, --tokenizer, --max-tokens and --hotkey don't
 _ENDS = (
-    "token|secret|password|passwd|passphrase|credentials?|cookie|signature|bearer|[-_]pat"
+    _not_behind(_MARKS) + "token|secret|password|passwd|passphrase|credentials?|cookie|signature|bearer|[-_]pat"
     "|(?:api|access|account|secret|private|signing|encryption|auth)key"
 )
-_WORDS = "key|pwd|pw|pass|sig|auth|creds"  # secret only where they are a word of the name
+_WORDS = _not_behind(_ORDERS) + "key|pwd|pw|pass|sig|auth|creds"  # secret only where they are a word of the name
 _NAME_WITHIN = rf"(?:[\w.-]*(?:{_ENDS})|(?:[\w.-]*[-_.])?(?:{_WORDS}))"
 _NAME = r"(?<![\w.-])" + _NAME_WITHIN
 
@@ -21,7 +30,12 @@ _NAME = r"(?<![\w.-])" + _NAME_WITHIN
 _SAID_OF_ONE = (
     "not|no|required|needed|missing|wrong|invalid|incorrect|expired|set|unset|empty|unknown|optional|too|an?|the"
 )
-_SPOKEN = rf"(?<![\w.-])(?:[\w.-]*(?:{_ENDS})|(?:api|access|secret|private|signing)[ \t]key)[ \t]+is:?[ \t]+"
+_SPOKEN = (
+    rf"(?<![\w.-])(?:[\w.-]*(?:{_ENDS})|pwd?|(?:api|access|secret|private|signing)[ \t]key)"
+    r"[ \t]+(?:is|was|equals):?[ \t]+"
+)
+# name: X, name=X, name => X
+_GETS = r"(?:[=-]>|:=|[=:])"
 # HF_TOKEN X: a name that is written as variables are
 _VARIABLE = r"(?-i:[A-Z][A-Z0-9_]*_(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS?|PAT))[ \t]+"
 
@@ -41,18 +55,24 @@ _FOUND = (
         r"(\bauthorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|digest|negotiate|token)\s+)?)[^\s\"']+",
     ),
     (("cookie",), r"(\b(?:set-)?cookie[ \t]*:[ \t]*)[^\s\"'][^\n\"']*"),
-    (("bearer", "basic"), r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}"),
+    (("bearer",), r"(\bbearer\s+)[\w.~+/=-]{8,}"),
+    (("basic",), r"(\bbasic\s+)(?-i:(?=\S*[A-Z\d+/=]))[\w.~+/=-]{8,}"),
     # scheme://user:password@host, scheme://token@host
     (("://",), r"(://[^/\s:@?#]*:)[^/\s]+(?=@)"),
     (("://",), r"(://)[^/\s:@?#]{16,}(?=@)"),
     # "name": "secret", name='secret', then name=secret and name: secret
-    (_OF_NAMES, rf"({_NAME}\\?[\"']?[ \t]*[=:][ \t]*\\?([\"']))(?:\\.|(?!\2)[^\\])+"),
+    (_OF_NAMES, rf"({_NAME}\\?[\"']?[ \t]*{_GETS}[ \t]*\\?([\"']))(?:\\.|(?!\2)[^\\])+"),
     (
         _OF_NAMES,
-        rf"({_NAME}\\?[\"']?[ \t]*[=:][ \t]*)(?![\"'\\]|(?:bearer|basic|digest|negotiate|token)\s)[^&\s]+",
+        rf"({_NAME}\\?[\"']?[ \t]*{_GETS}[ \t]*)(?![\"'\\]|(?:bearer|basic|digest|negotiate|token)\s)[^&\s]+",
     ),
     # --name "secret", --name secret
     (_OF_NAMES, rf"((?<![\w.-])-{_NAME_WITHIN}[ \t]+)(?:(?:\"[^\"]*\"?|'[^']*'?)\S*|(?!-)\S+)"),
+    # password secret, where what follows is no word
+    (
+        ("pass", "pw"),
+        r"((?<![\w.-])(?:password|passwd|passphrase|pwd?)[ \t]+[\"'(]?)(?=\S*\d)(?=\S*[A-Za-z])[^\s\"')]{6,}",
+    ),
     # password is secret; NAME secret where it is set, and elsewhere (docker run -e NAME image) what looks like one
     (_OF_NAMES, rf"({_SPOKEN})(?!(?:{_SAID_OF_ONE})(?!\w))(?:(?:\"[^\"]*\"?|'[^']*'?)\S*|\S+)"),
     (
@@ -76,6 +96,9 @@ _FOUND = (
         r"((?<![^\W_])(?:hf_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|npm_|dckr_pat_|nvapi-|wandb_v\d_|sk-))"
         r"[\w-]{12,}",
     ),
+    # HashiCorp Vault, Databricks, the Python package index
+    (("hvs.", "pypi-"), r"((?<![^\W_])(?:hvs\.|pypi-))[\w-]{20,}"),
+    (("dapi",), r"((?<![^\W_])dapi)[0-9a-f]{32}"),
     (("aiza", "ya29."), r"((?<![^\W_])(?:AIza|ya29\.))[\w.-]{20,}"),
     (("akia", "asia"), r"((?<![^\W_])(?:AKIA|ASIA))[0-9A-Z]{12,}"),
     (("eyj",), r"((?<![^\W_])eyJ)[\w-]{8,}\.[\w.-]+"),

@@ -215,6 +215,7 @@ class Workload(msgspec.Struct, frozen=True):
     requeue: _Ordinal = -1  # how often Slurm has queued the job again
     run_ids: _Variables = {}  # "wandb": "team/project/run", "mlflow", "torchelastic", "ray"
     directory: _Text = ""  # its working directory, as the process sees it
+    pod: _Text = ""  # "namespace/name", as the node's kubelet calls the pod of its cgroup
 
 
 class Origin(msgspec.Struct, frozen=True):

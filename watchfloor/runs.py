@@ -34,6 +34,9 @@ KINDS = (
 )
 
 
+INTERLOCKED = "interlocked"  # a ruling: policy would have let it go on, or wait for approval
+
+
 class Standing(StrEnum):
     """Where a run stands."""
 
@@ -69,6 +72,9 @@ class Grounds:
     heard: Mapping[int, Heard] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)
     moved: bool = False
+
+
+_UNREADABLE = Heard("", "it can't be read")
 
 
 class StepState(StrEnum):
@@ -138,6 +144,7 @@ class RunRecord:
     refusals: tuple[words.Refused, ...] = ()
     given: tuple[Entry, ...] = ()  # approvals, rejections, withdrawals
     impacts: tuple[words.JobImpact, ...] = ()  # what became of jobs
+    heard: Mapping[int, Heard] | None = None  # by number of those entries; None where signatures weren't looked at
     entries: tuple[int, int] = (-1, -1)
 
     @property
@@ -158,13 +165,23 @@ class RunRecord:
         """The last word of each who approved, rejected or withdrew, as the entries say it; by their key, else name."""
         return {entry.who.fingerprint or entry.who.name: entry for entry in self.given}
 
+    def whose(self, entry: Entry) -> Heard:
+        """Whose word one of `given` is: by its signature, or as the entry says it where that wasn't looked at."""
+        return Heard(signer_of(entry)) if self.heard is None else self.heard.get(entry.number, _UNREADABLE)
+
     @property
     def approved_by(self) -> tuple[str, ...]:
-        return tuple(signer_of(entry) for entry in self.last_words.values() if entry.kind == words.Kind.APPROVAL)
+        return self._said(words.Kind.APPROVAL)
 
     @property
     def rejected_by(self) -> tuple[str, ...]:
-        return tuple(signer_of(entry) for entry in self.last_words.values() if entry.kind == words.Kind.REJECTION)
+        return self._said(words.Kind.REJECTION)
+
+    def _said(self, kind: words.Kind) -> tuple[str, ...]:
+        """Of whom it counts: by their signatures, or by who spoke last where those weren't looked at."""
+        entries = self.last_words.values() if self.heard is None else self.given
+        told = [self.whose(entry) for entry in entries if entry.kind == kind]
+        return tuple(one.principal for one in told if not one.lost)
 
     def waits(self, now: float) -> bool:
         """Whether a person still has to say something for it to begin, and can."""
@@ -179,7 +196,7 @@ class RunRecord:
 
     @property
     def lacks(self) -> int:
-        """How many approvals are missing, as the entries say it: whose signatures count is looked at when it begins."""
+        """How many approvals are missing; all signatures are looked at again when it begins."""
         return max(0, self.needed - len(self.approved_by))
 
     @property
@@ -187,7 +204,7 @@ class RunRecord:
         """Why interlocks held it back when that was decided, "" where none did: those are the last of the reasons."""
         decided = self.decided
         held = decided.reasons[-len(decided.interlocks) :] if decided and decided.interlocks else []
-        return "" if self.ruling != "interlocked" or self.outcome else "; ".join(held)
+        return "" if self.ruling != INTERLOCKED or self.outcome else "; ".join(held)
 
     def step(self, key: str) -> StepRecord:
         return self.steps.get(key, StepRecord(key))

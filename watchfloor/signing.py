@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +21,8 @@ from pathlib import Path
 from watchfloor.errors import ConfigError
 
 _SECONDS = 120.0  # for a person who has to touch a key
+_ARMOUR_WIDTH = 70  # characters of a line
+_AGENT_SECONDS = 5.0  # to list what it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,30 @@ class SshSigner:
         if done.returncode != 0 or len(words) < 2:
             raise ConfigError(f"this is no SSH key: {_words(done)}", "a key's file", file=str(self.key))
         return words[1]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSigner:
+    """`public`: the line of a public key whose other half an agent alone has."""
+
+    public: str
+
+    def sign(self, namespace: str, data: bytes) -> str:
+        """The signature, in armour. Raises ConfigError where the agent doesn't sign."""
+        with self._file() as key:
+            return key.sign(namespace, data)
+
+    def fingerprint(self) -> str:
+        """As in SHA256:…. Raises ConfigError."""
+        with self._file() as key:
+            return key.fingerprint()
+
+    @contextmanager
+    def _file(self) -> Iterator[SshSigner]:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".pub") as kept:
+            kept.write(f"{self.public}\n")
+            kept.flush()
+            yield SshSigner(Path(kept.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +111,15 @@ def check(signers: Path, namespace: str, data: bytes, signature: str, at: float 
     return Checked("", why)
 
 
+def check_alone(namespace: str, data: bytes, signature: str) -> Checked:
+    """Whether the key that a signature names has signed these bytes; whose key that is, nobody says (principal "")."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="replace", suffix=".sig") as kept:
+        kept.write(signature)
+        kept.flush()
+        done = _keygen(["-Y", "check-novalidate", "-n", namespace, "-s", kept.name], data)
+    return Checked("", _words(done)) if done.returncode else Checked("", fingerprint=fingerprint_of(signature))
+
+
 def make_key(path: Path, principal: str) -> str:
     """A new key without a passphrase, for a trial: its line in an allowed_signers file. Raises ConfigError."""
     done = _keygen(["-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(path)], b"")
@@ -94,16 +130,40 @@ def make_key(path: Path, principal: str) -> str:
 
 def fingerprint_of(signature: str) -> str:
     """Of the key that a signature (OpenSSH's PROTOCOL.sshsig) names, as in SHA256:…; "" where it is none."""
-    try:
-        blob = b64decode(
-            "".join(line for line in signature.splitlines() if not line.startswith("-----")), validate=True
-        )
-    except ValueError:
-        return ""
+    blob = _blob(signature)
     length = int.from_bytes(blob[10:14], "big")
     key = blob[14 : 14 + length]
     if blob[:6] != b"SSHSIG" or not key or len(key) != length:
         return ""
+    return _fingerprint(key)
+
+
+def is_as_written(signature: str) -> bool:
+    """Whether its armour is to the letter what `ssh-keygen` writes: others mean the same to it."""
+    text = b64encode(_blob(signature)).decode("ascii")
+    lines = [text[at : at + _ARMOUR_WIDTH] for at in range(0, len(text), _ARMOUR_WIDTH)]
+    return signature == "\n".join(("-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""))
+
+
+def _blob(signature: str) -> bytes:
+    """What is in the armour; b"" where it is none."""
+    lines = (line for line in signature.splitlines() if not line.startswith("-----"))
+    try:
+        return b64decode("".join(lines), validate=True)
+    except ValueError:
+        return b""
+
+
+def fingerprints_in(line: str) -> set[str]:
+    """Of the keys in a line of an allowed_signers file, as in SHA256:…"""
+    found: set[str] = set()
+    for word in line.split() if not line.lstrip().startswith("#") else ():
+        with suppress(ValueError):
+            found.add(_fingerprint(b64decode(word, validate=True)))
+    return found
+
+
+def _fingerprint(key: bytes) -> str:
     return "SHA256:" + b64encode(sha256(key).digest()).decode("ascii").rstrip("=")
 
 
@@ -131,17 +191,30 @@ def _checked(path: Path, namespace: str, data: bytes, signature: str, stamp: obj
     return check(path, namespace, data, signature)
 
 
-def own_key(signers: Path) -> Path | None:
-    """With which this user signs unless an option says otherwise: WATCHFLOOR_KEY's, else the usual one."""
-    named = os.environ.get("WATCHFLOOR_KEY", "")
-    return Path(named) if named else usual_key(signers)
+def own_key(signers: Path) -> SshSigner | AgentSigner | None:
+    """With which this user signs unless an option says otherwise: WATCHFLOOR_KEY's, else the first that an
+    allowed_signers file knows of ~/.ssh/*.pub and of the agent's; None for none."""
+    if named := os.environ.get("WATCHFLOOR_KEY", ""):
+        return SshSigner(Path(named))
+    known = set(_words_of(signers))
+    files = sorted((Path.home() / ".ssh").glob("*.pub"))
+    found = next((file for file in files if set(_words_of(file)[1:2]) & known), None)
+    if found is not None:
+        return SshSigner(found)
+    return next((AgentSigner(line) for line in _of_agent() if set(line.split()[1:2]) & known), None)
 
 
-def usual_key(signers: Path) -> Path | None:
-    """The public key of this user that an allowed_signers file knows, the first of ~/.ssh/*.pub; None for none."""
-    known = _words_of(signers)
-    keys = sorted((Path.home() / ".ssh").glob("*.pub"))
-    return next((key for key in keys if set(_words_of(key)[1:2]) & set(known)), None)
+def _of_agent() -> list[str]:
+    """The public keys that the agent has, a line each: where people log in with theirs forwarded, no file has them."""
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        return []
+    try:
+        done = subprocess.run(
+            ["ssh-add", "-L"], capture_output=True, timeout=_AGENT_SECONDS, check=False, env=_environment()
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return done.stdout.decode("utf-8", "replace").splitlines() if done.returncode == 0 else []
 
 
 def _words_of(file: Path) -> list[str]:

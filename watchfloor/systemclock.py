@@ -1,8 +1,9 @@
-"""ports.Clock of this machine."""
+"""ports.Clock of this machine, and its time zone."""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, tzinfo
 
 
 class SystemClock:
@@ -11,3 +12,8 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+def here() -> tzinfo:
+    """Where this console is."""
+    return datetime.now().astimezone().tzinfo or UTC

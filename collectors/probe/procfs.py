@@ -135,6 +135,11 @@ class Processes:
         if variables:
             row["environment"] = variables
             row.update(environment.told(variables))
+        if job.startswith("pod:"):
+            from .pods import name_of  # noqa: PLC0415 - a node without pods doesn't need it
+
+            pod = name_of(self._world, job)
+            row.update({"pod": pod} if pod else {})
         try:
             row["directory"] = command_text(self._world.readlink(folder + "/cwd"), "")[:LONGEST]
         except OSError:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +9,7 @@ import pytest
 from msgspec.structs import replace as altered
 
 from agents.approvals import NAMESPACE, Choice, Standing, Statement, Tally, Word, standing, statements
-from tests.support.governed import NEEDS_ONE, NOW, Person, person, plan
+from tests.support.governed import NEEDS_ONE, NOW, Person, person, plan, ssh_agent
 from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.people import People
 from watchfloor.records.ledger import Ledger
@@ -292,26 +288,6 @@ def test_what_an_agent_of_ssh_holds_can_sign(bench: Bench, monkeypatch: pytest.M
         bench.people = {**bench.people, "by-agent": Person(carol.principal, public)}
         told = bench.says("by-agent")
     assert bench.stands(told).approved
-
-
-class ssh_agent:
-    """An agent that holds these keys; its socket's path."""
-
-    def __init__(self, folder: Path, keys: Sequence[Path]) -> None:
-        self._socket, self._keys = str(folder / "agent"), keys
-
-    def __enter__(self) -> str:
-        words = ["ssh-agent", "-D", "-a", self._socket]
-        self._agent = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert self._agent.stdout is not None
-        self._agent.stdout.readline()  # it listens before it tells where
-        env = {**os.environ, "SSH_AUTH_SOCK": self._socket}
-        subprocess.run(["ssh-add", "-q", *map(str, self._keys)], env=env, check=True)
-        return self._socket
-
-    def __exit__(self, *_: object) -> None:
-        self._agent.send_signal(signal.SIGTERM)
-        self._agent.wait(10)
 
 
 def test_fingerprints_are_those_of_ssh_keygen(bench: Bench) -> None:

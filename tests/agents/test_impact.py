@@ -10,14 +10,17 @@ import pytest
 from agents.action import Saved, Scene, actions
 from agents.impact import impact_of
 from agents.plan import prepared
+from agents.policy import judge
 from agents.savedwork import SavedWork
-from tests.support.acting import NOW, Machine, answer, frame_of, scene_of
-from watchfloor.change import JobHit
-from watchfloor.jobs.model import Allocation, Job, JobState
+from tests.support.acting import NOW, Machine, answer, bare, frame_of, scene_of
+from tests.support.governed import plan, policies, world
+from watchfloor.change import Impact, JobHit, Ruling, Target
+from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
 from watchfloor.lineage.checkpoints import Checkpoint
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation
 from watchfloor.model import Scope, Subject
 from watchfloor.records.lineage import LineageStore
+from watchfloor.snapshot.plan import plan_text
 from watchfloor.systemclock import SystemClock
 
 HOUR, MINUTE = 3600.0, 60.0
@@ -53,6 +56,25 @@ def test_work_is_lost_since_the_newest_checkpoint_where_one_is_known() -> None:
     found, _ = hit(scene(TRAIN, saved=every(30, 90, 30)))
     assert found.since.startswith("the checkpoint at ") and found.since.endswith("UTC (/ckpt/30)")
     assert found.gpu_hours_lost == pytest.approx((found.accelerators or 0) * 0.5)
+
+
+def test_accelerators_of_a_node_that_was_never_heard_are_those_of_its_scheduler_or_unknown_and_never_none() -> None:
+    told = answer(nodes=(SchedulerNode("n2", "idle", accelerators=8), SchedulerNode("n3", "idle")))
+    frame = frame_of([Machine("n1", BOARDS), Machine("n2", heard=False), Machine("n3", heard=False)], told)
+
+    def taken_out(node: str) -> Impact:
+        return impact_of(scene_of(frame), [bare("drain_node", Target(Scope.NODE, node), reason="x")], NOW)
+
+    assert taken_out("n2").accelerators == 8 and taken_out("n1").accelerators == 8
+    assert taken_out("n2").capacity_left == pytest.approx(0.5), "of sixteen, eight are known to be healthy"
+    unknown = taken_out("n3")
+    assert unknown.accelerators is None
+    a_plan = plan("drain_node", impact=unknown)
+    assert "takes out n3: it isn't known how many accelerators" in plan_text(a_plan, a_plan.created)
+    own = """@id("few") @explain("few accelerators")
+    permit (principal, action, resource) when { context has accelerators_out && context.accelerators_out < 16 };"""
+    assert judge(a_plan, world(a_plan), policies(own)).ruling is not Ruling.PERMIT
+    assert judge(plan("drain_node", impact=taken_out("n2")), world(a_plan), policies(own)).ruling is Ruling.PERMIT
 
 
 def test_else_since_its_start_and_it_says_so() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,10 +17,10 @@ from agents.holding import LEASE_SECONDS
 from agents.past import Past, past_of, told_target
 from agents.plan import make_plan
 from agents.triggers import Incident, NotDone, asked_by
-from agents.watchman import Means, Watchman
+from agents.watchman import MOST_PLANS, Means, Watchman
 from tests.support.road import ANNA, Killed, Nodes, Points, Road
 from tests.support.watching import node, playbook
-from watchfloor.change import Plan, Ruling, Verdict
+from watchfloor.change import Outcome, Plan, Ruling, Verdict
 from watchfloor.commands.watch import _code
 from watchfloor.exits import Exit
 from watchfloor.model import Scope, Subject
@@ -46,6 +47,9 @@ class Told:
 
     def proposed(self, incident: Incident, decision: Decision) -> None:
         self.lines.append(f"{incident.playbook.name} {decision.ruling}")
+
+    def freed(self, decision: Decision) -> None:
+        self.lines.append(f"{decision.run} {decision.ruling}")
 
     def ended(self, run: RunRecord, result: Result) -> None:
         self.lines.append(f"{run.run} {result.outcome}")
@@ -125,6 +129,41 @@ async def test_what_is_refrained_from_is_on_record(road: Road) -> None:
     assert (road.nodes.log, told.lines) == ([], ["fatal storm"])  # a restart doesn't replay it
 
 
+async def test_a_plan_that_the_next_moment_overtakes_is_made_anew(road: Road) -> None:
+    """As where the jobs of a node become known between the plan and its beginning, soon after the daemon's start."""
+    told, old = Told(), 3
+    man = watchman(road, told)
+    plan_for = man._means.plan_for
+
+    def a_moment_old(incident: Incident, past: Past) -> Plan:
+        nonlocal old
+        made, old = plan_for(incident, past), old - 1
+        return msgspec.structs.replace(made, state={**made.state, "dgx-02 jobs": "none yet"}) if old > 0 else made
+
+    man._means = replace(man._means, plan_for=a_moment_old)
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 30)
+    assert told.lines == ["fatal permit", "r1 refused", "fatal permit", "r2 refused", "fatal permit", "r3 succeeded"]
+    assert road.nodes.log == ["dgx-02=drained"]
+    assert (man.account.outcomes, man.account.refused) == ([Outcome.SUCCEEDED], [])
+
+
+async def test_a_plan_that_is_overtaken_again_and_again_is_left(road: Road) -> None:
+    told = Told()
+    man = watchman(road, told)
+    plan_for = man._means.plan_for
+    never = {"dgx-02 jobs": "another each time"}
+    man._means = replace(
+        man._means, plan_for=lambda incident, past: msgspec.structs.replace(plan_for(incident, past), state=never)
+    )
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 30)
+    assert told.lines[-1] == f"r{MOST_PLANS} refused"
+    assert (road.nodes.log, man.account.refused) == ([], ["moved"])
+
+
 async def test_a_restart_neither_repeats_nor_forgets(road: Road) -> None:
     told = Told()
     man = watchman(road, told)
@@ -161,6 +200,26 @@ def approve(road: Road) -> None:
     road.approved = True
 
 
+async def test_what_was_approved_outside_of_its_window_begins_within_the_next_one(road: Road) -> None:
+    told = Told()
+    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
+    proposed = datetime.fromtimestamp(road.now(), UTC)
+    windows = tuple(f"{hour % 24:02}:00-{hour % 24:02}:59" for hour in (proposed.hour, proposed.hour + 2))
+    one = replace(FATAL, lifetime_seconds=8 * 3600.0, guards=replace(FATAL.guards, windows=windows))
+    man = watchman(road, told, one)
+    await rounds(road, man, 2)
+    xid(road, "dgx-02")
+    await rounds(road, man, 3)
+    assert told.lines == ["fatal needs-approval"]
+    road.fleet.now += 3600.0
+    approve(road)
+    await rounds(road, man, 5)
+    assert (road.nodes.log, told.lines) == ([], ["fatal needs-approval"])
+    road.fleet.now += 3600.0
+    await rounds(road, man, 5)
+    assert (road.nodes.log, told.lines[1:]) == (["dgx-02=drained"], ["r1 succeeded"])
+
+
 async def test_a_plan_that_an_earlier_watch_left_waiting_is_told_by_a_single_look(road: Road) -> None:
     road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
     man = watchman(road, Told(), replace(FATAL, lifetime_seconds=60.0))
@@ -168,6 +227,9 @@ async def test_a_plan_that_an_earlier_watch_left_waiting_is_told_by_a_single_loo
     xid(road, "dgx-02")
     await rounds(road, man, 3)
     assert await single_look(road) == Exit.WAITS_FOR_APPROVAL
+    approve(road)
+    road.approved = False
+    assert await single_look(road) == Exit.WAITS_FOR_APPROVAL, "what is on record doesn't count"
     road.fleet.now += 60.0
     assert await single_look(road) == Exit.OK, "it is void: no approval helps"
 
@@ -264,7 +326,8 @@ async def test_a_stop_holds_it_back_and_a_resume_lets_it_go_on(road: Road) -> No
     await rounds(road, man, 2)
     xid(road, "dgx-03")
     await rounds(road, man, 15)
-    assert road.nodes.log == ["dgx-03=drained"]
+    assert road.nodes.log == ["dgx-02=drained"], "the second one would be one too many of the rack"
+    assert told.lines[1:] == ["r1 permit", "r1 succeeded", "fatal interlocked"]
 
 
 async def test_it_begins_and_ends_on_record_and_gives_signs_of_life(road: Road) -> None:

@@ -196,6 +196,24 @@ def test_the_name_of_a_host_is_kept_where_it_is_a_pods(cgroup: str, kept: set[st
     assert set(reader.workload(7)["environment"]) == kept
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_pod_is_named_as_its_kubelet_calls_it_whoever_asks(refused: bool) -> None:
+    uid, other = "0c1f2e3d-1111-2222-3333-444455556666", "1c1f2e3d-1111-2222-3333-444455556666"
+    logs = {f"/var/log/pods/{name}/main/0.log": "" for name in (f"serving_llama-0_{uid}", f"serving_llama-1_{other}")}
+    hostile = {"/var/log/pods/Serving_x y_" + uid + "/x": "", "/var/log/pods/serving_" + uid + "/x": ""}
+    stat = "7 (python) S 1 1 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 1000 100000 10 0 0"
+    world = FileWorld({"/proc/uptime": "5000.0 1.0", "/proc/7/stat": stat, **hostile, **logs})
+    world.files["/proc/7/environ"] = PermissionError(errno.EACCES, "Permission denied") if refused else ""
+    world.files["/proc/7/cgroup"] = f"0::/kubepods.slice/kubepods-pod{uid.replace('-', '_')}.slice/x"
+    reader = Processes(world)
+    reader.describe(7)
+    assert reader.workload(7)["pod"] == "serving/llama-0"
+    world.files = {path: text for path, text in world.files.items() if not path.startswith("/var/log")}
+    world.files["/proc/7/stat"] = stat.replace("python", "other")
+    reader.describe(7)
+    assert "pod" not in reader.workload(7)
+
+
 def test_a_program_that_takes_anothers_place_is_looked_at_anew() -> None:
     """exec keeps pid and start: the shell's environment is not that of what it then runs."""
     stat = "7 (%s) S 1 1 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 1 0 1000 100000 10 0 0"

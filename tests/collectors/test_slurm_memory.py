@@ -150,7 +150,7 @@ def test_a_controller_spends_a_fiftieth_of_its_time_on_answers(took: float, leas
 
 def test_after_failures_it_is_asked_ever_more_seldom() -> None:
     pauses = [rhythm.after_failure(failures, 0.01, 5) for failures in range(1, 10)]
-    assert pauses == [5, 10, 20, 40, 80, 80, 80, 80, 80]
+    assert pauses == [5, 10, 20, 40, 40, 40, 40, 40, 40]
     assert rhythm.after_failure(1, 20, 5) == 300
     assert all(5 <= rhythm.jittered(5, random.Random(seed)) <= 5.5 for seed in range(20))
 
@@ -191,6 +191,51 @@ def test_a_slow_controller_is_asked_seldom_and_one_question_at_a_time() -> None:
     assert all(later - before >= 0.999 for before, later in pairwise(times)), "never two at once"
     assert len(times) <= 3600 * rhythm.SHARE + 4
     assert told[-1].status.state is SourceState.OK and told[-1].status.period_seconds >= 50
+
+
+class _Gone(_Slow):
+    """A controller that goes and comes back: what its clients take, and say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_gone = False
+
+    async def start(self, node: NodeSpec, command: str, receiver: StreamReceiver) -> _Gone:
+        loop = asyncio.get_running_loop()
+        seconds, answer, status = 0.05, b'{"jobs": [], "nodes": []}', 0
+        if "--version" in command:
+            answer = b"slurm 22.05.8\n"
+        elif "ping" in command:
+            answer = b"Slurmctld(primary) at vm is " + (b"DOWN\n" if self.is_gone else b"UP\n")
+            status = int(self.is_gone)
+        elif self.is_gone:  # it tries to connect again and again
+            seconds, answer, status = 9.0, b'{"errors": [{"error": "Unspecified error"}], "jobs": []}', 1
+        loop.call_later(seconds, receiver.data, answer)
+        loop.call_later(seconds, receiver.ended, None, status)
+        return self
+
+
+@pytest.mark.parametrize("away_seconds", [30, 300, 3600])
+def test_a_controller_that_is_back_is_seen_within_a_minute(away_seconds: float) -> None:
+    transport, told = _Gone(), list[tuple[float, SourceState]]()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        source = Source(JobSourceSpec("lab", "slurm", NodeSpec("login")), transport, VirtualClock(), random.Random(1))
+        task = asyncio.create_task(source.run(lambda answer: told.append((loop.time(), answer.status.state))))
+        await asyncio.sleep(20)
+        transport.is_gone = True
+        await asyncio.sleep(away_seconds)
+        transport.is_gone = False
+        told.append((loop.time(), SourceState.WAITING))
+        await asyncio.sleep(60)
+        task.cancel()
+
+    virtual_time.run(main())
+    states = [state for _, state in told]
+    back = states.index(SourceState.WAITING)
+    assert states[back - 1] is SourceState.FAILED
+    assert SourceState.OK in states[back:], told[back - 3 :]
 
 
 # -- command lines

@@ -151,6 +151,9 @@ def test_words_instead_of_rows() -> None:
     assert (mirror.samplers["nvidia-smi"].state, mirror.samplers["nvidia-smi"].text) == ("failed", lost)
     mirror = mirrored(loop(GREETING, HEADER, row(0), row(1), lost, row(0), row(1)))
     assert mirror.samplers["nvidia-smi"].state == "ok"
+    mismatch = ["Failed to initialize NVML: Driver/library version mismatch", "NVML library version: 550.54"]
+    mirror = mirrored(loop(GREETING, *mismatch, *mismatch))
+    assert mirror.samplers["nvidia-smi"].text == "; ".join(mismatch), "each query that it refuses says the same"
 
 
 def test_a_line_without_end_is_garbage() -> None:

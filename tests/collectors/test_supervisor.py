@@ -232,6 +232,21 @@ def test_neither_python3_nor_nvidia_smi() -> None:
     assert "install python3" in floor.sink.statuses[0][-2][1].advice
 
 
+def test_what_nvidia_smi_says_before_it_gives_up_is_told() -> None:
+    async def other_driver(channel: FakeChannel) -> None:
+        if channel.command != smi_loop.COMMAND:
+            channel.receiver.ended(None, 127)
+            return
+        channel.receiver.data(b"watchfloor-smi 1700000000 vm 6.1 boot\n")
+        channel.receiver.data(b"Failed to initialize NVML: Driver/library version mismatch\n")
+        channel.receiver.data(b"NVML library version: 550.54\n")
+        channel.receiver.ended(None, 18)
+
+    status = watch(5, ["a"], other_driver).sink.statuses[0][-2][1]
+    assert status.problem is Problem.CLOSED
+    assert "(exit status 18): Failed to initialize NVML: Driver/library version mismatch; NVML lib" in status.text
+
+
 def test_a_report_that_does_not_fit_is_answered_with_a_wish_for_a_full_one() -> None:
     async def forgets_its_schema(channel: FakeChannel) -> None:
         channel.hello()

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_terminal import Terminal, terminal  # noqa: F401 - a fixture
+from tests.support.evidence import each_byte_counts
 from tests.support.parts import ROOT
 from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import trial
+from watchfloor.evidence.container import unpacked
 from watchfloor.exits import Exit
 
 NODE = "h100-01"
@@ -60,6 +62,19 @@ def proposed_approved_done(folder: Path) -> None:
     assert "1 of 1: colleague" in colleague("approve", run, "--reason", "seen it", "--yes")
     assert "succeeded" in you("run", run, "--apply", *fleet)
     assert "intact" in you("audit", "verify")
+    bundled(you, run, folder / "evidence.zip")
+
+
+def bundled(you: Shell, run: str, path: Path) -> None:
+    """What `run --apply` has recorded, the plan, its approval, its commands and the proof of all that, in one file."""
+    you("evidence", run, "-o", str(path))
+    told = you("evidence", "verify", str(path))
+    assert told.startswith("proven") and "is the one whose digest entry" in told
+    members, _ = unpacked(path.read_bytes())
+    kinds = {name.split("/")[0] for name in members}
+    assert {"telemetry", "approvals", "policy", "ledger", "runs", "report.html"} <= kinds
+    assert b"State=DRAIN" in members[f"runs/{run}/transcript.txt"]
+    each_byte_counts(members)
 
 
 @pytest.mark.parametrize("terminal", ["watchfloor demo --nodes 1 --act", RECORDED], indirect=True)

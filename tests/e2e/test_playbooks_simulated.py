@@ -6,33 +6,13 @@ Where a copy of a playbook is watched, durations are all that differs, and each 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.trial import Stage, console, demo, watched
-from watchfloor import trial
-from watchfloor.checks import held_unused
-from watchfloor.checks._idleness import Idleness
-from watchfloor.commands.approve import signed
+from tests.support.trial import console, demo, permitted, repaired, signed_by_colleague, states, unused_after, watched
 from watchfloor.model import NodeSpec
-from watchfloor.runs import RunRecord
-
-
-def permitted(*playbooks: str) -> str:
-    names = ", ".join(f'"{name}"' for name in playbooks)
-    return f"""
-@id("trial")
-@explain("in this trial the daemon may do what these playbooks say")
-permit (principal == Service::"watch", action, resource)
-when {{ [{names}].contains(context.playbook) }};
-"""
-
-
-def states(run: RunRecord) -> dict[str, str]:
-    return {step.action: str(record.state) for step, record in run.of_plan()}
 
 
 async def test_a_fatal_xid_drains_requeues_keeps_evidence_opens_a_ticket_and_the_node_returns(
@@ -59,15 +39,6 @@ async def test_a_fatal_xid_drains_requeues_keeps_evidence_opens_a_ticket_and_the
         back = await stage.run_of("return-to-service")
         assert states(back) == {"run_diagnostic": "verified", "resume_node": "verified"}
         await stage.seen(lambda frame: frame.jobs.scheduler[frame.node_index[struck]].takes_work)
-
-
-async def repaired(stage: Stage, node: str) -> None:
-    """The incident takes the node down for repair, and it comes back."""
-    (incident,) = stage.fleet.incidents
-    stage.fleet.skip_to(incident.first + incident.lasts - 25.0)
-    await stage.seen(lambda frame: not frame.live[frame.node_index[node]])
-    stage.fleet.skip_to(incident.first + incident.lasts - 15.5)
-    await stage.seen(lambda frame: bool(frame.live[frame.node_index[node]]))
 
 
 async def test_a_service_that_failed_is_started_anew_also_beside_one_that_may_not_be(
@@ -111,17 +82,14 @@ async def test_a_job_that_holds_boards_and_uses_none_is_told_of_and_reclaimed_on
 ) -> None:
     """It counts as unused after 3 s instead of 15 min, and is reclaimed 1 s after the notice instead of two hours.
     Policies are those that come with watchfloor: ending somebody's job asks for an approval."""
-    monkeypatch.setattr(held_unused, "limit", lambda code, key, unit: 3.0)
-    monkeypatch.setattr(held_unused, "_idleness", Idleness(3.0))
-    monkeypatch.setattr("watchfloor.checks._idleness.COARSE_SECONDS", 1)
+    unused_after(monkeypatch, 3.0)
     both = {"idle-held": {}, "idle-reclaim": {"for: 2h": "for: 1s"}}
     async with watched(demo(tmp_path, monkeypatch, "unused", both, nodes=4), both) as stage:
         await stage.run_of("idle-held")
         waits = await stage.proposal_of("idle-reclaim")
         assert (str(waits.ruling), stage.done()) == ("needs-approval", [])
         job = waits.plan.steps[0].target.key.removeprefix("slurm:")
-        monkeypatch.setenv("WATCHFLOOR_KEY", trial.environment(tmp_path / "act", trial.COLLEAGUE)["WATCHFLOOR_KEY"])
-        assert "1 of 1: colleague" in await asyncio.to_thread(signed, "approve", waits.run, "nobody answers")
+        await signed_by_colleague(monkeypatch, tmp_path, waits.run)
         run = await stage.run_of("idle-reclaim")
         assert states(run) == {"cancel_job": "verified", "notify": "verified"}
         assert stage.done() == [("cancel", job)]

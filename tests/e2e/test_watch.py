@@ -127,6 +127,7 @@ def watched(folder: Path, lab: Slurm, env: dict[str, str], fleet: Path) -> Laten
         daemon.send_signal(signal.SIGTERM)
         code = daemon.wait(30)
     assert code == Exit.OK, (folder / "watch.log").read_text()
+    assert (folder / "state/watchfloor/lineage.db").is_file(), "reports rest on what the daemon keeps"
     (proposed,), (applied,), (outcome,) = (entries(folder, kind) for kind in ("proposed", "applied", "outcome"))
     assert outcome.body["outcome"] == "succeeded"
     assert [entries(folder, kind)[0].body["session"] for kind in ("session-start", "session-stop")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 # modules any use of which is a road, but for these names of theirs
 _MODULES: dict[str, frozenset[str]] = {
@@ -51,15 +51,16 @@ _IMPORTING = frozenset({"__import__", "importlib.import_module", "importlib.__im
 
 def roads(tree: ast.AST) -> list[tuple[int, str]]:
     """(line, dotted name) of each use of a road."""
-    names = _imported(tree)
-    found = {*_by_imports(tree), *_by_names(tree, names), *_by_words(tree, names)}
+    nodes = [*ast.walk(tree)]
+    names = _imported(nodes)
+    found = {*_by_imports(nodes), *_by_names(nodes, names), *_by_words(nodes, names)}
     return sorted(found)
 
 
-def _imported(tree: ast.AST) -> dict[str, str]:
+def _imported(nodes: Sequence[ast.AST]) -> dict[str, str]:
     """What each name that an import binds stands for, dotted, and each plain name that such a name is given to."""
     names: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Import():
                 for alias in node.names:
@@ -70,7 +71,7 @@ def _imported(tree: ast.AST) -> dict[str, str]:
                 names.update({alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names})
             case _:
                 pass
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=known)) if known in names:
                 names.setdefault(name, names[known])
@@ -79,8 +80,8 @@ def _imported(tree: ast.AST) -> dict[str, str]:
     return names
 
 
-def _by_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+def _by_imports(nodes: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:
+    for node in nodes:
         match node:
             case ast.ImportFrom(module=str(module), level=0):
                 for alias in node.names:
@@ -93,9 +94,9 @@ def _by_imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 pass
 
 
-def _by_names(tree: ast.AST, names: dict[str, str]) -> Iterator[tuple[int, str]]:
-    owners = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
+def _by_names(nodes: Sequence[ast.AST], names: dict[str, str]) -> Iterator[tuple[int, str]]:
+    owners = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
         if not isinstance(node, ast.Attribute | ast.Name) or isinstance(node.ctx, ast.Store):
             continue
         dotted = _dotted(node, names)
@@ -105,9 +106,9 @@ def _by_names(tree: ast.AST, names: dict[str, str]) -> Iterator[tuple[int, str]]
             yield node.lineno, f"*.{node.attr}"
 
 
-def _by_words(tree: ast.AST, names: dict[str, str]) -> Iterator[tuple[int, str]]:
+def _by_words(nodes: Sequence[ast.AST], names: dict[str, str]) -> Iterator[tuple[int, str]]:
     """A module that is imported by its name's text, and a name that is asked for by its text."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         called = _dotted(node.func, names) or (node.func.id if isinstance(node.func, ast.Name) else "")

@@ -13,14 +13,15 @@ from tests.support.feeds import HandFeed
 from tests.support.golden import same_as_golden
 from tests.support.parts import ROOT
 from tui.app import WatchfloorApp
-from tui.base import AppOptions, Desk, discover
+from tui.base import AppOptions, Desk
 from tui.help import entries
 from tui.help import shown as shown_key
+from tui.pages import keys, load
 from tui.widgets.heatmap import HeatMap
 from tui.widgets.table import VirtualTable
 from watchfloor import __version__
 from watchfloor.cli import COMMANDS
-from watchfloor.exits import Exit
+from watchfloor.exits import Exit, Proof
 from watchfloor.snapshot.catalogue import as_markdown
 
 README = ROOT / "README.md"
@@ -34,7 +35,7 @@ def test_readme_has_every_command(name: str) -> None:
 
 def test_readme_has_every_key() -> None:
     options = AppOptions(acting=NotedActing())  # the keys of consoles that act among them
-    pages = [page(Desk.for_options(options, dict, lambda _, __: None)) for page in discover()]
+    pages = [page(Desk.for_options(options, dict, lambda _, __: None)) for page in map(load, keys())]
     shown_keys = [
         (key, does)
         for node in (*pages, VirtualTable(marks=True), HeatMap(), WatchfloorApp(HandFeed()))
@@ -44,7 +45,7 @@ def test_readme_has_every_key() -> None:
     ]
     text = README.read_text("utf-8")
     assert [(key, does) for key, does in shown_keys if f"`{key}`" not in text] == []
-    assert all(f"`{shown_key(page.key)}` {page.heading}" in text for page in discover())
+    assert all(f"`{shown_key(key)}` {name}" in text for name, key in keys().items())
 
 
 @pytest.mark.parametrize("code", list(Exit), ids=lambda code: code.name)
@@ -52,6 +53,13 @@ def test_every_exit_code_is_documented(code: Exit) -> None:
     table = (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
     assert f"| {code.value} | {code.name} | {code.meaning} |" in table
     assert f"`{code.value}`" in README.read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", list(Proof), ids=lambda code: code.name)
+def test_every_exit_code_of_a_verification_is_documented(code: Proof) -> None:
+    table = (ROOT / "docs" / "exit-codes.md").read_text("utf-8")
+    assert f"| {code.value} | {code.name} | {code.meaning} |" in table
+    assert f"{code.name}: {code.meaning} |" in (ROOT / "docs" / "evidence.md").read_text("utf-8")
 
 
 def test_every_metric_is_documented() -> None:

@@ -11,7 +11,8 @@ from tests.house.roads import roads
 from tests.house.sources import ROOMS, modules, shown
 from tests.support.actinghands import NotedActing
 from tests.support.parts import ROOT
-from tui.base import AppOptions, Desk, discover
+from tui.base import AppOptions, Desk
+from tui.pages import keys, load
 
 # every module that can start a program, signal one or open a channel, and what for
 ROADS = {
@@ -60,7 +61,7 @@ def test_what_can_start_a_program_or_open_a_channel_is_known() -> None:
 def test_no_shell_is_given_a_line() -> None:
     shells = [
         f"{shown(path)}:{node.lineno}"
-        for path, tree in modules(*ROOMS)
+        for path, tree in modules(*ROOMS, saying=["shell"])
         for node in ast.walk(tree)
         if isinstance(node, ast.keyword)
         and node.arg == "shell"
@@ -72,7 +73,7 @@ def test_no_shell_is_given_a_line() -> None:
 def test_an_action_is_applied_by_the_runner_alone_and_the_runner_made_by_the_harness_alone() -> None:
     appliers = {
         shown(path)
-        for path, tree in modules("agents", "watchfloor", "tui", "playbooks")
+        for path, tree in modules("agents", "watchfloor", "tui", "playbooks", saying=["apply"])
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -89,7 +90,7 @@ def test_an_action_is_applied_by_the_runner_alone_and_the_runner_made_by_the_har
 def _makers(name: str) -> set[str]:
     return {
         shown(path)
-        for path, tree in modules(*ROOMS)
+        for path, tree in modules(*ROOMS, saying=[name])
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
         if not shown(path).startswith("collectors/probe/")  # runs on nodes, and has a Runner of samplers
@@ -104,8 +105,9 @@ import sys
 from watchfloor import wiring, checks
 import watchfloor.commands.terminal, watchfloor.commands.snapshot, watchfloor.commands.jobs
 import tui.app
-from tui.base import discover
-discover()
+from tui.pages import keys, load
+for name in keys():
+    load(name)
 from watchfloor.offers import offers
 from watchfloor.playbookshelf import shelf
 assert shelf().playbooks
@@ -123,7 +125,7 @@ print(" ".join(held))
 
 def test_a_read_only_console_binds_no_key_that_acts() -> None:
     """What acts is bound by a page that is made with a port to act by, and by sheets that are opened with one alone."""
-    for page in discover():
+    for page in map(load, keys()):
         watching = page(Desk.for_options(AppOptions(), dict, lambda _, __: None))
         acting = page(Desk.for_options(AppOptions(acting=NotedActing()), dict, lambda _, __: None))
         more = set(acting._bindings.key_to_bindings) - set(watching._bindings.key_to_bindings)

@@ -44,7 +44,8 @@ def answer(
 
 @dataclass(frozen=True)
 class Machine:
-    """One node as its probe tells of it; `boards` by key. `silent`: it was heard once, and is no longer."""
+    """One node as its probe tells of it; `boards` by key. `silent`: it was heard once, and is no longer; `heard`: or
+    it never was."""
 
     name: str = "n1"
     boards: Mapping[str, Values] = field(default_factory=dict)
@@ -53,13 +54,15 @@ class Machine:
     boot_id: str = "boot-1"
     silent: bool = False
     services: Mapping[str, Values] = field(default_factory=dict)
+    heard: bool = True
 
 
 def frame_of(machines: Sequence[Machine], *answers: SourceAnswer, at: float = NOW) -> Frame:
     """A picture through the real fleet and the real roll of jobs."""
     fleet = Fleet([NodeSpec(one.name) for one in machines], lambda: at)
     for index, machine in enumerate(machines):
-        _introduce(fleet, index, machine, at)
+        if machine.heard:
+            _introduce(fleet, index, machine, at)
     fleet.tick()
     frame, roll = fleet.frame(), Roll()
     for one in answers:

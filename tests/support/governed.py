@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +111,26 @@ def person(folder: Path, principal: str, kind: str = "ed25519") -> Person:
     words = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", principal, "-f", str(key)]
     subprocess.run(words, check=True)
     return Person(principal, key)
+
+
+class ssh_agent:
+    """An agent that holds these keys; its socket's path."""
+
+    def __init__(self, folder: Path, keys: Sequence[Path]) -> None:
+        self._socket, self._keys = str(folder / "agent"), keys
+
+    def __enter__(self) -> str:
+        words = ["ssh-agent", "-D", "-a", self._socket]
+        self._agent = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self._agent.stdout is not None
+        self._agent.stdout.readline()  # it listens before it tells where
+        env = {**os.environ, "SSH_AUTH_SOCK": self._socket}
+        subprocess.run(["ssh-add", "-q", *map(str, self._keys)], env=env, check=True)
+        return self._socket
+
+    def __exit__(self, *_: object) -> None:
+        self._agent.send_signal(signal.SIGTERM)
+        self._agent.wait(10)
 
 
 # -- on record

@@ -41,15 +41,19 @@ class Floor:
             self._reboot(2)
         self.machines.step()
         if self._tick % 7 == 1:
-            self._roll.answer(_answer(self.now, self._tick))
+            self.answer(_answer(self.now, self._tick))
         if self._tick % 11 == 0:
-            self._tell(Event(self.now, "kernel", "xid", f"XID 31 at {self._tick}", "", 31, id=f"e{self._tick}"))
+            self.tell(Event(self.now, "kernel", "xid", f"XID 31 at {self._tick}", "", 31, id=f"e{self._tick}"))
         frame = self.machines.fleet.frame()
         frame = replace(frame, jobs=self._roll.frame(frame))
         frame = frame.with_findings(checks.run(frame))
         return replace(frame, records=self._log.update(frame))
 
-    def _tell(self, event: Event) -> None:
+    def answer(self, told: SourceAnswer) -> None:
+        """What its scheduler says now."""
+        self._roll.answer(told)
+
+    def tell(self, event: Event) -> None:
         """Node 1 says what happened, and how its sampler does."""
         samplers = {"nvidia": SamplerStatus("ok", "", self.now, 0.002 * self._tick)}
         told = Report(self._tick, 1, self.now, samplers=samplers, events=[event])

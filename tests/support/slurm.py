@@ -197,9 +197,16 @@ class Slurm:
             self._until("the controller", self._answers)
 
     def start_controller(self) -> None:
+        """It comes back. Nodes that are told to read their settings register at once; it would ask them after 4 s."""
+        self._start_controller()
+        for name in self.node_names:
+            if daemon := self._running.get(f"slurmd-{name}"):
+                daemon.send_signal(signal.SIGHUP)
+        self.wait_for_nodes()
+
+    def _start_controller(self) -> None:
         self._start("slurmctld", "slurmctld", "-D")
         self._until("the controller", self._answers)
-        self.wait_for_nodes()
 
     def stop_node(self, name: str) -> None:
         self._kill(f"slurmd-{name}", signal.SIGKILL)
@@ -237,7 +244,8 @@ class Slurm:
         self._until("slurmdbd", lambda: self._succeeds("sacctmgr", "-i", "add", "cluster", "lab"))
         for name in self.node_names:
             self.start_node(name)
-        self.start_controller()
+        self._start_controller()
+        self.wait_for_nodes()
 
     def _configure(self) -> None:
         folder = self.folder

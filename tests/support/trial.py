@@ -24,7 +24,11 @@ from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import trial
 from watchfloor.acting import Post, post
 from watchfloor.change import Outcome
+from watchfloor.checks import held_unused
+from watchfloor.checks._idleness import Idleness
+from watchfloor.commands.approve import signed
 from watchfloor.frame import Frame
+from watchfloor.jobs.config import Work
 from watchfloor.model import NodeSpec
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.repertoire import usable
@@ -50,6 +54,8 @@ class Told:
     def proposed(self, incident: Incident, decision: Decision) -> None:
         self.proposals.append(decision)
         self._news.set()
+
+    def freed(self, decision: Decision) -> None: ...
 
     def ended(self, run: RunRecord, result: Result) -> None:
         self.ends.append((run, result))
@@ -130,6 +136,45 @@ class Stage:
         return record
 
 
+def permitted(*playbooks: str) -> str:
+    """Cedar by which the daemon does what these playbooks say."""
+    names = ", ".join(f'"{name}"' for name in playbooks)
+    return f"""
+@id("trial")
+@explain("in this trial the daemon may do what these playbooks say")
+permit (principal == Service::"watch", action, resource)
+when {{ [{names}].contains(context.playbook) }};
+"""
+
+
+def states(run: RunRecord) -> dict[str, str]:
+    """What became of its steps, by action."""
+    return {step.action: str(record.state) for step, record in run.of_plan()}
+
+
+async def repaired(stage: Stage, node: str) -> None:
+    """The incident takes the node down for repair, and it comes back."""
+    (incident,) = stage.fleet.incidents
+    stage.fleet.skip_to(incident.first + incident.lasts - 25.0)
+    await stage.seen(lambda frame: not frame.live[frame.node_index[node]])
+    stage.fleet.skip_to(incident.first + incident.lasts - 15.5)
+    await stage.seen(lambda frame: bool(frame.live[frame.node_index[node]]))
+
+
+def unused_after(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """A board counts as unused after so long instead of a quarter of an hour."""
+    monkeypatch.setattr(held_unused, "limit", lambda code, key, unit: seconds)
+    monkeypatch.setattr(held_unused, "_idleness", Idleness(seconds))
+    monkeypatch.setattr("watchfloor.checks._idleness.COARSE_SECONDS", 1)
+
+
+async def signed_by_colleague(monkeypatch: pytest.MonkeyPatch, folder: Path, run: str) -> None:
+    """The other person of the trial approves."""
+    key = trial.environment(folder / "act", trial.COLLEAGUE)["WATCHFLOOR_KEY"]
+    monkeypatch.setenv("WATCHFLOOR_KEY", key)
+    assert "1 of 1: colleague" in await asyncio.to_thread(signed, "approve", run, "nobody answers")
+
+
 @asynccontextmanager
 async def watched(made: AbstractAsyncContextManager[DemoFleet], playbooks: Iterable[str]) -> AsyncIterator[Stage]:
     """A demo with one console that watches it."""
@@ -159,14 +204,17 @@ async def demo(
 
 @asynccontextmanager
 async def console(
-    fleet: DemoFleet, playbooks: Iterable[str], racked: Callable[[NodeSpec], NodeSpec] = lambda spec: spec
+    fleet: DemoFleet,
+    playbooks: Iterable[str],
+    known_as: Callable[[NodeSpec], NodeSpec] = lambda spec: spec,
+    work: Work | None = None,
 ) -> AsyncIterator[Stage]:
     """One that watches by these playbooks; what ran before, it knows from the ledger.
 
-    `racked`: how its fleet file has a node.
+    `known_as`: how its fleet file has a node; `work`: its sources of jobs, where that isn't the demo's Slurm.
     """
     known = usable()
-    async with post([racked(spec) for spec in fleet.specs], fleet.work) as at:
+    async with post([known_as(spec) for spec in fleet.specs], work or fleet.work) as at:
         await at.until(_complete, PATIENCE_SECONDS)
         stage = Stage(fleet, at)
         watchman = at.watchman(WATCH, {name: known[name] for name in playbooks}, stage.told, "trial")

@@ -56,6 +56,20 @@ async def test_the_first_screen_comes_before_any_frame() -> None:
         assert app.is_running
 
 
+async def test_frames_don_t_pile_up_before_a_screen_that_stands_still() -> None:
+    """As where its terminal takes nothing more: the app waits to write, and the collectors go on."""
+    app = still_app(None)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        before = app._message_queue.qsize()
+        for second in range(100):
+            app.receive(replace(settled(), at=1000.0 + second))
+        assert app._message_queue.qsize() == before + 1
+        await pilot.pause()
+        assert app.desk.frame is not None
+        assert app.desk.frame.at == 1099.0
+
+
 async def test_a_frame_of_another_thread_is_shown() -> None:
     feed = HandFeed()
     app = WatchfloorApp(feed, AppOptions(now=lambda: settled().at))

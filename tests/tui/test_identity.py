@@ -52,6 +52,12 @@ def test_in_little_room_the_trouble_stays(frame: Frame, name: str, most: int) ->
     assert ("no answer" if name == _HUNG else "last heard") in said
 
 
+@pytest.mark.parametrize("width", [0, 1, 2])
+def test_a_pane_squeezed_to_nothing_still_has_a_first_line(frame: Frame, width: int) -> None:
+    bare = replace(frame, specs=tuple(replace(spec, site="", rack="", group="") for spec in frame.specs))
+    assert len(brief_lines(bare, frame.node_index[_LOST], width, UNICODE, 2)) == 2
+
+
 def test_a_chart_without_a_value_says_why(frame: Frame) -> None:
     for name, reason in ((_LOST, "stale, last"), (_HUNG, "timed out, last")):
         node = frame.node_index[name]

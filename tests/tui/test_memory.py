@@ -41,8 +41,9 @@ def test_a_console_without_files_loads_no_database() -> None:
 import sys
 from watchfloor import wiring
 import tui.app
-from tui.base import discover
-discover()
+from tui.pages import keys, load
+for name in keys():
+    load(name)
 wiring.Collection([])
 sys.exit("sqlite3" in sys.modules)
 """

@@ -16,15 +16,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.support.governed import NEEDS_ONE, Person, person, plan, proposed
+from tests.support.governed import NEEDS_ONE, Person, person, plan, proposed, ssh_agent
 from tests.support.parts import ROOT
-from watchfloor import cli
+from tui.present import approvals as words
+from watchfloor import cli, governance
 from watchfloor.change import Plan, Ruling, Verdict
+from watchfloor.commands.run import myself
 from watchfloor.exits import Exit
+from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.lineage.times import Times
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Entry, Note
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
 from watchfloor.records.ledgerwords import Body, Outcome, Refused
+from watchfloor.signing import SshSigner
 
 Run = Callable[..., int]
 
@@ -205,13 +210,29 @@ def test_a_plan_is_named_by_its_digest_or_by_enough_of_it(office: Office) -> Non
 def test_the_key_is_found_among_those_of_the_user(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(office.folder / "home"))
     assert office("approve", "r1") == Exit.USAGE
-    assert "no key of ~/.ssh is in" in office.err
+    assert "no key of ~/.ssh, nor of an agent, is in" in office.err
     folder = office.folder / "home" / ".ssh"
     folder.mkdir(parents=True)
     for suffix in ("", ".pub"):
         (folder / f"id_ed25519{suffix}").write_bytes(Path(f"{office.carol.key}{suffix}").read_bytes())
     (folder / "id_ed25519").chmod(0o600)
     assert office("approve", "r1") == Exit.OK
+
+
+def test_a_key_that_an_agent_alone_has_signs_and_tells_who_asks(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where several people log in to one account, each with their own agent forwarded: no file has their keys."""
+    monkeypatch.setenv("HOME", str(office.folder / "home"))
+    stranger = person(office.folder, "stranger")
+    with ssh_agent(office.folder, [stranger.key, office.anna.key]) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        assert myself().fingerprint == SshSigner(office.anna.key).fingerprint(), "nobody approves a plan of their own"
+    with ssh_agent(office.folder, [stranger.key, office.carol.key]) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        assert office("approve", "r1") == Exit.OK
+    assert "Approvals: 1 of 1: carol@example.org." in office.out
+    assert myself().fingerprint == "", "an agent that is gone has none"
 
 
 def test_without_a_terminal_nothing_is_signed_unasked(office: Office, capfd: pytest.CaptureFixture[str]) -> None:
@@ -249,6 +270,42 @@ def test_show_names_whose_key_signed_and_what_does_not_count(office: Office, cap
     told = capfd.readouterr().out
     assert f"approval of nobody who is known, put on record by {signed.who.name}, " in told
     assert "   doesn't count, not-signed: it is over another plan, or was altered since" in told
+
+
+def test_what_does_not_count_is_told_to_programs_and_on_the_pages(
+    office: Office, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `show` and `runs` as JSON, in the table and on the card of page 8, and by the count in the header."""
+    office("approve", "r1", office.carol, "seen it", "--expires", "30m")
+    signed, now = office.newest(), time.time()
+    replayed_under(office, signed)
+    (said,) = shown(capfd, "show", "r2", "--json")["said"]
+    assert (said["counts"], said["by"], said["on_record_by"]) == (False, None, signed.who.name)
+    assert said["why_not"] == "not-signed: it is over another plan, or was altered since"
+    good, bad = shown(capfd, "runs", "--json")["runs"]
+    assert (good["approved_by"], bad["approved_by"], bad["approvals_needed"]) == (["carol@example.org"], [], 2)
+
+    follower = LedgerFollower(office.path, lambda run: governance.heard(run, time.time()))
+    picture = follower.look()
+    assert [run.run for run in picture.waiting(now)] == ["r2"]
+    r1, r2 = picture.run("r1"), picture.run("r2")
+    assert (
+        r1 is not None
+        and r2 is not None
+        and (words.said(r1), words.said(r2)) == ("1 of 1: carol@example.org", "0 of 2")
+    )
+    card = ["".join(text for text, _ in line) for line in words.card_lines(r2, Times(now), 200)]
+    assert "    doesn't count, not-signed: it is over another plan, or was altered since" in card
+
+    monkeypatch.setattr(time, "time", lambda: now + 1860.0)
+    later = [follower.look() for _ in range(8)][-1]  # nothing is appended
+    assert {run.run for run in later.waiting(now)} == {"r1", "r2"}, "the signature has run out"
+    assert [follower.look() for _ in range(8)][-1] is later
+
+
+def shown(capfd: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert cli.run([*words]) == Exit.OK
+    return json.loads(capfd.readouterr().out)
 
 
 def test_a_replayed_approval_is_named_where_more_are_needed(office: Office) -> None:

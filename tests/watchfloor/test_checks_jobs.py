@@ -356,3 +356,16 @@ def test_one_job_in_full_tells_its_steps_its_spread_and_who_lags() -> None:
     assert entry["spread"]["clock_sm"]["lowest_on"] == {"node": "n1", "accelerator": "g3", "rank": ""}
     assert entry["stragglers"][0]["subject"] == "n1/g3"
     assert next((step["number"], step["tasks"], step["nodes"]) for step in entry["steps"]) == ("0", 8, ("n0", "n1"))
+
+
+def test_accelerators_of_a_job_come_by_rank_and_without_ranks_by_node_and_number() -> None:
+    boards, roll = Boards(2, {_BOARD: (["g0", "g1"], ["name", "index", "rank"])}), Roll()
+    ranks = {("n0", "g0"): "10", ("n0", "g1"): "2", ("n1", "g0"): "0-1", ("n1", "g1"): ""}
+    for (node, key), rank in ranks.items():
+        boards.say({key: {"name": f"gpu{key[1]}", "index": int(key[1]), "rank": rank}}, int(node[1]))
+    held = [Allocation(f"n{node}", 2, (0, 1)) for node in (1, 0)]
+    roll.answer(SourceAnswer(SourceStatus("slurm", "slurm", SourceState.OK), (job(1, *held),)))
+    frame = boards.frame()
+    told = detail(replace(frame, jobs=roll.frame(frame)), 0).splitlines()
+    listed = [line.split()[0] for line in told if line.startswith("n")]
+    assert listed == ["n1/gpu0", "n0/gpu1", "n0/gpu0", "n1/gpu1"]

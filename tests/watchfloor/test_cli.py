@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -225,6 +226,27 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=PATIENCE_SECONDS) == Exit.OK
+
+
+def _redirected(folder: Path, form: str, redirection: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The catalogue, with its streams redirected by a shell."""
+    command = f"{shlex.join(_command('metrics', *form.split()))} {redirection}"
+    whole = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(["sh", "-c", command], cwd=folder, env=whole, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_disk_that_is_full_is_told_in_words(tmp_path: Path) -> None:
+    done = _redirected(tmp_path, "--json", ">/dev/full")
+    assert (done.returncode, done.stdout) == (Exit.NOT_KEPT, "")
+    assert done.stderr.startswith("watchfloor: the output can't be written: No space left on device\n")
+
+
+def test_streams_that_are_closed_or_know_few_characters_end_nothing(tmp_path: Path) -> None:
+    assert _redirected(tmp_path, "", "<&- >&- 2>&-").returncode == Exit.OK
+    assert "?C" in _redirected(tmp_path, "", "", PYTHONIOENCODING="ascii").stdout
+    rows = json.loads(_redirected(tmp_path, "--json", "", PYTHONIOENCODING="ascii").stdout)["metrics"]
+    assert "°C" in {row["unit"] for row in rows}, "escaped, and so not lost"
 
 
 def test_the_demo_is_read_by_snapshot_and_ends_when_told(tmp_path: Path) -> None:

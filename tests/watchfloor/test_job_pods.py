@@ -25,10 +25,10 @@ class Pods(SyntheticFleet):
         return {**super()._board(machine, node, gpu), "job": f"pod:{UID}" if node == 0 else ""}
 
 
-def telling(frame: Frame, environment: dict[str, str], job: str = f"pod:{UID}") -> Frame:
-    """The first node's process, and another pid that has no pod and the same words."""
+def telling(frame: Frame, environment: dict[str, str], job: str = f"pod:{UID}", pod: str = "") -> Frame:
+    """The first node's process, and another pid that has no pod and the same words. `pod`: by the kubelet's word."""
     processes = [Process(10, "root", "vllm", job=job), Process(11, "root", "vi")]
-    told = {"processes": processes, "workloads": [Workload(pid, 77, environment) for pid in (10, 11)]}
+    told = {"processes": processes, "workloads": [Workload(pid, 77, environment, pod=pod) for pid in (10, 11)]}
     raw = {name: msgspec.json.encode(rows) for name, rows in told.items()}
     detail = replace(frame.detail[0], details={**frame.detail[0].details, **raw})
     return replace(frame, detail=(detail, *frame.detail[1:]))
@@ -62,6 +62,12 @@ def test_the_host_name_of_a_pod_is_its_name_unless_it_is_that_of_its_node() -> N
     assert PodNames().on(telling(frame, {**GIVEN, "HOSTNAME": "x"}), 0)[f"pod:{UID}"].name == GIVEN["POD_NAME"]
     shared = telling(frame, {"HOSTNAME": frame.nodes.text(0, "hostname") or frame.specs[0].name})
     assert PodNames().on(shared, 0) == {}
+
+
+def test_the_kubelets_word_comes_before_what_a_process_was_given() -> None:
+    given = telling(standing(), GIVEN, pod="training/moe-0")
+    assert PodNames().on(given, 0) == {f"pod:{UID}": PodName("moe-0", "training")}
+    assert PodNames().on(telling(standing(), {}, pod="training/moe-0"), 0)[f"pod:{UID}"].number == "training/moe-0"
 
 
 def test_what_is_no_pods_process_names_none_and_what_is_garbage_nothing() -> None:

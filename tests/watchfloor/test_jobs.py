@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from tests.support.frames import START, SyntheticFleet
-from watchfloor.errors import QueryError
+from tests.support.frames import START, Machine, SyntheticFleet
+from watchfloor.errors import ConfigError, QueryError
+from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.hosts import Hosts
@@ -18,10 +19,10 @@ from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, Sour
 from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
 from watchfloor.metrics import CATALOGUE
-from watchfloor.model import Missing, Scope
+from watchfloor.model import Missing, NodeSpec, Scope
 from watchfloor.query import parse
 from watchfloor.report import Process
-from watchfloor.snapshot.jobs import JobReport, source_words
+from watchfloor.snapshot.jobs import JobReport, meant, source_words
 
 STATUS = SourceStatus("alpha", "slurm", SourceState.OK, START, 0.1, 5.0)
 
@@ -71,6 +72,27 @@ def test_what_runs_tells_whose_it_is_also_without_a_scheduler() -> None:
     assert first.source == "cgroups" and first.state is JobState.RUNNING and first.user
     held = frame.jobs.accelerators_of(0)
     assert {frame.accelerators.text(int(row), "job") for row in held} == {first.id}
+
+
+class ByHand(SyntheticFleet):
+    """One node's accelerators are in use by commands that nobody scheduled."""
+
+    commands = (
+        "python3 -u train.py --lr 1",
+        "python3 -c import time; time.sleep(9)",
+        "bash -c ./serve",
+        "./serve -c x",
+    )
+
+    def _board(self, machine: Machine, node: int, gpu: int) -> dict[str, object]:  # type: ignore[override]
+        command = self.commands[gpu] if node == 0 and gpu < len(self.commands) else ""
+        return {**super()._board(machine, node, gpu), "job": "", "user": "mira" if command else "", "command": command}
+
+
+def test_what_nobody_scheduled_goes_by_its_program() -> None:
+    fleet = ByHand(faults=False)
+    fleet.step(2)
+    assert [job.name for job in Roll().frame(fleet.fleet.frame()).rows] == ["train.py", "python3", "bash", "serve"]
 
 
 def test_an_allocation_counts_where_nothing_runs_yet_and_processes_where_they_do() -> None:
@@ -199,6 +221,38 @@ def test_times_of_jobs_that_wait_run_and_are_over() -> None:
     assert value(jobs, "slurm:3", "elapsed") == 1800.0 and value(jobs, "slurm:3", "time_left") is None
     assert value(jobs, "slurm:3", "gpu_time") == 8 * 1800.0
     assert value(jobs, "slurm:3", "cost") == pytest.approx(8 * 0.5 * 3.6)
+
+
+def test_figures_of_a_job_whose_nodes_are_not_heard_yet_are_to_come() -> None:
+    fleet, roll = Fleet([NodeSpec("dgx-01")], lambda: START, 1.0), Roll()
+    at_home, elsewhere = job(1, Allocation("dgx-01", 8)), job(2, Allocation("node-of-others", 8))
+    roll.answer(answer(at_home, elsewhere, job(3, Allocation("dgx-01"))))
+    jobs = roll.frame(fleet.frame())
+    reasons = [[jobs.view.cell(row, name).missing for name in ("util", "energy", "idle")] for row in range(3)]
+    assert reasons == [[Missing.NOT_YET] * 3, [Missing.UNSUPPORTED] * 3, [Missing.UNSUPPORTED] * 3]
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("name ~ train", {1}), ("name == 2", {2}), ("name in (train-llm, 2)", {1, 2}), ("name != train-llm", {2, 3}),
+        ("name !~ train and name != 3", {2}), ("title == train-llm", {1}),
+    ],
+)  # fmt: skip
+def test_a_jobs_name_is_its_number_and_what_its_owner_called_it(query: str, numbers: set[int]) -> None:
+    told = [job(1, name="train-llm"), job(2, name="evaluate"), job(3)]
+    frame = Floor().frame(answer(*(replace(one, source="asked") for one in told)))
+    found = parse(f"job: source == asked and {query}").mask(frame)
+    assert {int(frame.jobs.rows[row].number) for row in np.flatnonzero(found).tolist()} == numbers
+
+
+def test_the_number_of_an_array_means_all_its_tasks() -> None:
+    tasks = [replace(job(4201, array="4200"), number="4200_1"), replace(job(4200, array="4200"), number="4200_2")]
+    tasks.append(job(9, name="4200_9"))
+    found = [np.flatnonzero(meant(tasks, word)).tolist() for word in ("4200", "4200_2", "slurm:4200", "4200_9")]
+    assert found == [[0, 1], [1], [1], [2]]
+    with pytest.raises(ConfigError, match="no job is called '4200_3'"):
+        meant(tasks, "4200_3")
 
 
 def test_a_job_on_silent_nodes_is_stale_not_idle() -> None:

@@ -9,6 +9,7 @@ import jsonschema
 import yaml
 
 from watchfloor import fleetfile
+from watchfloor.commands.arguments import Source
 from watchfloor.jobs.config import KINDS, told_apart
 from watchfloor.jobs.model import PERIOD_SECONDS, TIMEOUT_SECONDS, JobSourceSpec
 from watchfloor.schemas import schema_text
@@ -37,6 +38,13 @@ def test_sources_that_number_their_jobs_alike_put_their_names_into_the_ids() -> 
     specs = [JobSourceSpec(name, kind) for name, kind in (("a", "slurm"), ("b", "slurm"), ("c", "ray"))]
     assert [spec.cluster for spec in told_apart(specs)] == ["a", "b", ""]
     assert told_apart(specs[1:]) == tuple(specs[1:])
+
+
+def test_a_slurm_that_the_fleet_file_asks_is_not_asked_twice(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("jobs:\n  lab: {kind: slurm, via: local}\nnodes: n1\n")
+    names = [[spec.name for spec in Source(file, slurm=asked).floor(())[1].sources] for asked in ("local", "login1")]
+    assert names == [["lab"], ["lab", "slurm"]]
 
 
 def test_the_schema_has_the_keys_of_every_kind() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from watchfloor.records.ledgermerkle import (
     EMPTY,
     Frontier,
+    Levels,
     consistency_proof,
     consistent,
     included,
@@ -123,6 +124,7 @@ def test_every_proof_of_small_trees_is_that_of_the_rfc_and_holds() -> None:
         hashes, top = [leaf(entry) for entry in entries], mth(entries)
         for at in range(size):
             proof = inclusion_proof(hashes, at)
+            assert Levels(hashes).proof(at) == proof
             assert proof == path(at, entries)
             assert included(hashes[at], at, size, proof, top)
             begun = consistency_proof(hashes, at + 1)
@@ -177,5 +179,7 @@ def test_whatever_is_wrong_with_a_proof_of_growth_is_refused(size: int, data: st
 def test_there_is_no_proof_of_what_is_not_there(index: int) -> None:
     with pytest.raises(ValueError, match="no leaf"):
         inclusion_proof(LEAVES[:3], index)
+    with pytest.raises(ValueError, match="no leaf"):
+        Levels(LEAVES[:3]).proof(index)
     with pytest.raises(ValueError, match="not the beginning"):
         consistency_proof(LEAVES[:3], index + 1 if index > 0 else 0)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.parts import ROOT
 from watchfloor import cli, lineagekeeper
 from watchfloor.errors import StoreError
 from watchfloor.exits import Exit
+from watchfloor.jobs.model import Attempt, JobState
 from watchfloor.lineage.graph import Changes, Key, Kind, mention
 from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.watch import Watch
@@ -92,6 +94,51 @@ def test_jobs_that_are_called_alike_are_listed(story: str, capsys: pytest.Captur
     assert "ask for one of them by its id" in err
     assert run(capsys, "slurm:4300")[0] == Exit.OK
     assert "more than 10 jobs are called" in run(capsys, called)[2]
+
+
+def test_the_number_of_an_array_is_that_of_all_its_tasks(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Slurm gives the last task the array's number as its id."""
+    ids = {"4200_1": "slurm:4201", "4200_2": "slurm:4202", "4200_3": "slurm:4200"}
+    ends = {"4200_1": JobState.DONE, "4200_2": JobState.FAILED, "4200_3": JobState.RUNNING}
+    tasks = [job(replace(FIRST, state=ends[name]), id=ids[name], number=name, array="4200") for name in ids]
+    watch = Watch()
+    watch.update(TEN, tasks)
+    store = LineageStore(place)
+    store.save(watch.due(), time.time())
+    store.close()
+    code, _, err = run(capsys, "4200")
+    assert code == Exit.USAGE
+    assert "job 4200 is an array of 3 tasks on record: 1 failed (4200_2), 1 done, 1 running" in err
+    assert "ask for one of them, as 4200_" in err
+    assert [run(capsys, name)[0] for name in (*ids, *ids.values())] == [Exit.OK] * 6
+
+
+def test_why_a_job_waited_is_no_fact_of_it_once_it_runs(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    waits = job(
+        Attempt(1, JobState.PENDING, "PENDING"), reason="Priority", labels={"expected start": "2027-01-01T00:00:00Z"}
+    )
+    store = LineageStore(place)
+    told = []
+    for sight in (waits, job(FIRST)):
+        watch = Watch()
+        watch.update(TEN, [sight])
+        store.save(watch.due(), time.time())
+        told.append(json.loads(run(capsys, "4242", "--json")[1])["entities"][0]["facts"])
+    store.close()
+    assert {"reason", "expected start"} <= told[0].keys()
+    assert not {"reason", "expected start"} & told[1].keys() and "" not in told[1].values()
+
+
+def test_what_only_other_programs_made_is_answered_with_their_runs(
+    place: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps(EVENT))
+    code, out, _ = run(capsys, "s3://data/raw", "--import", str(file), "--since", "3650d")
+    assert code == Exit.OK
+    assert out.startswith(
+        "1 run of other programs; no job that was seen has to do with it\n\ndataset s3://data/raw\n└ used by"
+    )
 
 
 @pytest.mark.parametrize("word", ["n2", "alice", "n2/gpu3", "s3://data/tokens-v3", "run:wandb:abc123"])

@@ -63,8 +63,11 @@ def opened(place: str) -> Iterator[Callable[[], LineageStore]]:
 
 
 def told(graph: Graph) -> tuple[object, object]:
-    """What a graph says, without when a store was told of it."""
-    entities = {key: replace(one, seen=None, mentioned=False) for key, one in graph.entities.items()}
+    """What a graph says, without when a store was told of it, and without facts that are over."""
+    entities = {
+        key: replace(one, seen=None, mentioned=False, facts={name: fact for name, fact in one.facts.items() if fact})
+        for key, one in graph.entities.items()
+    }
     return entities, {(edge.key, edge.start, edge.end, tuple(sorted(edge.facts.items()))) for edge in graph.edges}
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tui.present.header import second_line, summarise
+from tui.present.jobs import detail_lines
 from tui.present.style import UNICODE
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
-from watchfloor.model import NodeSpec, NodeStatus, Phase
+from watchfloor.jobs.view import Jobs
+from watchfloor.model import Missing, NodeSpec, NodeStatus, Phase, Scope, Subject
 from watchfloor.report import Cells, Report, Schema, Table
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.selection import select
@@ -24,9 +28,9 @@ def fleet_of_partitions() -> Fleet:
     """Two boards, the second one in two parts: as the NVIDIA sampler tells it."""
     fleet = Fleet([NodeSpec("a")], lambda: 1000.0)
     keys = ["GPU-0", "GPU-1", "MIG-0", "MIG-1"]
-    fleet.schema(0, Schema(1, {"accelerator": Table(keys, ["partition_of", "util", "uuid"])}))
+    fleet.schema(0, Schema(1, {"accelerator": Table(keys, ["partition_of", "util", "mem_used", "uuid"])}))
     parents = Cells(
-        p=[1], v=[50.0], mp=[4, 7, 10], mc=[2, 2, 2], xp=[0, 2, 3, 5, 6, 8, 9, 11],
+        p=[1, 10, 14], v=[50.0, 1e9, 2e9], mp=[5, 9, 13], mc=[2, 2, 2], xp=[0, 3, 4, 7, 8, 11, 12, 15],
         x=["", "uuid-a", "", "uuid-b", "GPU-1", "uuid-0", "GPU-1", "uuid-1"],
     )  # fmt: skip
     fleet.report(0, Report(1, 1, 1000.0, full=True, cells={"accelerator": parents}), 1000.0)
@@ -63,6 +67,23 @@ def test_a_scheduler_gives_partitions_away_and_not_the_boards_below(held: Alloca
     assert given_to(held, partitioned()) == given
 
 
+@pytest.mark.parametrize(
+    ("phase", "silent", "why"), [(Phase.LIVE, 0.0, Missing.UNSUPPORTED), (Phase.STALE, 1.0, Missing.STALE)]
+)
+def test_a_job_on_a_partition_without_utilisation_is_silent_once_its_node_is(
+    phase: Phase, silent: float, why: Missing
+) -> None:
+    """A MIG instance tells its memory alone."""
+    fleet = fleet_of_partitions()
+    fleet.status(0, NodeStatus(phase))
+    frame = fleet.frame()
+    jobs = told(Allocation("a", 1, uuids=("uuid-1",)), frame)
+    assert (jobs.view.cell(0, "silent").value, jobs.view.cell(0, "util").missing) == (silent, why)
+    lines = detail_lines(replace(frame, jobs=jobs), Subject(Scope.JOB, "", "slurm:7"), 80, 12)
+    last = "".join(text for text, _ in lines[-1])
+    assert last.strip() == f"a×1 {'silent' if silent else 'no utilisation told'}"
+
+
 def test_partitions_that_are_gone_leave_the_board_to_be_given_away() -> None:
     fleet = fleet_of_partitions()
     fleet.schema(0, Schema(2, {"accelerator": Table(["GPU-0", "GPU-1"], ["partition_of", "util", "uuid"])}))
@@ -73,7 +94,11 @@ def test_partitions_that_are_gone_leave_the_board_to_be_given_away() -> None:
 
 def given_to(held: Allocation, frame: Frame) -> list[str]:
     """The accelerators of a job that a scheduler gave this, and of which nothing runs yet."""
+    return [str(frame.accelerators.keys[row]) for row in told(held, frame).accelerators_of(0).tolist()]
+
+
+def told(held: Allocation, frame: Frame) -> Jobs:
     roll = Roll()
     job = Job("slurm:7", "alpha", "slurm", "7", state=JobState.RUNNING, allocations=(held,))
     roll.answer(SourceAnswer(SourceStatus("alpha", "slurm", SourceState.OK), (job,)))
-    return [str(frame.accelerators.keys[row]) for row in roll.frame(frame).accelerators_of(0).tolist()]
+    return roll.frame(frame)

@@ -51,6 +51,13 @@ _TEXTS = (
     "HUGGING_FACE_HUB_TOKEN §",
     "setenv HF_TOKEN '§' && python train.py",
     "cd /x; export WANDB_API_KEY §",
+    "password => §",
+    "password := §",
+    "password -> §",
+    "the password was §",
+    "pw is §",
+    "use password § for it",
+    "my pwd (§)",
 )
 
 
@@ -78,6 +85,9 @@ def test_what_a_name_gives_away_is_hidden(text: str, secret: str) -> None:
         "AKIA" + "ABCD" * 4,
         "AIza" + "aB3-_" * 7,
         "ya29." + "aB3" * 10,
+        "hvs.CAESI" + "aB3" * 10,
+        "dapi" + "0a1b" * 8,
+        "pypi-AgEI" + "aB3" * 12,
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
     ],
 )
@@ -123,6 +133,8 @@ def test_urls_key_blocks_and_logins(text: str, shown: str) -> None:
         "the tokenizer is llama3",
         "module verification failed: signature and/or required key missing",
         'run --note "it\'s --late"',
+        "train.py --pad-token <pad> --eos_token </s> --bos-token=<s> pad_token=[PAD] --sort-key time --cache-key run",
+        "a basic training of 8 epochs, with the password policy 2",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:

@@ -16,7 +16,7 @@ from tests.support.sessions import Floor
 from watchfloor.cli import run
 from watchfloor.exits import Audit, Exit
 from watchfloor.recording import recorded
-from watchfloor.session.cast import ScreenTape, asciicast
+from watchfloor.session.cast import ScreenTape, asciicast, cut
 from watchfloor.session.folder import files
 from watchfloor.session.writer import SessionWriter
 
@@ -113,6 +113,21 @@ def test_a_secret_on_the_screen_is_not_in_the_recording() -> None:
     events = ScreenTape().told(1.0, (60, 1), [(line, drawn)])
     text = "".join(asciicast(events, "t"))
     assert "***" in text and "abcdefgh" not in text and "ghijklmnop" not in text
+
+
+def test_what_is_cut_out_of_a_screen_begins_with_all_of_it() -> None:
+    tape, events = ScreenTape(), []
+    shown = ["a", "a", "b"]
+    for second in range(6):
+        wide = 10 if second < 4 else 12
+        lines = [("top", "\x1b[1mtop\x1b[0m"), (shown[second % 3], shown[second % 3])]
+        events += tape.told(float(second), (wide, 2), lines)
+    clear = "\x1b[?25l\x1b[0m\x1b[2J"
+    drawn = clear + "\x1b[1;1H\x1b[1mtop\x1b[0m\x1b[0m\x1b[2;1Hb\x1b[0m"
+    assert cut(events, 2.5, 3.5) == [(2.5, "r", "10x2"), (2.5, "o", drawn), (3.0, "o", "\x1b[2;1Ha\x1b[0m")]
+    assert [event[:2] for event in cut(events, 5.2, 9.0)] == [(5.2, "r"), (5.2, "o")]
+    assert "12x2" in cut(events, 5.2, 9.0)[0][2]
+    assert cut(events, -2.0, -1.0) == [] and cut(events, 0.0, 9.0) == sorted(events, key=lambda event: event[0])
 
 
 def test_only_lines_that_changed_are_told() -> None:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from tui.present.format import Text
 from tui.present.itemised import Itemised
 from tui.present.line import Line
-from tui.present.plans import plan_lines, told
+from tui.present.plans import given_lines, plan_lines, told
 from tui.present.rows import Column
 from tui.present.runs import asked_by, targets_of
 from tui.present.style import Token
 from watchfloor.lineage.times import Times
-from watchfloor.runs import signer_of
 from watchfloor.snapshot.words import duration
 
 if TYPE_CHECKING:
@@ -111,13 +110,7 @@ def _asked(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
         yield from told(f"   {reason}", width)
     for name in decided.policies if decided else ():
         yield from told(f"   by policy {name}", width, Token.DIM)
-    for entry in run.given:
-        token = Token.TEXT if entry.kind == "approval" else Token.WARNING
-        yield from told(
-            f"{entry.kind} of {signer_of(entry)}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}",
-            width,
-            token,
-        )
+    yield from given_lines(run, times, width)
 
 
 def _plan(run: RunRecord, times: Times, width: int) -> Iterator[Line]:

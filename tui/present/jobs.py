@@ -286,15 +286,16 @@ def _attempt_words(attempt: Attempt) -> str:
 
 
 def _figures(frame: Frame, row: int) -> Sequence[Line]:
+    """Of a job without accelerators here, what is known all the same."""
     found: list[Line] = []
     for name, label in (
         ("util_mean", "mean util"), ("energy", "energy"), ("watched", "watched for"), ("cost", "cost"),
         ("idle", "idle"), ("stragglers", "stragglers"), ("silent", "silent"), ("link_rx", "links in"),
     ):  # fmt: skip
         cell = frame.jobs.view.cell(row, name)
-        if cell.missing is Missing.NO or name not in _SELDOM:
+        if cell.missing is Missing.NO or (name not in _SELDOM and cell.missing is not Missing.UNSUPPORTED):
             found.append(_fact(label, *exact(cell, _METRICS[name])))
-    return found
+    return found or [[("no figures of its own", Token.DIM)]]
 
 
 def _spread(frame: Frame, row: int) -> Sequence[Line]:
@@ -317,11 +318,13 @@ def _nodes(frame: Frame, row: int, glyphs: Glyphs) -> Sequence[Line]:
     if not boards.size:
         return [[("nothing of it is seen on the fleet's accelerators", Token.DIM)]]
     util, node = frame.accelerators.known("util")[boards], frame.accelerators.node[boards]
+    heard = ~np.isnan(frame.accelerators.known("mem_used")[boards])  # MIG instances tell their memory alone
     found: list[Line] = []
     for index in distinct(node).tolist():
         mine = util[node == index]
         known = mine[~np.isnan(mine)]
-        words = f"{known.mean():.0f}% {meter(float(known.mean()) / 100, 6, glyphs)}" if known.size else "silent"
+        silence = "no utilisation told" if heard[node == index].any() else "silent"
+        words = f"{known.mean():.0f}% {meter(float(known.mean()) / 100, 6, glyphs)}" if known.size else silence
         part = _fact(f"{frame.specs[index].name}×{mine.size}", words, Token.TEXT if known.size else Token.STALE)
         seen = frame.jobs.scheduler.get(index)
         found.append(part if seen is None or seen.takes_work else [*part, (f" {seen.state}", Token.WARNING)])

@@ -57,10 +57,10 @@ def joined(parts: Sequence[Line], gap: str = "  ") -> list[Piece]:
 
 def flow(parts: Sequence[Line], width: int, gap: str = "   ") -> list[Line]:
     """Parts one after another behind a margin, on as many lines as they need; only a part that is wider than a line is
-    broken, at spaces.
+    broken, at spaces. Something is left of parts that say something, however narrow a pane is squeezed.
     """
     lines, current = list[Line](), list[Piece]()
-    for part in (piece for whole in parts for piece in broken(whole, width - 1)):
+    for part in (piece for whole in parts for piece in broken(whole, max(1, width - 1))):
         if current and 1 + width_of(joined([current, part], gap)) > width:
             lines.append([(" ", Token.TEXT), *current])
             current = []

@@ -12,6 +12,8 @@ from tui.present.style import Token
 
 if TYPE_CHECKING:
     from watchfloor.change import Plan
+    from watchfloor.lineage.times import Times
+    from watchfloor.runs import RunRecord
 
 _STEP = re.compile(r"\d+\. ")
 
@@ -31,6 +33,16 @@ def told(text: str, width: int, token: Token = Token.TEXT) -> Iterator[Line]:
     """A text behind a margin, in as many lines as it needs."""
     for line in folded(printable(text), max(8, width - 2)):
         yield [(f" {line}", token)]
+
+
+def given_lines(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
+    """What persons said of its plan, by their signatures; what doesn't count says why."""
+    from watchfloor.snapshot.runs import given_lines as texts  # noqa: PLC0415 - not before somebody has said anything
+
+    for entry in run.given:
+        counts = entry.kind == "approval" and not run.whose(entry).lost
+        for text in texts(run, entry, times):
+            yield from told(text, width, Token.TEXT if counts else Token.WARNING)
 
 
 def plan_token(text: str) -> Token:

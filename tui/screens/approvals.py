@@ -26,7 +26,6 @@ _TABLE_LINES = 5  # that stay for the table: what is decided on has the rest
 class ApprovalsPage(RunsOfRecord):
     slug = "approvals"
     key = "8"
-    heading = "approvals"
     help_text = (
         "Plans that wait for a person, the one that waits longest first; the header counts them on every page. Below "
         "the table is the plan under the cursor: steps, commands, what they change, which jobs they hit. Enter shows "

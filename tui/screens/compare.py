@@ -33,7 +33,6 @@ _SELDOM = 4.0  # as it goes on, it is compared anew after so many times as long 
 class ComparePage(WordedPage):
     slug = "compare"
     key = "equals_sign"
-    heading = "compare"
     help_text = (
         "Two moments of the fleet, before and after: whose state, findings or values differ, changed states first. "
         "What moves by itself (traffic, ages, energy) isn't told, and of a value only what a person would see. Before "

@@ -46,7 +46,6 @@ _AT_ONCE = 50_000  # links: up to so many a frame is drawn in one go, within a f
 class FabricPage(LinkChoices):
     slug = "fabric"
     key = "3"
-    heading = "fabric"
     help_text = (
         "Every link: NVLink, XGMI, ICI, NeuronLink, Gaudi ports, PCIe, InfiniBand, RoCE, Ethernet. Links are folded by "
         "node and kind, the worst first: down, slower than both ends can, uneven (one direction or one rail carries "

@@ -40,7 +40,6 @@ _ROUND = 11  # lines that stay for what is around it, and a few rows, where it h
 class FindingsPage(TablePage):
     slug = "findings"
     key = "6"
-    heading = "findings"
     help_text = (
         "What the checks find, the worst first, each from when it was first seen. What has been away for half a minute "
         "is over; coming back it counts once more. What a silent node had is not over: nobody knows. Acknowledged ones "

@@ -42,7 +42,6 @@ def _kinds_of_rows() -> Sequence[str]:
 class FleetPage(SortedPage):
     slug = "fleet"
     key = "1"
-    heading = "fleet"
     help_text = (
         "Every accelerator of the fleet, by rack, coloured by one metric; below it the same accelerators as a table. "
         "A filter thins out both. Nodes that can't be read keep their rows, with their last values and the reason."

@@ -30,7 +30,6 @@ _MOST_NODES = 40  # of a job, in the filter that shows its accelerators
 class JobsPage(TablePage, SortedPage):
     slug = "jobs"
     key = "4"
-    heading = "jobs"
     help_text = (
         "Every job that a scheduler tells of, and what runs without one. Utilisation, memory and power are those of "
         "its accelerators: by its processes where they run, else by what the scheduler gave it. Where a scheduler "

@@ -60,7 +60,6 @@ class LedgerBar(WordsBar):
 class LedgerPage(ReviewingPage):
     slug = "ledger"
     key = "9"
-    heading = "ledger"
     help_text = (
         "The newest entries of the ledger, as they come: what was asked for, decided, approved, done, seen and "
         "refused, by whom, where. The second line says up to which entry each is what was written, hash by hash; that "

@@ -59,7 +59,6 @@ class WordsBar(FilterBar):
 class LineagePage(TablePage):
     slug = "lineage"
     key = "0"
-    heading = "lineage"
     help_text = (
         "What happened to one job, node, accelerator, finding, or to all jobs of a user, and what led to what: "
         "attempts with their nodes, what was found there meanwhile, how it went on, and what was used and made. "

@@ -44,7 +44,6 @@ _PANELS = {"charts": "c", "host": "o", "processes": "x", "links": "i", "services
 class NodePage(Page):
     slug = "node"
     key = "2"
-    heading = "node"
     help_text = (
         "One node: who it is, its accelerators with their last minute or half hour, its own figures, what runs on it, "
         "its links, and every metric there is, with its value or the reason why there is none."

@@ -27,7 +27,6 @@ _LEAST = 6  # lines of the detail
 class RunsPage(RunsOfRecord, ReviewingPage, SortedPage):
     slug = "runs"
     key = "7"
-    heading = "runs"
     help_text = (
         "Every run that the ledger tells of, the newest first: what was asked for, by whom, where it stands. Below the "
         "table are the steps of the run under the cursor, as they go: what is being done, which attempt, what came of "

@@ -33,7 +33,6 @@ from watchfloor.stack import Grouping, Stacks, Thing, may_wait, things, untold
 class StackPage(TablePage):
     slug = "stack"
     key = "5"
-    heading = "stack"
     help_text = (
         "Which version of what is on how many nodes, from firmware to inference server. Nodes are held against one "
         "another in groups: the first row of a thing is the version that most of the group have, the rows below it "

@@ -28,7 +28,7 @@ from tui.widgets.drawn import Drawn, Said
 __all__ = ["Column", "TableModel", "VirtualTable"]
 
 HEADER_LINES = 1
-_STRIPS_KEPT = 96  # two screens of rows; with what Textual keeps of it each strip takes about 30 KiB
+_STRIPS_KEPT = 8  # of lines not seen any more; with what Textual keeps of it each strip takes up to 30 KiB
 
 # what a row shows: texts and tokens, whether it is marked
 Content = tuple[tuple[Text, ...], bool]
@@ -217,7 +217,7 @@ class VirtualTable(Drawn, ScrollView, can_focus=True, inherit_bindings=False):
 
     def _lay_out(self) -> None:
         self._layout_of_columns = lay_out(self._model.columns if self._model else (), self._view.width)
-        self._strips.clear()
+        self._strips = LRUCache(self._view.height + _STRIPS_KEPT)
         self.refresh()
 
     def _resize_content(self) -> None:

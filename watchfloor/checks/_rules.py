@@ -1,4 +1,4 @@
-"""Rules that are lines of thresholds.yaml: a counter that grew by more than so much within so long."""
+"""Rules that are lines of thresholds.toml: a counter that grew by more than so much within so long."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
 from operator import is_not
 
 import numpy as np
@@ -17,6 +16,7 @@ from watchfloor.distinct import among, distinct
 from watchfloor.frame import Cell, Frame, RowSubjects, View
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Finding, Missing, Scope, State, Subject
+from watchfloor.shippeddata import shipped
 from watchfloor.snapshot.words import in_prose
 
 Evidence = tuple[tuple[str, str], ...]
@@ -29,9 +29,8 @@ Rows = NDArray[np.intp]
 
 @cache
 def thresholds() -> Mapping[str, Mapping[str, config.Item]]:
-    """Code -> its limits, from thresholds.yaml. Raises ConfigError."""
-    text = (files("watchfloor.checks") / "thresholds.yaml").read_text("utf-8")
-    return {code: item.entries() for code, item in config.parse(text, "thresholds.yaml").entries().items()}
+    """Code -> its limits, from thresholds.toml. Raises ConfigError."""
+    return {code: item.entries() for code, item in shipped("watchfloor.checks", "thresholds.toml").items()}
 
 
 @cache

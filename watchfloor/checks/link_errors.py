@@ -1,4 +1,4 @@
-"""Links whose error counters grow, or whose bit error rate or health is bad. The rules are data: thresholds.yaml."""
+"""Links whose error counters grow, or whose bit error rate or health is bad. The rules are data: thresholds.toml."""
 
 from __future__ import annotations
 

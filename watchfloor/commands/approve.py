@@ -26,7 +26,7 @@ from watchfloor.records.ledgerentry import Note, Party, Who, node, person, time_
 from watchfloor.records.ledgerwords import Body, Refused
 from watchfloor.redact import redact
 from watchfloor.runs import RunRecord
-from watchfloor.signing import SshSigner, own_key
+from watchfloor.signing import AgentSigner, SshSigner, own_key
 from watchfloor.snapshot.plan import plan_text, printable
 from watchfloor.units import quantity
 
@@ -61,16 +61,16 @@ class Signing:
     def allowed(self) -> Path:
         return self.signers or signers_file()
 
-    def signer(self) -> SshSigner:
+    def signer(self) -> SshSigner | AgentSigner:
         """Raises ConfigError."""
-        key = self.key or own_key(self.allowed)
+        key = SshSigner(self.key) if self.key else own_key(self.allowed)
         if key is None:
             raise ConfigError(
-                f"no key of ~/.ssh is in {self.allowed}",
+                f"no key of ~/.ssh, nor of an agent, is in {self.allowed}",
                 "name yours by --key, and put its public half there: docs/approvals.md",
                 file="--key",
             )
-        return SshSigner(key)
+        return key
 
 
 def approve(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,11 +69,31 @@ class Source:
                 via = host(name, {spec.name: spec for spec in inventory.specs}, self.ssh_options())
             except ValueError as error:
                 raise ConfigError(str(error), "as in --slurm login1", file="--slurm") from error
-            sources = (*sources, JobSourceSpec("slurm", "slurm", via))
+            asked = JobSourceSpec("slurm", "slurm", via)
+            known = any((source.kind, source.via) == (asked.kind, asked.via) for source in sources)
+            sources = sources if known else (*sources, asked)  # asked twice, its jobs would be two each
         return Work(sources, inventory.prices)
 
     def ssh_options(self) -> SshOptions:
         return SshOptions(config_files=(str(self.ssh_config),) if self.ssh_config else ())
+
+
+def moment(text: str, option: str) -> float | None:
+    """A time of an option: so long ago (12h, 7d), or when (2026-11-28T18:00). Seconds since the epoch; "" is None.
+
+    Raises ConfigError.
+    """
+    from watchfloor.metrics import Unit  # noqa: PLC0415 - the catalogue, needed by no other start
+    from watchfloor.units import quantity  # noqa: PLC0415
+
+    if not text:
+        return None
+    with suppress(ValueError):  # no duration: a time of day, then
+        return time.time() - quantity(text, Unit.SECONDS)
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no time", "such as 12h, 7d or 2026-11-28T18:00", file=option) from error
 
 
 def refuse_misspelt(words: tuple[str, ...], source: Source) -> None:

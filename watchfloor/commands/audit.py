@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +14,10 @@ from cyclopts import App, Parameter
 
 from watchfloor.anchors import SYSLOG, read, to_file, to_git, to_syslog
 from watchfloor.commands import output
+from watchfloor.commands.arguments import moment
 from watchfloor.errors import ConfigError, StoreError
 from watchfloor.exits import Audit, Exit
 from watchfloor.lineage.times import Times
-from watchfloor.metrics import Unit
 from watchfloor.places import ledger_file
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgercheckpoint import NAMESPACE, Anchor, State
@@ -29,7 +28,7 @@ from watchfloor.records.ledgerverify import Rows, Verdict, verify
 from watchfloor.records.ledgerwords import VERDICTS, Kind
 from watchfloor.signing import SshSigner, check
 from watchfloor.snapshot.ledger import ENTRY, VERIFIED, Report, document, line, log_document, whole
-from watchfloor.units import nearest, quantity
+from watchfloor.units import nearest
 
 app = App(name="audit", help="The ledger: what was asked for, decided, done and refused; whether it is intact.")
 
@@ -61,7 +60,7 @@ def log(
     if verdict:
         _one_of(verdict, VERDICTS, "no decision is", "--verdict")
     wanted = Wanted(
-        person, node, job, run, plan, playbook, verdict, kind, _time(since, "--since"), _time(until, "--until")
+        person, node, job, run, plan, playbook, verdict, kind, moment(since, "--since"), moment(until, "--until")
     )
     with LedgerReader(_file(ledger)) as reader:
         entries = list(reader.entries(wanted, most or -1, newest_first=True))[::-1]
@@ -259,15 +258,3 @@ def _one_of(word: str, known: Sequence[str], what: str, option: str) -> None:
         guess = nearest(word, list(known))
         advice = f"did you mean {guess}?" if guess else ", ".join(known)
         raise ConfigError(f"{what} {word!r}", advice, file=option)
-
-
-def _time(text: str, option: str) -> float | None:
-    """Seconds since the epoch. Raises ConfigError."""
-    if not text:
-        return None
-    with suppress(ValueError):  # no duration: a time of day, then
-        return time.time() - quantity(text, Unit.SECONDS)
-    try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is no time", "such as 12h, 7d or 2026-11-28T18:00", file=option) from error

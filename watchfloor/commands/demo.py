@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from watchfloor import lineagebook, trial, wiring
 from watchfloor.commands import output
 from watchfloor.commands.snapshot import show
-from watchfloor.commands.terminal import recording_of, what_reviews
+from watchfloor.commands.terminal import heard, recording_of, what_reviews
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
@@ -77,7 +77,7 @@ def _act(fleet: DemoFleet, context: str, record: bool) -> int:
     from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
 
     work = fleet.work
-    acting, ledger = ActingFeed(fleet.specs, work=work), LedgerFollower(ledger_file())
+    acting, ledger = ActingFeed(fleet.specs, work=work), LedgerFollower(ledger_file(), heard)
     with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recording):
         asked = {"ledger": ledger, **what_reviews()}
         return wiring.run_terminal(feed, context, lineage=book, acting=acting, **asked, **recording)

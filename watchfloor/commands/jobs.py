@@ -21,9 +21,8 @@ from watchfloor.jobs.model import SourceState
 from watchfloor.model import Scope
 from watchfloor.places import lineage_place
 from watchfloor.snapshot.jobdetail import detail
-from watchfloor.snapshot.jobs import JobReport, Mask
+from watchfloor.snapshot.jobs import JobReport, meant
 from watchfloor.snapshot.selection import failed_nodes
-from watchfloor.units import nearest
 
 
 def jobs(
@@ -46,7 +45,7 @@ def jobs(
     specs, work = source.floor(hosts)
     frame = asyncio.run(wiring.collect(specs, timeout, settled_with_jobs, work=replace(work, lineage=lineage_place())))
     mask = condition.mask(frame) if condition else np.ones(len(frame.jobs.rows), np.bool_)
-    mask = mask & _meant(frame, job) if job else mask
+    mask = mask & meant(frame.jobs.rows, job) if job else mask
     report = JobReport(frame, mask, over=all or bool(job))
     if json:
         output.write_json(report.document())
@@ -55,16 +54,6 @@ def jobs(
     else:
         output.write(report.text())
     return _code(frame)
-
-
-def _meant(frame: Frame, word: str) -> Mask:
-    """The jobs that go by this word. Raises ConfigError where none does."""
-    rows = frame.jobs.rows
-    mask = np.array([word in (job.number, job.id, job.id.partition(":")[2], job.name) for job in rows], np.bool_)
-    if not mask.any():
-        guess = nearest(word, [name for job in rows for name in (job.number, job.name) if name])
-        raise ConfigError(f"no job is called {word!r}", f"did you mean {guess!r}?" if guess else "", file="--job")
-    return mask
 
 
 def _code(frame: Frame) -> Exit:

@@ -17,12 +17,13 @@ from watchfloor.lineage.dot import dot as as_dot
 from watchfloor.lineage.openlineage import events
 from watchfloor.lineage.openlineage_read import LineError, read_lines
 from watchfloor.lineage.times import Times
-from watchfloor.lineagebook import LineageBook, here, usual_since
+from watchfloor.lineagebook import LineageBook, usual_since
 from watchfloor.lineagereceiver import PATH, serve
 from watchfloor.metrics import Unit
 from watchfloor.places import lineage_place
 from watchfloor.records.lineage import LineageStore
 from watchfloor.snapshot.lineage import LineageReport
+from watchfloor.systemclock import here
 from watchfloor.units import quantity
 
 

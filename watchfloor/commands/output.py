@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import sys
 import traceback
 
-from watchfloor.errors import ConfigError, QueryError, WatchfloorError
+from watchfloor.errors import ConfigError, OutputError, QueryError, WatchfloorError
 
 Problem = dict[str, object]
 
 
+def settle_streams() -> None:
+    """Standard streams that may be written to, whatever we were started with: one that is closed leads nowhere, and
+    what the terminal's encoding lacks becomes a question mark.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as we live
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def write(text: str) -> None:
-    """A result, ending in a newline."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-    sys.stdout.flush()
+    """A result, ending in a newline. Raises OutputError, and BrokenPipeError where whoever reads has left."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        write_nothing_more()
+        raise OutputError(f"the output can't be written: {error.strerror}", "make room where it goes") from error
+
+
+def write_nothing_more() -> None:
+    """What standard output still holds goes nowhere, lest it is tried once more at the end of the program."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_json(document: object) -> None:
-    """A JSON result. Raises ValueError rather than write NaN, which JSON doesn't know."""
-    write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    """A JSON result. Raises ValueError rather than write NaN, which JSON doesn't know; and what `write` raises."""
+    ascii_only = "utf" not in (sys.stdout.encoding or "utf-8").lower()
+    write(json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False))
 
 
 def remark(text: str) -> None:

@@ -11,11 +11,11 @@ from watchfloor.commands.output import need_terminal
 from watchfloor.commands.sessions import Name, found
 from watchfloor.commands.terminal import what_reviews
 from watchfloor.errors import ConfigError
-from watchfloor.lineagebook import here
 from watchfloor.places import lineage_place
 from watchfloor.replayfeed import ReplayFeed
 from watchfloor.session.player import Standing, speed_of
 from watchfloor.session.seeking import Stretch, time_of
+from watchfloor.systemclock import here
 
 
 def replay(

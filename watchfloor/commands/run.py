@@ -27,7 +27,7 @@ from watchfloor.model import Subject
 from watchfloor.places import signers_file
 from watchfloor.playbook import Playbook
 from watchfloor.records.ledgerentry import Party, Who
-from watchfloor.signing import SshSigner, own_key
+from watchfloor.signing import own_key
 from watchfloor.snapshot.plan import plan_text
 from watchfloor.snapshot.runs import document, run_text
 
@@ -86,7 +86,7 @@ def myself() -> Who:
     """The account, and the key that this person would approve with: nobody approves a plan of their own by another
     name."""
     key = own_key(signers_file())
-    return Who(Party.PERSON, account(), SshSigner(key).fingerprint() if key is not None else "")
+    return Who(Party.PERSON, account(), key.fingerprint() if key is not None else "")
 
 
 def asking(service: str) -> Who:
@@ -184,8 +184,9 @@ async def _go_on(asked: _Asked, at: Post, run: str) -> int:
     record = at.book.run(run)
     if not asked.apply:
         assert record is not None
+        heard = governance.heard(record, time.time())
         if asked.json:
-            output.write_json(document(record))
+            output.write_json(document(heard))
         else:
             output.write(run_text(record, _times(), governance.grounds(record, time.time())))
         return Exit.OK

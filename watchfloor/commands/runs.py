@@ -34,7 +34,8 @@ def runs(
         seconds = quantity(since, Unit.SECONDS)
     except ValueError as error:
         raise ConfigError(f"{since!r} is no time", "such as 12h or 28d", file="--since") from error
-    found = [run for run in _read(time.time() - seconds) if not open or run.standing is not Standing.OVER]
+    read = _read(time.time() - seconds)
+    found = [_heard(run) for run in read if not open or run.standing is not Standing.OVER]
     if json:
         output.write_json(runs_document(found))
     else:
@@ -53,7 +54,7 @@ def show(run: Annotated[str, Parameter(help="A run's id, or how it begins.")], /
         many = f"{len(found)} runs begin with {run!r}" if found else f"there is no run {run!r}"
         raise ConfigError(many, "`watchfloor runs` lists them", file="show")
     if json:
-        output.write_json(document(found[0]))
+        output.write_json(document(governance.heard(found[0], time.time())))
     else:
         output.write(run_text(found[0], _times(), governance.grounds(found[0], time.time())))
     return Exit.OK
@@ -65,6 +66,11 @@ def _read(since: float) -> list[RunRecord]:
         return []
     with LedgerReader(path) as reader:
         return runs_of(reader, since)
+
+
+def _heard(run: RunRecord) -> RunRecord:
+    """Signatures are looked at where something depends on them still: there may be thousands of runs that are over."""
+    return run if run.standing is Standing.OVER else governance.heard(run, time.time())
 
 
 def _times() -> Times:

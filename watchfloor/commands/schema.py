@@ -11,8 +11,8 @@ from watchfloor.schemas import schema_text
 
 
 def schema(
-    of: Annotated[Literal["fleet", "playbook", "snapshot"], Parameter(help="The file or output.")] = "fleet",
+    of: Annotated[Literal["fleet", "playbook", "report", "snapshot"], Parameter(help="The file or output.")] = "fleet",
 ) -> int:
-    """Print the JSON Schema of fleet.yaml, of a playbook, or of `snapshot --json`."""
+    """Print the JSON Schema of fleet.yaml, of a playbook, of `report --json` or of `snapshot --json`."""
     write(schema_text(of))
     return 0

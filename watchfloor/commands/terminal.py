@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,7 +45,7 @@ def terminal(
     work, findings = replace(work, lineage=kept), findings_file()
     feed = _acting(specs, findings, work) if act else wiring.LiveFeed(specs, findings_file=findings, work=work)
     with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recording):
-        ledger = LedgerFollower(ledger_file())
+        ledger = LedgerFollower(ledger_file(), heard)
         acting, asked = feed if act else None, {"ledger": ledger, **what_reviews()}
         return wiring.run_terminal(shown, read_only=read_only, lineage=book, acting=acting, **asked, **recording)
 
@@ -88,6 +89,13 @@ def say_where(recorder: Recorder) -> None:
         remark(recorder.trouble)
     elif recorder.path is not None:
         remark(f"recorded in {recorder.path}; `watchfloor replay` shows it again")
+
+
+def heard(run: RunRecord) -> RunRecord:
+    """With what the signatures of its approvals say."""
+    from watchfloor import governance  # noqa: PLC0415 - not before there is an approval on record
+
+    return governance.heard(run, time.time())
 
 
 def _acting(specs: Sequence[NodeSpec], findings: Path, work: Work) -> ActingFeed:

@@ -8,6 +8,7 @@ import secrets
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -22,7 +23,7 @@ from watchfloor.exits import Exit
 from watchfloor.keeper import account
 from watchfloor.metrics import Unit
 from watchfloor.onlyone import only_one
-from watchfloor.places import findings_file, watch_lock
+from watchfloor.places import findings_file, lineage_place, watch_lock
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.units import quantity
 
@@ -65,6 +66,7 @@ def watch(
     """
     seconds = quantity(span, Unit.SECONDS) if once else 0.0
     specs, work = source.floor(hosts)
+    work = replace(work, lineage=lineage_place())
     who = Who(Party.SERVICE, service, on_behalf_of=account())
     with only_one(watch_lock()) as other:
         if other:
@@ -130,6 +132,10 @@ class _Tell:
         text = f"{incident.playbook.name} for {incident.reason}: run {decision.run}, {decision.ruling}"
         self._write("proposed", text + (f" ({reasons})" if reasons else ""), run=decision.run,
                     playbook=incident.playbook.name, ruling=str(decision.ruling), reasons=reasons)  # fmt: skip
+
+    def freed(self, decision: Decision) -> None:
+        text = f"{decision.plan.playbook}: run {decision.run} is held back no longer, {decision.ruling}"
+        self._write("freed", text, run=decision.run, playbook=decision.plan.playbook, ruling=str(decision.ruling))
 
     def ended(self, run: RunRecord, result: Result) -> None:
         took = f" after {time.time() - run.proposed:.1f} s" if run.proposed else ""

@@ -48,6 +48,18 @@ def allocated(frame: Frame, told: Told, nodes: Nodes) -> Owners:
     return owners
 
 
+def unheard(frame: Frame, told: Told, nodes: Nodes) -> NDArray[np.bool_]:
+    """By job: it was given accelerators, and a node of the fleet where they are has named none so far."""
+    heard = np.zeros(frame.nodes.count, np.bool_)
+    heard[frame.accelerators.node] = True
+    found = np.zeros(len(told.jobs), np.bool_)
+    if heard.all():
+        return found
+    for row in np.flatnonzero(told.holding & (told.numbers["accelerators"] > 0)).tolist():
+        found[row] = not heard[list(_by_node(told.jobs[row], nodes))].all()
+    return found
+
+
 def _by_node(job: Job, nodes: Nodes) -> Mapping[int, list[Allocation]]:
     """What it holds on each node: of several pods, all of them."""
     found: dict[int, list[Allocation]] = {}
@@ -281,13 +293,17 @@ def _by_hand(frame: Frame, rows: Rows) -> Job:
 
 
 def _program(command: str) -> str:
-    """`/usr/bin/python3 train.py --lr 1` -> `train.py`; `./serve --port 1` -> `serve`."""
+    """`/usr/bin/python3 train.py --lr 1` -> `train.py`; `./serve --port 1` -> `serve`; `python -c …` -> `python`."""
     words = command.split()
     if "-m" in words[1:3]:  # python3 -m vllm.entrypoints…
         return words[words.index("-m") + 1] if words[-1] != "-m" else words[0]
     named = [word for word in words[:3] if not word.startswith("-")]
     names = [word.rpartition("/")[2] for word in named]
-    if len(names) > 1 and names[0].startswith(("python", "bash", "sh", "mpirun", "torchrun")):
+    if (
+        len(names) > 1
+        and "-c" not in words[1:3]
+        and names[0].startswith(("python", "bash", "sh", "mpirun", "torchrun"))
+    ):
         return names[1]
     return names[0] if names else "?"
 

@@ -15,6 +15,7 @@ from watchfloor.view import View
 IDLE_PERCENT = 5.0
 
 _SUMS = ("mem_used", "mem_total", "power", "link_rx", "link_tx")
+_LIFE = ("util", "mem_used", "power")  # who tells none of them is silent; a MIG instance tells its memory alone
 _MEANS = {"util": "util", "tensor": "tensor_active"}
 
 
@@ -75,7 +76,8 @@ def figures(view: View, groups: Groups) -> dict[str, Floats]:
     found["spread"] = highest - found["util_min"]
     found["temp"] = groups.highest(groups.take(view, "temp"))
     found["idle"] = np.where(groups.known(util) > 0, groups.count(util < IDLE_PERCENT), np.nan)
-    found["silent"] = groups.count(np.isnan(util))
+    unknown = [np.isnan(groups.take(view, name)) for name in _LIFE]
+    found["silent"] = groups.count(np.logical_and.reduce(unknown))
     with np.errstate(invalid="ignore", divide="ignore"):
         found["mem"] = 100 * found["mem_used"] / found["mem_total"]
     return found

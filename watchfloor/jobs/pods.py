@@ -1,5 +1,5 @@
-"""What pods are called that no source tells of: their processes' environment may say it, where their cgroup has but the
-pod's uid. Pure.
+"""What pods are called that no source tells of: their node's kubelet or their processes' environment may say it, where
+their cgroup has but the pod's uid. Pure.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class PodNames:
         self._nodes: dict[int, tuple[bytes, Mapping[str, PodName]]] = {}
 
     def on(self, frame: Frame, node: int) -> Mapping[str, PodName]:
-        """By job ("pod:<uid>") the pods on this node whose processes were given their names: POD_NAME, else HOSTNAME,
-        which is the node's own where a pod shares its network.
+        """By job ("pod:<uid>") the pods on this node that are named: by its kubelet, else by what their processes were
+        given as POD_NAME, else HOSTNAME, which is the node's own where a pod shares its network.
         """
         details = frame.detail[node].details
         raw = details.get("workloads", _NOTHING)
@@ -53,9 +53,9 @@ class PodNames:
 
 def _named(processes: bytes, workloads: bytes, own: Collection[str]) -> dict[str, PodName]:
     said = {
-        work.pid: PodName(name, work.environment.get("POD_NAMESPACE", ""))
+        work.pid: pod
         for work in decode_detail("workloads", workloads)
-        if isinstance(work, Workload) and (name := _name(work.environment, own))
+        if isinstance(work, Workload) and (pod := _pod(work, own)).name
     }
     rows = decode_detail("processes", processes) if said else ()
     return {
@@ -65,6 +65,10 @@ def _named(processes: bytes, workloads: bytes, own: Collection[str]) -> dict[str
     }
 
 
-def _name(environment: Mapping[str, str], own: Collection[str]) -> str:
-    host = environment.get("HOSTNAME", "")
-    return environment.get("POD_NAME") or (host if host not in own else "")
+def _pod(work: Workload, own: Collection[str]) -> PodName:
+    namespace, _, name = work.pod.partition("/")
+    if name:
+        return PodName(name, namespace)
+    given = work.environment
+    host = given.get("HOSTNAME", "")
+    return PodName(given.get("POD_NAME") or (host if host not in own else ""), given.get("POD_NAMESPACE", ""))

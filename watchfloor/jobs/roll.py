@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from watchfloor.columns import Floats, Picture
 from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
-from watchfloor.jobs.attribution import Names, Owners, allocated, owners_of, running
+from watchfloor.jobs.attribution import Names, Owners, allocated, owners_of, running, unheard
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.efficiency import Groups, figures
 from watchfloor.jobs.hosts import Hosts
@@ -46,6 +47,7 @@ class _Standing:
     scheduler: Mapping[int, SchedulerNode]
     said: Standing
     price: Floats  # an accelerator hour, by job; NaN where none is known
+    silence: NDArray[np.int8]  # by job: why it has no figures, where it has no accelerators
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class _Given:
 
     seen: tuple[object, ...]
     owners: Owners  # by allocation
+    unheard: NDArray[np.bool_]  # by job: nodes of it have not told of their accelerators yet
     scheduler: Mapping[int, SchedulerNode]
     managers: Mapping[int, str]  # by node: the source that tells of it
     present: frozenset[str]  # the sources that have a node in the fleet
@@ -97,8 +100,8 @@ class Roll:
             "state": Picture(np.zeros(len(told.jobs)), np.zeros(len(told.jobs), np.int8)),
             "stragglers": column(np.full(len(told.jobs), np.nan)),
             **_times(told, frame.at),
-            **_figures(now, told, groups),
-            **_metered(metered, groups),
+            **_figures(now, groups, standing.silence),
+            **_metered(metered, groups, standing.silence),
             **_costs(told, groups, standing.price, frame.at),
         }
         view = JobView(told.ids, told.texts, columns)
@@ -125,7 +128,8 @@ class Roll:
         groups = Groups(owners, len(told.jobs))
         texts = {name: Picture(told.codes[name], np.zeros(len(told.jobs), np.int8)) for name in _TEXTS}
         said = Standing(given.owners, told.holding, given.managers, given.present, told.rows)
-        return _Standing(seen, told, owners, groups, texts, given.scheduler, said, self._price(frame, groups))
+        price, silence = self._price(frame, groups), _silence(told, given.unheard)
+        return _Standing(seen, told, owners, groups, texts, given.scheduler, said, price, silence)
 
     def _given_to(self, frame: Frame) -> _Given:
         """What schedulers gave to whom: it doesn't hang on what runs."""
@@ -134,9 +138,10 @@ class Roll:
         if given is None or not _same(given.seen, seen):
             listed, (scheduler, managers, nodes) = self._listed(), self._nodes(frame)
             owners, pids = allocated(frame, listed, nodes), pids_of(listed, nodes)
+            awaited = unheard(frame, listed, nodes)
             names = Names(listed, self._clusters(nodes, managers))
             present = frozenset(name for name, found in nodes.items() if found)
-            given = self._given = _Given(seen, owners, scheduler, managers, present, pids, names)
+            given = self._given = _Given(seen, owners, awaited, scheduler, managers, present, pids, names)
         return given
 
     def _with_more(self, jobs: tuple[Job, ...]) -> Told:
@@ -232,18 +237,24 @@ def _not_yet(values: Floats, told: Told) -> Picture:
     return Picture(values, np.where(np.isnan(values), reasons, np.int8(Missing.NO)))
 
 
-def _figures(now: Mapping[str, Floats], told: Told, groups: Groups) -> dict[str, Picture]:
-    """A job all of whose accelerators are silent is stale; one that has none has nothing to tell."""
+def _silence(told: Told, unheard: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """Figures of a job that waits, or whose nodes are yet to be heard, are to come; without accelerators none are."""
+    awaited = told.waiting.copy()
+    awaited[: len(unheard)] |= unheard
+    return np.where(awaited, np.int8(Missing.NOT_YET), np.int8(Missing.UNSUPPORTED))
+
+
+def _figures(now: Mapping[str, Floats], groups: Groups, silence: NDArray[np.int8]) -> dict[str, Picture]:
+    """A job all of whose accelerators are silent is stale."""
     silent = (groups.counts > 0) & (now["silent"] == groups.counts)
-    reasons = np.where(silent, np.int8(Missing.STALE), np.int8(Missing.UNSUPPORTED))
-    reasons = np.where(told.waiting, np.int8(Missing.NOT_YET), reasons)
+    reasons = np.where(silent, np.int8(Missing.STALE), silence)
     names = CATALOGUE[Scope.JOB].keys() & now.keys()
     return {name: Picture(now[name], np.where(np.isnan(now[name]), reasons, np.int8(Missing.NO))) for name in names}
 
 
-def _metered(metered: Metered, groups: Groups) -> dict[str, Picture]:
+def _metered(metered: Metered, groups: Groups, silence: NDArray[np.int8]) -> dict[str, Picture]:
     """Not yet, where there are accelerators to be watched."""
-    reasons = np.where(groups.counts > 0, np.int8(Missing.NOT_YET), np.int8(Missing.UNSUPPORTED))
+    reasons = np.where(groups.counts > 0, np.int8(Missing.NOT_YET), silence)
     values = {"energy": metered.energy, "util_mean": metered.util_mean, "watched": metered.watched}
     return {name: Picture(of, np.where(np.isnan(of), reasons, np.int8(Missing.NO))) for name, of in values.items()}
 

@@ -101,7 +101,10 @@ def _of_place(graph: Graph, words: Words, place: Entity) -> str:
     parts = [place.key, *(edge.effect for edge in graph.effects(place.key, Relation.HAS))]
     found = {edge.effect for part in parts for edge in graph.effects(part, Relation.FOUND_ON)}
     hold = sum(graph.entities[key].end is None for key in found)
+    others = sum(key.kind is Kind.TRACKED_RUN and key != place.key for key in beside)
     said = f"{_count(len(attempts), 'attempt')} of {_count(len(jobs), 'job')}"
+    if others and not attempts:
+        return f"{_count(others, 'run')} of other programs; no job that was seen has to do with it"
     now = f", {len(runs)} of them now" if runs else ""
     holding = f" ({hold} hold{'s' if hold == 1 else ''})" if hold else ""
     return f"{said}{now}; {_count(len(found), 'finding')}{holding}"

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     LINK = "link"  # "n2/mlx5_0:1"
     SERVICE = "service"
     FINDING = "finding"  # "xid-fatal@n2/GPU-5f1c…"
+    EPISODE = "episode"  # one stretch of time in which a finding held: "xid-fatal@n2/GPU-5f1c…@1764361234"
     INCIDENT = "incident"
     PLAN = "plan"
     APPROVAL = "approval"

@@ -20,6 +20,9 @@ from watchfloor.redact import redact, redact_value
 # as Slurm writes it: "afterok:4241:4240+5,afterany:7_3" (+5: minutes later; 7_3: a task of an array, 7_*: all of them)
 _WAITS_FOR = re.compile(r"after\w*:([\d:+_*]+)")
 
+# facts that are over once nobody tells them any more: why it waits, and until when
+_PASSING: Mapping[str, str] = {"reason": "", "expected start": ""}
+
 _NOBODY: Mapping[tuple[str, str], str] = {}
 _KINDS = {
     Scope.ACCELERATOR: Kind.ACCELERATOR,
@@ -139,7 +142,7 @@ def _job_facts(job: Job) -> dict[str, str]:
         command=job.command,
         working_directory=job.working_directory,
     )
-    return tidied({**{name: redact_value(name, value) for name, value in job.labels.items()}, **told})
+    return tidied({**_PASSING, **{name: redact_value(name, value) for name, value in job.labels.items()}, **told})
 
 
 def _awaited(job: Job, called: Mapping[tuple[str, str], str]) -> Iterator[tuple[Key, str]]:

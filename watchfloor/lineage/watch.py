@@ -14,7 +14,7 @@ from watchfloor.jobs.model import Attempt, Job, JobState
 from watchfloor.lineage.graph import Changes, Edge, EdgeKey, Entity, Key, Kind, Relation, facts, joined
 from watchfloor.lineage.jobwords import Names, Seen, attempt_key, attempts_of, of_job, of_subject, subject_key
 from watchfloor.lineage.metadata import Words
-from watchfloor.model import Finding, Scope, Subject
+from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record, RecordKey
 
 NOTED_SECONDS = 3600.0  # so often what goes on is told again, that a store knows it is not forgotten
@@ -23,7 +23,7 @@ _REMEMBERED_SECONDS = 900.0  # how long an attempt that is over is kept for find
 _SWEEP_SECONDS = 60.0  # between two looks for what need not be remembered
 MOST_NEWS = 200  # jobs that one sight takes; the further ones wait for the next, so that none takes long
 MOST_FINDINGS = 200  # that one sight tells anew, likewise
-MOST_TOLD = 1_500  # entities and edges of jobs, and as many of findings, that one sight makes before it leaves the rest
+MOST_TOLD = 700  # entities and edges of jobs, and as many of findings, that one sight makes before it leaves the rest
 MOST_DUE = 2_000  # entities and edges that are handed to a store at one time
 MOST_WAITING = 300_000  # entities and edges that no store has taken; the oldest go first
 
@@ -254,9 +254,10 @@ class Watch:
         """Those that may concern somebody anew: what changed, what is on a node where attempts did, what is due."""
         known = set(map(id, self._records))
         for record in records:
-            on_moved = _is_on(record.finding, moved)
-            if on_moved or id(record) not in known:
-                self._found[record.key] = record, on_moved or self._found.get(record.key, (record, False))[1]
+            if id(record) not in known:
+                self._found[record.key] = record, self._found.get(record.key, (record, False))[1]
+        if moved:
+            self._found.update((record.key, (record, True)) for record in records if _is_on(record.finding, moved))
         present, self._records = set(map(id, records)), records
         for key, noted in self._findings.items():
             if at - noted.told < NOTED_SECONDS:
@@ -296,6 +297,7 @@ class Watch:
         for told in of_subject(subject, names, record.first):
             self._put(told)
         self._put(Entity(key, record.first, end, f"{finding.code} on {name}", {**said, "times": str(record.times)}))
+        self._put(episode(finding, subject, noted.began, end, name))
         self._put(Edge(subject_key(subject), key, Relation.FOUND_ON, noted.began, end))
         # one that began behind its end, before anybody knew of that, is told the end, too
         during = noted.during.setdefault(key, set())
@@ -345,11 +347,24 @@ class Watch:
 
 def _is_on(finding: Finding, nodes: set[str]) -> bool:
     """Whether one of its subjects is on one of these nodes."""
-    if not nodes:
-        return False
-    return finding.subject.node in nodes or any(subject.node in nodes for subject in finding.others)
+    if finding.subject.node in nodes or not finding.others:
+        return finding.subject.node in nodes
+    return any(subject.node in nodes for subject in finding.others)
 
 
 def finding_key(finding: Finding, subject: Subject) -> Key:
-    """The same subject and code is the same finding; its occurrences are intervals of its edges."""
+    """The same subject and code is the same finding; its edges hold from its first occurrence to its last."""
     return Key.of(Kind.FINDING, f"{finding.code}@{subject}")
+
+
+def episode(finding: Finding, subject: Subject, began: float, end: float | None, name: str) -> Entity:
+    """One occurrence of a finding. That it was critical once stays, however it is weighed later."""
+    said = facts(
+        code=finding.code, scope=subject.scope.value, node=subject.node, part=subject.key, on=name,
+        state=finding.state.label, text=finding.text,
+    )  # fmt: skip
+    if finding.state is State.CRITICAL:
+        said["was critical"] = "yes"
+    if xid := next((fact for fact, _ in finding.evidence if fact.startswith("XID ")), ""):
+        said["xid"] = xid
+    return Entity(Key.of(Kind.EPISODE, f"{finding.code}@{subject}@{began:.0f}"), began, end, facts=said)

@@ -12,7 +12,7 @@ from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
 
 _LONGEST_NODES = 60  # characters
 _BEFORE_SECONDS = 900.0  # what began so long before an attempt's end, or later, may be why it ended
-_FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out"})
+FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out"})
 _WAITING = ("pending", "held")
 _GRAVE = ("critical", "warning")
 
@@ -111,7 +111,7 @@ class Words:
     @staticmethod
     def has_failed(attempt: Entity) -> bool:
         """It ended, and not because it was done or because somebody wanted it to."""
-        return attempt.end is not None and attempt.facts.get("state", "") in _FAILURES
+        return attempt.end is not None and attempt.facts.get("state", "") in FAILURES
 
     def meanwhile(self, attempt: Entity) -> Iterator[Edge]:
         """What was found during an attempt; not what turned out to have been over before it began."""

@@ -43,6 +43,8 @@ SEARCHED: dict[Scope, tuple[str, ...]] = {
     Scope.SERVICE: ("name", "node", "kind", "model"),
     Scope.JOB: ("name", "id", "title", "user", "account", "queue", "where"),
 }
+# what people mean by one word: a job's name is its number, and the one that its owner gave it
+_ALSO: dict[tuple[Scope, str], str] = {(Scope.JOB, "name"): "title"}
 STATES = {state.label: state for state in State}
 FLAGS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 _ORDERS = "compare it with < <= > >= == !="
@@ -161,13 +163,18 @@ class Binder:
             raise QueryError(f"{node.left} is a text, {node.right} is not", column=node.right.column)
         if node.sign == "~":
             pattern = node.right.text if isinstance(node.right, tree.Text) else str(node.right)
-            return TextMatches(self._column(place), searcher(pattern, node.right.column))
+            return self._text(place, searcher(pattern, node.right.column))
         if node.sign != "==":
             raise QueryError(f"{node.left} is a text", "compare it with == != ~ !~ or in", column=node.column)
         wanted = node.right.text if isinstance(node.right, tree.Text) else str(node.right)
         if node.right == tree.Word("none"):
             wanted = ""
-        return TextMatches(self._column(place), lambda text: text == wanted)
+        return self._text(place, lambda text: text == wanted)
+
+    def _text(self, place: Place, matches: Callable[[str], bool]) -> Condition:
+        also = None if place.outer else _ALSO.get((self.scope, place.metric.name))
+        places = [place] if also is None else [place, self._known(also)]
+        return Either(tuple(TextMatches(self._column(one), matches) for one in places))
 
     def _compare_word(self, place: Place, node: tree.Compare) -> Condition:
         values = STATES if place.metric.kind is Kind.STATE else FLAGS

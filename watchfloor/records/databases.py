@@ -31,7 +31,7 @@ class Database(Protocol):
     """Raises StoreError from every method but `close`."""
 
     merged: str  # SQL of two JSON objects in one: the second's names count; {} stand for them
-    named: str  # SQL of the text that a JSON object has as "name"; {} stands for it
+    fact: str  # SQL of the text that a JSON object has under a name; {} stand for both
 
     def read(self, sql: str, values: Sequence[Value] = ()) -> list[Row]: ...
 
@@ -49,7 +49,7 @@ def database(place: str, tables: Sequence[str]) -> Database:
 
 class Sqlite:
     merged = "json_patch({}, {})"
-    named = "json_extract({}, '$.name')"
+    fact = "json_extract({}, '$.{}')"
 
     def __init__(self, path: Path, tables: Sequence[str]) -> None:
         self._path, self._tables = path, tables
@@ -112,7 +112,7 @@ class Sqlite:
 
 class Postgres:
     merged = "CAST(CAST({} AS jsonb) || CAST({} AS jsonb) AS text)"
-    named = "CAST({} AS jsonb) ->> 'name'"
+    fact = "CAST({} AS jsonb) ->> '{}'"
 
     def __init__(self, address: str, tables: Sequence[str]) -> None:
         self._address, self._tables = address, tables

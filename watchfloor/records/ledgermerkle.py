@@ -82,6 +82,27 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     return [*inclusion_proof(leaves[left:], index - left), root(leaves[:left])]
 
 
+class Levels:
+    """All nodes of a tree, level by level: for who wants many proofs of one tree, as `inclusion_proof` gives them."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._levels = [list(leaves)]
+        while len(below := self._levels[-1]) > 1:
+            odd = below[-1:] if len(below) % 2 else []
+            self._levels.append([*map(node, below[::2], below[1::2]), *odd])
+
+    @property
+    def root(self) -> bytes:
+        return self._levels[-1][0] if self._levels[-1] else EMPTY
+
+    def proof(self, index: int) -> list[bytes]:
+        """Raises ValueError where there is no such leaf."""
+        if not 0 <= index < len(self._levels[0]):
+            raise ValueError(f"there is no leaf {index} in a tree of {len(self._levels[0])}")
+        places = ((level, index >> depth ^ 1) for depth, level in enumerate(self._levels[:-1]))
+        return [level[place] for level, place in places if place < len(level)]
+
+
 def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
     """That the tree of these begins with the tree of the first `size` (RFC 6962, 2.1.2)."""
     if not 0 < size <= len(leaves):

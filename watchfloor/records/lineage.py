@@ -18,6 +18,7 @@ from watchfloor.records.databases import Database, Row, Statement, Value, databa
 VERSION = 1
 KEPT_DAYS = 90.0
 KEPT_ROWS = 2_000_000  # of edges, and as many of entities
+MOST_TOLD = 300_000  # entities, and edges, of one stretch of time
 _BATCH = 200  # keys in one question
 _ENDLESS = 1e18  # seconds: later than any time
 
@@ -107,12 +108,19 @@ class LineageStore:
 
     def jobs_named(self, name: str, most: int) -> list[Entity]:
         """The jobs that their users call so, the one that was seen last first. Every job is looked at."""
+        return self._jobs("name", name, most)
+
+    def jobs_of_array(self, number: str, most: int) -> list[Entity]:
+        """The tasks of an array, likewise."""
+        return self._jobs("array", number, most)
+
+    def _jobs(self, fact: str, value: str, most: int) -> list[Entity]:
         self._check()
         sql = (
-            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND {self._base.named.format('facts')} = ? "
+            f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND {self._base.fact.format('facts', fact)} = ? "
             "ORDER BY COALESCE(ended, seen) DESC, id LIMIT ?"
         )
-        return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(name), most))]
+        return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(value), most))]
 
     def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
         """What entities of these kinds are called, those seen last first."""
@@ -131,6 +139,23 @@ class LineageStore:
         edges, cut = reach(asked, lambda keys: self._edges_of(keys, asked))
         keys = sorted({asked.root, *(end for edge in edges for end in (edge.cause, edge.effect))})
         return Graph(self._entities(keys), edges, cut)
+
+    def between(self, since: float, until: float, kinds: Sequence[Kind], relations: Sequence[Relation]) -> Graph:
+        """The entities of these kinds and the edges of these relations (with their ends) that went on then.
+
+        What has no end yet counts as far as it was told of last. At most MOST_TOLD of either; `cut` says so.
+        """
+        self._check()
+        went_on = "began <= ? AND COALESCE(ended, seen) >= ? ORDER BY COALESCE(ended, seen) DESC LIMIT ?"
+        span = (until, since, MOST_TOLD + 1)
+        those = f"SELECT {_ENTITY} FROM lineage_entity WHERE kind IN ({', '.join('?' * len(kinds))}) AND {went_on}"
+        entities = [_entity(row) for row in self._base.read(those, (*(kind.value for kind in kinds), *span))]
+        those = f"SELECT {_EDGE} FROM lineage_edge WHERE relation IN ({', '.join('?' * len(relations))}) AND {went_on}"
+        edges = [_edge(row) for row in self._base.read(those, (*(one.value for one in relations), *span))]
+        cut = max(len(entities), len(edges)) > MOST_TOLD
+        known = {entity.key for entity in entities}
+        others = sorted({end for edge in edges for end in (edge.cause, edge.effect)} - known)
+        return Graph((*entities, *self._entities(others)), edges, cut)
 
     def _edges_of(self, keys: Sequence[Key], asked: Asked) -> Iterator[Edge]:
         since = -_ENDLESS if asked.since is None else asked.since
@@ -226,7 +251,8 @@ def _edge_row(edge: Edge, at: float) -> tuple[Value, ...]:
 
 def _entity(row: Row) -> Entity:
     kind, key, label, began, ended, seen, facts = row
-    return Entity(Key(Kind(kind), key), began, ended, label, json.loads(facts), seen=seen)
+    known = {name: value for name, value in json.loads(facts).items() if value}  # one that is "" is over
+    return Entity(Key(Kind(kind), key), began, ended, label, known, seen=seen)
 
 
 def _edge(row: Row) -> Edge:

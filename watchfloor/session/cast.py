@@ -7,6 +7,7 @@ person reads, across colours, and a line that holds one is kept without its colo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from watchfloor.redact import redact
@@ -15,6 +16,7 @@ Event = tuple[float, str, str]  # console time, code (o: output, r: size, m: mar
 Line = tuple[str, str]  # what a person reads; the same with escape sequences
 
 _CLEAR, _PLAIN, _HIDE_CURSOR = "\x1b[2J", "\x1b[0m", "\x1b[?25l"
+_ROW = re.compile(r"\x1b\[(\d+);1H")  # how a changed line begins
 
 
 class ScreenTape:
@@ -54,9 +56,40 @@ def _clean(line: Line) -> str:
     return drawn if shown == text else shown[: len(text)].ljust(len(text))
 
 
+def cut(events: Iterable[Event], begin: float, end: float) -> list[Event]:
+    """What a `ScreenTape` told in this time; the whole screen as it stood then comes first."""
+    size, shown = "", list[Event]()
+    rows: dict[str, str] = {}
+    for at, code, data in sorted(events, key=_at):
+        if at > end:
+            break
+        if at >= begin:
+            if not shown and size:
+                shown = [(begin, "r", size), (begin, "o", _screen(rows))]
+            shown.append((at, code, data))
+        elif code == "r":
+            size, rows = data, {}
+        elif code == "o":
+            start, *drawn = _ROW.split(data)
+            rows = {} if _CLEAR in start else rows
+            rows.update(zip(drawn[::2], drawn[1::2], strict=True))
+    if not shown and size:
+        shown = [(begin, "r", size), (begin, "o", _screen(rows))]
+    return shown
+
+
+def _at(event: Event) -> float:
+    """What is told at once stays in its order: the size before what is drawn in it."""
+    return event[0]
+
+
+def _screen(rows: Mapping[str, str]) -> str:
+    return _HIDE_CURSOR + _PLAIN + _CLEAR + "".join(f"\x1b[{row};1H{line}" for row, line in rows.items())
+
+
 def asciicast(events: Iterable[Event], title: str, marks: Iterable[Event] = ()) -> Iterator[str]:
     """The lines of the file; nothing where nothing was shown. The size is the largest that the screen had."""
-    told = sorted(events)
+    told = sorted(events, key=_at)
     if not told:
         return
     begun = told[0][0]
@@ -69,5 +102,5 @@ def asciicast(events: Iterable[Event], title: str, marks: Iterable[Event] = ()) 
         "title": title,
     }
     yield json.dumps(head, ensure_ascii=False)
-    for at, code, data in sorted([*told, *(mark for mark in marks if mark[0] >= begun)]):
+    for at, code, data in sorted([*told, *(mark for mark in marks if mark[0] >= begun)], key=_at):
         yield json.dumps([round(at - begun, 6), code, data], ensure_ascii=False)

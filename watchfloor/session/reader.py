@@ -101,9 +101,16 @@ class Session:
 
     def told_at_key(self, number: int) -> Told | None:
         """All tables, as they are in this key; None where it isn't whole any more."""
+        return self._at_key(told, number)
+
+    def moment_at_key(self, number: int) -> Moment | None:
+        """The moment that stands alone there; None where it isn't whole any more."""
+        return self._at_key(decoded, number)
+
+    def _at_key(self, decode: Callable[[bytes], Read], number: int) -> Read | None:
         start, _ = self._keys[number]
         try:
-            return self._read(told, self._tape.body(self._tape.block(start)))
+            return self._read(decode, self._tape.body(self._tape.block(start)))
         except SessionError:
             return None
 

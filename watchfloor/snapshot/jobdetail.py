@@ -92,7 +92,7 @@ def called(frame: Frame, board: int) -> str:
 
 def _boards(frame: Frame, row: int) -> Iterator[str]:
     view = frame.accelerators
-    rows = frame.jobs.accelerators_of(row).tolist()
+    rows = sorted(frame.jobs.accelerators_of(row).tolist(), key=lambda board: _place(frame, board))
     lines = [["ACCELERATOR", *(_BOARD[name].title for name in _COLUMNS)]]
     for board in rows:
         name = f"{frame.specs[int(view.node[board])].name}/{view.text(board, 'name') or view.keys[board]}"
@@ -100,6 +100,15 @@ def _boards(frame: Frame, row: int) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines if rows else ():
         yield "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _place(frame: Frame, board: int) -> tuple[float, str, float]:
+    """Ranks in their order; where none is told, and of equal ones, by node and number."""
+    view = frame.accelerators
+    first = view.text(board, "rank").partition(",")[0].partition("-")[0]  # 3, 0-3, 0-3,8
+    number = float(view.last("index")[board])
+    rank = float(first) if first.isdecimal() else float("inf")
+    return rank, frame.specs[int(view.node[board])].name, board if number != number else number
 
 
 def _lagging(frame: Frame, row: int) -> Iterator[str]:

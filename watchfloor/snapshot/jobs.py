@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Attempt, Job, SchedulerNode, SourceState, SourceStatus, Step
 from watchfloor.jobs.provenance import Provenance
@@ -17,6 +18,7 @@ from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import MISSING_LABELS, Finding, Missing, Scope, State
 from watchfloor.snapshot.selection import unread
 from watchfloor.snapshot.words import cells_wide, duration_in_prose, shown
+from watchfloor.units import nearest
 
 FORMAT = "watchfloor.jobs/1"
 COLUMNS = (
@@ -28,6 +30,18 @@ _LONGEST_NAME = 40  # characters of what users call their jobs; `--json` has all
 
 Json = dict[str, object]
 Mask = NDArray[np.bool_]
+
+
+def meant(rows: Sequence[Job], word: str) -> Mask:
+    """The jobs that go by this word: of an array all tasks, of which the last has its number as id. Raises ConfigError
+    where none does."""
+    mask = np.array([word == job.array for job in rows], np.bool_)
+    if not mask.any():
+        mask = np.array([word in (job.number, job.id, job.id.partition(":")[2], job.name) for job in rows], np.bool_)
+    if not mask.any():
+        guess = nearest(word, [name for job in rows for name in (job.number, job.name) if name])
+        raise ConfigError(f"no job is called {word!r}", f"did you mean {guess!r}?" if guess else "", file="--job")
+    return mask
 
 
 class JobReport:

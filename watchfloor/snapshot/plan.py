@@ -101,7 +101,8 @@ def value_text(value: Value | None) -> str:
 
 def impact_lines(impact: Impact) -> Iterator[str]:
     if impact.nodes:
-        yield f"takes out {', '.join(impact.nodes)}: {impact.accelerators} accelerators"
+        count = "it isn't known how many" if impact.accelerators is None else impact.accelerators
+        yield f"takes out {', '.join(impact.nodes)}: {count} accelerators"
     if impact.capacity_left is not None and impact.nodes:
         yield f"{impact.capacity_left:.0%} of the fleet's accelerators stay healthy and open to work"
     yield from map(_hit, impact.jobs)

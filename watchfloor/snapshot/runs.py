@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from watchfloor.change import plain
 from watchfloor.lineage.times import Times
+from watchfloor.records.ledgerentry import Entry
 from watchfloor.runs import Grounds, RunRecord, Standing
 from watchfloor.snapshot.aligned import aligned
 from watchfloor.snapshot.plan import printable
@@ -48,6 +49,15 @@ def run_text(run: RunRecord, times: Times, grounds: Grounds) -> str:
     return "\n".join(printable(text) for line in told for text in line.text.split("\n"))
 
 
+def given_lines(run: RunRecord, entry: Entry, times: Times) -> Iterator[str]:
+    """What somebody said of its plan, and why that doesn't count where it doesn't."""
+    heard = run.whose(entry)
+    whose = heard.principal or f"nobody who is known, put on record by {entry.who.name}"
+    yield f"{entry.kind} of {whose}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
+    if heard.lost:
+        yield f"   doesn't count, {heard.lost}"
+
+
 def document(run: RunRecord) -> dict[str, Any]:
     decided = run.decided
     return {
@@ -58,6 +68,10 @@ def document(run: RunRecord) -> dict[str, Any]:
         "ruling": run.ruling,
         "reasons": list(decided.reasons) if decided else [],
         "policies": list(decided.policies) if decided else [],
+        "approvals_needed": decided.approvals if decided else 0,
+        "approved_by": list(run.approved_by),
+        "rejected_by": list(run.rejected_by),
+        "said": [_said(run, entry) for entry in run.given],
         "outcome": run.outcome or None,
         "text": run.text,
         "proposed": run.proposed or None,
@@ -69,6 +83,21 @@ def document(run: RunRecord) -> dict[str, Any]:
             for step, record in run.of_plan()
         ],
         "entries": list(run.entries),
+    }
+
+
+def _said(run: RunRecord, entry: Entry) -> dict[str, Any]:
+    """`counts`: null where the signature wasn't looked at."""
+    heard = run.whose(entry)
+    return {
+        "entry": entry.number,
+        "kind": entry.kind,
+        "by": heard.principal or None,
+        "on_record_by": entry.who.name,
+        "time": entry.seconds,
+        "reason": entry.body.get("reason", ""),
+        "counts": None if run.heard is None else not heard.lost,
+        "why_not": heard.lost or None,
     }
 
 

@@ -18,6 +18,11 @@ class NoAnswer(WatchfloorError):
         super().__init__(message, advice)
         self.final = final
 
+    @property
+    def silent(self) -> bool:
+        """Whether no controller was heard: it is gone, or it hangs."""
+        return self.advice == _CONTROLLER
+
 
 _CONTROLLER = (
     "`scontrol ping` there tells whether slurmctld runs and is reached; jobs that run go on without it, "

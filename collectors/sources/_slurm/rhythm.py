@@ -17,7 +17,7 @@ NODES_EVERY_SECONDS = 30.0
 STEPS_EVERY_SECONDS = 60.0
 ACCOUNTS_EVERY_SECONDS = 60.0
 NO_ACCOUNTS_SECONDS = 600.0  # where the accounting gave no answer
-_DOUBLINGS = 4
+_DOUBLINGS = 3  # up to 40 s: a controller that is back is seen within a minute
 
 
 def period(took_seconds: float, least_seconds: float) -> float:
@@ -26,7 +26,10 @@ def period(took_seconds: float, least_seconds: float) -> float:
 
 
 def after_failure(failures: int, took_seconds: float, least_seconds: float) -> float:
-    """The same after so many failures in a row, 1 or more."""
+    """The same after so many failures in a row, 1 or more; `took_seconds` is what they cost a controller that is there.
+
+    One that is gone is no busier for being asked.
+    """
     patience = max(SHORTEST_SECONDS, least_seconds) * 2.0 ** min(failures - 1, _DOUBLINGS)
     return min(LONGEST_SECONDS, max(period(took_seconds, least_seconds), patience))
 
