@@ -102,17 +102,20 @@ class EventSource:
         self.playbook, self._kinds, self._codes = playbook, frozenset(trigger.events), frozenset(trigger.codes)
         self._log: EventLog | None = None
         self._version, self._number = 0, -1
+        self._unowned: dict[int, set[int]] = {}  # by node: numbers of what came before its board was known
 
     def cues(self, frame: Frame, past: Past, running: float) -> Iterator[Cue]:
         if frame.events is not self._log:
-            self._log, self._version, self._number = frame.events, 0, -1
+            self._log, self._version, self._number, self._unowned = frame.events, 0, -1, {}
         if frame.events.version == self._version:
             return
         version, newest = frame.events.version, self._number
         for node in frame.events.nodes_since(self._version):
+            unowned = self._unowned.pop(node, set())
             for entry in frame.events.of_node(node):
                 newest = max(newest, entry.number)
-                if entry.number > self._number and self._wanted(entry) and frame.at - entry.at < KEPT_SECONDS:
+                new = entry.number > self._number or entry.number in unowned
+                if new and self._wanted(entry) and frame.at - entry.at < KEPT_SECONDS:
                     yield from self._cue(frame, entry)
         self._version, self._number = version, newest
 
@@ -128,6 +131,8 @@ class EventSource:
         event = entry.event
         name = f"{event.kind} {event.code}" if event.code >= 0 else event.kind
         if target is None:
+            if subject.scope is Scope.NODE and entry.device:
+                self._unowned.setdefault(entry.node, set()).add(entry.number)
             return
         follows = self._follows(frame, entry, subject) if event.kind == "xid" and event.code in FOLLOWERS else ""
         reason = f"{name} on {shown(subject)}: {event.text}"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from collectors.smi_csv import METRICS, cells_of, column_name, split
 from collectors.smi_values import Absence, Value
 from watchfloor.errors import StreamError
+from watchfloor.harmless import harmless_words
 from watchfloor.model import Missing, Problem
 from watchfloor.report import PROTOCOL_VERSION, Cells, Hello, Report, SamplerStatus, Schema, Table, note_key
 
@@ -80,7 +81,8 @@ class SmiLoopReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _LONGEST_LINE:
             raise StreamError(Problem.GARBAGE, "nvidia-smi wrote a line without end")
-        return [item for line in lines for item in self._line(line.decode("utf-8", "replace").strip("\r "))]
+        texts = (harmless_words(line.decode("utf-8", "replace").strip("\r ")) for line in lines)
+        return [item for text in texts for item in self._line(text)]
 
     def _line(self, line: str) -> list[Hello | Schema | Report]:
         if line.startswith(_GREETING):

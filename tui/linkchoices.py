@@ -75,12 +75,16 @@ class LinkChoices(TablePage, SortedPage):
         mask = chosen.links(frame)
         return int(np.count_nonzero(mask)), len(mask)
 
-    def passed_links(self, survey: Survey) -> Mask | None:
-        mask = self.filter.links(survey.frame) if self.filter else None
+    def matching_links(self, survey: Survey) -> Mask | None:
+        """Those that the filter lets through."""
+        return self.filter.links(survey.frame) if self.filter else None
+
+    def standing_out(self, survey: Survey, matching: Mask | None) -> Mask | None:
+        """Of these, those that stand out, where only such are asked for."""
         if not self.only_odd:
-            return mask
+            return matching
         odd = survey.rank > 0
-        return odd if mask is None else odd & mask
+        return odd if matching is None else odd & matching
 
     def node_of(self, frame: Frame) -> int:
         """The node of the selection; the first one where nothing is selected."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from watchfloor.checks import CONSOLE
 from watchfloor.checks.nodes import OF_SILENCE
 from watchfloor.frame import Frame
-from watchfloor.model import Finding
+from watchfloor.model import Finding, Scope, Subject
 from watchfloor.record import Acknowledgement, Record, RecordKey, Records
 
 SETTLED_SECONDS = 30.0
@@ -46,9 +46,11 @@ class FindingLog:
         found = {key_of(finding): finding for finding in reversed(frame.findings)}  # the worst of equals is the first
         known = dict(self.records.by_key)
         due = frame.at - self._noted >= NOTED_SECONDS
+        for key in found.keys() - self._now:
+            self._take_over(known, key, found)
         for key, finding in found.items():
             self._seen(known, key, finding, frame.at, due)
-        for key, record in self.records.by_key.items():
+        for key, record in list(known.items()):
             if record.holds and key not in found:
                 self._not_seen(known, key, record, frame)
         self._forget_oldest(known)
@@ -56,6 +58,19 @@ class FindingLog:
         self._noted = frame.at if due else self._noted
         self.records = replace(self.records, by_key=known, at=frame.at)
         return self.records
+
+    def _take_over(self, known: dict[RecordKey, Record], key: RecordKey, found: Mapping[RecordKey, Finding]) -> None:
+        """What was told of the node until it was known whose it is, is its board's from now on."""
+        subject, code = key
+        of_node = Subject(Scope.NODE, subject.node), code
+        if subject.scope is not Scope.ACCELERATOR or of_node not in self._now or of_node in found:
+            return
+        record = known.get(of_node)
+        if record is not None and record.holds:
+            known[of_node] = replace(record, last=self.records.at, holds=False)
+            known.setdefault(key, replace(record, finding=found[key]))
+            self.changed |= {of_node, key}
+            self._missed.pop(of_node, None)
 
     def _seen(self, known: dict[RecordKey, Record], key: RecordKey, finding: Finding, at: float, due: bool) -> None:
         before = known.get(key)

@@ -221,14 +221,16 @@ class _Runs:
         return np.add.reduceat(arranged.view(np.int8), self._starts, dtype=np.intp)
 
 
-def fold(survey: Survey, groups: Groups, passed: Mask | None = None) -> Folds:
-    """`passed` leaves links out; a group without any link has 0 of them."""
+def fold(survey: Survey, groups: Groups, passed: Mask | None = None, of_lost: Mask | None = None) -> Folds:
+    """`passed` leaves links out; a group without any link has 0 of them. `of_lost` does so with those that lost boards
+    would have, by the rows that these are like.
+    """
     runs = _Runs(groups, passed)
     states = runs.worst(survey.frame.links.states)
     behind_peers = _behind_peers(survey, groups, runs)
     worst, rank = _worst(survey, groups, passed)
     uneven = Oddity.UNEVEN * (behind_peers & (rank % 10 == Oddity.NONE))
-    absent = _absent(survey, groups, passed)
+    absent = _absent(survey, groups, of_lost)
     ranked = (rank + uneven).astype(np.int8)
     return Folds(
         survey,
@@ -280,11 +282,11 @@ def by_kind(folds: Folds) -> Folds:
     )  # fmt: skip
 
 
-def _absent(survey: Survey, groups: Groups, passed: Mask | None) -> Counts:
+def _absent(survey: Survey, groups: Groups, of_lost: Mask | None) -> Counts:
     """By group: the links that lost boards would have in it."""
     found = np.zeros(groups.count, np.intp)
     for rows in survey.absent.values():
-        shown = rows if passed is None else rows[passed[rows]]
+        shown = rows if of_lost is None else rows[of_lost[rows]]
         np.add.at(found, groups.of_row[shown], 1)
     return found
 

@@ -21,6 +21,7 @@ from typing import Annotated
 import msgspec
 
 from watchfloor.errors import StreamError
+from watchfloor.harmless import harmless
 from watchfloor.model import Missing, Problem
 
 PROTOCOL_VERSION = 1
@@ -158,9 +159,12 @@ _decoder = msgspec.json.Decoder(Line)
 
 
 def decode(line: bytes) -> Line:
-    """One line of the wire. Raises StreamError (GARBAGE), with the start of the line, where it isn't the protocol."""
+    """One line of the wire, its texts harmless.
+
+    Raises StreamError (GARBAGE), with the start of the line, where it isn't the protocol.
+    """
     try:
-        return _decoder.decode(line)
+        return _decoder.decode(harmless(line))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         shown = line[:80].decode("utf-8", "replace")
         raise StreamError(Problem.GARBAGE, f"not a line of the probe's protocol: {shown!r}: {error}") from error

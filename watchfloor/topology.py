@@ -16,6 +16,7 @@ from itertools import takewhile
 from watchfloor import pci
 from watchfloor.fabric import SCALE_OUT, SCALE_UP
 from watchfloor.frame import Cell, Frame
+from watchfloor.lost import lost_boards
 from watchfloor.model import Missing, Scope
 
 _TO_EVERYBODY = ("nvswitch", "a card of this node")  # how peers are called that stand for all boards of the node
@@ -40,6 +41,7 @@ class Join(StrEnum):
     HOST = "PHB"  # over one PCI host bridge
     SOCKET = "NODE"  # on one NUMA node
     SYSTEM = "SYS"  # across sockets
+    LOST = "lost"  # one of them is off the bus, or isn't told of any more
     UNKNOWN = "?"
 
 
@@ -78,6 +80,7 @@ class Topology:
         self._frame = frame
         links = [int(row) for row in frame.rows_of(Scope.LINK, node)]
         self._slots = _slots(frame, links)
+        self._lost = frozenset(lost_boards(frame).tolist())
         self.boards = self._boards(node)
         self.ports = self._ports(links)
         self._by_board = self._links_by_board(links)
@@ -137,6 +140,8 @@ class Topology:
     def pair(self, one: Port, other: Port) -> Pair:
         if one == other:
             return Pair(Join.SELF)
+        if any(port.scope is Scope.ACCELERATOR and port.row in self._lost for port in (one, other)):
+            return Pair(Join.LOST)
         if one.scope is other.scope is Scope.ACCELERATOR:
             direct = [row for row in self.links_of(one) if self._leads_to(row, other)]
             if direct:

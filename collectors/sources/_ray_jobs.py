@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from collectors.probe.commands import command_text
 from collectors.sources._ray_objects import Actor, PlacementGroup, RayJob, RayNode, Task
+from watchfloor.harmless import harmless_words
 from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SchedulerNode, numbered
 
 KIND = "ray"
@@ -112,8 +113,8 @@ def _held(told: Told) -> list[_Holder] | None:
 
 def _job(job: RayJob, source: str, held: Sequence[_Holder] | None, names: Mapping[str, str]) -> Job:
     state = _STATES.get(job.status, JobState.UNKNOWN)
-    known = job.submission_id or job.job_id or ""
-    told = job.metadata or {}
+    known = harmless_words(job.submission_id or job.job_id or "")  # whoever submits it chooses this, too
+    told = {key: harmless_words(text) for key, text in (job.metadata or {}).items() if key in (*_CALLED, *_USERS)}
     started, ended = _seconds(job.start_time), _seconds(job.end_time)
     reason = _reason(job, state)
     ours = [one for one in held or () if one.job == job.job_id] if state is JobState.RUNNING else []

@@ -15,6 +15,7 @@ import msgspec
 
 from collectors.sources._http import Connection, first_words, plain, secret
 from watchfloor.errors import ConnectError
+from watchfloor.harmless import harmless
 from watchfloor.model import MetricsSource, Problem
 
 _LOOK_BACK_SECONDS = 600  # how old a series may be to be asked for
@@ -83,7 +84,7 @@ class Server:
             rights = "see token_file, or user and password_file, of the source"
             raise self._connection.refusal(answer, _said(answer.body), rights)
         try:
-            return msgspec.json.decode(answer.body, type=kind)
+            return msgspec.json.decode(harmless(answer.body), type=kind)
         except msgspec.DecodeError as error:
             text = f"{self._source.url} does not speak Prometheus' API: {error}"
             advice = "name the server itself, with its prefix, not a page of it"

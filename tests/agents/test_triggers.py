@@ -12,6 +12,7 @@ from tests.support.watching import Watched, board, engine, finding, fired, node,
 from watchfloor.model import Missing, Scope, Subject
 from watchfloor.playbook import EventTrigger, QueryTrigger, RunsTrigger, ScheduleTrigger
 from watchfloor.record import Record
+from watchfloor.report import Event
 
 FATAL = playbook(EventTrigger(events=("xid",), codes=("79", "48")), "fatal", storm=3, cooldown_seconds=600.0)
 HOT = playbook(QueryTrigger("temp_margin < 2", 3.0, "temp_margin > 8"), "hot", Scope.ACCELERATOR, storm=20)
@@ -39,6 +40,18 @@ def test_an_event_fires_once_in_the_frame_in_which_it_is_seen(watched: Watched) 
     assert (found.playbook.name, found.targets, found.trigger) == ("fatal", (node("dgx-02"),), "xid 79")
     assert found.reason == "xid 79 on dgx-02/GPU-dgx-02-3: GPU has fallen off the bus"
     assert not seconds(machine, watched, 30)
+
+
+def test_an_event_that_is_read_before_its_board_is_known_fires_once_it_is(watched: Watched) -> None:
+    """The kernel log is there before the driver has told where its boards are."""
+    machine = engine([replace(FATAL, scope=Scope.ACCELERATOR)])
+    frame = watched.frame()
+    event = Event(watched.now - 0.2, "kernel", "xid", "GPU has fallen off the bus", "0000:1b:00", 79, "critical")
+    frame.events.add(frame.node_index["dgx-02"], event, watched.now - 0.2)
+    assert not seconds(machine, watched, 3)
+    frame.events.own(frame.node_index["dgx-02"], lambda device: "GPU-dgx-02-3")
+    assert fired(seconds(machine, watched, 1)) == [("fatal", ("dgx-02/GPU-dgx-02-3",))]
+    assert not seconds(machine, watched, 3)
 
 
 def test_what_began_before_the_limit_never_fires_and_that_is_told_once(watched: Watched) -> None:

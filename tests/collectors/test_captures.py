@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,16 @@ def test_a_file_that_nobody_knows_is_refused(tmp_path: Path, capsys: pytest.Capt
     files = json.loads(capsys.readouterr().out)["files"]
     assert [Path(file["file"]).name for file in files] == ["core", "empty.txt", "letter.txt"]
     assert [file["refused"] for file in files] == ["it is not text", "it is empty", captures.UNKNOWN]
+
+
+def test_what_is_named_may_be_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`watchfloor read <(dmesg)`."""
+    os.mkfifo(tmp_path / "dmesg")
+    line = "NVRM: Xid (PCI:0000:05:00): 79, pid=1, GPU has fallen off the bus.\n"
+    with ThreadPoolExecutor() as pool:
+        pool.submit((tmp_path / "dmesg").write_text, line)
+        assert run(["read", "--brief", str(tmp_path / "dmesg")]) == Exit.OK
+    assert "kernel log: 1 event" in capsys.readouterr().out
 
 
 def test_a_schedulers_output_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

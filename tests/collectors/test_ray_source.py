@@ -245,6 +245,14 @@ def test_the_samples_are_read() -> None:
     ]
 
 
+def test_what_people_call_a_job_acts_on_no_terminal() -> None:
+    named = {"name": "train\x1b[2J", "user": "ada\x07"}
+    (job,) = _ray_jobs.jobs_of(
+        _ray_jobs.Told([_ray_objects.RayJob("SUBMISSION", "RUNNING", submission_id="a\nb", metadata=named)]), "ray"
+    )
+    assert (job.number, job.name, job.user) == ("a?b", "train?[2J", "ada?")
+
+
 @pytest.mark.parametrize("name", ["ray_job_list.txt", "ray_status.txt", "metrics-node-subset.prom"])
 def test_the_outputs_for_people_are_refused(name: str) -> None:
     text = (samples("ray") / name).read_bytes()

@@ -156,6 +156,12 @@ def test_words_instead_of_rows() -> None:
     assert mirror.samplers["nvidia-smi"].text == "; ".join(mismatch), "each query that it refuses says the same"
 
 
+def test_what_it_says_acts_on_no_terminal() -> None:
+    *_, report = SmiLoopReader(lambda: 1.0).feed(b"\x1b[2JFailed to initialize NVML\n")
+    assert isinstance(report, Report)
+    assert report.samplers["nvidia-smi"].text.startswith("?[2JFailed")
+
+
 def test_a_line_without_end_is_garbage() -> None:
     with pytest.raises(StreamError, match="without end"):
         SmiLoopReader().feed(b"x" * 70_000)

@@ -87,6 +87,22 @@ async def test_a_short_page_says_how_much_more_there_is() -> None:
         assert "gcm" in text_of(app, "#detail")
 
 
+async def test_the_detail_takes_the_lines_that_it_needs_and_leaves_the_others_to_the_table() -> None:
+    app = still_app(on_record())
+    async with app.run_test(size=(200, 60)) as pilot:
+        await pilot.press("6")
+        await pilot.pause()
+        detail = page(app).detail
+        needed = detail.size.height
+        assert len([line for line in text_of(app, "#detail").splitlines() if line.strip()]) == needed
+        await pilot.press("down", "down")  # a shorter one: the table stands still
+        await pilot.pause()
+        assert detail.size.height == needed
+        await pilot.press("d", "d")
+        await pilot.pause()
+        assert detail.size.height < needed
+
+
 async def test_enter_opens_the_node_at_the_accelerator() -> None:
     app = still_app(on_record())
     async with app.run_test(size=SIZE) as pilot:

@@ -16,11 +16,15 @@ from watchfloor.checks import kernel_events, nodes
 from watchfloor.checks._rules import growths
 from watchfloor.checks._tools import evidence
 from watchfloor.findings import SETTLED_SECONDS, FindingLog
+from watchfloor.folds import Grouping as Fold
 from watchfloor.metrics import CATALOGUE, Kind, Metric, Unit
 from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, State, Subject
 from watchfloor.report import SamplerStatus
+from watchfloor.snapshot.fabric import FabricReport
 from watchfloor.snapshot.findings import FindingReport
+from watchfloor.snapshot.software import SoftwareReport
 from watchfloor.snapshot.words import in_prose, of_value
+from watchfloor.stack import Grouping
 
 BOARD, NODE = Subject(Scope.ACCELERATOR, "n0", "g0"), Subject(Scope.NODE, "n0")
 HOT = Finding(BOARD, "throttled", State.WARNING, "gpu0 is hot")
@@ -39,6 +43,20 @@ def test_what_has_just_gone_was_seen_last_in_the_frame_before() -> None:
     assert (record.holds, record.last) == (True, seen)
 
 
+def test_what_was_told_of_the_node_until_its_board_was_known_is_told_once() -> None:
+    boards, log = Boards(), FindingLog()
+    hang = Finding(NODE, "event-hang", State.WARNING, "n0: hang: ring sdma0 timeout")
+    first = log.update(replace(boards.frame(), findings=(hang,))).at
+    boards.pass_time(1)
+    frame = replace(boards.frame(), findings=(replace(hang, subject=BOARD),))
+    frame = replace(frame, records=log.update(frame))
+    of_board, of_node = (frame.records.by_key[subject, "event-hang"] for subject in (BOARD, NODE))
+    assert (of_board.first, of_board.times, of_board.holds) == (first, 1, True)
+    assert (of_node.last, of_node.holds) == (first, False)
+    assert log.changed == {(BOARD, "event-hang"), (NODE, "event-hang")}
+    assert len(FindingReport(frame).states) == 1
+
+
 def test_why_a_node_is_silent_is_over_once_it_is_silent_for_another_reason() -> None:
     boards, log = Boards(), FindingLog()
     log.update(replace(boards.frame(), findings=(HOT, CLOSED)))
@@ -47,6 +65,17 @@ def test_why_a_node_is_silent_is_over_once_it_is_silent_for_another_reason() -> 
         boards.pass_time(1)
         log.update(replace(boards.frame(), findings=(REFUSED,)))
     assert {key[1] for key, record in log.records.by_key.items() if record.holds} == {"throttled", "node-refused"}
+
+
+def test_every_command_names_the_nodes_that_were_not_read_and_findings_name_none_twice() -> None:
+    boards = Boards()
+    boards.fleet.status(0, NodeStatus(Phase.CONNECTING))
+    frame = boards.frame().with_findings([])
+    why = "still connecting when the time was over (--timeout waits longer)"
+    for report in (FindingReport(frame), FabricReport(frame, Fold.NODE), SoftwareReport(frame, Grouping.GROUP)):
+        assert report.document()["not_read"] == {"n0": why}
+        assert report.text().count(f"n0: not read: {why}") == 1
+    assert "not read: " not in FindingReport(frame.with_findings([REFUSED])).text()
 
 
 def test_all_samplers_of_a_node_that_hang_are_one_finding() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -25,7 +28,7 @@ from watchfloor.report import (
 
 positions = st.lists(st.integers(0, 2**31 - 1), max_size=10)
 numbers = st.lists(st.floats(-1e20, 1e20), max_size=10)
-words = st.text(max_size=20)
+words = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), max_size=20)
 cells = st.builds(
     Cells,
     p=positions,
@@ -62,6 +65,24 @@ lines = st.one_of(
 @given(lines)
 def test_what_is_encoded_is_what_is_decoded(line) -> None:
     assert decode(msgspec.json.encode(line)) == line
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=50), st.booleans())
+def test_what_a_node_says_acts_on_no_terminal(said: str, ascii_only: bool) -> None:
+    line = json.dumps({"t": "fault", "text": said}, ensure_ascii=ascii_only).encode()
+    heard = decode(line)
+    assert isinstance(heard, Fault)
+    assert len(heard.text) == len(said)
+    assert not any(unicodedata.category(one) in ("Cc", "Zl", "Zp") for one in heard.text)
+    assert all(one == was or one in "? " for one, was in zip(heard.text, said, strict=True))
+
+
+def test_what_only_looks_like_an_escape_stays() -> None:
+    said = 'C:\\new \\u001b "quoted" café → \U0001f600'
+    assert decode(msgspec.json.encode(Fault(said))) == Fault(said)
+    assert decode(json.dumps({"t": "fault", "text": said}).encode()) == Fault(said)
+    hidden = decode(b'{"t":"fault","text":"gpu0\\u001b[2J\\u202ered\\n"}')
+    assert hidden == Fault("gpu0?[2J?red ")
 
 
 @given(st.binary(max_size=200))

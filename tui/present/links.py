@@ -26,7 +26,7 @@ _NOTE = 26
 LINK_FIELDS: Sequence[Field] = (
     Field("state", "", 1, 0, "left", "S"),
     NODE_NAME,
-    Field("name", "LINK", 14, 0, "left", "L"),
+    Field("name", "LINK", 14, 0, "left", "L", most=20),
     Field("kind", "KIND", 10, 8, "left", "K"),
     Field("medium", "MEDIUM", 9, 11, "left"),
     Field("accelerator", "ACCEL", 7, 12, "left", "A"),

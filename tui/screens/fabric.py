@@ -24,7 +24,7 @@ from tui.present.rails import RailMap, Spots, layers, spots
 from tui.present.style import Token
 from tui.present.topology import legend, matrix
 from tui.widgets.chart import Chart
-from tui.widgets.drawn import give_height
+from tui.widgets.drawn import give_height, grow_height
 from tui.widgets.heatmap import HeatMap
 from tui.widgets.lines import Lines
 from tui.widgets.table import VirtualTable
@@ -36,10 +36,11 @@ from watchfloor.model import Scope, Subject
 from watchfloor.ports import Concern
 from watchfloor.topology import Topology
 
-_MAP_SHARE, _MATRIX_SHARE = 0.35, 0.4  # of the page's height, at most
+_MAP_SHARE, _MATRIX_SHARE = 0.35, 0.45  # of the page's height, at most
 _CHART_LINES = 8
 _SUMMARY_LINES = 2
 _SHORT, _TALL = 30, 36  # lines: below, no details; from there on, charts
+_BESIDE_CHARTS = 27  # lines that a matrix must leave for these, for what is around them and a few links
 _AT_ONCE = 50_000  # links: up to so many a frame is drawn in one go, within a few milliseconds
 
 
@@ -99,23 +100,24 @@ class FabricPage(LinkChoices):
     def _drawing(self, frame: Frame) -> Iterator[None]:
         survey = self.surveyor.survey(frame)
         yield
-        passed = self.passed_links(survey)
+        matching = self.matching_links(survey)
+        passed = self.standing_out(survey, matching)
         self.table.empty = "no link is known" if passed is None else "nothing of this passes"
         if self.look is Look.NODE:
             self._show_node(survey, passed)
         else:
             yield
-            self._show_folds(survey, passed)
+            self._show_folds(survey, passed, matching)
             yield
             self._show_map(survey, passed)
             yield
             self._show_fleet(survey, passed)
         self.show_detail(frame)
 
-    def _show_folds(self, survey: Survey, passed: Mask | None) -> None:
+    def _show_folds(self, survey: Survey, passed: Mask | None, of_lost: Mask | None) -> None:
         glyphs = self.desk.palette.glyphs
         grouping = self.grouping if self.folded else Grouping.KIND
-        self._folds = folds = fold(survey, self._folder.groups(survey, grouping), passed)
+        self._folds = folds = fold(survey, self._folder.groups(survey, grouping), passed, of_lost)
         kinds = by_kind(folds)
         shown = _worst_first(kinds, np.flatnonzero(kinds.links))
         self.summary.show(lambda width: summary_lines(kinds, shown, width, _SUMMARY_LINES, glyphs))
@@ -152,26 +154,30 @@ class FabricPage(LinkChoices):
         name: Line = [(f" {frame.specs[node].name}", Token.STRONG)]
         self.summary.show(lambda width: [name, *summary_lines(folds, groups, width, _SUMMARY_LINES, glyphs)])
         self._show_matrix(survey, node)
-        charts = [chart for chart in self.query(Chart) if self.size.height >= _TALL]
+        charts = list(self.query(Chart)) if self.query_one("#fabriccharts").display else []
         for chart, plot in zip(charts, plots(frame, node, self.row_of(frame), self.half_hour), strict=False):
             chart.show(plot)
-        columns = columns_for(self.fields(), self.size.width - 1)
+        names = [len(frame.links.text(row, "name")) for row in frame.rows_of(Scope.LINK, node).tolist()]
+        columns = columns_for(self.fields(), self.size.width - 1, {"name": max(names, default=0)})
         self.table.show(LinkTable(survey, columns, self.sort, passed, within=node, glyphs=glyphs))
 
     def _show_matrix(self, survey: Survey, node: int) -> None:
         table, topology = self.query_one("#matrix", VirtualTable), Topology(survey.frame, node)
         table.display = bool(topology.boards)
         self.query_one("#matrixlegend").display = table.display
-        give_height(table, min(len(topology.boards) + 1, self._lines_at_most(_MATRIX_SHARE, 4)))
-        table.show(matrix(survey, topology, self.size.width))
-        self.query_one("#matrixlegend", Lines).show(lambda width: [legend(topology)])
+        lines = min(len(topology.boards) + 1, self._lines_at_most(_MATRIX_SHARE, 4)) if topology.boards else 0
+        give_height(table, lines)
+        self.query_one("#fabriccharts").display = self.size.height >= max(_TALL, lines + _BESIDE_CHARTS)
+        room = self.size.width - 1  # one for the bar of what is scrolled
+        table.show(matrix(survey, topology, room))
+        self.query_one("#matrixlegend", Lines).show(lambda width: [legend(topology, room)])
 
     def show_detail(self, frame: Frame) -> None:
         survey = self.surveyor.survey(frame)
         row = self.row_of(frame)
         most = self.size.height // 10 + 1
         self.detail.display = self.size.height >= _SHORT
-        give_height(self.detail, most)
+        grow_height(self.detail, len(detail_lines(survey, row, self.size.width, most)), most)
         self.detail.show(lambda width: detail_lines(survey, row, width, most))
 
     def _longest_place(self, survey: Survey) -> int:
@@ -190,7 +196,7 @@ class FabricPage(LinkChoices):
         for name in ("#matrix", "#matrixlegend"):
             self.query_one(name).display = not fleet
         charts = self.query_one("#fabriccharts")
-        charts.display = not fleet and self.size.height >= _TALL
+        charts.display = charts.display and not fleet
         charts.styles.height = _CHART_LINES
 
     def on_resize(self) -> None:

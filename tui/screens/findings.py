@@ -25,7 +25,7 @@ from tui.present.findings import (
 from tui.present.line import Line
 from tui.present.style import Token
 from tui.tabled import TablePage
-from tui.widgets.drawn import give_height
+from tui.widgets.drawn import give_height, grow_height
 from watchfloor.errors import ConfigError, QueryError
 from watchfloor.frame import Frame
 from watchfloor.lineage.watch import finding_key
@@ -98,9 +98,13 @@ class FindingsPage(TablePage):
     def show_detail(self, frame: Frame) -> None:
         record, height = self.record, self.size.height
         most = min(height * 2 // 3, height - _ROUND) if self.tall else max(_LEAST, min(_MOST, height // 3))
-        give_height(self.detail, most)
         gone = self._gone()
-        self.detail.show(lambda width: gone_lines(gone, width) if gone else detail_lines(frame, record, width, most))
+
+        def lines(width: int) -> Sequence[Line]:
+            return gone_lines(gone, width) if gone else detail_lines(frame, record, width, most)
+
+        grow_height(self.detail, len(lines(self.size.width)), most)
+        self.detail.show(lines)
 
     @property
     def record(self) -> Record | None:
@@ -185,6 +189,7 @@ class FindingsPage(TablePage):
 
     def action_detail(self) -> None:
         self.tall = not self.tall
+        give_height(self.detail, 0)  # it grows to what is asked for now
         self.redraw()
 
     def action_acknowledge(self) -> None:

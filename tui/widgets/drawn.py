@@ -68,6 +68,12 @@ class Said(Message):
         return self.sender_widget
 
 
+def grow_height(widget: Widget, lines: int, most: int) -> None:
+    """A height for so many lines. What has grown stays so, `most` at most: what is above it stands still meanwhile."""
+    height = widget.styles.height
+    give_height(widget, min(most, max(lines, int(height.value) if height is not None else 0)))
+
+
 def give_height(widget: Widget, lines: int) -> None:
     """A height that is set anew costs a layout of the page, even where it is the same."""
     if widget.styles.height is None or widget.styles.height.value != lines:

@@ -116,8 +116,7 @@ def _lineage() -> Iterator[LineageBook | None]:
 def _means(ledger: Path | None, key: Path | None) -> bundle.Means:
     from watchfloor.keeper import account  # noqa: PLC0415 - it knows the fleet's findings, which verification doesn't need
 
-    mine = key or own_key(signers_file())
-    signer = SshSigner(mine) if mine is not None else None
+    signer = SshSigner(key) if key is not None else own_key(signers_file())
     who = Who(Party.PERSON, account(), signer.fingerprint() if signer else "")
     in_force = governance.policies()
     rules = {rule.id: f"{rule.text}\n\n({rule.source.name}, line {rule.line})" for rule in in_force.rules}

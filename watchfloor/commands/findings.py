@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from watchfloor import wiring
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
-from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, code_of
+from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, code_of, tell_of_silent
 from watchfloor.commands.waiting import settled
 from watchfloor.errors import ConfigError
 from watchfloor.places import findings_file
@@ -28,6 +28,7 @@ def findings(
     if not timeout > 0:
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
     frame = asyncio.run(wiring.collect(source.specs(hosts), timeout, settled, findings_file()))
+    tell_of_silent(frame)
     report = FindingReport(frame, over=all)
     if json:
         output.write_json(report.document())

@@ -52,16 +52,16 @@ def _readings(paths: Sequence[Path]) -> Iterator[Reading]:
     for path in paths:
         if not path.exists():
             raise ConfigError("there is no such file", "a file or a folder that exists", file=str(path))
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                yield _reading(file)
+        found = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        yield from map(_reading, found)  # what is named may be a pipe: `watchfloor read <(nvidia-smi -q -x)`
 
 
 def _reading(file: Path) -> Reading:
     try:
-        if file.stat().st_size > LARGEST_FILE_BYTES:
-            return Reading(str(file), refusal=f"it is larger than {LARGEST_FILE_BYTES // 2**20} MiB")
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = opened.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
         return Reading(str(file), refusal=f"it can't be opened: {error.strerror}")
+    if len(data) > LARGEST_FILE_BYTES:
+        return Reading(str(file), refusal=f"it is larger than {LARGEST_FILE_BYTES // 2**20} MiB")
     return wiring.read_capture(str(file), data)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from watchfloor import wiring
 from watchfloor.commands import output
 from watchfloor.commands.arguments import Hosts, Source
-from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, code_of
+from watchfloor.commands.snapshot import DEFAULT_TIMEOUT_SECONDS, code_of, tell_of_silent
 from watchfloor.commands.waiting import settled
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
@@ -33,6 +33,7 @@ def stack(
     if not timeout > 0:
         raise ConfigError(f"{timeout:g} seconds to wait", "a number above 0", file="--timeout")
     frame = asyncio.run(wiring.collect(source.specs(hosts), timeout, told))
+    tell_of_silent(frame)
     report = SoftwareReport(frame, by, different)
     if json:
         output.write_json(report.document())

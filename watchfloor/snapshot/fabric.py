@@ -12,6 +12,7 @@ from watchfloor.fabric import Oddity, Surveyor, counts_errors
 from watchfloor.folds import Folder, Grouping, fold
 from watchfloor.frame import Frame
 from watchfloor.model import Scope, State
+from watchfloor.snapshot.selection import reasons_not_read, unread
 from watchfloor.snapshot.words import scaled
 from watchfloor.topology import Topology
 
@@ -29,11 +30,12 @@ class FabricReport:
     ) -> None:
         self._frame, self._grouping, self._matrix = frame, grouping, matrix
         self._survey = Surveyor().survey(frame)
+        of_lost = passed
         if only_odd:
             odd = self._survey.rank > 0
             passed = odd if passed is None else odd & passed
         self._passed = passed
-        self._folds = fold(self._survey, Folder().groups(self._survey, grouping), passed)
+        self._folds = fold(self._survey, Folder().groups(self._survey, grouping), passed, of_lost)
         shown = np.flatnonzero(self._folds.links)
         self._shown = shown[np.argsort(-self._folds.rank[shown].astype(np.int16), kind="stable")].tolist()
 
@@ -44,6 +46,7 @@ class FabricReport:
             "at": self._frame.at,
             "by": self._grouping.value,
             "folds": [self._fold(group) for group in self._shown],
+            "not_read": reasons_not_read(self._frame),
         }
         if self._matrix:
             found["topologies"] = [self._topology(node) for node in self._nodes()]
@@ -123,7 +126,8 @@ class FabricReport:
             lines = ["nothing stands out" if self._passed is not None else "no link is known"]
         for node in self._nodes() if self._matrix else ():
             lines += ["", *self._matrix_lines(Topology(self._frame, node), self._frame.specs[node].name)]
-        return "\n".join(lines)
+        silent = unread(self._frame)
+        return "\n".join([*lines, "", *silent] if silent else lines)
 
     def _line(self, group: int) -> Sequence[str]:
         folds = self._folds

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from watchfloor.advice import advice
+from watchfloor.checks.nodes import OF_SILENCE
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Scope, State
 from watchfloor.record import Record
+from watchfloor.snapshot.selection import reasons_not_read
 from watchfloor.snapshot.words import duration
 
 FORMAT = "watchfloor.findings/1"
@@ -51,6 +53,7 @@ class FindingReport:
             "at": self._frame.at,
             "not_kept": records.trouble or None,
             "findings": [self._entry(record) for record in (*self._rows, *self._gone)],
+            "not_read": reasons_not_read(self._frame),
         }
 
     def _entry(self, record: Record) -> Json:
@@ -72,7 +75,14 @@ class FindingReport:
         trouble = self._frame.records.trouble
         lines = [line for record in (*self._rows, *self._gone) for line in self._lines(record)]
         lines = lines or ["no findings"]
-        return "\n".join([*lines, *([f"not kept: {trouble}"] if trouble else [])]) + "\n"
+        return "\n".join([*lines, *self._unseen(), *([f"not kept: {trouble}"] if trouble else [])]) + "\n"
+
+    def _unseen(self) -> Iterator[str]:
+        """Nodes that were not read, and of which no finding says so yet."""
+        told = {record.finding.subject.node for record in self._rows if record.finding.code in OF_SILENCE}
+        for node, why in reasons_not_read(self._frame).items():
+            if node not in told:
+                yield f"{node}: not read: {why}"
 
     def _lines(self, record: Record) -> Iterator[str]:
         state = record.finding.state.label if record.holds else "over"

@@ -70,12 +70,16 @@ def failed_nodes(frame: Frame) -> list[tuple[int, NodeStatus]]:
 
 def unread(frame: Frame) -> list[str]:
     """A line for each of these nodes: why, and what to do."""
-    lines = []
+    return [f"{name}: not read: {why}" for name, why in reasons_not_read(frame).items()]
+
+
+def reasons_not_read(frame: Frame) -> dict[str, str]:
+    """By name of each of these nodes: why, and what to do."""
+    found = {}
     for node, status in failed_nodes(frame):
         advice = status.advice or ("" if status.text else "--timeout waits longer")
-        why = why_not_read(status) + (f" ({advice})" if advice else "")
-        lines.append(f"{frame.specs[node].name}: not read: {why}")
-    return lines
+        found[frame.specs[node].name] = why_not_read(status) + (f" ({advice})" if advice else "")
+    return found
 
 
 def why_not_read(status: NodeStatus) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from watchfloor.compatibility import Clash, fleet_clashes
 from watchfloor.frame import Frame
 from watchfloor.hosts import folded
+from watchfloor.snapshot.selection import is_read, reasons_not_read, unread
 from watchfloor.stack import Grouping, Stacks, Thing, Version, things, titles, untold
 
 FORMAT = "watchfloor.stack/1"
@@ -40,6 +41,7 @@ class SoftwareReport:
             "things": [self._thing(thing) for thing in self._things],
             "incompatible": [self._clash(node, clash) for node, clash in self._clashes],
             "unknown": self._names(self._silent),
+            "not_read": reasons_not_read(self._frame),
         }
 
     def _thing(self, thing: Thing) -> Json:
@@ -85,8 +87,10 @@ class SoftwareReport:
         header = ("LAYER", "SOFTWARE", "VERSION", "NODES", "AMONG", "")
         widths = [max(len(cells[at]) for cells in (header, *rows)) for at in range(len(header))]
         lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in (header, *rows)]
-        if self._silent:
-            lines += ["", f"nothing known of {folded(self._names(self._silent))}"]
+        silent = [node for node in self._silent if is_read(self._frame, node)]
+        unknown = [f"nothing known of {folded(self._names(silent))}"] if silent else []
+        if notes := [*unknown, *unread(self._frame)]:
+            lines += ["", *notes]
         return "\n".join([*lines, *self._troubles()])
 
     def _cells(self, thing: Thing, title: str) -> Iterator[tuple[str, ...]]:
