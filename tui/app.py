@@ -25,9 +25,10 @@ from tui.base import AppOptions, Desk, Page
 from tui.carrying import Carrying
 from tui.commands import Command, PaletteProvider, Table, one_of, table
 from tui.filming import FILM_SECONDS, Film
+from tui.following import Following
 from tui.help import HelpScreen
 from tui.leaving import Leaving
-from tui.messages import Acknowledge, Clear, Drill, FrameReady
+from tui.messages import Acknowledge, Clear, Drill, FrameReady, ShowAgain, Why
 from tui.pages import Pages
 from tui.past import TIME_KEYS, Past
 from tui.present.style import ASCII, THEMES, Token, palette
@@ -36,7 +37,6 @@ from tui.widgets.scrollbars import WholeCells
 from tui.widgets.strips import divide
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
-from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import Phase, Subject
 from watchfloor.ports import Feed
 
@@ -94,7 +94,6 @@ class WatchfloorApp(App[int]):
         self._drawn_at = 0.0
         self._draw_timer: Timer | None = None
         self._feed_running = False
-        self._looking: asyncio.Task[None] | None = None
 
     # -- start and end
 
@@ -105,9 +104,9 @@ class WatchfloorApp(App[int]):
             self.bind(key, f"open('{slug}')", description=f"{slug} page")
         self.push_screen(next(iter(self.pages.values())))
         self.set_interval(1.0, self._each_second)
-        if self.options.ledger is not None:
-            self.run_worker(self._look(self.options.ledger), name="ledger")
-            self.set_interval(LOOK_SECONDS, self._look_again)
+        following = Following(self.desk, self._record_changed)
+        following.look()
+        self.set_interval(LOOK_SECONDS, following.look)
         if self.options.recording is not None:
             self.set_interval(FILM_SECONDS, Film(self, self.options.recording, self.options.now).take)
         self.call_after_refresh(self._start_feed)
@@ -192,17 +191,6 @@ class WatchfloorApp(App[int]):
 
     # -- the ledger
 
-    def _look_again(self) -> None:
-        if self.options.ledger is not None and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look(self.options.ledger))
-
-    async def _look(self, ledger: LedgerFollower) -> None:
-        """Off this loop: a file on a server that hangs keeps nobody waiting."""
-        picture = await asyncio.to_thread(ledger.look)
-        if picture is not self.desk.ledger:
-            self.desk.ledger = picture
-            self._record_changed()
-
     def _record_changed(self) -> None:
         seen = self._seen()
         if seen is not None:
@@ -245,6 +233,9 @@ class WatchfloorApp(App[int]):
 
     def on_drill(self, event: Drill) -> None:
         self.open("node", event.subject)
+
+    def on_show_again(self, event: ShowAgain) -> None:
+        self.past.show_again(event.file)
 
     def on_acknowledge(self, event: Acknowledge) -> None:
         if not self.desk.only_watches:
@@ -304,9 +295,15 @@ class WatchfloorApp(App[int]):
         if not isinstance(self.screen, Page):
             return
         name = self.page.lineage_of()
-        if not name:
+        if name:
+            self._tell_lineage(name)
+        else:
             self.page.say("nothing is selected that has a lineage", Token.DIM)
-            return
+
+    def on_why(self, event: Why) -> None:
+        self._tell_lineage(event.name)
+
+    def _tell_lineage(self, name: str) -> None:
         try:
             self.commands()["lineage"].run(name)
         except WatchfloorError as error:

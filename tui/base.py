@@ -28,7 +28,7 @@ from tui.widgets.commandline import CommandLine
 from tui.widgets.lines import Lines
 from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 from watchfloor.frame import Frame
-from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
+from watchfloor.ledgerfollower import Followed, LedgerFollower, LedgerPicture
 from watchfloor.model import Finding, Scope, Subject
 from watchfloor.ports import Acting, Concern, Recording, Replay
 from watchfloor.record import RecordKey
@@ -36,6 +36,7 @@ from watchfloor.systemclock import here
 
 if TYPE_CHECKING:
     from watchfloor.lineagebook import LineageBook
+    from watchfloor.runs import Grounds, RunRecord
 
 MESSAGE_SECONDS = 8.0
 OPENERS = frozenset({"filter", "ask"})  # actions that open a line to type into
@@ -52,9 +53,12 @@ class AppOptions:
     now: Callable[[], float] = time.time
     lineage: LineageBook | None = None  # what is on record; None where this console keeps none
     ledger: LedgerFollower | None = None  # what was asked for, decided and done; None where nobody follows that
+    grounds: Callable[[RunRecord, float], Grounds] | None = None  # what policies and signers say of a run at a time
     acting: Acting | None = None  # how this console acts; None where it only watches
     recording: Recording | None = None  # what is told what is shown; None where this console doesn't record
     replay: Replay | None = None  # the session that is shown; None where the floor is live
+    sessions: Path | None = None  # the folder of recordings
+    replays: Callable[[Path], Replay] | None = None  # opens one of them
     past: Callable[[], Replay] | None = None  # opens the recent past of a live floor; None where it isn't recorded
     zone: tzinfo | None = None  # of the times that are told; None: where the console is
 
@@ -76,6 +80,7 @@ class Desk:
     ledger: LedgerPicture | None = None  # the newest; None before the first look
     carrying: Carrying | None = None  # the runs that this console carries out; None where it only watches
     replay: Replay | None = None  # what is shown in the place of the live floor
+    session: str = ""  # which recording that is, where it is another one than this console's
 
     @staticmethod
     def for_options(
@@ -119,11 +124,16 @@ class Desk:
         """How this console acts now."""
         return None if self.replay is not None else self.options.acting
 
+    @property
+    def follower(self) -> Followed | None:
+        """What tells of the ledger: of the past, what the session holds."""
+        return self.replay.ledger if self.replay is not None else self.options.ledger
+
     def on_record(self) -> OnRecord:
         """What the header says of the ledger."""
-        if self.ledger is None or self.replay is not None:
+        if self.ledger is None:
             return OnRecord()
-        return OnRecord(len(self.ledger.waiting(self.options.now())), bool(self.ledger.stopped))
+        return OnRecord(len(self.ledger.waiting(self.now())), bool(self.ledger.stopped))
 
 
 class Page(Screen[None]):
@@ -253,7 +263,7 @@ class Page(Screen[None]):
             sign = replay_badge(desk.replay.standing, desk.zone)
         if (recording := desk.options.recording) is not None:
             sign = recorded(sign, recording.trouble)
-        first = first_line(desk.options.context, desk.summary, sign, width, since)
+        first = first_line(desk.session or desk.options.context, desk.summary, sign, width, since)
         return [first, second_line(desk.summary, desk.palette.glyphs, width, desk.on_record()), *times]
 
     def _timeline(self, width: int) -> Sequence[Line]:

@@ -88,7 +88,7 @@ _NAMES = {
     "right_square_bracket": "]", "space": "Space", "enter": "Enter", "pageup": "PgUp", "pagedown": "PgDn",
     "home": "Home", "end": "End", "minus": "-", "plus": "+", "tab": "Tab", "shift+tab": "Shift+Tab",
     "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "left_curly_bracket": "{",
-    "right_curly_bracket": "}", "equals_sign": "=",
+    "right_curly_bracket": "}", "equals_sign": "=", "at": "@",
 }  # fmt: skip
 
 

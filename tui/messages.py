@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from textual.message import Message
 
 from watchfloor.model import Subject
@@ -29,6 +31,22 @@ class Clear(Message):
     def __init__(self, subject: Subject, code: str) -> None:
         super().__init__()
         self.subject, self.code = subject, code
+
+
+class Why(Message):
+    """Tell the lineage of this: a name as LineageBook takes it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class ShowAgain(Message):
+    """Replay this recording in the place of the live floor."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
 
 
 class Drill(Message):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.binding import Binding, BindingType
@@ -101,14 +102,26 @@ class Past:
 
     # -- the past of a live floor
 
+    def show_again(self, file: Path) -> None:
+        """A recording, from its beginning, in the place of the live floor."""
+        replays = self._desk.options.replays
+        if replays is None:
+            self._app.page.say(f"watchfloor replay {file.name}", Token.ACCENT)
+        else:
+            self._begin(lambda: replays(file), lambda _: None, file.name)
+
     def _open(self, then: Callable[[Replay], None]) -> None:
         if self._desk.options.past is None:
             self._app.page.say(NOT_RECORDED, Token.WARNING)
-        elif not self._opening:
-            self._opening = True
-            self._app.run_worker(self._opened(self._desk.options.past, then), name="past")
+        else:
+            self._begin(self._desk.options.past, then, "")
 
-    async def _opened(self, past: Callable[[], Replay], then: Callable[[Replay], None]) -> None:
+    def _begin(self, past: Callable[[], Replay], then: Callable[[Replay], None], name: str) -> None:
+        if not self._opening:
+            self._opening = True
+            self._app.run_worker(self._opened(past, then, name), name="past")
+
+    async def _opened(self, past: Callable[[], Replay], then: Callable[[Replay], None], name: str) -> None:
         try:
             replay = await asyncio.to_thread(past)
         except WatchfloorError as error:
@@ -116,14 +129,16 @@ class Past:
             return
         finally:
             self._opening = False
-        self._live, self._desk.replay = self._desk.frame, replay
+        self._live, self._desk.replay, self._desk.session = self._desk.frame, replay, name
+        self._desk.ledger = None
         self._app.set_class(True, "past")
         then(replay)
         replay.start(self._app.receive)
 
     def leave(self) -> None:
         """Back to now."""
-        replay, self._desk.replay = self._desk.replay, None
+        replay, self._desk.replay, self._desk.session = self._desk.replay, None, ""
+        self._desk.ledger = None
         self._app.set_class(False, "past")
         if self._live is not None:
             self._app.show_frame(self._live)

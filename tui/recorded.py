@@ -8,7 +8,6 @@ from tui.worded import WordedPage
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerPicture
 from watchfloor.lineage.times import Times
-from watchfloor.systemclock import here
 
 
 class RecordedPage(WordedPage):
@@ -28,8 +27,7 @@ class RecordedPage(WordedPage):
         return self.desk.ledger
 
     def times(self) -> Times:
-        options = self.desk.options
-        return Times(options.now(), options.zone or here())
+        return Times(self.desk.now(), self.desk.zone)
 
     # -- when it is drawn
 
@@ -59,6 +57,11 @@ class RecordedPage(WordedPage):
     def open_sheet(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self.app.push_screen(sheet)
+
+    def redraw_sheet(self) -> None:
+        """Where one lies over this page still: what it tells of has changed."""
+        if self._sheet is not None and self._sheet in self.app.screen_stack:
+            self._sheet.redraw()
 
     def whole(self, title: str, text: Text) -> None:
         self.open_sheet(Sheet(self.desk.palette, title, text))

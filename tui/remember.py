@@ -1,9 +1,14 @@
-"""What was typed before: a bounded list in a file, kept for the arrow keys of the filter bar and the command line."""
+"""What was typed before: a bounded list in a file, kept for the arrow keys of the filter bar and the command line.
+
+What looks like a secret is recalled as long as the program runs, and not written to the file.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from watchfloor.redact import redact
 
 LIMIT = 200
 
@@ -57,7 +62,7 @@ class Remembered:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write("".join(f"{text}\n" for text in self._texts))
+                file.write("".join(f"{redact(text)}\n" for text in self._texts))
             new.replace(self._path)
         except OSError:
             self._path = None  # a read-only home, a full disk: not worth a word

@@ -47,7 +47,7 @@ class RunCard(Asking):
         return why_not_begun(self._run(), self._now(), self._carrying.runs)
 
     def foot(self, end: int, total: int) -> str:
-        rest = "Esc closes" if end >= total else f"line {end} of {total}: PgDn goes on, Esc closes"
+        rest = super().foot(end, total)
         return rest if self._why_not() else f"c carries it out, {rest}"
 
     def action_carry_out(self) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
+from tui.messages import Why
 from tui.present.line import Line
 from tui.present.style import Palette
 from tui.widgets.lines import Lines
@@ -29,11 +30,13 @@ class Sheet(ModalScreen[None]):
         Binding("pageup,ctrl+u", "page(-1)", show=False),
         Binding("end,G", "end(1)", show=False),
         Binding("home,g", "end(-1)", show=False),
+        Binding("y", "why", show=False),
     ]
 
-    def __init__(self, palette: Palette, title: str, text: Text) -> None:
+    def __init__(self, palette: Palette, title: str, text: Text, lineage: Callable[[], str] = str) -> None:
+        """`lineage`: what `y` tells the lineage of, "" for nothing."""
         super().__init__()
-        self.palette, self._heading, self._text = palette, title, text
+        self.palette, self._heading, self._text, self._lineage = palette, title, text, lineage
         self.seen_to = 0  # lines from the first one on, without a gap, that were in view
 
     def compose(self) -> ComposeResult:
@@ -81,7 +84,15 @@ class Sheet(ModalScreen[None]):
 
     def foot(self, end: int, total: int) -> str:
         """What the lower edge says."""
-        return "Esc closes" if end >= total else f"line {end} of {total}: PgDn goes on, Esc closes"
+        why = "y why, " if self._lineage() else ""
+        return f"{why}Esc closes" if end >= total else f"line {end} of {total}: PgDn goes on, {why}Esc closes"
+
+    def action_why(self) -> None:
+        """Close it, and go to the lineage of what it is about."""
+        name = self._lineage()
+        if name:
+            self.dismiss()
+            self.app.post_message(Why(name))
 
     def action_scroll(self, lines: int) -> None:
         self._box.scroll_relative(y=lines, animate=False)

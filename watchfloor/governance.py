@@ -22,12 +22,12 @@ from watchfloor.model import NodeSpec
 from watchfloor.people import People
 from watchfloor.places import PolicyPlaces, policy_places, signers_file
 from watchfloor.records.ledgerentry import Entry
-from watchfloor.runs import Heard, RunRecord
+from watchfloor.runs import Grounds, Heard, Rule, RunRecord
 from watchfloor.signing import Signers
 
 __all__ = [
     "approvals",
-    "heard",
+    "grounds",
     "known_actions",
     "needed_words",
     "policies",
@@ -57,6 +57,16 @@ def reasoned(plan: Plan, specs: list[NodeSpec], in_force: Policies) -> Reasoning
 
 def signers(file: Path) -> Signers:
     return Signers(file, approvals.NAMESPACE)
+
+
+def grounds(run: RunRecord, now: float) -> Grounds:
+    """What policies, people and signers of this console say of it. `now`: seconds since the epoch."""
+    in_force = policies()
+    rules = {rule.id: Rule(rule.where, rule.text.strip()) for rule in in_force.rules}
+    decided = {name for entry in run.decisions for name in entry.body.get("policies", ())}
+    digest = run.decided.policy_digest if run.decided is not None else ""
+    named = {name: rule for name, rule in rules.items() if name in decided}
+    return Grounds(_heard(run, now), named, bool(digest) and digest != in_force.digest)
 
 
 def heard(run: RunRecord, now: float) -> RunRecord:

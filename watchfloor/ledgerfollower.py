@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from watchfloor.errors import StoreError
 
@@ -31,13 +31,15 @@ Hear = Callable[["RunRecord"], "RunRecord"]  # the run with what the signatures 
 @dataclass(frozen=True, slots=True)
 class LedgerPicture:
     """The ledger at one moment. `size`: entries, 0 where there is none yet; `runs`: the newest first; `stopped`: why
-    no act begins; `trouble`: why it couldn't be read, what was known before stays."""
+    no act begins; `trouble`: why it couldn't be read, what was known before stays; `as_of`: console time of the moment
+    up to which a session holds it, 0 of the ledger itself."""
 
     place: Path
     size: int = 0
     runs: tuple[RunRecord, ...] = ()
     stopped: str = ""
     trouble: str = ""
+    as_of: float = 0.0
 
     def run(self, name: str) -> RunRecord | None:
         return next((run for run in self.runs if run.run == name), None)
@@ -45,6 +47,24 @@ class LedgerPicture:
     def waiting(self, now: float) -> list[RunRecord]:
         """Runs that a person has to decide on, the one that waits longest first. `now`: seconds since the epoch."""
         return [run for run in reversed(self.runs) if run.waits(now)]
+
+
+class Followed(Protocol):
+    """What tells a screen of a ledger. Any thread may ask."""
+
+    place: Path
+
+    def look(self) -> LedgerPicture:
+        """The newest picture: the same object where there is nothing new."""
+        ...
+
+    def entries(self, wanted: Wanted, most: int) -> list[Entry]:
+        """The newest, the last of them first. Raises StoreError."""
+        ...
+
+    def run(self, name: str) -> RunRecord | None:
+        """One however old; None where there is none of this id. Raises StoreError."""
+        ...
 
 
 class LedgerFollower:
@@ -78,6 +98,14 @@ class LedgerFollower:
         with LedgerReader(self.place) as reader:
             return list(reader.entries(wanted, most, newest_first=True))
 
+    def run(self, name: str) -> RunRecord | None:
+        """One however old; None where there is none of this id. Raises StoreError."""
+        from watchfloor.records.ledgerreader import LedgerReader  # noqa: PLC0415
+        from watchfloor.runs import find  # noqa: PLC0415
+
+        with LedgerReader(self.place) as reader:
+            return next((run for run in find(reader, name) if run.run == name), None)
+
     def verified(self) -> Verdict:
         """Whether every entry is what was written; takes seconds where there are millions. Raises StoreError."""
         from watchfloor.records.ledgerreader import LedgerReader  # noqa: PLC0415
@@ -105,14 +133,14 @@ class LedgerFollower:
             size = reader.head().size
             if size == self._picture.size and not self._picture.trouble:
                 return self._picture
-            return LedgerPicture(self.place, size, self._heard(self._runs(reader, size)), _stopped(reader))
+            return LedgerPicture(self.place, size, self._heard(self._runs(reader, size)), stopped(reader))
 
     def _runs(self, reader: LedgerReader, size: int) -> tuple[RunRecord, ...]:
         from watchfloor.records.ledgerreader import Wanted  # noqa: PLC0415
         from watchfloor.runs import KINDS, Fold  # noqa: PLC0415
 
         if self._fold is None or size < self._read_to:
-            self._fold, self._read_to = Fold(), _oldest_told(reader)
+            self._fold, self._read_to = Fold(), oldest_told(reader)
         self._fold.take(reader.entries(Wanted(kinds=KINDS, first=self._read_to)))
         self._read_to = size
         runs = self._fold.runs
@@ -159,7 +187,7 @@ def _mark(place: Path) -> Mark:
     return (found.st_ino, found.st_mtime_ns, found.st_size, journal.st_mtime_ns, journal.st_size)
 
 
-def _oldest_told(reader: LedgerReader) -> int:
+def oldest_told(reader: LedgerReader) -> int:
     """The number from which on entries are folded: where the oldest run that is shown was proposed."""
     from watchfloor.records.ledgerreader import Wanted  # noqa: PLC0415
     from watchfloor.records.ledgerwords import Kind  # noqa: PLC0415
@@ -170,10 +198,12 @@ def _oldest_told(reader: LedgerReader) -> int:
     return number
 
 
-def _stopped(reader: LedgerReader) -> str:
+def stopped(reader: LedgerReader, until: float | None = None) -> str:
+    """Why no act begins, and who said so; "" where any may. `until`: as of this time."""
     from watchfloor.records.ledgerreader import Wanted  # noqa: PLC0415
     from watchfloor.records.ledgerwords import Kind, Stop  # noqa: PLC0415
 
-    newest = next(reader.entries(Wanted(kinds=(Kind.STOP, Kind.RESUME)), 1, newest_first=True), None)
+    wanted = Wanted(kinds=(Kind.STOP, Kind.RESUME), until=until)
+    newest = next(reader.entries(wanted, 1, newest_first=True), None)
     told = newest.told() if newest is not None else None
     return f"{told.reason} ({newest.who.name})" if newest is not None and isinstance(told, Stop) else ""

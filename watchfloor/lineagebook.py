@@ -74,22 +74,24 @@ class LineageBook:
         with self._one_at_a_time:
             return self._meant(word)
 
-    def around(self, key: Key, since: float | None) -> Graph:
-        """What concerns it and went on after `since`; None: all that is on record."""
+    def around(self, key: Key, since: float | None, until: float | None = None) -> Graph:
+        """What concerns it, went on after `since` and had begun by `until`; None: all that is on record."""
         with self._one_at_a_time:
-            return self._store.around(Asked(key, since))
+            graph = self._store.around(Asked(key, since, until))
+        return graph if until is None else graph.as_of(until)
 
     def checkpoints(self, job: str) -> list[Checkpoint]:
         """Those that a job of this id has made, as far as anybody told, the oldest first."""
         key = Key.of(Kind.JOB, job)
         return checkpoints(self.around(key, None), key)
 
-    def report(self, word: str, now: float, zone: tzinfo | None = None) -> LineageReport:
-        """A job with all its attempts, anything else as of its last days. Raises ConfigError as `meant` does."""
+    def report(self, word: str, now: float, zone: tzinfo | None = None, until: float | None = None) -> LineageReport:
+        """A job with all its attempts, anything else as of its last days. `until`: nothing that began later, and what
+        ended later goes on. Raises ConfigError as `meant` does."""
         from watchfloor.snapshot.lineage import LineageReport  # noqa: PLC0415 - with the first question
 
         key = self.meant(word).key
-        return LineageReport(self.around(key, usual_since(key, now)), key, Times(now, zone or here()))
+        return LineageReport(self.around(key, usual_since(key, now), until), key, Times(now, zone or here()))
 
     def _meant(self, word: str) -> Meant:
         prefix, colon, rest = word.partition(":")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from watchfloor.change import Deed, Done, Plan  # what only consoles that act need
+    from watchfloor.ledgerfollower import Followed
     from watchfloor.session.player import Standing  # what only replays need
     from watchfloor.session.seeking import Jump
 
@@ -285,6 +286,11 @@ class Replay(Feed, Protocol):
     @property
     def standing(self) -> Standing:
         """Where it is, and what there is."""
+        ...
+
+    @property
+    def ledger(self) -> Followed | None:
+        """The ledger as it was then; None where the session holds none."""
         ...
 
     def pause(self, paused: bool) -> None: ...

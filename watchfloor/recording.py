@@ -47,6 +47,7 @@ def recorded(mode: str, who: Who | None = None, folder: Path | None = None) -> I
         keep_of(os.environ.get(KEEP_VARIABLE, "")),
         partial(_vouch, by),
         marks.news,
+        marks.still_open,
     )
     try:
         yield recorder

@@ -22,6 +22,7 @@ from watchfloor.model import Subject
 from watchfloor.session.chapters import neighbour
 from watchfloor.session.contents import Contents
 from watchfloor.session.folder import is_written
+from watchfloor.session.heldledger import HeldLedger
 from watchfloor.session.moment import Moment
 from watchfloor.session.player import Player, Standing
 from watchfloor.session.reader import Session
@@ -77,6 +78,8 @@ class ReplayFeed:
         self._died = ""
         self._thread: threading.Thread | None = None
         self._standing = Standing(session.begin, session.end, begin, speed, paused, trouble=self._trouble)
+        self.ledger = HeldLedger(path, lambda: self._standing.at)
+        self._entries = 0  # blocks of the ledger's that it has
         self._on_frame: Callable[[Frame], None] = lambda frame: None
 
     # -- ports.Feed
@@ -106,6 +109,7 @@ class ReplayFeed:
         if self._thread is not None:
             self._thread.join(timeout=5)
         self._session.close()
+        self.ledger.close()
 
     # -- ports.Replay: from any thread
 
@@ -176,6 +180,8 @@ class ReplayFeed:
         self._due = 0.0
         try:
             self._contents.read_new()
+            self._entries, rows = self._session.entries_from(self._entries)
+            self.ledger.take(rows)
         except SessionError as error:
             self._note(error.message)
 

@@ -29,6 +29,7 @@ KINDS = (
     words.Kind.APPLIED,
     words.Kind.VERIFIED,
     words.Kind.OUTCOME,
+    words.Kind.JOB_IMPACT,
     *APPROVALS,
 )
 
@@ -52,6 +53,25 @@ class Heard:
 
     principal: str
     lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy as it stands now. `where`: its file and line."""
+
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What the files of this console say of a run: whose each approval, rejection and withdrawal is, by the number of
+    its entry, and the policies that decided, by their ids. `moved`: since it was decided, other policies are in force.
+    """
+
+    heard: Mapping[int, Heard] = field(default_factory=dict)
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    moved: bool = False
 
 
 _UNREADABLE = Heard("", "it can't be read")
@@ -105,7 +125,8 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Times in seconds since the epoch; `entries` are the numbers of the first and the last one."""
+    """Times in seconds since the epoch; `decided` is the newest of `decisions`; `entries` are the numbers of the first
+    and the last one."""
 
     run: str
     digest: str = ""
@@ -114,6 +135,7 @@ class RunRecord:
     proposed: float = 0.0
     ruling: str = ""  # permit, needs-approval, deny, interlocked
     decided: words.Decided | None = None
+    decisions: tuple[Entry, ...] = ()
     begun: float = 0.0  # the first intent
     steps: Mapping[str, StepRecord] = field(default_factory=dict)
     outcome: str = ""
@@ -121,6 +143,7 @@ class RunRecord:
     ended: float = 0.0
     refusals: tuple[words.Refused, ...] = ()
     given: tuple[Entry, ...] = ()  # approvals, rejections, withdrawals
+    impacts: tuple[words.JobImpact, ...] = ()  # what became of jobs
     heard: Mapping[int, Heard] | None = None  # by number of those entries; None where signatures weren't looked at
     entries: tuple[int, int] = (-1, -1)
 
@@ -249,7 +272,8 @@ def _proposed(run: RunRecord, entry: Entry, body: words.Proposed) -> RunRecord:
 
 
 def _decided(run: RunRecord, entry: Entry, body: words.Decided) -> RunRecord:
-    return replace(run, ruling=body.verdict, decided=body, digest=run.digest or entry.plan)
+    known = replace(run, ruling=body.verdict, decided=body, decisions=(*run.decisions, entry))
+    return replace(known, digest=run.digest or entry.plan)
 
 
 def _given(run: RunRecord, entry: Entry, body: words.Body) -> RunRecord:
@@ -277,6 +301,10 @@ def _over(run: RunRecord, entry: Entry, body: words.Outcome) -> RunRecord:
     return replace(run, outcome=body.outcome, text=body.text, ended=entry.seconds)
 
 
+def _hit(run: RunRecord, entry: Entry, body: words.JobImpact) -> RunRecord:
+    return replace(run, impacts=(*run.impacts, body))
+
+
 _FOLDS: Mapping[type, Callable[[RunRecord, Entry, Any], RunRecord]] = {
     words.Proposed: _proposed,
     words.Decided: _decided,
@@ -288,6 +316,7 @@ _FOLDS: Mapping[type, Callable[[RunRecord, Entry, Any], RunRecord]] = {
     words.Applied: _apply,
     words.Verified: _verify,
     words.Outcome: _over,
+    words.JobImpact: _hit,
 }
 
 

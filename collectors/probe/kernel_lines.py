@@ -7,6 +7,7 @@ import re
 
 from .kernel_rules import CRITICAL, INFO, LEVELS, LOST_XIDS, RULES, WARNING, XID_FACTS
 from .pcie import normal
+from .redact import redact
 
 MOST_TEXT = 500  # characters
 _MOST_LINE = 2000  # characters: no fact of it is longer than the console takes
@@ -86,9 +87,9 @@ def match(message: str, device: str = "") -> "dict | None":
 
 def _event(kind: str, severity: str, message: str, groups: dict) -> dict:
     facts = {name: value for name, value in groups.items() if name not in _FIELDS}
-    text = (groups.get("text") or _DRIVER.sub("", message)).strip()
+    text = redact((groups.get("text") or _DRIVER.sub("", message)).strip())
     level = groups.get("level", "")
-    event = {
+    event: dict = {
         "source": "kernel",
         "kind": kind,
         "severity": LEVELS.get(level.lower(), severity),

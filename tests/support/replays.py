@@ -9,6 +9,7 @@ from tests.support.feeds import HandFeed
 from tests.support.frames import START
 from tests.support.onrecord import on_record
 from watchfloor.frame import Frame
+from watchfloor.ledgerfollower import Followed
 from watchfloor.model import State
 from watchfloor.session.chapters import Chapter
 from watchfloor.session.player import Standing
@@ -37,6 +38,7 @@ class HandReplay(HandFeed):
         self.asked: list[object] = []
         standing = Standing(START, START + 600, at, 1.0, False, STORY)
         self.standing = replace(standing, **told)  # pyright: ignore[reportArgumentType]
+        self.ledger: Followed | None = None
         self.at: Callable[[float], Frame] = lambda at: recorded(on_record())
 
     def pause(self, paused: bool) -> None:

@@ -64,6 +64,10 @@ async def test_filters_by_kind_node_person_and_run(story: Story) -> None:
         assert "node:" in screen_of(app)
         await pilot.press(*"dgx-03 person:ops", "enter")
         await until(lambda: len(shown(app)) == 9)
+        await pilot.press("slash", "ctrl+u", *"verdict:de", "tab", "enter")
+        await until(lambda: len(shown(app)) == 1)
+        await pilot.press("slash", "ctrl+u", *"playbook:coll", "tab", *"kind:verified", "enter")
+        await until(lambda: len(shown(app)) == 2)
         await pilot.press("escape")
         await until(lambda: len(shown(app)) > 30)
 
@@ -79,6 +83,22 @@ async def test_an_entry_as_a_whole_has_its_hashes(story: Story) -> None:
         assert '"hash":' in told and '"prev":' in told
 
 
+async def test_the_run_of_an_entry_is_reviewed_from_here_however_old(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchfloor.ledgerfollower.MOST_RUNS", 1)
+    app = app_over()
+    async with app.run_test(size=(160, 60)) as pilot:
+        await pilot.press("9", "slash", *"kind:approval person:anna", "enter")
+        await until(lambda: len(shown(app)) == 1)
+        await pilot.press("v")
+        await until(lambda: "run r8d41f00c3e: failed" in screen_of(app))
+        await pilot.press("escape", "slash", "ctrl+u", *"kind:heartbeat", "enter")
+        await until(lambda: len(shown(app)) == 1 and shown(app)[0] > 28)
+        await pilot.press("v")
+        assert "this entry is of no run" in text_of(app, "#status")
+
+
 async def test_without_a_ledger_nothing_is_read(tmp_path: Path) -> None:
     app = app_over(tmp_path / "none.db")
     async with app.run_test(size=(200, 40)) as pilot:
@@ -92,6 +112,7 @@ def test_what_the_filter_asks_for_and_where_it_is_wrong() -> None:
     for text, column, advice in (
         ("node:n2 knd:x", 9, "did you mean kind:?"),
         ("kind:aplied", 6, "did you mean applied?"),
+        ("verdict:denied", 9, "did you mean deny?"),
         ("since:soon", 7, "how long ago: 12h, 7d"),
     ):
         with pytest.raises(QueryError) as told:

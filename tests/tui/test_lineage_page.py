@@ -238,12 +238,12 @@ class SlowBook(LineageBook):
         self.asked, self.may_answer = threading.Event(), threading.Event()
         self.error: StoreError | None = None
 
-    def report(self, word: str, now: float, zone: tzinfo | None = None) -> LineageReport:
+    def report(self, word: str, now: float, zone: tzinfo | None = None, until: float | None = None) -> LineageReport:
         self.asked.set()
         assert self.may_answer.wait(30)
         if self.error is not None:
             raise self.error
-        return super().report(word, now, zone)
+        return super().report(word, now, zone, until)
 
 
 async def test_keys_are_answered_while_the_store_is_not(tmp_path: Path) -> None:

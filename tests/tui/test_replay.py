@@ -6,14 +6,17 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
+from pathlib import Path
 
 import pytest
 
 from tests.support.feeds import HandFeed, still_app
 from tests.support.frames import START, settled
+from tests.support.ledgerpages import LEDGER, NOW, SIZES
 from tests.support.onrecord import on_record
 from tests.support.patience import until
 from tests.support.replays import HandReplay, recorded
+from tests.support.runstory import Story
 from tests.support.screens import screen_of, text_of
 from tests.tui.test_ascii import foreign_of
 from tui.app import WatchfloorApp
@@ -25,6 +28,8 @@ from tui.present.timeline import bar, replay_badge
 from watchfloor.errors import SessionError
 from watchfloor.model import Scope, Subject
 from watchfloor.ports import Replay
+from watchfloor.records.ledgerreader import LedgerReader
+from watchfloor.session.heldledger import HeldLedger
 from watchfloor.session.seeking import Jump
 
 SIZE = (120, 40)
@@ -39,6 +44,17 @@ def replayed(replay: HandReplay, **options: object) -> WatchfloorApp:
 def live(past: Callable[[], Replay] | None) -> WatchfloorApp:
     frame = on_record()
     return WatchfloorApp(HandFeed(frame), AppOptions("lab", now=lambda: frame.at + 0.2, past=past, zone=UTC))
+
+
+@pytest.fixture
+def held(story: Story) -> HandReplay:
+    """It holds a morning on record, and stands a minute before its end."""
+    frame = replace(on_record(), at=NOW - 60)
+    replay = HandReplay(frame, at=NOW - 60, begin=NOW - 600, end=NOW)
+    replay.ledger = ledger = HeldLedger(Path("morning.session"), lambda: replay.standing.at)
+    with LedgerReader(LEDGER) as reader:
+        ledger.take(list(reader.kept()))
+    return replay
 
 
 # -- what it looks like
@@ -152,6 +168,30 @@ async def test_what_can_not_be_shown_is_told_once() -> None:
         app.page._unsay()
         app._each_second()
         assert "altered" not in text_of(app, "#status")
+
+
+# -- the ledger of then
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_ledger_as_it_was(size: tuple[int, int], held: HandReplay, snap_compare: Compare) -> None:
+    assert snap_compare(replayed(held), press=["9", "down", "down"], terminal_size=size)
+
+
+async def test_runs_approvals_and_reviews_are_those_of_then(held: HandReplay) -> None:
+    app = replayed(held)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("7")
+        await until(lambda: "thermal-cap" in screen_of(app))
+        told = screen_of(app)
+        assert "reboot-node" in told and "drain-node" not in told  # it was proposed later
+        assert "as of then: what the recording holds" in told and "approvals 1" in text_of(app, "#header")
+        await pilot.press("end", "enter")
+        await until(lambda: "What was done" in screen_of(app))
+        await pilot.press("escape", "8")
+        await until(lambda: "1 waits for a person" in screen_of(app))
+        await pilot.press("9", "slash", *"kind:intent", "enter")
+        await until(lambda: "kind:intent" in text_of(app, "#status") and "outcome" not in screen_of(app))
 
 
 # -- the past of a live floor

@@ -21,6 +21,7 @@ from tui.screens.runs import RunsPage
 from tui.sheet import Sheet
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.records import ledgerwords as words
+from watchfloor.runs import Grounds, Heard, Rule, RunRecord
 
 
 def page(app: WatchfloorApp) -> RunsPage:
@@ -76,13 +77,41 @@ async def test_a_run_as_a_whole_has_its_commands_what_they_printed_and_the_plan(
         await pilot.pause()
         told = screen_of(app)
         for text in (
-            "Verdict: needs-approval", "it takes a node out", "by policy takes-out", "approval of anna", "seen the log",
-            "$ scontrol requeue 4090", "exit 1", "nobody knows how it ended", "Job/step already completing",
+            "Evidence", "by trigger xid in (79, 48, 95)", "xid 48", "Verdict: needs-approval", "it takes a node out",
+            "by policy takes-out", "approval of anna", "seen the log", "which count, is not looked at here",
+            "$ scontrol requeue 4090", "exit code 1", "nobody knows how it ended", "Job/step already completing",
             "The plan as it was shown", "undone by:", "operation r8d41f00c3e.requeue.2",
+            "seen afterwards: job 4090 is completing", "of what became of jobs nothing is on record",
         ):  # fmt: skip
             assert text in told, text
+        parts = ("Evidence", "The plan as it was shown", "Verdict:", "Approvals: 1 needed", "What was done", "Impact ")
+        assert sorted(parts, key=told.index) == list(parts)  # read from top to bottom
         await pilot.press("escape")
         assert app.page.slug == "runs"
+
+
+async def test_a_review_says_whose_approvals_count_by_which_rule_and_leads_to_the_lineage(story: Story) -> None:
+    asked: list[str] = []
+
+    def grounds(run: RunRecord, now: float) -> Grounds:
+        asked.append(run.run)
+        (given,) = run.given
+        rule = Rule("own/lab.cedar:7", '@id("takes-out.needs-a-person")')
+        return Grounds({given.number: Heard("", "unknown-key")}, {"takes-out.needs-a-person": rule}, moved=True)
+
+    options = {"ledger": LedgerFollower(LEDGER), "zone": UTC, "grounds": grounds}
+    app = still_app(frames.settled(), **options)
+    async with app.run_test(size=(120, 120)) as pilot:
+        await pilot.press("7")
+        page(app).table.select("r8d41f00c3e")
+        await pilot.press("enter")
+        await until(lambda: "own/lab.cedar:7" in screen_of(app))
+        told = screen_of(app)
+        assert "doesn't count, unknown-key" in told and "Approvals: 1 needed, 0 count" in told
+        assert "policies are others by now" in told and asked == ["r8d41f00c3e"]
+        await pilot.press("y")
+        await pilot.pause()
+        assert app.page.slug == "runs" and "keeps no lineage" in text_of(app, "#status")
 
 
 async def test_a_filter_is_of_words_and_one_key_leaves_what_is_over_out(story: Story) -> None:
@@ -122,7 +151,7 @@ async def test_it_is_there_before_any_frame(story: Story) -> None:
 async def test_a_console_that_watches_binds_no_key_that_carries_out(story: Story) -> None:
     app = app_over()
     async with app.run_test(size=(160, 40)) as pilot:
-        await pilot.press("7", "home", "c", "enter", "c", *"yes", "enter")
+        await pilot.press("7", "home", "c", "enter", "c", *"no", "enter")
         assert type(app.screen) is Sheet
         bound = {key for screen in (app.screen, app.page) for key in screen._bindings.key_to_bindings}
         assert "c" not in bound and app.desk.carrying is None

@@ -288,8 +288,26 @@ def test_entries_are_found_by_whom_and_what_they_concern(path: Path) -> None:
     assert numbers(path, Wanted(run="run-1")) == [6, 7, 8, 9, 10, 11]
     assert numbers(path, Wanted(plan="cdcd")) == list(range(6, 19))
     assert numbers(path, Wanted(kinds=("intent", "applied"))) == [9, 10]
+    assert numbers(path, Wanted(verdict="needs-approval")) == [4]
+    assert numbers(path, Wanted(verdict="permit")) == []
     assert numbers(path, Wanted(since=4.0, until=6.0)) == [3, 4, 5]
     assert numbers(path, Wanted(node="n2"), 2, True) == [17, 15]
+
+
+def test_what_came_of_a_playbook_is_found_also_where_no_plan_came_of_it(path: Path) -> None:
+    proposed = words.Proposed(reason="XID 79", playbook="fatal-xid")
+    written(
+        path,
+        [
+            Note(CRON, words.Proposed(reason="by hand", playbook="drain-node"), (), "r0", "aa"),
+            Note(CRON, proposed, (), "r1", "bb"),
+            Note(ANNA, words.Approval(reason="seen it"), (), "", "bb"),
+            Note(CRON, words.Outcome(outcome="succeeded"), (), "r1"),
+            Note(CRON, words.Refused(why="cooldown", what="fatal-xid")),
+            Note(CRON, words.Refused(why="cooldown", what="drain-node")),
+        ],
+    )
+    assert numbers(path, Wanted(playbook="fatal-xid")) == [1, 2, 3, 4]
 
 
 def test_a_run_is_found_by_its_index(path: Path) -> None:

@@ -71,6 +71,17 @@ def test_the_tree_of_a_story_reads_as_it_should() -> None:
     same_as_golden(HERE / "golden" / "lineage.txt", "\n\n".join(shown) + "\n")
 
 
+def test_as_of_then_there_is_nothing_that_began_later_and_what_ended_later_goes_on() -> None:
+    whole = with_repair(lineages.graph())
+    at = TEN + 100 * MINUTE  # the repair begins a minute later
+    then = whole.as_of(at)
+    assert then.entities and not {Kind.PLAN, Kind.RUN} & {key.kind for key in then.entities}
+    known = [*then.entities.values(), *then.edges]
+    assert all(one.start <= at and (one.end is None or one.end <= at) for one in known)
+    ended_later = [key for key, one in whole.entities.items() if one.start <= at and one.end and one.end > at]
+    assert all(then.entities[key].end is None for key in ended_later)
+
+
 def test_what_happened_to_a_job_and_why() -> None:
     said = answer(lineages.graph(), JOB, NOW)
     assert said.startswith("attempt 1 ended with NODE_FAIL at 11:40: gpu3 of n2 had XID 79")

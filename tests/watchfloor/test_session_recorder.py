@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledgers import beat
+from tests.support.runstory import ANNA, written
 from tests.support.sessions import Floor, differences
 from watchfloor.errors import ConfigError
 from watchfloor.recording import STOPPED, recorded, with_trouble
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note
-from watchfloor.records.ledgerreader import LedgerReader
+from watchfloor.records.ledgerreader import LedgerReader, Wanted
 from watchfloor.records.ledgerwords import Kind, Stop
+from watchfloor.replayfeed import ReplayFeed
 from watchfloor.session.folder import Keep, files, is_written, keep_of, surplus
+from watchfloor.session.ledgermarks import News
 from watchfloor.session.reader import Session
 from watchfloor.session.recorder import Recorder, Sealed
 from watchfloor.session.writer import Mark
@@ -110,7 +113,7 @@ def test_a_disk_that_is_nearly_full_is_left_to_others(tmp_path: Path) -> None:
 
 
 def test_whatever_ends_a_recording_is_told(tmp_path: Path) -> None:
-    def broken() -> list[Mark]:
+    def broken() -> News:
         raise ZeroDivisionError("by surprise")
 
     made = Recorder(tmp_path, lambda at: "a.session", {}, ROOMY, Notes().append, broken)
@@ -146,8 +149,40 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
     assert [(mark.kind, mark.text, mark.facts["entry"]) for mark in session.marks()] == [("ledger", "stop: storm", "1")]
     assert session.head.facts["mode"] == "watch"
     with LedgerReader(places / "ledger.db") as reader:
+        kept = list(reader.kept())
+    assert session.entries_from(0) == (1, [row for row in kept if row[0] == 1])
+    with LedgerReader(places / "ledger.db") as reader:
         (entry,) = [one for one in reader.entries() if one.kind == Kind.RECORDING]
     assert (entry.body["file"], entry.body["sha256"]) == (path.name, session.sealed())
+
+
+def test_a_replay_has_the_ledger_as_of_then_also_of_runs_that_were_open_before(places: Path) -> None:
+    floor = Floor()
+    first = floor.step()
+    story = written(places / "ledger.db", first.at - 1)
+    with recorded("watch") as made:
+        made.frame(first)
+        made.wait_written()
+        story.now = first.at + 0.5
+        story.tell(0.0, ANNA, Stop(reason="storm"))
+        story.write()
+        made.frame(floor.step())
+    story.ledger.close()
+    (places / "ledger.db").unlink()  # it is the session's by now
+    feed = ReplayFeed(files(places / "sessions")[0], paused=True)
+    feed.turn()
+    then = feed.ledger.look()
+    assert {run.run: len(run.given) for run in then.runs} == {"r55b20c1f7a": 0, "re6a8b90412": 0, "r9f3e07d5b1": 1}
+    assert (then.stopped, then.as_of) == ("", first.at) and feed.ledger.look() is then
+    feed.seek(first.at + 5)
+    feed.turn()
+    later = feed.ledger.look()
+    assert later.stopped == "storm (anna)" and later.size == then.size + 1
+    assert [entry.kind for entry in feed.ledger.entries(Wanted(), 1)] == ["stop"]
+    feed.seek(first.at)
+    feed.turn()
+    assert feed.ledger.look().stopped == "" and feed.ledger.entries(Wanted(kinds=("stop",)), 9) == []
+    feed.stop()
 
 
 def test_what_is_kept_is_understood_or_refused() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from watchfloor.records.ledgerreader import Wanted
     from watchfloor.records.ledgerverify import Verdict
 
-FIELDS = ("person", "node", "job", "run", "plan", "kind", "since", "until")
+FIELDS = ("person", "node", "job", "run", "plan", "playbook", "verdict", "kind", "since", "until")
 _WIDE = 110
 _LONG = frozenset({"plan", "signature"})  # fields that are read in the whole entry
 _TOKENS = {
@@ -47,7 +47,7 @@ def wanted_of(text: str, now: float) -> Wanted:
     from watchfloor.records.ledgerreader import Wanted  # noqa: PLC0415 - loaded with the first ledger
 
     found: dict[str, Any] = {}
-    kinds: list[str] = []
+    of_kinds: list[str] = []
     times: dict[str, float] = {}
     at = 0
     for word in text.split():
@@ -57,26 +57,27 @@ def wanted_of(text: str, now: float) -> Wanted:
             guess = nearest(name, list(FIELDS))
             raise QueryError(
                 f"{word!r} says nothing of what is wanted",
-                f"did you mean {guess}:?" if guess else "node:n2, person:anna, job:42, run:…, kind:applied, since:2h",
+                f"did you mean {guess}:?"
+                if guess
+                else "node:n2, person:anna, job:42, verdict:deny, kind:applied, since:2h",
                 column=at + 1,
             )
         if name == "kind":
-            kinds.append(_kind(value, at + 6))
+            of_kinds.append(_one_of(value, kinds(), "no entry is of the kind", at + 6))
+        elif name == "verdict":
+            found[name] = _one_of(value, verdicts(), "no decision is", at + 9)
         elif name in ("since", "until"):
             times[name] = now - _seconds(value, at + len(name) + 2)
         else:
             found[name] = value
         at += len(word)
-    return replace(Wanted(**found, kinds=tuple(kinds)), **times)
+    return replace(Wanted(**found, kinds=tuple(of_kinds)), **times)
 
 
-def _kind(word: str, column: int) -> str:
-    known = kinds()
+def _one_of(word: str, known: Sequence[str], what: str, column: int) -> str:
     if word not in known:
         guess = nearest(word, list(known))
-        raise QueryError(
-            f"no entry is of the kind {word!r}", f"did you mean {guess}?" if guess else ", ".join(known), column=column
-        )
+        raise QueryError(f"{what} {word!r}", f"did you mean {guess}?" if guess else ", ".join(known), column=column)
     return word
 
 
@@ -84,6 +85,12 @@ def kinds() -> Sequence[str]:
     from watchfloor.records.ledgerwords import Kind  # noqa: PLC0415
 
     return [str(kind) for kind in Kind]
+
+
+def verdicts() -> Sequence[str]:
+    from watchfloor.records.ledgerwords import VERDICTS  # noqa: PLC0415
+
+    return VERDICTS
 
 
 def _seconds(text: str, column: int) -> float:
@@ -247,6 +254,13 @@ def badge_lines(check: Check, size: int, glyphs: Glyphs, width: int) -> Sequence
             (f"{more}   {vouched}{took}", Token.DIM),
         ]
     ]
+
+
+def held_lines(entries: Sequence[Entry], width: int) -> Iterator[Line]:
+    """What of a ledger a session holds."""
+    numbers = f"{entries[-1].number:,} to {entries[0].number:,}" if entries else "none yet"
+    words = f"as of then: entries {numbers}, as the recording holds them"
+    return told(words, width, Token.ACCENT)
 
 
 def summary_line(place: str, size: int, shown: int, filtered: bool) -> Line:

@@ -23,7 +23,9 @@ def plan_lines(plan: Plan, now: float, width: int) -> Sequence[Line]:
 
     texts = plan_text(plan, now).split("\n")
     return [
-        line for at, text in enumerate(texts) for line in told(text, width, Token.STRONG if at == 0 else _token(text))
+        line
+        for at, text in enumerate(texts)
+        for line in told(text, width, Token.STRONG if at == 0 else plan_token(text))
     ]
 
 
@@ -43,7 +45,7 @@ def given_lines(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
             yield from told(text, width, Token.TEXT if counts else Token.WARNING)
 
 
-def _token(text: str) -> Token:
+def plan_token(text: str) -> Token:
     bare = text.strip()
     if bare.startswith("$ "):
         return Token.STRONG

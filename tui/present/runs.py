@@ -1,9 +1,9 @@
-"""Runs as rows and lines: where each stands, its steps as they go, and one of them as a whole. Pure."""
+"""Runs as rows and lines: where each stands, its steps as they go. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tui.present.choice import Sort
@@ -12,7 +12,6 @@ from tui.present.format import Text, printable
 from tui.present.itemised import Itemised
 from tui.present.line import Line, cut
 from tui.present.order import natural_key
-from tui.present.plans import given_lines, plan_lines, told
 from tui.present.rows import Column
 from tui.present.stages import doing, stage_of
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
@@ -21,7 +20,7 @@ from watchfloor.model import State
 from watchfloor.snapshot.words import duration
 
 if TYPE_CHECKING:
-    from watchfloor.change import Plan, Step
+    from watchfloor.change import Plan
     from watchfloor.runs import RunRecord, StepRecord
 
 RUN_FIELDS: Sequence[Field] = (
@@ -36,7 +35,6 @@ RUN_FIELDS: Sequence[Field] = (
     Field("stands", "STANDS", 6, 0, "left", "H", most=11),
     Field("note", "ON WHAT, OUTCOME", 20, 0, "left", flexible=True),
 )
-_OUTPUT_LINES = 40  # of one command, in the whole of a run
 _MOST_TARGETS = 3
 _LOOKED_AT = 100  # rows whose texts make columns as wide as they are
 _BAD = {
@@ -258,104 +256,3 @@ def _heading(run: RunRecord) -> Line:
     told_of = run.text or run.held_back
     why = f"   {printable(told_of)}" if told_of else ""
     return [(f" {run.run} ", Token.STRONG), (f"{stands(run)}{why}", Token.TEXT), (f"   {reason}", Token.DIM)]
-
-
-# -- one as a whole
-
-
-def run_lines(run: RunRecord, times: Times, width: int, glyphs: Glyphs = UNICODE) -> Sequence[Line]:
-    """What was decided, each step with its commands and what they printed, and the plan as it was shown."""
-    return [
-        *_standing_lines(run, times, width, glyphs),
-        *_decided_lines(run, times, width),
-        [],
-        *(line for step, record in run.of_plan() for line in _step_lines(run, step, record, times, width, glyphs)),
-        *_plan_part(run, width),
-    ]
-
-
-def _standing_lines(run: RunRecord, times: Times, width: int, glyphs: Glyphs) -> Iterator[Line]:
-    sign, token = mark_of(run, glyphs)
-    yield from told(
-        f"{sign} {stands(run)}{f': {run.text}' if run.text else ''}", width, token if run.outcome else Token.STRONG
-    )
-    yield from told(
-        f"proposed {times.at(run.proposed)} by {asked_by(run)}; entries {run.entries[0]} to {run.entries[1]}",
-        width,
-        Token.DIM,
-    )
-    if run.begun:
-        ended = f", over {times.at(run.ended)}" if run.ended else ""
-        yield from told(
-            f"begun {times.at(run.begun)}{ended}, {duration(took(run, times.now) or 0.0)}", width, Token.DIM
-        )
-
-
-def _decided_lines(run: RunRecord, times: Times, width: int) -> Iterator[Line]:
-    yield []
-    decided = run.decided
-    if decided is None:
-        yield from told("nothing is decided yet", width, Token.DIM)
-    else:
-        needs = f", {decided.approvals} needed" if decided.approvals else ""
-        yield from told(f"Verdict: {decided.verdict}{needs}", width, Token.TITLE)
-        for reason in decided.reasons:
-            yield from told(f"   {reason}", width)
-        for name in decided.policies:
-            yield from told(f"   by policy {name}", width, Token.DIM)
-    yield from given_lines(run, times, width)
-    for refusal in run.refusals:
-        yield from told(f"refused, {refusal.why}: {refusal.text}", width, Token.WARNING)
-
-
-def _step_lines(
-    run: RunRecord, step: Step, record: StepRecord, times: Times, width: int, glyphs: Glyphs
-) -> Iterator[Line]:
-    sign, token = step_mark(record, glyphs)
-    if record.attempts:
-        yield []
-    yield [
-        (f" {sign} ", token),
-        (f"{record.key}  ", Token.TITLE),
-        (stage_of(run, step, record), Token.TEXT),
-        (f"  {printable(step.summary)}", Token.DIM),
-    ]
-    if record.text:
-        yield from told(f"   {record.text}", width, _said_in(token) if _said_in(token) is not Token.DIM else Token.TEXT)
-    for attempt in record.attempts:
-        undo = "undo, " if attempt.undo else ""
-        yield from told(
-            f"   {undo}attempt {attempt.number}, {times.at(attempt.at)}, operation {attempt.operation}",
-            width,
-            Token.DIM,
-        )
-        for applied in attempt.applied:
-            yield from _command_lines(applied, width)
-
-
-def _command_lines(applied: object, width: int) -> Iterator[Line]:
-    import shlex  # noqa: PLC0415
-
-    from watchfloor.records.ledgerwords import Applied  # noqa: PLC0415
-
-    assert isinstance(applied, Applied)
-    code = "nobody knows how it ended" if applied.exit_code is None else f"exit {applied.exit_code}"
-    yield from told(f"   $ {shlex.join(applied.argv)}", width, Token.STRONG)
-    yield from told(
-        f"     {code}, {applied.seconds:.2f} s", width, Token.OK if applied.exit_code == 0 else Token.CRITICAL
-    )
-    for printed in (applied.output, applied.errors):
-        lines = printed.excerpt.strip().splitlines() if printed is not None else []
-        for text in lines[:_OUTPUT_LINES]:
-            yield from told(f"     {text}", width, Token.DIM)
-        if printed is not None and (len(lines) > _OUTPUT_LINES or printed.bytes > len(printed.excerpt.encode())):
-            yield from told(f"     … {printed.bytes} bytes in all, SHA-256 {printed.sha256}", width, Token.DIM)
-
-
-def _plan_part(run: RunRecord, width: int) -> Iterator[Line]:
-    yield []
-    if run.plan is None:
-        yield from told("its plan can't be read: `watchfloor audit log --run` has its entries", width, Token.WARNING)
-        return
-    yield [(" The plan as it was shown", Token.ACCENT)]
-    yield from plan_lines(run.plan, run.proposed, width)

@@ -44,9 +44,7 @@ class ApprovalsPage(RunsOfRecord):
         acting = self.desk.acting is not None
         runs = self.runs(times.now)
         if picture is None or not picture.runs:
-            self.summary.show(
-                lambda width: nothing_on_record(picture, self.desk.options.ledger, "nothing waits", width)
-            )
+            self.summary.show(lambda width: nothing_on_record(picture, self.desk.follower, "nothing waits", width))
         else:
             self.summary.show(lambda width: with_trouble(summary_line(runs, times.now, acting), picture, width))
         shown = [run for run in runs if has(run, self.words)]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 
 from tui.base import Desk, hint_line
 from tui.commands import Command
@@ -23,18 +24,21 @@ from tui.present.entries import (
     badge_lines,
     brief_lines,
     entry_lines,
+    held_lines,
     kinds,
     summary_line,
+    verdicts,
     wanted_of,
 )
 from tui.present.line import Line
 from tui.present.recorded import nothing_on_record, with_trouble
-from tui.recorded import RecordedPage
+from tui.present.style import Token
+from tui.reviewing import ReviewingPage
 from tui.widgets.drawn import give_height
 from tui.worded import Words, WordsBar
 from watchfloor.errors import StoreError
 from watchfloor.frame import Frame
-from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
+from watchfloor.ledgerfollower import Followed, LedgerFollower, LedgerPicture
 
 if TYPE_CHECKING:
     from watchfloor.records.ledgerentry import Entry
@@ -46,25 +50,31 @@ _SELDOM = 20.0  # times as long as verification took it is left alone
 
 class LedgerBar(WordsBar):
     HINTS = (
-        "node:n2  person:anna  job:42  run:r1…  kind:applied  since:2h   Tab completes, Enter keeps, Esc undoes",
-        "node:n2  person:anna  kind:applied   Tab completes, Enter keeps, Esc undoes",
+        "node:n2  person:anna  job:42  run:r1…  playbook:fatal-xid  verdict:deny  kind:applied  since:2h   "
+        "Tab completes, Enter keeps, Esc undoes",
+        "node:n2  person:anna  playbook:fatal-xid  verdict:deny   Tab completes, Enter keeps, Esc undoes",
+        "node:n2  person:anna  verdict:deny   Tab completes, Esc undoes",
     )
 
 
-class LedgerPage(RecordedPage):
+class LedgerPage(ReviewingPage):
     slug = "ledger"
     key = "9"
     help_text = (
         "The newest entries of the ledger, as they come: what was asked for, decided, approved, done, seen and "
         "refused, by whom, where. The second line says up to which entry each is what was written, hash by hash; that "
         "its tail wasn't cut only an anchor elsewhere can tell (watchfloor audit). The filter takes person:, node:, "
-        "job:, run:, plan:, kind:, since: and until:. Enter shows an entry as a whole. Nothing here is ever changed."
+        "job:, run:, plan:, playbook: (its plans and runs, and why there were none), verdict: (decisions), kind:, "
+        "since: and until:. Enter shows an entry as a whole, v the review of its run. "
+        "Nothing here is ever changed."
     )
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "review_run", "review the run of the entry")]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._entries: Sequence[Entry] = ()
-        self._read: tuple[int, str] = (-1, "")  # of which size, with which filter
+        self._read: tuple[LedgerPicture | None, str] = (None, "")  # as of which picture, with which filter
         self._reading = False
         self._trouble = ""
         self._check = Check()
@@ -73,24 +83,26 @@ class LedgerPage(RecordedPage):
 
     # -- what is read
 
-    def _read_on(self, picture: LedgerPicture, ledger: LedgerFollower) -> None:
+    def _read_on(self, picture: LedgerPicture, ledger: Followed) -> None:
         """Ask for the entries, and whether they are sound, where that is due; one question of each at a time."""
         text = self.filter.text if self.filter else ""
-        if (picture.size, text) != self._read and not self._reading:
+        if (picture, text) != self._read and not self._reading:
             self._reading = True
-            self.run_worker(self._fetch(ledger, picture.size, text), name="entries")
-        if picture.size != self._check.size and not self._check.going_on:
+            self.run_worker(self._fetch(ledger, picture, text), name="entries")
+        if not isinstance(ledger, LedgerFollower):
+            self._check = Check()  # a session holds some of the entries: its own seal vouches for them
+        elif picture.size != self._check.size and not self._check.going_on:
             self._check = replace(self._check, going_on=True)
             self.run_worker(self._verify(ledger), name="verify")
 
-    async def _fetch(self, ledger: LedgerFollower, size: int, text: str) -> None:
-        wanted = wanted_of(text, self.desk.options.now())
+    async def _fetch(self, ledger: Followed, picture: LedgerPicture, text: str) -> None:
+        wanted = wanted_of(text, self.desk.now())
         try:
             self._entries = await asyncio.to_thread(ledger.entries, wanted, _MOST_ENTRIES)
             self._trouble = ""
         except StoreError as error:
             self._trouble = f"{error.message}{': ' if error.advice else ''}{error.advice}"
-        self._read, self._reading = (size, text), False
+        self._read, self._reading = (picture, text), False
         self.redraw()
 
     async def _verify(self, ledger: LedgerFollower) -> None:
@@ -110,9 +122,9 @@ class LedgerPage(RecordedPage):
     # -- drawing
 
     def draw(self) -> None:
-        picture, ledger, times = self.picture, self.desk.options.ledger, self.times()
+        picture, ledger, times = self.picture, self.desk.follower, self.times()
         if picture is None or ledger is None or not picture.size:
-            self._entries, self._read, self._check = (), (-1, ""), Check(going_on=self._check.going_on)
+            self._entries, self._read, self._check = (), (None, ""), Check(going_on=self._check.going_on)
             self.summary.show(lambda width: nothing_on_record(picture, ledger, "", width))
         else:
             self._read_on(picture, ledger)
@@ -124,8 +136,11 @@ class LedgerPage(RecordedPage):
 
     def _summary(self, picture: LedgerPicture, width: int) -> Sequence[Line]:
         line = summary_line(str(picture.place), picture.size, len(self._entries), self.filter is not None)
-        badge = badge_lines(self._check, picture.size, self.desk.palette.glyphs, width)
-        return [*with_trouble(line, picture, width), *badge]
+        if picture.as_of:
+            badge = held_lines(self._entries, width)
+        else:
+            badge = badge_lines(self._check, picture.size, self.desk.palette.glyphs, width)
+        return [*with_trouble(line, picture, width, exact=True), *badge]
 
     def draw_detail(self) -> None:
         entry = self._entry()
@@ -143,14 +158,26 @@ class LedgerPage(RecordedPage):
 
     def take_filter(self, text: str) -> None:
         """Raises QueryError."""
-        wanted_of(text, self.desk.options.now())
+        wanted_of(text, self.desk.now())
         self.filter = Words(text.strip()) if text.strip() else None
 
     def complete_words(self, text: str, cursor: int) -> Sequence[str]:
         word = text[:cursor].rpartition(" ")[2]
-        if word.startswith("kind:"):
-            return [f"kind:{kind} " for kind in kinds() if kind.startswith(word[5:])]
+        field, colon, begun = word.partition(":")
+        if colon:
+            return [f"{field}:{value} " for value in self._values(field) if value.startswith(begun)]
         return [f"{field}:" for field in FIELDS if field.startswith(word)]
+
+    def _values(self, field: str) -> Sequence[str]:
+        """That are known of a field."""
+        runs = self.picture.runs if self.picture is not None else ()
+        known: Mapping[str, Callable[[], Sequence[str]]] = {
+            "kind": kinds,
+            "verdict": verdicts,
+            "playbook": lambda: sorted({run.plan.playbook for run in runs if run.plan}),
+            "run": lambda: [run.run for run in runs],
+        }
+        return known[field]() if field in known else ()
 
     def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
         return len(self._entries), self.picture.size if self.picture is not None else 0
@@ -159,7 +186,7 @@ class LedgerPage(RecordedPage):
         return self.filter_facts()
 
     def hints(self) -> Line:
-        return hint_line("?", "help", "/", "filter", "Enter", "whole entry", "q", "quit")
+        return hint_line("?", "help", "/", "filter", "Enter", "whole entry", "v", "review run", "q", "quit")
 
     # -- one entry
 
@@ -167,6 +194,27 @@ class LedgerPage(RecordedPage):
         entry = self._entry()
         if entry is not None:
             self.whole(f"entry {entry.number}", lambda width: entry_lines(entry, width))
+
+    def action_review_run(self) -> None:
+        entry = self._entry()
+        name = self._run_of(entry) if entry is not None else ""
+        if name:
+            self.review(name)
+        else:
+            self.say("this entry is of no run", Token.DIM)
+
+    def _run_of(self, entry: Entry) -> str:
+        """An approval names a plan: its newest run."""
+        runs = self.picture.runs if entry.plan and self.picture is not None else ()
+        return entry.run or next((run.run for run in runs if run.digest == entry.plan), "")
+
+    def lineage_of(self) -> str:
+        """Of the first subject of the entry that has one."""
+        entry = self._entry()
+        return next(
+            (name for name in (entry.subjects if entry else ()) if name.startswith(("node:", "job:", "accelerator:"))),
+            "",
+        )
 
     def own_commands(self) -> Sequence[Command]:
         return [

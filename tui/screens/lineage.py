@@ -47,6 +47,7 @@ from watchfloor.snapshot.lineage import LineageReport
 _AGAIN_SECONDS = 3.0  # while the page is seen: what is on record grows
 _MOST_NAMES = 5_000
 _PARTS = {Kind.ACCELERATOR: Scope.ACCELERATOR, Kind.LINK: Scope.LINK, Kind.SERVICE: Scope.SERVICE}
+_THEN = " as of then: what this console's store has of it; facts as they are known by now"
 _HOW = "y on a job, a node, an accelerator or a finding tells its lineage; or  :lineage NAME"
 
 
@@ -112,11 +113,12 @@ class LineagePage(TablePage):
             self.run_worker(self._answer(self._name), name="lineage")
 
     async def _answer(self, name: str) -> None:
-        book, zone = self.desk.options.lineage, self.desk.options.zone
+        book, zone, now = self.desk.options.lineage, self.desk.options.zone, self.desk.now()
+        until = now if self.desk.replay is not None else None
         assert book is not None
         report, trouble = None, ""
         try:
-            report = await asyncio.to_thread(book.report, name, self.desk.options.now(), zone)
+            report = await asyncio.to_thread(book.report, name, now, zone, until)
         except WatchfloorError as error:
             trouble = f"{error.message}{': ' if error.advice else ''}{error.advice}"
         if self._awaited == name:
@@ -145,7 +147,8 @@ class LineagePage(TablePage):
             self.table.show(Listing((), ()))
         else:
             most = max(2, min(6, self.size.height // 8))
-            self.summary.show(lambda width: [*summary_lines(report, width, most), *_trouble_line(trouble)])
+            then = [[(_THEN, Token.ACCENT)]] if self.desk.replay is not None else []
+            self.summary.show(lambda width: [*summary_lines(report, width, most), *then, *_trouble_line(trouble)])
             rows = rows_of(report.tree, self._folded, self.filter.text if self.filter else "")
             self._model = LineageTable(report, rows, self.size.width, self.desk.palette.glyphs)
             self.table.empty = "no line has these words"

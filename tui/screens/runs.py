@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -13,29 +13,26 @@ from tui.ofruns import RunsOfRecord
 from tui.present.choice import Sort
 from tui.present.fields import Field
 from tui.present.line import Line
-from tui.present.plans import told
 from tui.present.recorded import nothing_on_record, with_trouble
-from tui.present.runs import RUN_FIELDS, RunTable, has, run_columns, run_lines, steps_lines, summary_line
+from tui.present.runs import RUN_FIELDS, RunTable, has, run_columns, steps_lines, summary_line
 from tui.present.style import Token
-from tui.runcard import RunCard
+from tui.reviewing import ReviewingPage, lineage_of
 from tui.sorted import SortedPage, order_keys
 from tui.widgets.drawn import give_height
 from watchfloor.errors import ConfigError
 
-if TYPE_CHECKING:
-    from watchfloor.runs import RunRecord
-
 _LEAST = 6  # lines of the detail
 
 
-class RunsPage(RunsOfRecord, SortedPage):
+class RunsPage(RunsOfRecord, ReviewingPage, SortedPage):
     slug = "runs"
     key = "7"
     help_text = (
         "Every run that the ledger tells of, the newest first: what was asked for, by whom, where it stands. Below the "
         "table are the steps of the run under the cursor, as they go: what is being done, which attempt, what came of "
-        "it. Enter shows a run as a whole: what was decided and why, who approved, each command and what it printed, "
-        "and the plan as it was shown. In a console that was started with `--act` a run that policy permits, or that "
+        "it. Enter is its review, to be read top to bottom: evidence, the plan as it was shown, the verdict with its "
+        "policies, whose approvals count, each command with what it printed and what was seen afterwards, impact; y "
+        "goes on to the lineage. In a console that was started with `--act` a run that policy permits, or that "
         "enough persons approved, is carried out from here; it goes on whichever page is looked at."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,7 +56,7 @@ class RunsPage(RunsOfRecord, SortedPage):
         picture, times, glyphs = self.picture, self.times(), self.desk.palette.glyphs
         runs = self.runs(times.now)
         if picture is None or not runs:
-            self.summary.show(lambda width: nothing_on_record(picture, self.desk.options.ledger, "no runs yet", width))
+            self.summary.show(lambda width: nothing_on_record(picture, self.desk.follower, "no runs yet", width))
         else:
             self.summary.show(lambda width: with_trouble(summary_line(runs, times.now), picture, width))
         shown = [run for run in runs if has(run, self.words) and not (self.open_only and run.outcome)]
@@ -87,7 +84,7 @@ class RunsPage(RunsOfRecord, SortedPage):
 
     def hints(self) -> Line:
         acts = ("c", "carry out") if self.desk.acting is not None else ()
-        return hint_line("?", "help", *acts, "/", "filter", "o", "not over", "y", "why", "Enter", "whole", "q", "quit")
+        return hint_line("?", "help", *acts, "/", "filter", "o", "not over", "y", "why", "Enter", "review", "q", "quit")
 
     # -- keys
 
@@ -96,40 +93,17 @@ class RunsPage(RunsOfRecord, SortedPage):
         self.redraw()
 
     def open_row(self, identity: Hashable) -> None:
-        self.tell(str(identity))
+        self.review(str(identity))
 
     def action_carry_out(self) -> None:
         run = self.run
         if run is None:
             self.say("no run is selected", Token.DIM)
         else:
-            self.tell(run.run, asks=True)
-
-    def tell(self, name: str, asks: bool = False) -> None:
-        """One run as a whole, as it is by then. `asks`: whether to carry it out, at once."""
-
-        def found() -> RunRecord | None:
-            return self.picture.run(name) if self.picture is not None else None
-
-        def text(width: int) -> Sequence[Line]:
-            run = found()
-            if run is None:
-                return list(told("it is no longer among the newest runs: `watchfloor show` has it", width))
-            return run_lines(run, self.times(), width, self.desk.palette.glyphs)
-
-        carrying = self.desk.carrying
-        if carrying is None or self.desk.acting is None:
-            self.whole(f"run {name}", text)
-        else:
-            self.open_sheet(RunCard(self.desk.palette, found, name, text, carrying, self.desk.options.now, asks))
+            self.review(run.run, asks=True)
 
     def lineage_of(self) -> str:
-        """Of the first node or job that it is about."""
-        run = self.run
-        target = run.plan.steps[0].target if run is not None and run.plan and run.plan.steps else None
-        if target is None:
-            return ""
-        return f"job:{target.key}" if target.scope == "job" else f"node:{target.node}"
+        return lineage_of(self.run)
 
     # -- order
 

@@ -25,7 +25,7 @@ from watchfloor.records.ledgerentry import Party, Who, time_of
 from watchfloor.records.ledgermerkle import inclusion_proof, leaf
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
 from watchfloor.records.ledgerverify import Rows, Verdict, verify
-from watchfloor.records.ledgerwords import Kind
+from watchfloor.records.ledgerwords import VERDICTS, Kind
 from watchfloor.signing import SshSigner, check
 from watchfloor.snapshot.ledger import ENTRY, VERIFIED, Report, document, line, log_document, whole
 from watchfloor.units import nearest
@@ -45,6 +45,8 @@ def log(
     job: Annotated[str, Parameter(help="A job: 42, or slurm:42.")] = "",
     run: Annotated[str, Parameter(help="A run's id.")] = "",
     plan: Annotated[str, Parameter(help="A plan's digest, or how it begins.")] = "",
+    playbook: Annotated[str, Parameter(help="A playbook: its plans, their runs, and why there were none.")] = "",
+    verdict: Annotated[str, Parameter(help="Decisions: permit, needs-approval, deny or interlocked.")] = "",
     kind: Annotated[tuple[str, ...], Parameter(help="A kind of entry, such as applied; may be given again.")] = (),
     since: Annotated[str, Parameter(help="How long ago (12h, 7d), or a time: 2026-11-28T18:00.")] = "",
     until: Annotated[str, Parameter(help="Likewise.")] = "",
@@ -54,8 +56,12 @@ def log(
 ) -> int:
     """The newest entries, the oldest of them first."""
     for word in kind:
-        _check_kind(word)
-    wanted = Wanted(person, node, job, run, plan, kind, moment(since, "--since"), moment(until, "--until"))
+        _one_of(word, [known.value for known in Kind], "no entry is of the kind", "--kind")
+    if verdict:
+        _one_of(verdict, VERDICTS, "no decision is", "--verdict")
+    wanted = Wanted(
+        person, node, job, run, plan, playbook, verdict, kind, moment(since, "--since"), moment(until, "--until")
+    )
     with LedgerReader(_file(ledger)) as reader:
         entries = list(reader.entries(wanted, most or -1, newest_first=True))[::-1]
     if json:
@@ -246,10 +252,9 @@ def _file(named: Path | None) -> Path:
     return named if named is not None else ledger_file()
 
 
-def _check_kind(word: str) -> None:
-    known = [kind.value for kind in Kind]
+def _one_of(word: str, known: Sequence[str], what: str, option: str) -> None:
+    """Raises ConfigError where it isn't."""
     if word not in known:
-        guess = nearest(word, known)
-        raise ConfigError(
-            f"no entry is of the kind {word!r}", f"did you mean {guess}?" if guess else ", ".join(known), file="--kind"
-        )
+        guess = nearest(word, list(known))
+        advice = f"did you mean {guess}?" if guess else ", ".join(known)
+        raise ConfigError(f"{what} {word!r}", advice, file=option)

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from watchfloor import lineagebook, trial, wiring
 from watchfloor.commands import output
 from watchfloor.commands.snapshot import show
-from watchfloor.commands.terminal import heard, recording_of
+from watchfloor.commands.terminal import heard, recording_of, what_reviews
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
@@ -62,7 +62,7 @@ def _watch(fleet: DemoFleet, context: str, record: bool) -> int:
     work = fleet.work
     live = wiring.LiveFeed(fleet.specs, work=work)
     with lineagebook.opened(work.lineage or "") as book, recording_of(live, record) as (feed, recording):
-        return wiring.run_terminal(feed, context, lineage=book, **recording)
+        return wiring.run_terminal(feed, context, lineage=book, **what_reviews(), **recording)
 
 
 def _prepare(fleet: DemoFleet) -> None:
@@ -79,7 +79,8 @@ def _act(fleet: DemoFleet, context: str, record: bool) -> int:
     work = fleet.work
     acting, ledger = ActingFeed(fleet.specs, work=work), LedgerFollower(ledger_file(), heard)
     with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recording):
-        return wiring.run_terminal(feed, context, lineage=book, ledger=ledger, acting=acting, **recording)
+        asked = {"ledger": ledger, **what_reviews()}
+        return wiring.run_terminal(feed, context, lineage=book, acting=acting, **asked, **recording)
 
 
 def _check(seconds: float | None, headless: bool, json: bool, act: bool, record: bool) -> None:

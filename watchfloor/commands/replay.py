@@ -6,10 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from watchfloor import wiring
+from watchfloor import lineagebook, wiring
 from watchfloor.commands.output import need_terminal
 from watchfloor.commands.sessions import Name, found
+from watchfloor.commands.terminal import what_reviews
 from watchfloor.errors import ConfigError
+from watchfloor.places import lineage_place
 from watchfloor.replayfeed import ReplayFeed
 from watchfloor.session.player import Standing, speed_of
 from watchfloor.session.seeking import Stretch, time_of
@@ -29,7 +31,8 @@ def replay(
     feed = ReplayFeed(file, speed=pace)
     if at:
         feed.seek(_begin(at, feed.standing))
-    return wiring.run_terminal(feed, file.name, read_only=True, replay=feed)
+    with lineagebook.opened(lineage_place()) as book:
+        return wiring.run_terminal(feed, file.name, read_only=True, replay=feed, lineage=book, **what_reviews())
 
 
 def _begin(at: str, told: Standing) -> float:

@@ -188,7 +188,7 @@ async def _go_on(asked: _Asked, at: Post, run: str) -> int:
         if asked.json:
             output.write_json(document(heard))
         else:
-            output.write(run_text(heard, _times()))
+            output.write(run_text(record, _times(), governance.grounds(record, time.time())))
         return Exit.OK
     return _told(asked, at, run, await at.harness.carry_out(run, asked.who))
 

@@ -56,7 +56,7 @@ def show(run: Annotated[str, Parameter(help="A run's id, or how it begins.")], /
     if json:
         output.write_json(document(governance.heard(found[0], time.time())))
     else:
-        output.write(run_text(governance.heard(found[0], time.time()), _times()))
+        output.write(run_text(found[0], _times(), governance.grounds(found[0], time.time())))
     return Exit.OK
 
 

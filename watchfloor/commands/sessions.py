@@ -18,13 +18,11 @@ from watchfloor.errors import ConfigError
 from watchfloor.exits import Audit, Exit
 from watchfloor.lineage.times import Times
 from watchfloor.places import ledger_file, sessions_folder
-from watchfloor.records.ledgerreader import LedgerReader, Wanted
-from watchfloor.records.ledgerwords import Kind
 from watchfloor.session.cast import asciicast
 from watchfloor.session.folder import files
 from watchfloor.session.reader import Session
-from watchfloor.session.told import Told, Wholeness, told
-from watchfloor.snapshot.sessions import document, sessions_text
+from watchfloor.session.told import Wholeness, told, vouched
+from watchfloor.snapshot.sessions import document, said, sessions_text
 
 app = App(name="sessions", help="Recordings: which there are, whether they are unaltered, what their screens showed.")
 
@@ -56,47 +54,14 @@ def listed(*, json: Json = False) -> int:
 def verify(name: Name = "last", /, *, json: Json = False) -> int:
     """Whether a recording is byte for byte what was sealed, and whether the ledger says so (exit code 1: altered)."""
     one = told(found(name), with_digest=True)
-    vouched = _vouched(one)
-    replaced = one.wholeness is Wholeness.SEALED and vouched == "another"
+    by_ledger = vouched(one, ledger_file())
+    replaced = one.wholeness is Wholeness.SEALED and by_ledger == "another"
     code = Audit.ALTERED if replaced else _CODES[one.wholeness]
     if json:
-        output.write_json({**document([one]), "ledger": vouched, "result": code.name.lower()})
+        output.write_json({**document([one]), "ledger": by_ledger, "result": code.name.lower()})
     else:
-        output.write(f"{one.path.name}: {_said(one, vouched)}")
+        output.write(f"{one.path.name}: {said(one, by_ledger)}")
     return code
-
-
-def _vouched(one: Told) -> str:
-    """What the ledger says of it: "same", "another" (digest), or "nothing"."""
-    if not ledger_file().exists():
-        return "nothing"
-    with LedgerReader(ledger_file()) as reader:
-        kinds = Wanted(kinds=(Kind.RECORDING,))
-        said = [entry.body for entry in reader.entries(kinds) if entry.body.get("file") == one.path.name]
-    digests = [body["sha256"] for body in said if body.get("sha256")]
-    if not digests:
-        return "nothing"
-    return "same" if digests[-1] == one.sha256 else "another"
-
-
-def _said(one: Told, vouched: str) -> str:
-    if one.wholeness is Wholeness.SEALED:
-        return {
-            "same": f"intact, and the ledger has its digest {one.sha256}",
-            "another": f"altered: the ledger has another digest than {one.sha256}",
-            "nothing": f"as it was ended, digest {one.sha256}; this ledger doesn't know it",
-        }[vouched]
-    words = {
-        Wholeness.ALTERED: "altered: its bytes are not those that were sealed",
-        Wholeness.TORN: f"torn: it has no end{_once_had(vouched)}; what there is can be replayed",
-        Wholeness.WRITTEN: "being written: it is sealed at its end",
-        Wholeness.UNREADABLE: one.text,
-    }
-    return words[one.wholeness]
-
-
-def _once_had(vouched: str) -> str:
-    return ", and had one when the ledger got its digest" if vouched == "another" else ""
 
 
 @app.command

@@ -17,12 +17,12 @@ from watchfloor.errors import ConfigError
 from watchfloor.jobs.config import Work
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import NodeSpec
-from watchfloor.places import findings_file, ledger_file, lineage_place
+from watchfloor.places import findings_file, ledger_file, lineage_place, sessions_folder
 
 if TYPE_CHECKING:
     from watchfloor.actingfeed import ActingFeed
-    from watchfloor.ports import Feed
-    from watchfloor.runs import RunRecord
+    from watchfloor.ports import Feed, Replay
+    from watchfloor.runs import Grounds, RunRecord
     from watchfloor.session.recorder import Recorder
 
 
@@ -46,8 +46,27 @@ def terminal(
     feed = _acting(specs, findings, work) if act else wiring.LiveFeed(specs, findings_file=findings, work=work)
     with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recording):
         ledger = LedgerFollower(ledger_file(), heard)
-        acting = feed if act else None
-        return wiring.run_terminal(shown, read_only=read_only, lineage=book, ledger=ledger, acting=acting, **recording)
+        acting, asked = feed if act else None, {"ledger": ledger, **what_reviews()}
+        return wiring.run_terminal(shown, read_only=read_only, lineage=book, acting=acting, **asked, **recording)
+
+
+def what_reviews() -> Mapping[str, Any]:
+    """What AppOptions are told that old runs and recordings are looked at with."""
+    return {"grounds": _grounds_of, "sessions": sessions_folder(), "replays": _replayed}
+
+
+def _replayed(file: Path) -> Replay:
+    """Raises SessionError."""
+    from watchfloor.replayfeed import ReplayFeed  # noqa: PLC0415 - with the first that is shown again
+
+    return ReplayFeed(file)
+
+
+def _grounds_of(run: RunRecord, now: float) -> Grounds:
+    """What policies and signers say of a run. `now`: seconds since the epoch."""
+    from watchfloor import governance  # noqa: PLC0415 - with the first review
+
+    return governance.grounds(run, now)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from watchfloor.redact import redact
 
@@ -174,10 +174,22 @@ class Graph:
         """The edges that lead to it."""
         return (edge for edge in self._to.get(key, ()) if not relations or edge.relation in relations)
 
+    def as_of(self, at: float) -> Graph:
+        """Without what began later; what ended later goes on. Facts are those that are known by now."""
+        entities = [_open_at(one, at) for one in self.entities.values() if one.start <= at]
+        return Graph(entities, [_open_at(edge, at) for edge in self.edges if edge.start <= at], self.cut)
+
     def of_kind(self, kind: Kind) -> list[Entity]:
         """The entities of a kind, the earliest first."""
         found = (entity for entity in self.entities.values() if entity.key.kind is kind)
         return sorted(found, key=lambda entity: (entity.start, entity.key.id))
+
+
+Lasting = TypeVar("Lasting", Entity, Edge)
+
+
+def _open_at(one: Lasting, at: float) -> Lasting:
+    return one if one.end is None or one.end <= at else replace(one, end=None)
 
 
 def facts(**told: object) -> dict[str, str]:

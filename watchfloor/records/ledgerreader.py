@@ -17,8 +17,13 @@ _WAIT_SECONDS = 10.0
 _BATCH = 4_096  # rows
 _ENTRY = "number, CAST(text AS BLOB)"
 _EVERY_SUBJECT = "EXISTS (SELECT 1 FROM json_each(text, '$.entry.subjects') WHERE {})"
+_OF_PLAYBOOK = (
+    "json_extract(text, '$.entry.{0}') IN (SELECT json_extract(text, '$.entry.{0}') FROM entry "
+    "WHERE json_extract(text, '$.entry.kind') = 'proposed' AND json_extract(text, '$.entry.body.playbook') = ?)"
+)
 
-Rows = Sequence[tuple[int, bytes]]
+Row = tuple[int, bytes]  # an entry's number, and its bytes as they are hashed
+Rows = Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class Wanted:
     job: str = ""  # with or without its source: slurm:42, 42
     run: str = ""
     plan: str = ""  # the beginning of its digest
+    playbook: str = ""  # what its plans and their runs left on record, and why there were none
+    verdict: str = ""  # of decisions
     kinds: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
@@ -58,15 +65,18 @@ class LedgerReader:
             raise self._trouble(error) from error
 
     def entry(self, number: int) -> Entry | None:
-        found = self._entries(f"SELECT {_ENTRY} FROM entry WHERE number = ?", (number,))
-        return next(found, None)
+        found = next(self._rows(f"SELECT {_ENTRY} FROM entry WHERE number = ?", (number,)), None)
+        return self._read(*found) if found is not None else None
 
     def entries(self, wanted: Wanted = Wanted(), most: int = -1, newest_first: bool = False) -> Iterator[Entry]:
         """In the order of their numbers, or the other way round; at `most` so many, -1 is all."""
+        return (self._read(number, text) for number, text in self.kept(wanted, most, newest_first))
+
+    def kept(self, wanted: Wanted = Wanted(), most: int = -1, newest_first: bool = False) -> Iterator[Row]:
+        """The same, byte for byte as they are kept."""
         where, values = _condition(wanted)
         order = "DESC" if newest_first else "ASC"
-        sql = f"SELECT {_ENTRY} FROM entry WHERE {where} ORDER BY number {order} LIMIT ?"
-        return self._entries(sql, (*values, most))
+        return self._rows(f"SELECT {_ENTRY} FROM entry WHERE {where} ORDER BY number {order} LIMIT ?", (*values, most))
 
     def checkpoint_sizes(self) -> list[int]:
         """Of which sizes there are checkpoints, as far as the index knows."""
@@ -108,10 +118,9 @@ class LedgerReader:
 
     # --
 
-    def _entries(self, sql: str, values: Sequence[str | int]) -> Iterator[Entry]:
+    def _rows(self, sql: str, values: Sequence[str | int]) -> Iterator[Row]:
         try:
-            for number, text in self._base.execute(sql, values):
-                yield self._read(number, text)
+            yield from self._base.execute(sql, values)
         except FAULTS as error:
             raise self._trouble(error) from error
 
@@ -191,4 +200,15 @@ _WORDS = (
     ),
     ("run", "json_extract(text, '$.entry.run') = ?", 1),
     ("plan", "instr(json_extract(text, '$.entry.plan'), ?) = 1", 1),
+    (
+        "playbook",
+        f"({_OF_PLAYBOOK.format('run')} OR {_OF_PLAYBOOK.format('plan')} OR "
+        "json_extract(text, '$.entry.kind') = 'refused' AND json_extract(text, '$.entry.body.what') = ?)",
+        3,
+    ),
+    (
+        "verdict",
+        "json_extract(text, '$.entry.kind') = 'decided' AND json_extract(text, '$.entry.body.verdict') = ?",
+        1,
+    ),
 )

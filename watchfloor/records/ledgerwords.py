@@ -16,6 +16,7 @@ import msgspec
 
 from watchfloor.redact import redact
 
+VERDICTS = ("permit", "needs-approval", "deny", "interlocked")
 EXCERPT_BYTES = 4_096  # of an output; its digest stands for the rest
 
 
@@ -80,7 +81,7 @@ class Proposed(Body, frozen=True, kw_only=True):
 
 
 class Decided(Body, frozen=True, kw_only=True):
-    """What policy and interlocks say. `verdict`: permit, needs-approval, deny or interlocked."""
+    """What policy and interlocks say. `verdict`: one of VERDICTS."""
 
     kind = Kind.DECIDED
     verdict: str

@@ -13,7 +13,7 @@ from watchfloor.errors import SessionError
 from watchfloor.session.moment import Moment, Told, decoded, told
 from watchfloor.session.packing import unpacked
 from watchfloor.session.reel import Reel
-from watchfloor.session.tape import CHANGE, HEAD, KEY, MARK, TERMINAL, TapeReader
+from watchfloor.session.tape import CHANGE, HEAD, KEY, LEDGER, MARK, TERMINAL, TapeReader
 from watchfloor.session.writer import Head, Index, Mark
 
 Read = TypeVar("Read")
@@ -32,6 +32,7 @@ class Session:
             self.head = msgspec.json.decode(self._tape.body(first), type=Head)
             self._keys: list[tuple[int, float]] = []
             self._marks: list[tuple[int, float]] = []
+            self._entries: list[tuple[int, float]] = []
             self._scanned = first.end
             self._end = self.head.begun
             self._find()
@@ -65,6 +66,12 @@ class Session:
     @property
     def mark_count(self) -> int:
         return len(self._marks)
+
+    def entries_from(self, block: int) -> tuple[int, list[tuple[int, bytes]]]:
+        """Entries of the ledger (number, bytes) without those of the first blocks; how many blocks there are."""
+        bodies = [unpacked(self._tape.body(self._tape.block(start))) for start, _ in self._entries[block:]]
+        found = [msgspec.msgpack.decode(body, type=list[tuple[int, bytes]]) for body in bodies]
+        return len(self._entries), [row for rows in found for row in rows]
 
     @property
     def has_end(self) -> bool:
@@ -170,6 +177,7 @@ class Session:
         for index in reversed(found):
             self._keys += index.keys
             self._marks += index.marks
+            self._entries += index.entries
         self._end, self._scanned = block.at, block.end
 
     def _scan(self, start: int) -> None:
@@ -178,6 +186,8 @@ class Session:
                 self._keys.append((block.start, block.at))
             elif block.kind == MARK:
                 self._marks.append((block.start, block.at))
+            elif block.kind == LEDGER:
+                self._entries.append((block.start, block.at))
             self._end, self._scanned = max(self._end, block.at), block.end
 
     def _stretches(self, number: int) -> Iterator[tuple[int, int]]:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from watchfloor.errors import SessionError, StoreError
 from watchfloor.frame import Frame
+from watchfloor.records.ledgerreader import Row
 from watchfloor.session import folder as shelf
 from watchfloor.session.folder import Keep
+from watchfloor.session.ledgermarks import News
 from watchfloor.session.writer import Head, Mark, SessionWriter
 
 log = logging.getLogger(__name__)
@@ -48,12 +50,14 @@ class Recorder:
         facts: Mapping[str, str],
         keep: Keep,
         note: Note,
-        marks: Callable[[], Sequence[Mark]] = tuple,
+        news: Callable[[], News] = News,
+        still_open: Callable[[], Sequence[Row]] = tuple,
     ) -> None:
         """`name` gives the name of a file that is begun at a time; `note` is told of files that are sealed or removed,
-        `marks` gives what else happened since it was asked last: both in the recorder's thread."""
+        `news` gives what was put on record since it was asked last, `still_open` what a file that is begun has to know
+        of before: all in the recorder's thread."""
         self._folder, self._name, self._facts, self._keep, self._note = folder, name, dict(facts), keep, note
-        self._marks = marks
+        self._news, self._still_open = news, still_open
         self._ready = threading.Condition()
         self._frames: deque[Frame] = deque()
         self._others: deque[Callable[[SessionWriter], object]] = deque()  # what is written beside the frames
@@ -151,8 +155,11 @@ class Recorder:
             text = f"{left_out} frames before this are left out: the disk, or this machine, was too slow"
             writer.mark(Mark(frame.at, "gap", text))
         writer.frame(frame)
-        for mark in self._marks():
+        news = self._news()
+        for mark in news.marks:
             writer.mark(mark)
+        if news.rows:
+            writer.entries(frame.at, news.rows)
         self._count += 1
         if self._count % _OFTEN == 1:
             self._tidy(frame.at)
@@ -171,6 +178,8 @@ class Recorder:
             self.path = self._folder / self._name(frame.at)
             self._begun = frame.at
             self._writer = SessionWriter(self.path, Head(frame.at, list(frame.specs), self._facts))
+            if rows := self._still_open():
+                self._writer.entries(frame.at, rows)
         return self._writer
 
     def _tidy(self, now: float) -> None:

@@ -3,9 +3,9 @@
     watchfloor session 1\\n
     block: kind (1 byte), length and CRC-32 of the body (4 bytes each), console time (8 bytes), body
 
-Kinds: H the head; K, D moments (a key, a difference); T what the terminal showed; M a mark; I where the keys and marks
-before it are; E the end: the SHA-256 of all bytes before it, and where the last index is. A file that was torn off ends
-before the block that isn't whole.
+Kinds: H the head; K, D moments (a key, a difference); T what the terminal showed; M a mark; L entries of the ledger; I
+where the keys, marks and entries before it are; E the end: the SHA-256 of all bytes before it, and where the last index
+is. A file that was torn off ends before the block that isn't whole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import BinaryIO
 from watchfloor.errors import SessionError
 
 MAGIC = b"watchfloor session 1\n"
-HEAD, KEY, CHANGE, TERMINAL, MARK, INDEX, END = (kind.encode() for kind in "HKDTMIE")
+HEAD, KEY, CHANGE, TERMINAL, MARK, LEDGER, INDEX, END = (kind.encode() for kind in "HKDTMLIE")
 _HEADER = Struct("<cIId")
 _END = Struct("<32sQ")
 MOST_BYTES = 256 * 2**20  # of one block: what claims to be longer is no block

@@ -58,6 +58,22 @@ def told(path: Path, with_digest: bool) -> Told:
         return Told(path, Wholeness.UNREADABLE, size, text=str(error))
 
 
+def vouched(one: Told, ledger: Path) -> str:
+    """What this ledger says of it: "same", "another" (digest), or "nothing". Raises StoreError."""
+    from watchfloor.records.ledgerreader import LedgerReader, Wanted  # noqa: PLC0415 - a list needs no database
+    from watchfloor.records.ledgerwords import Kind  # noqa: PLC0415
+
+    if not ledger.exists():
+        return "nothing"
+    with LedgerReader(ledger) as reader:
+        kinds = Wanted(kinds=(Kind.RECORDING,))
+        bodies = [entry.body for entry in reader.entries(kinds) if entry.body.get("file") == one.path.name]
+    digests = [body["sha256"] for body in bodies if body.get("sha256")]
+    if not digests:
+        return "nothing"
+    return "same" if digests[-1] == one.sha256 else "another"
+
+
 def _wholeness(session: Session, digest: str, with_digest: bool) -> Wholeness:
     if session.has_end:
         return Wholeness.SEALED if digest or not with_digest else Wholeness.ALTERED

@@ -12,7 +12,7 @@ from watchfloor.model import NodeSpec
 from watchfloor.session.leaves import Leaves, Picker
 from watchfloor.session.moment import change, encoded
 from watchfloor.session.packing import packed
-from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, MARK, TERMINAL, Block, TapeWriter
+from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, TERMINAL, Block, TapeWriter
 
 KEY_SECONDS = 60.0  # a seek reads from a key on
 
@@ -35,11 +35,12 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """Keys and marks since the index before (at byte `before`, 0 for none), as where they begin and when they were."""
+    """Keys, marks and entries since the index before (at byte `before`, 0 for none): where each begins, and when."""
 
     before: int
     keys: list[tuple[int, float]]
     marks: list[tuple[int, float]]
+    entries: list[tuple[int, float]] = []
 
 
 class SessionWriter:
@@ -52,6 +53,7 @@ class SessionWriter:
         self._keyed = float("-inf")
         self._keys: list[tuple[int, float]] = []
         self._marks: list[tuple[int, float]] = []
+        self._entries: list[tuple[int, float]] = []
         self._indexed = 0
         self._at = head.begun
         self._tape.append(HEAD, head.begun, msgspec.json.encode(head))
@@ -91,10 +93,15 @@ class SessionWriter:
         self._marks.append((block.start, mark.at))
         return block
 
+    def entries(self, at: float, rows: Sequence[tuple[int, bytes]]) -> None:
+        """Entries of the ledger, byte for byte: their numbers and texts."""
+        block = self._tape.append(LEDGER, at, packed(msgspec.msgpack.encode(list(rows))))
+        self._entries.append((block.start, at))
+
     def _write_index(self) -> None:
-        index = Index(self._indexed, self._keys, self._marks)
+        index = Index(self._indexed, self._keys, self._marks, self._entries)
         self._indexed = self._tape.append(INDEX, self._at, msgspec.msgpack.encode(index)).start
-        self._keys, self._marks = [], []
+        self._keys, self._marks, self._entries = [], [], []
         self._tape.sync()
 
     def end(self) -> str:

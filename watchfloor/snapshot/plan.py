@@ -35,7 +35,8 @@ def _lines(plan: Plan, now: float) -> Iterator[str]:
         yield ""
         yield from _step(number, step)
     yield ""
-    yield from _impact(plan.impact)
+    yield "Impact:"
+    yield from (f"{_INDENT}{line}" for line in impact_lines(plan.impact))
     if plan.state:
         yield ""
         yield "Relies on:"
@@ -98,18 +99,17 @@ def value_text(value: Value | None) -> str:
     return "" if value is None else str(value)
 
 
-def _impact(impact: Impact) -> Iterator[str]:
-    yield "Impact:"
+def impact_lines(impact: Impact) -> Iterator[str]:
     if impact.nodes:
         count = "it isn't known how many" if impact.accelerators is None else impact.accelerators
-        yield f"{_INDENT}takes out {', '.join(impact.nodes)}: {count} accelerators"
+        yield f"takes out {', '.join(impact.nodes)}: {count} accelerators"
     if impact.capacity_left is not None and impact.nodes:
-        yield f"{_INDENT}{impact.capacity_left:.0%} of the fleet's accelerators stay healthy and open to work"
-    yield from (f"{_INDENT}{_hit(hit)}" for hit in impact.jobs)
+        yield f"{impact.capacity_left:.0%} of the fleet's accelerators stay healthy and open to work"
+    yield from map(_hit, impact.jobs)
     if not impact.jobs:
-        yield f"{_INDENT}no job is harmed"
+        yield "no job is harmed"
     elif impact.cheapest:
-        yield f"{_INDENT}costs least {impact.cheapest}"
+        yield f"costs least {impact.cheapest}"
 
 
 def _hit(hit: JobHit) -> str:

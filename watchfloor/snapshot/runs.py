@@ -8,9 +8,10 @@ from typing import Any
 from watchfloor.change import plain
 from watchfloor.lineage.times import Times
 from watchfloor.records.ledgerentry import Entry
-from watchfloor.runs import RunRecord, Standing, StepRecord
+from watchfloor.runs import Grounds, RunRecord, Standing
 from watchfloor.snapshot.aligned import aligned
-from watchfloor.snapshot.plan import plan_text, printable
+from watchfloor.snapshot.plan import printable
+from watchfloor.snapshot.review import review
 
 FORMAT = "watchfloor.runs/1"
 
@@ -42,30 +43,10 @@ def _row(run: RunRecord, times: Times) -> tuple[str, str, str, str, str, str]:
     return (run.run, times.at(run.proposed), name, ", ".join(targets[:3]) + more, who, standing_text(run) + why)
 
 
-def run_text(run: RunRecord, times: Times) -> str:
-    """Everything: the plan as it was shown, what was decided, each step with its commands, and how it ended."""
-    return "\n".join(printable(line) for text in _lines(run, times) for line in text.split("\n"))
-
-
-def _lines(run: RunRecord, times: Times) -> Iterator[str]:
-    yield f"run {run.run}: {standing_text(run)}" + (f" · {run.text}" if run.text else "")
-    yield f"proposed {times.at(run.proposed)}, entries {run.entries[0]} to {run.entries[1]} of the ledger"
-    if run.decided is not None:
-        reasons = "; ".join(run.decided.reasons)
-        yield f"decided: {run.decided.verdict}" + (f": {reasons}" if reasons else "")
-        if run.decided.policies:
-            yield f"   by policies {', '.join(run.decided.policies)}"
-    for entry in run.given:
-        yield from given_lines(run, entry, times)
-    for refusal in run.refusals:
-        yield f"refused: {refusal.why}: {refusal.text}"
-    for step, record in run.of_plan():
-        yield ""
-        yield f"{step.key}: {record.state}" + (f" · {record.text}" if record.text else "")
-        yield from _attempts(record, times)
-    if run.plan is not None:
-        yield ""
-        yield plan_text(run.plan, run.proposed)
+def run_text(run: RunRecord, times: Times, grounds: Grounds) -> str:
+    """All of it, as a reviewer reads it."""
+    told = review(run, standing_text(run), times, grounds)
+    return "\n".join(printable(text) for line in told for text in line.text.split("\n"))
 
 
 def given_lines(run: RunRecord, entry: Entry, times: Times) -> Iterator[str]:
@@ -75,18 +56,6 @@ def given_lines(run: RunRecord, entry: Entry, times: Times) -> Iterator[str]:
     yield f"{entry.kind} of {whose}, {times.at(entry.seconds)}: {entry.body.get('reason', '')}"
     if heard.lost:
         yield f"   doesn't count, {heard.lost}"
-
-
-def _attempts(record: StepRecord, times: Times) -> Iterator[str]:
-    for attempt in record.attempts:
-        undo = "undo, " if attempt.undo else ""
-        yield f"   {undo}attempt {attempt.number}, {times.at(attempt.at)}, operation {attempt.operation}"
-        for applied in attempt.applied:
-            code = "nobody knows how it ended" if applied.exit_code is None else f"exit code {applied.exit_code}"
-            yield f"      $ {' '.join(applied.argv)}: {code}, {applied.seconds:.2f} s"
-            for printed in (applied.output, applied.errors):
-                if printed is not None and printed.excerpt.strip():
-                    yield from (f"        {line}" for line in printed.excerpt.strip().splitlines()[:12])
 
 
 def document(run: RunRecord) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from watchfloor.lineage.times import Times
-from watchfloor.session.told import Told
+from watchfloor.session.told import Told, Wholeness
 from watchfloor.snapshot.aligned import aligned
 from watchfloor.snapshot.words import duration, scaled
 
@@ -32,6 +32,24 @@ def _row(one: Told, times: Times) -> Sequence[str]:
         one.facts.get("who", ""),
         str(one.wholeness),
     )
+
+
+def said(one: Told, vouched: str) -> str:
+    """What verification found. `vouched`: what the ledger says, as watchfloor.session.told has it."""
+    if one.wholeness is Wholeness.SEALED:
+        return {
+            "same": f"intact, and the ledger has its digest {one.sha256}",
+            "another": f"altered: the ledger has another digest than {one.sha256}",
+            "nothing": f"as it was ended, digest {one.sha256}; this ledger doesn't know it",
+        }[vouched]
+    once = ", and had one when the ledger got its digest" if vouched == "another" else ""
+    words = {
+        Wholeness.ALTERED: "altered: its bytes are not those that were sealed",
+        Wholeness.TORN: f"torn: it has no end{once}; what there is can be replayed",
+        Wholeness.WRITTEN: "being written: it is sealed at its end",
+        Wholeness.UNREADABLE: one.text,
+    }
+    return words[one.wholeness]
 
 
 def document(sessions: Sequence[Told]) -> dict[str, Any]:

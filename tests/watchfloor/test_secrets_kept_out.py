@@ -1,0 +1,120 @@
+"""Secrets that are planted wherever a console takes texts from: none of them is in a file that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from collectors.probe.commands import command_text, redacted
+from collectors.probe.kernel_lines import match
+from collectors.sources._slurm import values
+from tests.support.feeds import HandFeed
+from tests.support.frames import settled
+from tests.support.sessions import Floor
+from tui.app import WatchfloorApp
+from tui.base import AppOptions
+from watchfloor.errors import SessionError
+from watchfloor.jobs.model import Job, JobState, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.roll import Roll
+from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, facts
+from watchfloor.recording import recorded
+from watchfloor.records import ledgerwords as words
+from watchfloor.records.ledger import Ledger
+from watchfloor.records.ledgerentry import Note, Party, Who
+from watchfloor.records.lineage import LineageStore
+from watchfloor.report import Event, Report
+from watchfloor.session.packing import unpacked
+from watchfloor.session.tape import CHANGE, KEY, LEDGER, TERMINAL, TapeReader
+
+_NUMBERS = count(10)
+ANNA = Who(Party.PERSON, "anna")
+
+
+def planted() -> str:
+    """Another one each time, all alike in what they are looked for by."""
+    return f"hf_plantedSecretZq{next(_NUMBERS)}"
+
+
+def texts_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """All that the files below it hold: databases by their bytes, sessions block by block as they are unpacked."""
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        yield path, path.read_bytes()
+        with suppress(SessionError):
+            tape = TapeReader(path)
+            for block in tape.blocks():
+                body = tape.body(block)
+                yield path, unpacked(body) if block.kind in (KEY, CHANGE, TERMINAL, LEDGER) else body
+            tape.close()
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))
+    monkeypatch.setenv("WATCHFLOOR_SESSIONS", str(tmp_path / "sessions"))
+    monkeypatch.setattr("sys.argv", ["watchfloor", "--record", f"--password={planted()}"])
+    return tmp_path
+
+
+def _job() -> Job:
+    """As the reader of Slurm makes it, with secrets in all that a user writes."""
+    return Job(
+        "slurm:41", "alpha", "slurm", "41", values.shown(f"train --token {planted()}"), "mira", state=JobState.RUNNING,
+        comment=values.redacted(f"password={planted()}"), command=command_text(f"run.sh\0--api-key\0{planted()}", ""),
+        image=redacted(f"registry/train --hf-token={planted()}"),
+    )  # fmt: skip
+
+
+def _acts(ledger: Ledger) -> None:
+    """Inputs of a playbook, a reason, a webhook's address, what a command was given and printed."""
+    hook = f"https://hooks.slack.com/services/T0/B0/{planted()}"
+    for body in (
+        words.Proposed(reason=f"token={planted()}", playbook="p", plan={"inputs": {"password": planted()}}),
+        words.Approval(reason=f"seen it, password: {planted()}"),
+        words.Intent(step="1", action="notify", argv=["curl", hook, "--token", planted()], parameters={"url": hook}),
+        words.Applied(step="1", argv=["curl", hook], output=words.output(f"HF_TOKEN={planted()}")),
+    ):
+        ledger.append(Note(ANNA, body, run="r1"))
+
+
+async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None:
+    floor, roll, job = Floor(), Roll(), _job()
+    frame = floor.step()
+    answer = SourceAnswer(SourceStatus("alpha", "slurm", SourceState.OK, frame.at, 0.1, 5.0), (job,), ())
+    roll.answer(answer)
+    line = match(f"NVRM: Xid (PCI:0000:3b:00): 31, pid=7, name=python, MMU Fault --token {planted()}")
+    assert line is not None
+    with Ledger(places / "ledger.db") as ledger, recorded("terminal", folder=places / "sessions") as recorder:
+        recorder.frame(frame)
+        recorder.wait_written()
+        event = Event(floor.now, "kernel", "xid", line["text"], "", 31, id="e1")
+        floor.machines.fleet.report(1, Report(900, 1, floor.now, events=[event]), floor.now)
+        _acts(ledger)
+        then = floor.step()
+        recorder.frame(replace(then, jobs=roll.frame(then)))
+        options = AppOptions(state_folder=places / "state", recording=recorder, now=lambda: floor.now)
+        app = WatchfloorApp(HandFeed(settled()), options)
+        async with app.run_test(size=(120, 40)) as pilot:
+            for key, typed in (("colon", f"theme --token={planted()}"), ("slash", f'command ~ "{planted()}"')):
+                await pilot.press(key, *typed)
+                await pilot.pause(0.3)  # a picture of the screen is taken four times a second
+                await pilot.press("enter", "escape")
+        app.desk.typed_commands.add(f"filter token={planted()}")
+        recorder.wait_written()
+    store = LineageStore(str(places / "lineage.db"))
+    key, node = Key(Kind.JOB, "slurm:41"), Key(Kind.NODE, "n1")
+    told = facts(name=job.name, comment=f"password={planted()}", command=job.command)
+    entities = (Entity(key, 1.0, facts=told), Entity(node, 1.0))
+    store.save(Changes(entities, (Edge(key, node, Relation.RAN_ON, 1.0),)), 2.0)
+    store.close()
+    found = list(texts_of(places))
+    assert {path.parent.name for path, _ in found} >= {"sessions", "state"}  # what was typed and recorded was written
+    assert [
+        (path.name, text[at - 60 : at + 40]) for path, text in found if (at := text.find(b"plantedSecret")) >= 0
+    ] == []
+    whole = b"".join(text for _, text in found)
+    assert b"MMU Fault" in whole and b"run.sh" in whole and b"seen it" in whole and b"theme --token" in whole
