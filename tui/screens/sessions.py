@@ -37,7 +37,6 @@ _LINES = 12  # of the detail, at most
 class SessionsPage(WordedPage):
     slug = "sessions"
     key = "at"
-    heading = "sessions"
     help_text = (
         "The recordings of this user, the newest first: when, how long, by whom, with which command; sealed (it has "
         "its end), torn (whoever wrote it was killed: what there is can be shown), being written, or unreadable. "
