@@ -105,7 +105,7 @@ class WatchfloorApp(App[int]):
         self.push_screen(next(iter(self.pages.values())))
         self.set_interval(1.0, self._each_second)
         following = Following(self.desk, self._record_changed)
-        following.look()
+        self.run_worker(following.look_once(), name="ledger")
         self.set_interval(LOOK_SECONDS, following.look)
         if self.options.recording is not None:
             self.set_interval(FILM_SECONDS, Film(self, self.options.recording, self.options.now).take)

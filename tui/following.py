@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 
 from tui.base import Desk
-from watchfloor.ledgerfollower import Followed
 
 
 class Following:
@@ -18,11 +17,13 @@ class Following:
 
     def look(self) -> None:
         """One look at a time, off this loop: a file on a server that hangs keeps nobody waiting."""
-        ledger = self._desk.follower
-        if ledger is not None and (self._looking is None or self._looking.done()):
-            self._looking = asyncio.create_task(self._look(ledger))
+        if self._desk.follower is not None and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self.look_once())
 
-    async def _look(self, ledger: Followed) -> None:
+    async def look_once(self) -> None:
+        ledger = self._desk.follower
+        if ledger is None:
+            return
         picture = await asyncio.to_thread(ledger.look)
         if picture is not self._desk.ledger and ledger is self._desk.follower:
             self._desk.ledger = picture

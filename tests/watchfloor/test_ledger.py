@@ -265,6 +265,19 @@ def test_a_ledger_that_is_not_there_is_not_made_by_reading(path: Path) -> None:
     assert not path.exists()
 
 
+def test_what_is_not_read_to_its_end_may_be_dropped_after_its_reader_is_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(path, story())
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    with LedgerReader(path) as reader:
+        entries = reader.entries(newest_first=True)
+        assert next(entries).number == len(story()) - 1
+    del entries
+    assert complaints == []
+
+
 def test_a_copy_on_a_medium_that_can_not_be_written_is_read(path: Path, small_disk: Path) -> None:
     copy = small_disk / "ledger.db"
     shutil.copy(written(path), copy)

@@ -120,7 +120,9 @@ class LedgerReader:
 
     def _rows(self, sql: str, values: Sequence[str | int]) -> Iterator[Row]:
         try:
-            yield from self._base.execute(sql, values)
+            found = self._base.execute(sql, values)
+            while (row := found.fetchone()) is not None:  # whoever stops reading closes no cursor of a closed base
+                yield row
         except FAULTS as error:
             raise self._trouble(error) from error
 
