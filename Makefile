@@ -9,8 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null)
 LOCK = $(or $(UV),$(BIN)/uv) pip compile -q --universal --generate-hashes --no-header --no-annotate
 
-# a worker for each logical processor, since most tests wait for somebody; ARGS="-n 0" is one process, for a debugger
-PYTEST = $(BIN)/python -m pytest -n logical --dist worksteal
+# a worker more than processors, since most tests wait for somebody; ARGS="-n 0" is one process, for a debugger
+PYTEST = $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
 
 # what tests and benches with real parts need, by Debian's names
 TEST_PACKAGES := openssh-server openssh-client tmux gcc libc6-dev prometheus \
