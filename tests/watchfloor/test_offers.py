@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_an_event_of_today_is_a_reason_and_a_finding_is() -> None:
     other = fit("fatal-xid", Subject(Scope.NODE, "dgx-01"), frame)
     assert other is not None and not other.true
     burst = Finding(Subject(Scope.NODE, "dgx-01"), "xid-burst", State.WARNING, "13, 31 on three boards")
-    found = fit("sympathetic-xid", Subject(Scope.NODE, "dgx-01"), frame.with_findings((burst,)))
+    found = fit("sympathetic-xid", Subject(Scope.NODE, "dgx-01"), replace(frame, findings=(burst,)))
     assert found is not None and found.why.endswith("is true of dgx-01: 13, 31 on three boards")
 
 
