@@ -14,7 +14,10 @@ from watchfloor.frame import Frame
 
 NEVER = 1_000_000_000
 OFTEN = 2  # collections of the middle generation between two full ones, where little is left to walk
-FRAMES_BETWEEN = 60  # after so many what is free within the heap goes back: 1 MiB of 90 with a hundred nodes
+# for each hundred nodes so many frames pass until what is free within the heap goes back: 1 MiB of 90 with a hundred of
+# them; looking for it takes as long as the heap is large, and every thread waits
+FRAMES_BETWEEN = 60
+NODES_PER_TURN = 100
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
@@ -35,7 +38,7 @@ def sparing_collector(
     def noting(frame: Frame) -> None:
         nonlocal settled, frames
         frames += 1
-        if settled and frames % FRAMES_BETWEEN == 0:
+        if settled and frames % (FRAMES_BETWEEN * max(1, len(frame.specs) // NODES_PER_TURN)) == 0:
             _give_memory_back()
         if not settled and settled_in(frame):
             settled = True

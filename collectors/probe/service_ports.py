@@ -10,7 +10,8 @@ LOOPBACK = "127.0.0.1"
 MOST = 32  # servers of a node
 _MOST_PIDS = 128
 _MOST_ANCESTORS = 6
-_LISTENS = "0A"
+_LISTENS, _MARK = "0A", " 0A "  # of the state, and as it stands in its line
+_REST = 256  # characters that the rest of a line has at most
 # kind -> (option that names the port of its metrics, its default)
 _PORTS = {"vllm": ("--port", 8000), "triton": ("--metrics-port", 8002), "sglang": ("--port", 30000),
           "tgi": ("--port", 3000)}  # fmt: skip
@@ -127,15 +128,17 @@ def _parent(stat: str) -> int:
 
 
 def listeners(table: str) -> "dict[int, tuple[str, str]]":
-    """Port -> (address to reach it at, inode), of /proc/net/tcp or tcp6."""
+    """Port -> (address to reach it at, inode), of /proc/net/tcp or tcp6. Of thousands of sockets few listen."""
     found = {}
-    for line in table.splitlines()[1:]:
-        words = line.split()
+    at = table.find(_MARK)
+    while at >= 0:
+        words = table[table.rfind("\n", 0, at) + 1 : at + _REST].partition("\n")[0].split()
         if len(words) > 9 and words[3] == _LISTENS:
             address, _, port = words[1].partition(":")
             host = _reached_at(address)
             if host:
                 found[int(port, 16)] = (host, words[9])
+        at = table.find(_MARK, at + 1)
     return found
 
 

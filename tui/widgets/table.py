@@ -28,7 +28,7 @@ from tui.widgets.drawn import Drawn, Said
 __all__ = ["Column", "TableModel", "VirtualTable"]
 
 HEADER_LINES = 1
-_STRIPS_KEPT = 8  # of lines not seen any more; with what Textual keeps of it each strip takes up to 30 KiB
+_STRIPS_KEPT = 48  # of lines not seen now, which cursor and frames bring back; Textual makes 30 KiB of each
 
 # what a row shows: texts and tokens, whether it is marked
 Content = tuple[tuple[Text, ...], bool]
