@@ -84,6 +84,13 @@ def test_a_job_on_a_partition_without_utilisation_is_silent_once_its_node_is(
     assert last.strip() == f"a×1 {'silent' if silent else 'no utilisation told'}"
 
 
+@pytest.mark.parametrize(("seconds", "why"), [(5, Missing.NOT_YET), (30, Missing.UNSUPPORTED)])
+def test_what_a_partition_never_tells_is_not_to_come_either(seconds: int, why: Missing) -> None:
+    frame, roll = fleet_of_partitions().frame(), rolled(Allocation("a", 1, uuids=("uuid-1",)))
+    jobs = [roll.frame(replace(frame, at=frame.at + second)) for second in range(seconds + 1)][-1]
+    assert (jobs.view.cell(0, "watched").value, jobs.view.cell(0, "util_mean").missing) == (float(seconds), why)
+
+
 def test_partitions_that_are_gone_leave_the_board_to_be_given_away() -> None:
     fleet = fleet_of_partitions()
     fleet.schema(0, Schema(2, {"accelerator": Table(["GPU-0", "GPU-1"], ["partition_of", "util", "uuid"])}))
@@ -98,7 +105,11 @@ def given_to(held: Allocation, frame: Frame) -> list[str]:
 
 
 def told(held: Allocation, frame: Frame) -> Jobs:
+    return rolled(held).frame(frame)
+
+
+def rolled(held: Allocation) -> Roll:
     roll = Roll()
     job = Job("slurm:7", "alpha", "slurm", "7", state=JobState.RUNNING, allocations=(held,))
     roll.answer(SourceAnswer(SourceStatus("alpha", "slurm", SourceState.OK), (job,)))
-    return roll.frame(frame)
+    return roll

@@ -19,7 +19,7 @@ from watchfloor.jobs.attribution import Names, Owners, allocated, owners_of, run
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.efficiency import Groups, figures
 from watchfloor.jobs.hosts import Hosts
-from watchfloor.jobs.meter import Meter, Metered
+from watchfloor.jobs.meter import LONGEST_STEP_SECONDS, Meter, Metered
 from watchfloor.jobs.model import Job, SchedulerNode, SourceAnswer
 from watchfloor.jobs.pods import PodNames
 from watchfloor.jobs.provenance import ProvenanceFinder
@@ -92,6 +92,7 @@ class Roll:
         if not told.jobs:
             return Jobs(sources=sources, scheduler=standing.scheduler, standing=standing.said)
         now = figures(frame.accelerators, groups)
+        reasons = _reasons(now, groups, standing.silence)
         present = groups.present
         self._meter.advance(frame.at, told.keys, present, now["power"][present], now["util"][present])
         metered = self._meter.read(told.keys, present, len(told.jobs))
@@ -100,8 +101,8 @@ class Roll:
             "state": Picture(np.zeros(len(told.jobs)), np.zeros(len(told.jobs), np.int8)),
             "stragglers": column(np.full(len(told.jobs), np.nan)),
             **_times(told, frame.at),
-            **_figures(now, groups, standing.silence),
-            **_metered(metered, groups, standing.silence),
+            **_figures(now, groups, reasons),
+            **_metered(metered, groups, reasons, standing.silence),
             **_costs(told, groups, standing.price, frame.at),
         }
         view = JobView(told.ids, told.texts, columns)
@@ -244,17 +245,24 @@ def _silence(told: Told, unheard: NDArray[np.bool_]) -> NDArray[np.int8]:
     return np.where(awaited, np.int8(Missing.NOT_YET), np.int8(Missing.UNSUPPORTED))
 
 
-def _figures(now: Mapping[str, Floats], groups: Groups, silence: NDArray[np.int8]) -> dict[str, Picture]:
-    """A job all of whose accelerators are silent is stale."""
+def _reasons(now: Mapping[str, Floats], groups: Groups, silence: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Why a figure of now isn't there: a job all of whose accelerators are silent is stale."""
     silent = (groups.counts > 0) & (now["silent"] == groups.counts)
-    reasons = np.where(silent, np.int8(Missing.STALE), silence)
+    return np.where(silent, np.int8(Missing.STALE), silence)
+
+
+def _figures(now: Mapping[str, Floats], groups: Groups, reasons: NDArray[np.int8]) -> dict[str, Picture]:
     names = CATALOGUE[Scope.JOB].keys() & now.keys()
     return {name: Picture(now[name], np.where(np.isnan(now[name]), reasons, np.int8(Missing.NO))) for name in names}
 
 
-def _metered(metered: Metered, groups: Groups, silence: NDArray[np.int8]) -> dict[str, Picture]:
-    """Not yet, where there are accelerators to be watched."""
-    reasons = np.where(groups.counts > 0, np.int8(Missing.NOT_YET), silence)
+def _metered(
+    metered: Metered, groups: Groups, of_now: NDArray[np.int8], silence: NDArray[np.int8]
+) -> dict[str, Picture]:
+    """Not yet, where there are accelerators to be watched; what they haven't told by then has the reason of now, as
+    the utilisation of a MIG instance, which tells its memory alone."""
+    watched = np.nan_to_num(metered.watched) > LONGEST_STEP_SECONDS
+    reasons = np.where(groups.counts > 0, np.where(watched, of_now, np.int8(Missing.NOT_YET)), silence)
     values = {"energy": metered.energy, "util_mean": metered.util_mean, "watched": metered.watched}
     return {name: Picture(of, np.where(np.isnan(of), reasons, np.int8(Missing.NO))) for name, of in values.items()}
 
