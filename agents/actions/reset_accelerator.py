@@ -53,6 +53,8 @@ class Action(OnBoard):
         """Who uses it is asked when it is done: an earlier step of the same plan may take them away."""
         self.values(step)
         board = _nvidia.board_of(scene, step)
+        if scene.frame.detail[node_row(scene, step)].is_paused:
+            raise CannotPrepare(f"what is known of {board.label} is old: its probe has let go of the driver", "wait")
         if board.number("links_max") and board.text("model") == "":
             raise CannotPrepare(
                 f"the model of {board.label} isn't known, and so not which boards it must be reset with"

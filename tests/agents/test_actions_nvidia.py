@@ -29,6 +29,7 @@ from tests.support.acting import (
 from watchfloor.change import Done, Effect, Risk
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
 from watchfloor.model import Missing
+from watchfloor.report import PAUSED, SamplerStatus
 
 A, B = "GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"
 
@@ -207,6 +208,13 @@ async def test_a_reset_that_may_still_be_at_work_is_not_disturbed_by_probes() ->
     hands = FakeHands(replies(("--gpu-reset", Done(None, stderr="out of time")), ("--query-compute-apps", "")))
     assert [done.exit_code for done in await action.apply(step, hands, "run.s1")] == [0, 0, None]
     assert len(hands.done) == 3
+
+
+def test_no_reset_is_planned_on_what_a_probe_told_before_it_let_go() -> None:
+    told = scene(h100())
+    detail = replace(told.frame.detail[0], samplers={"nvidia": SamplerStatus(PAUSED, "let go of for a reset")})
+    with pytest.raises(CannotPrepare, match="has let go of the driver"):
+        prepared(replace(told, frame=replace(told.frame, detail=[detail])), "reset_accelerator", board(A))
 
 
 async def test_where_nobody_may_ask_the_probes_nothing_is_reset() -> None:
