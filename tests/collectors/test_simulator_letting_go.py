@@ -12,7 +12,7 @@ from collectors.simulator.nvml_device import nvmlDeviceGetUUID
 from collectors.simulator.order import Ended
 from tests.support.forwarded import ForwardedDemo
 from watchfloor.frame import Frame
-from watchfloor.model import Missing, Scope
+from watchfloor.model import Missing, Scope, State
 from watchfloor.report import PAUSED
 
 _TOLD = {"xid-fatal", "ecc-uncorrected", "recovery-action"}
@@ -51,6 +51,7 @@ def test_boards_that_are_let_go_of_are_neither_lost_nor_well() -> None:
     assert frame.detail[0].is_paused and frame.detail[0].samplers["nvidia"].state == PAUSED
     rows, view = frame.rows_of(Scope.ACCELERATOR, 0), frame.accelerators
     assert len(rows) == 8 and set(view.reasons("temp")[rows].tolist()) == {Missing.NOT_YET}
+    assert view.states[rows].tolist() == [State.UNKNOWN, State.CRITICAL, *[State.UNKNOWN] * 6]
     note = frame.detail[0].note("accelerator.temp", Missing.NOT_YET, view.keys[int(rows[0])])
     assert note.startswith("let go of for a reset that ops asked for, until ")
     assert _codes(frame) == {"xid-fatal"}, "of what the driver no longer tells, the kernel's log does"
