@@ -161,10 +161,15 @@ def holds(pid):
             pass
     return False
 
+try:
+    open("/proc/1/cmdline").close()
+    unlisted = []
+except OSError:
+    unlisted = ["/proc doesn't list them"]
 while True:
     found = {pid: holds(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_probe(pid)}
     holding = [pid for pid, held in found.items() if held]
-    hidden = [pid for pid, held in found.items() if held is None]
+    hidden = unlisted + [pid for pid, held in found.items() if held is None]
     waited = time.monotonic() - began
     if not holding and not hidden or waited >= seconds:
         break

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from agents.action import Action
-from agents.actions import _letting_go
+from agents.actions import _letting_go, _programs
 from collectors import payload
 from collectors.probe.letting_go import LONGEST_SECONDS, told
 from collectors.probe.world import LET_GO, World
@@ -121,6 +121,21 @@ def test_both_sides_mean_the_same_link_and_the_same_probe() -> None:
     asked = _letting_go.asked("n1", "ops")
     assert told(asked.argv[2], 1000.0, 1000.0).startswith("let go of for a reset that ops asked for")
     assert "from probe.main import main" in payload.COMMAND
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("/proc/1/", "no probe of this user holds it\n"),
+        ("/proc/none/", "those of other users can't be seen: /proc doesn't list them\n"),  # as with hidepid
+    ],
+)
+def test_where_probes_of_others_may_be_hidden_the_whole_time_is_waited(place: str, said: str) -> None:
+    program = _programs.AWAIT.replace("/proc/1/", place)
+    command = [sys.executable, "-c", program, "/dev/no-such-device", "0.2"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.endswith(said)
+    assert place == "/proc/1/" or float(told.split()[1]) >= 0.2
 
 
 @pytest.mark.parametrize(
