@@ -75,6 +75,13 @@ def _per_tile(layout: HeatLayout, model: HeatModel) -> tuple[NDArray[np.int8], N
     return np.where(count > 0, merged, without).astype(np.int8), worst.astype(np.int8), every
 
 
+def _is_drawn(codes: Codes, sign: int) -> bool:
+    """Whether any tile shows this flag, or this level where it is well."""
+    if sign & (_WARNING | _CRITICAL):
+        return bool((codes & sign).any())
+    return bool((codes & ~np.uint8(CURSOR) == sign).any())
+
+
 def _state_of(code: int) -> State | None:
     """The worst state that a code, or two codes together, tell; None where both are well."""
     if code & _CRITICAL:
@@ -247,9 +254,9 @@ class HeatPainter:
             return Style(reverse=True)
         return Style(color=_BLACK, bgcolor=_WHITE if focused else _BLUR, bold=True)
 
-    def legend(self, layout: HeatLayout, described: str, width: int) -> list[Segment]:
-        """What the colours and glyphs mean, and the accelerator under the cursor in words."""
-        style, spell, right = self.palette.style, self.palette.glyphs.spell, self._key(layout)
+    def legend(self, layout: HeatLayout, codes: Codes, described: str, width: int) -> list[Segment]:
+        """What the colours and glyphs of these tiles mean, and the accelerator under the cursor in words."""
+        style, spell, right = self.palette.style, self.palette.glyphs.spell, self._key(layout, codes)
         while right and sum(cell_len(text) for part in right for text, _ in part) + len(described) + 3 > width:
             right.pop()  # the least important stands last
         words = Segment(spell(f" {printable(described)}"), style(Token.STRONG))
@@ -257,21 +264,23 @@ class HeatPainter:
         room = width - sum(cell_len(segment.text) for segment in shown)
         return [*Segment.adjust_line_length([words], room, style(Token.TEXT)), *shown]
 
-    def _key(self, layout: HeatLayout) -> list[list[tuple[str, Style]]]:
-        """Parts of the legend, the most important first."""
-        style, glyphs = self.palette.style, self.palette.glyphs
-        dim = style(Token.DIM)
+    def _key(self, layout: HeatLayout, codes: Codes) -> list[list[tuple[str, Style]]]:
+        """Parts of the legend, the most important first: the signs that are drawn before those that might be."""
+        dim = self.palette.style(Token.DIM)
         ends = [f"{number(end, self.scale.unit)}" for end in (self.scale.low, self.scale.high)]
         begin, end = f"{self.scale.title} {ends[0]} ", f" {ends[1]}{self.scale.unit.value} "
         parts = [[(begin, dim), *self._ramp[:LEVELS], (end, dim)]]
         if layout.density.merge > 1:
             how = "highest" if self.scale.worst_high else "mean"
             parts.append([(f" {how} of {layout.density.merge} ", dim)])
-        for state in (State.CRITICAL, State.WARNING):
-            parts.append([(" ", dim), (self.palette.glyph(state), self._state_style(state)), (f" {state.label} ", dim)])
-        parts.append([(f" {glyphs.missing} missing ", dim)])
-        parts.append([(f" {glyphs.stale} stale ", dim)])
-        return parts
+        signs = [
+            (_is_drawn(codes, flag), self.palette.glyph(state), self._state_style(state), state.label)
+            for state, flag in ((State.CRITICAL, _CRITICAL), (State.WARNING, _WARNING))
+        ]
+        of_levels = ((_MISSING, "missing"), (_STALE, "stale"))
+        signs += [(_is_drawn(codes, level), self._ramp[level][0], dim, word) for level, word in of_levels]
+        signs.sort(key=lambda sign: not sign[0])
+        return [*parts, *([(" ", dim), (glyph, look), (f" {word} ", dim)] for _, glyph, look, word in signs)]
 
 
 def _joined(pieces: Sequence[Piece], width: int, ground: Style) -> list[Segment]:
