@@ -112,10 +112,13 @@ def test_a_file_that_was_torn_off_anywhere_loses_only_what_was_not_whole(told: T
 
 
 def test_what_is_no_session_is_refused(tmp_path: Path) -> None:
-    for data in (b"", b"watchfloor session 1\n", b"#!/bin/sh\n" * 99):
+    for data in (b"", b"watchfloor session 2\n", b"#!/bin/sh\n" * 99):
         (tmp_path / "s").write_bytes(data)
         with pytest.raises(SessionError):
             Session(tmp_path / "s")
+    (tmp_path / "s").write_bytes(b"watchfloor session 1\n")
+    with pytest.raises(SessionError, match="another version"):
+        Session(tmp_path / "s")
     with pytest.raises(SessionError, match="No such file"):
         Session(tmp_path / "nowhere")
 

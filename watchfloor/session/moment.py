@@ -11,9 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.model import NODE_SCOPES
 from watchfloor.session import arrays, tables
 from watchfloor.session.leaves import Leaves, Text
 from watchfloor.session.tables import TablePatch
+from watchfloor.session.teller import Teller, Telling
+from watchfloor.session.together import Together
 
 
 class TextPatch(msgspec.Struct, frozen=True, array_like=True):
@@ -29,6 +32,7 @@ class Moment(msgspec.Struct, frozen=True):
     number: int
     at: float
     key: bool
+    together: dict[str, Together]  # by kind of rows; comes before the arrays
     arrays: dict[str, bytes]
     texts: dict[str, TextPatch]
     tables: dict[str, TablePatch]
@@ -41,16 +45,43 @@ class Told(msgspec.Struct, frozen=True):
     tables: dict[str, TablePatch]
 
 
-def change(before: Leaves | None, now: Leaves) -> Moment:
-    """What turns the moment before (None: nothing, so a key) into this one."""
-    return Moment(
-        now.number,
-        now.at,
-        before is None,
-        _arrays(before.arrays if before else {}, now.arrays),
-        _texts(before.texts if before else {}, now.texts),
-        _tables(before, now),
-    )
+class Changes:
+    """Moments of frames that follow one another."""
+
+    def __init__(self) -> None:
+        self._before: Leaves | None = None
+        self._tellers: dict[str, Teller] = {}
+
+    def moment(self, now: Leaves, key: bool) -> Moment:
+        """What turns the moment before (in a key: nothing) into this one."""
+        before = None if key else self._before
+        self._before = now
+        old, new = before.arrays if before else {}, now.arrays
+        told = self._together(old, new)
+        known = {**old, **{name: array for one in told.values() for name, array in one.columns.items()}}
+        return Moment(
+            now.number,
+            now.at,
+            before is None,
+            {kind: one.told for kind, one in told.items()},
+            _arrays(known, new),
+            _texts(before.texts if before else {}, now.texts),
+            _tables(before, now),
+        )
+
+    def _together(self, before: Mapping[str, NDArray], now: Mapping[str, NDArray]) -> dict[str, Telling]:
+        if not before:
+            for teller in self._tellers.values():
+                teller.anew()
+            return {}
+        found: dict[str, Telling] = {}
+        for scope in NODE_SCOPES:
+            columns = {name: array for name, array in now.items() if name.startswith(f"{scope}.")}
+            teller = self._tellers.setdefault(scope, Teller())
+            telling = teller.tell(before, columns, before.get(f"{scope}.node"))
+            if telling is not None:
+                found[scope] = telling
+        return found
 
 
 def _arrays(before: Mapping[str, NDArray], now: Mapping[str, NDArray]) -> dict[str, bytes]:

@@ -36,7 +36,7 @@ class Session:
             self._scanned = first.end
             self._end = self.head.begun
             self._find()
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SessionError(f"{path}: its head can't be read: {error}") from error
 
     # -- what there is
@@ -125,7 +125,7 @@ class Session:
     def _read(self, decode: Callable[[bytes], Read], body: bytes) -> Read:
         try:
             return decode(unpacked(body))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SessionError(f"{self.path}: a moment of it can't be read: {error}") from error
 
     def reel(self, at: float, before_seconds: float = 0.0) -> Reel:

@@ -1,6 +1,6 @@
 """Blocks in a file: what a session is kept in. Appended to, never changed; whoever reads it may do so at any time.
 
-    watchfloor session 1\\n
+    watchfloor session 2\\n
     block: kind (1 byte), length and CRC-32 of the body (4 bytes each), console time (8 bytes), body
 
 Kinds: H the head; K, D moments (a key, a difference); T what the terminal showed; M a mark; L entries of the ledger; I
@@ -22,7 +22,8 @@ from typing import BinaryIO
 
 from watchfloor.errors import SessionError
 
-MAGIC = b"watchfloor session 1\n"
+MAGIC = b"watchfloor session 2\n"
+_ANY_MAGIC = b"watchfloor session "
 HEAD, KEY, CHANGE, TERMINAL, MARK, LEDGER, INDEX, END = (kind.encode() for kind in "HKDTMLIE")
 _HEADER = Struct("<cIId")
 _END = Struct("<32sQ")
@@ -114,6 +115,8 @@ class TapeReader:
             raise SessionError(f"{path} can't be read: {error.strerror}") from error
         if magic != MAGIC:
             self._file.close()
+            if magic.startswith(_ANY_MAGIC):
+                raise SessionError(f"{path} is a session of another version of watchfloor", "show it with that one")
             raise SessionError(
                 f"{path} is no session of this watchfloor", "`watchfloor sessions` lists those there are"
             )

@@ -9,8 +9,8 @@ import msgspec
 
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec
-from watchfloor.session.leaves import Leaves, Picker
-from watchfloor.session.moment import change, encoded
+from watchfloor.session.leaves import Picker
+from watchfloor.session.moment import Changes, encoded
 from watchfloor.session.packing import packed
 from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, TERMINAL, Block, TapeWriter
 
@@ -49,7 +49,7 @@ class SessionWriter:
     def __init__(self, path: Path, head: Head) -> None:
         self._tape = TapeWriter(path)
         self._picker = Picker()
-        self._before: Leaves | None = None
+        self._changes = Changes()
         self._keyed = float("-inf")
         self._keys: list[tuple[int, float]] = []
         self._marks: list[tuple[int, float]] = []
@@ -70,8 +70,8 @@ class SessionWriter:
         """The fleet at this moment."""
         leaves = self._picker.leaves(frame)
         is_key = not 0 <= frame.at - self._keyed < KEY_SECONDS
-        moment = change(None if is_key else self._before, leaves)
-        self._before, self._at = leaves, frame.at
+        moment = self._changes.moment(leaves, is_key)
+        self._at = frame.at
         body = packed(encoded(moment))
         if is_key:
             self.whole(frame.at, body)
