@@ -64,12 +64,13 @@ class Teller(End):
     def __init__(self) -> None:
         super().__init__()
         self._study = Study([])
-        self._fits, self._since, self._is_told = 0, 0, False
+        self._fits, self._since = 0, 0
+        self._is_new, self._is_told = True, False
 
     def anew(self) -> None:
-        """Whoever reads begins here, and knows nothing."""
+        """Somebody may begin to read here, who knows nothing of the time before."""
         self.memory.clear()
-        self._is_told = False
+        self._is_new, self._is_told = True, False
 
     def tell(self, before: Mapping[str, Array], now: Mapping[str, Array], node: Array | None) -> Telling | None:
         """Of the columns of one kind of rows those that are worth telling so; None where none is.
@@ -90,8 +91,8 @@ class Teller(End):
                     scene.moved(name, steps * step)
         self.memory.take({name: (old[name], arrays.known(move.now)) for name, move in moves.items()})
         columns = [_told(moves[name]) if name in moves else None for name in forecast.columns]
-        told = Together(None if self._is_told else forecast, columns)
-        self._is_told = True
+        told = Together(self._is_new, None if self._is_told else forecast, columns)
+        self._is_new, self._is_told = False, True
         return Telling(told, {name: move.now for name, move in moves.items()})
 
     def _renewed(

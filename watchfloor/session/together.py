@@ -56,8 +56,10 @@ class Column(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Together(msgspec.Struct, frozen=True, array_like=True):
-    """`forecast`: None where it is as before. `columns`: in its order; None for one that isn't told here."""
+    """`anew`: what was remembered counts no more. `forecast`: None where it is as before. `columns`: in its order; None
+    for one that isn't told here."""
 
+    anew: bool
     forecast: Forecast | None
     columns: list[Column | None]
 
@@ -94,6 +96,8 @@ class Listener(End):
             raise SessionError(f"columns of it can't be read: {type(error).__name__}: {error}") from error
 
     def _taken(self, told: Together, before: Mapping[str, Array], node: Array | None) -> dict[str, Array]:
+        if told.anew:
+            self.memory.clear()
         self.forecast = forecast = told.forecast or self.forecast
         if forecast is None:
             raise ValueError("nothing was foretold")

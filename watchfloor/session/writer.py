@@ -12,9 +12,10 @@ from watchfloor.model import NodeSpec
 from watchfloor.session.leaves import Picker
 from watchfloor.session.moment import Changes, encoded
 from watchfloor.session.packing import packed
-from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, TERMINAL, Block, TapeWriter
+from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, SINCE_KEY, TERMINAL, Block, TapeWriter
 
 KEY_SECONDS = 60.0  # a seek reads from a key on
+LEAP_SECONDS = 20.0  # and needs no more of what follows it: so often is told what changed since the key
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -50,7 +51,7 @@ class SessionWriter:
         self._tape = TapeWriter(path)
         self._picker = Picker()
         self._changes = Changes()
-        self._keyed = float("-inf")
+        self._keyed = self._leapt = float("-inf")
         self._keys: list[tuple[int, float]] = []
         self._marks: list[tuple[int, float]] = []
         self._entries: list[tuple[int, float]] = []
@@ -75,12 +76,15 @@ class SessionWriter:
         body = packed(encoded(moment))
         if is_key:
             self.whole(frame.at, body)
-        else:
-            self._tape.append(CHANGE, frame.at, body)
+            return
+        self._tape.append(CHANGE, frame.at, body)
+        if frame.at - self._leapt >= LEAP_SECONDS:
+            self._leapt = frame.at
+            self._tape.append(SINCE_KEY, frame.at, packed(encoded(self._changes.since_key())))
 
     def whole(self, at: float, body: bytes) -> None:
         """A moment that stands alone, as bytes."""
-        self._keyed = self._at = at
+        self._keyed = self._leapt = self._at = at
         self._keys.append((self._tape.append(KEY, at, body).start, at))
         self._write_index()
 
