@@ -2,8 +2,14 @@
 
     python -m bench.session [--nodes 1000] [--seconds 180]
 
-The fleet tells what the wire-level simulation tells: eleven values of each of eight accelerators are other ones every
-second, as noisy as sensors are. Its minute is played over and over, which a recording of columns makes no use of.
+The fleet tells what the wire-level simulation tells: thirteen values of each of eight accelerators are other ones, most
+of them every second and as noisy as sensors are, with the digits that the probe gives them: whole percents, degrees,
+joules and megahertz, tenths of a watt, rates with four digits. A report arrives in the phase of its node, some
+milliseconds early or late. The simulation has two sources of noise a board, one of them shared by how busy it is, power
+and traffic; boards of one node work in one rhythm. Where real sensors are noisy each by itself, a day takes more.
+
+Its minute is played over and over, which a recording makes no use of: it looks no further back than a second, and a
+slowly moving mean. There are as many scripts as it takes for few nodes to be in the same second of the same one.
 Beside it, in the same run, the plain way: all columns of every second, compressed with zstd, and what their changed
 values would take as numbers of eight bytes.
 
@@ -38,6 +44,8 @@ from watchfloor.session.tape import KEY, TapeReader
 from watchfloor.session.writer import Head, SessionWriter
 
 BOARDS = 8
+SCRIPTS = 240
+JITTER_SECONDS = 0.003  # of how long a report is under way
 DAY_SECONDS = 86_400
 LIMITS = {"percent": 10.0, "gigabytes": 2.0, "open": 1.0, "show": 0.3}
 
@@ -49,8 +57,9 @@ class WireFloor:
         self.now = 1_800_000_000.0
         self.specs = [NodeSpec(f"n{number:04d}", rack=f"r{number // 16:03d}") for number in range(nodes)]
         self._fleet = Fleet(self.specs, lambda: self.now)
-        self._scripts, self._rng, self._roll = make_scripts(BOARDS, 1), random.Random(1), Roll()
+        self._scripts, self._rng, self._roll = make_scripts(BOARDS, 1, SCRIPTS), random.Random(1), Roll()
         self._starts = [self._rng.randrange(60) for _ in self.specs]
+        self._phases = [self._rng.random() for _ in self.specs]
         self._tick = 0
         for node, spec in enumerate(self.specs):
             self._introduce(node, spec.name)
@@ -72,7 +81,8 @@ class WireFloor:
             case Schema() as schema:
                 self._fleet.schema(node, schema)
             case Report() as report:
-                self._fleet.report(node, report, self.now - self._rng.random())
+                since = self._phases[node] + self._rng.gauss(0.0, JITTER_SECONDS)
+                self._fleet.report(node, report, self.now - max(0.0, since))
 
     def frames(self, seconds: int) -> Iterator[Frame]:
         for _ in range(seconds):
