@@ -259,9 +259,9 @@ class Fleet:
         return self._connected & (self._now() - self._heard_at <= self._stale_after_seconds)
 
     def _ages(self) -> tuple[Floats, Codes]:
-        """By node: age of its newest sample in seconds, and why it has none."""
+        """By node: age of its newest sample in seconds, to the millisecond, and why it has none."""
         heard = self._heard_at > 0
-        ages = np.where(heard, np.maximum(0.0, self._now() - self._heard_at), np.nan)
+        ages = np.where(heard, np.maximum(0.0, self._now() - self._heard_at).round(3), np.nan)
         return ages, np.where(heard, np.int8(Missing.NO), np.int8(Missing.NOT_YET))
 
     def _view(self, scope: Scope, live: NDArray[np.bool_]) -> View:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from watchfloor.errors import SessionError
 from watchfloor.session import arrays, coding
 from watchfloor.session.teller import Teller
-from watchfloor.session.together import Listener, Together, last_digits
+from watchfloor.session.together import Listener, Together, last_digits, own_steps
 
 Columns = dict[str, NDArray]
 NODES, BOARDS, SECONDS = 30, 8, 24
@@ -65,6 +65,17 @@ def test_what_is_no_code_is_refused(data: bytes, count: int) -> None:
 def test_the_last_of_four_digits() -> None:
     numbers = np.array([0, 7, -9_999, 10_000, 99_999, 123_456, 10**15])
     assert last_digits(numbers, 4).tolist() == [1, 1, 1, 10, 10, 100, 10**12]
+    assert own_steps(np.array([10_000, 11_200]), 4).tolist() == [1, 10]  # 10,000 may be 9,999 next
+
+
+def test_rates_of_any_size_take_as_much_as_their_digits() -> None:
+    rng = np.random.default_rng(5)
+    size = np.where(np.arange(NODES * BOARDS) % 2, 1.6e11, 3.2e4)
+    before, now = ({"a.rate": four_digits(size * rng.normal(1, 0.05, len(size)))} for _ in range(2))
+    telling = Teller().tell(before, now, NODE)
+    assert telling is not None
+    assert telling.told.columns[0] is not None and telling.told.columns[0].digits == 4
+    assert sum(map(len, telling.told.columns[0].numbers)) < len(size) * 11 / 8
 
 
 def seconds(seed: int = 1) -> Iterator[Columns]:

@@ -12,12 +12,13 @@ from watchfloor.session import arrays
 from watchfloor.session.coding import Ints, coded, middle
 from watchfloor.session.fitting import Study
 from watchfloor.session.forecast import Floats, Forecast
-from watchfloor.session.together import Array, Column, End, Together, known_of, last_digits, moved, whole_steps
+from watchfloor.session.together import Array, Column, End, Together, known_of, moved, own_steps, whole_steps
 
-RATE_DIGITS = 4  # with so many a probe tells rates
+RATE_DIGITS = 4  # with so many a probe tells rates (collectors.probe.cells.told_rate)
 _MOMENTS = 20  # a forecast is made anew after so many, the first ones sooner
 _FEWEST_ROWS = 64  # fewer aren't worth a forecast
 _ALIKE_BITS = 0.4  # a row: parts that differ by less
+_MOST_APART = 0.04  # of the cells: where more don't move by the steps of most, the smallest step is that of all
 _SPARSE = 0.01  # of all cells: where fewer changed, naming them costs less
 
 Mask = NDArray[np.bool_]
@@ -149,9 +150,9 @@ def _move(before: Array | None, now: Array) -> _Move | None:
 
 def _own_steps(before: Ints, moves: Ints) -> tuple[int, Ints, Mask]:
     """With how many digits they are told (0: all of them), what a step is worth, and which move by such steps."""
-    sizes = last_digits(before, RATE_DIGITS)
+    sizes = own_steps(before, RATE_DIGITS)
     fits = moves % sizes == 0
-    if sizes.max(initial=1) > 1 and np.count_nonzero(~fits) <= _SPARSE * len(moves):
+    if sizes.max(initial=1) > 1 and np.count_nonzero(~fits) <= _MOST_APART * len(moves):
         return RATE_DIGITS, sizes, fits
     return 0, np.ones_like(moves), np.ones(len(moves), np.bool_)
 

@@ -52,7 +52,7 @@ class Column(msgspec.Struct, frozen=True, array_like=True):
         if self.divisor not in arrays.DIVISORS:
             raise ValueError(f"parts of {self.divisor}")
         whole = arrays.whole(before, self.divisor)
-        return last_digits(whole, self.digits) * self.factor if self.digits else np.full_like(whole, self.factor)
+        return own_steps(whole, self.digits) * self.factor if self.digits else np.full_like(whole, self.factor)
 
 
 class Together(msgspec.Struct, frozen=True, array_like=True):
@@ -139,6 +139,12 @@ def moved(before: Array, steps: Ints, sizes: Ints, divisor: float) -> Array:
     now = (arrays.whole(before, divisor) + steps * sizes) / divisor
     unknown = np.isnan(before)
     return np.where(unknown, before, now) if unknown.any() else now
+
+
+def own_steps(before: Ints, digits: int) -> Ints:
+    """What the last one of so many digits is worth, of a number that may become a tenth smaller."""
+    size = np.abs(before)
+    return last_digits(size - size // 10, digits)
 
 
 def last_digits(numbers: Ints, digits: int) -> Ints:
