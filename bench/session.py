@@ -13,6 +13,8 @@ slowly moving mean. There are as many scripts as it takes for few nodes to be in
 Beside it, in the same run, the plain way: all columns of every second, compressed with zstd, and what their changed
 values would take as numbers of eight bytes.
 
+Beside it a whole day of a small fleet, of which every moment is there.
+
 Limits: 10 % of a core and 2 GB a day; a session of a day opens within 1 s, any moment of it shows within 300 ms.
 """
 
@@ -28,6 +30,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from msgspec import structs
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from collectors.simulator.wire_lines import accelerator_keys, hello_line, identity_line, make_scripts, schema_line
@@ -38,15 +42,17 @@ from watchfloor.jobs.roll import Roll
 from watchfloor.model import NodeSpec, NodeStatus, Phase
 from watchfloor.report import Hello, Report, Schema, decode
 from watchfloor.session.leaves import Leaves, Picker
-from watchfloor.session.packing import packed
+from watchfloor.session.moment import decoded
+from watchfloor.session.packing import packed, unpacked
 from watchfloor.session.reader import Session
-from watchfloor.session.tape import KEY, TapeReader
-from watchfloor.session.writer import Head, SessionWriter
+from watchfloor.session.tape import CHANGE, KEY, SINCE_KEY, TapeReader
+from watchfloor.session.writer import Head, Mark, SessionWriter
 
 BOARDS = 8
 SCRIPTS = 240
 JITTER_SECONDS = 0.003  # of how long a report is under way
 DAY_SECONDS = 86_400
+SMALL_NODES, SMALL_SECONDS = 16, 180
 LIMITS = {"percent": 10.0, "gigabytes": 2.0, "open": 1.0, "show": 0.3}
 
 
@@ -152,28 +158,37 @@ def show(path: Path) -> None:
         began = time.perf_counter()
         session.reel(at).frame()
         times.append(time.perf_counter() - began)
-    print(f"  opened, {session.end - session.begin:,.0f} s of it        {opened * 1e3:6.1f} ms")
+    what = f"opened, {session.end - session.begin:,.0f} s of it"
+    print(f"  {what:28} {opened * 1e3:6.0f} ms            {said(opened, LIMITS['open'])}")
     print(
         f"  any moment of it             {median(times) * 1e3:6.0f} ms, at most {max(times) * 1e3:.0f}   "
         f"{said(max(times), LIMITS['show'])}"
     )
 
 
-def open_a_day(path: Path, long: Path) -> None:
-    """A file with as many keys as a day has, each of them the same one."""
-
-    tape = TapeReader(path)
-    body = next(tape.body(block) for block in tape.blocks() if block.kind == KEY)
-    head = Session(path).head
-    writer = SessionWriter(long, head)
-    for minute in range(DAY_SECONDS // 60):
-        writer.whole(head.begun + 60.0 * minute, body[: 40_000 if minute else len(body)])
+def show_a_day(short: Path, long: Path) -> None:
+    """A day of a small fleet: what was recorded in some minutes, over and over, with marks."""
+    record_small(short)
+    tape, session = TapeReader(short), Session(short)
+    bodies = [(block.kind, tape.body(block)) for block in tape.blocks() if block.kind in (KEY, CHANGE, SINCE_KEY)]
+    moments = [(kind, decoded(unpacked(body))) for kind, body in bodies]
+    writer = SessionWriter(long, session.head)
+    for turn in range(DAY_SECONDS // SMALL_SECONDS):
+        later = turn * SMALL_SECONDS
+        for kind, moment in moments:
+            writer.moment(kind, structs.replace(moment, at=moment.at + later, number=moment.number + later))
+        writer.mark(Mark(session.begin + later, "ledger", f"entry {turn}", {"entry": str(turn)}))
     writer.end()
-    began = time.perf_counter()
-    session = Session(long)
-    took = time.perf_counter() - began
-    assert session.end - session.begin >= DAY_SECONDS - 61
-    print(f"  a day of keys opens in       {took * 1e3:6.1f} ms             {said(took, LIMITS['open'])}")
+    print(f"a day of {SMALL_NODES} nodes × {BOARDS} accelerators, {long.stat().st_size / 1e6:.0f} MB")
+    show(long)
+
+
+def record_small(path: Path) -> None:
+    floor = WireFloor(SMALL_NODES)
+    writer = SessionWriter(path, Head(floor.now, floor.specs))
+    for frame in floor.frames(SMALL_SECONDS):
+        writer.frame(frame)
+    writer.end()
 
 
 def main() -> int:
@@ -186,7 +201,7 @@ def main() -> int:
         path = Path(folder) / "bench.session"
         record(WireFloor(asked.nodes), path, asked.seconds)
         show(path)
-        open_a_day(path, Path(folder) / "day.session")
+        show_a_day(Path(folder) / "minutes.session", Path(folder) / "day.session")
     return 0
 
 

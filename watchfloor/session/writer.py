@@ -10,7 +10,7 @@ import msgspec
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec
 from watchfloor.session.leaves import Picker
-from watchfloor.session.moment import Changes, encoded
+from watchfloor.session.moment import Changes, Moment, encoded
 from watchfloor.session.packing import packed
 from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, SINCE_KEY, TERMINAL, Block, TapeWriter
 
@@ -71,22 +71,21 @@ class SessionWriter:
         """The fleet at this moment."""
         leaves = self._picker.leaves(frame)
         is_key = not 0 <= frame.at - self._keyed < KEY_SECONDS
-        moment = self._changes.moment(leaves, is_key)
-        self._at = frame.at
-        body = packed(encoded(moment))
-        if is_key:
-            self.whole(frame.at, body)
-            return
-        self._tape.append(CHANGE, frame.at, body)
-        if frame.at - self._leapt >= LEAP_SECONDS:
-            self._leapt = frame.at
-            self._tape.append(SINCE_KEY, frame.at, packed(encoded(self._changes.since_key())))
+        self.moment(KEY if is_key else CHANGE, self._changes.moment(leaves, is_key))
+        if not is_key and frame.at - self._leapt >= LEAP_SECONDS:
+            self.moment(SINCE_KEY, self._changes.since_key())
 
-    def whole(self, at: float, body: bytes) -> None:
-        """A moment that stands alone, as bytes."""
-        self._keyed = self._leapt = self._at = at
-        self._keys.append((self._tape.append(KEY, at, body).start, at))
-        self._write_index()
+    def moment(self, kind: bytes, moment: Moment) -> None:
+        """One that stands alone, one that follows, or the last one once more, as what changed since the key."""
+        block = self._tape.append(kind, moment.at, packed(encoded(moment)))
+        self._at = moment.at
+        if kind == CHANGE:
+            return
+        self._leapt = moment.at
+        if kind == KEY:
+            self._keyed = moment.at
+            self._keys.append((block.start, moment.at))
+            self._write_index()
 
     def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
         """What the screen showed: (console time, asciicast's code of the event, its data)."""
