@@ -70,26 +70,37 @@ class Forecast(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Rows in two parts: the first one of each node, and all others, of which each has a first one."""
+    """Rows in two parts: the first one of each node, then all others, of which each has a first one."""
 
-    rows: tuple[Rows, Rows]
-    first_of: Rows  # by row of the others: the place of its first one
+    order: Rows  # those of the first part, those of the second
+    of_order: tuple[slice, slice]
+    first_of: Rows  # by row of the second part: the place of its first one
 
     @classmethod
     def of(cls, node: NDArray[np.int32] | None, count: int) -> Parts:
         """`node`: by row; None where rows belong to nothing."""
         if node is None or len(node) != count:
-            return cls((np.arange(count), np.empty(0, np.intp)), np.empty(0, np.intp))
+            return cls(np.arange(count), (slice(0, count), slice(count, count)), np.empty(0, np.intp))
         _, firsts, node_of = np.unique(node, return_index=True, return_inverse=True)
         others = np.flatnonzero(firsts[node_of] != np.arange(count))
-        return cls((firsts, others), node_of[others])
+        at = len(firsts)
+        return cls(np.concatenate([firsts, others]), (slice(0, at), slice(at, count)), node_of[others])
 
-    def __len__(self) -> int:
-        return sum(map(len, self.rows))
+    def ordered(self, values: NDArray) -> NDArray:
+        return values[self.order]
+
+    def by_row(self, values: NDArray) -> NDArray:
+        """What `ordered` was given."""
+        found = np.empty_like(values)
+        found[self.order] = values
+        return found
 
 
 class Memory:
-    """What is remembered of columns, by name, from moment to moment: the same for who writes and who reads."""
+    """What is remembered of columns, by name, from moment to moment: the same for who writes and who reads.
+
+    Values are in the order of Parts, here and in a Scene.
+    """
 
     def __init__(self) -> None:
         self._mostly: dict[str, Floats] = {}
@@ -118,7 +129,7 @@ class Memory:
 class Scene:
     """What is known of one part of the rows while its columns are told one after the other."""
 
-    def __init__(self, memory: Memory, before: Mapping[str, Floats], rows: Rows, first_of: Rows, firsts: Scene | None):
+    def __init__(self, memory: Memory, before: Mapping[str, Floats], rows: slice, first_of: Rows, firsts: Scene | None):
         """`before`: columns at the moment before, of all rows. `firsts`: of the first rows, all of them told."""
         self._memory, self._before, self._rows = memory, before, rows
         self._first_of, self._firsts = first_of, firsts
@@ -137,7 +148,7 @@ class Scene:
 
     def foretold(self, rule: Rule, names: Sequence[str]) -> Floats:
         """The moves of a column."""
-        found = np.full(len(self._rows), rule.always)
+        found = np.full(self._rows.stop - self._rows.start, rule.always)
         for term in rule.terms:
             shown = self.shows(term.kind, names[term.column])
             if shown is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from watchfloor.session import arrays
 from watchfloor.session.coding import Ints, coded, middle
 from watchfloor.session.fitting import Study
-from watchfloor.session.forecast import Floats, Forecast
+from watchfloor.session.forecast import Floats, Forecast, Parts
 from watchfloor.session.together import Array, Column, End, Together, known_of, moved, own_steps, whole_steps
 
 RATE_DIGITS = 4  # with so many a probe tells rates (collectors.probe.cells.told_rate)
@@ -82,26 +82,29 @@ class Teller(End):
         if not moves:
             return None
         now = {**now, **{name: move.now for name, move in moves.items()}}
-        forecast = self._renewed(before, now, moves, node)
-        old, count = known_of(forecast.columns, before)
-        for part, rows, scene in self.scenes(old, node, count):
+        parts = self.parts(node, len(before[next(iter(moves))]))
+        forecast = self._renewed(before, now, moves, parts)
+        old = known_of(forecast.columns, before, parts)
+        steps = {name: (parts.ordered(move.steps), parts.ordered(move.step)) for name, move in moves.items()}
+        for part, rows, scene in self.scenes(old, parts):
             for name, rule in zip(forecast.columns, forecast.rules[part], strict=True):
                 if name in moves:
-                    steps, step = moves[name].steps[rows], moves[name].step[rows]
-                    moves[name].left.append(_left(steps, scene.foretold(rule, forecast.columns), step))
-                    scene.moved(name, steps * step)
-        self.memory.take({name: (old[name], arrays.known(move.now)) for name, move in moves.items()})
+                    by, step = steps[name][0][rows], steps[name][1][rows]
+                    moves[name].left.append(_left(by, scene.foretold(rule, forecast.columns), step))
+                    scene.moved(name, by * step)
+        new = known_of(list(moves), now, parts)
+        self.memory.take({name: (old[name], new[name]) for name in moves})
         columns = [_told(moves[name]) if name in moves else None for name in forecast.columns]
         told = Together(self._is_new, None if self._is_told else forecast, columns)
         self._is_new, self._is_told = False, True
         return Telling(told, {name: move.now for name, move in moves.items()})
 
     def _renewed(
-        self, before: Mapping[str, Array], now: Mapping[str, Array], moves: Mapping[str, _Move], node: Array | None
+        self, before: Mapping[str, Array], now: Mapping[str, Array], moves: Mapping[str, _Move], parts: Parts
     ) -> Forecast:
         """The forecast, made anew where it is of other columns, or old."""
         forecast, self._since = self.forecast, self._since + 1
-        count = len(before[next(iter(moves))])
+        count = len(parts.order)
         names = {*moves, *(forecast.columns if forecast else ())}
         names = sorted(name for name in names if len(now.get(name, ())) == len(before.get(name, ())) == count)
         is_young = self._since < min(_MOMENTS, 5 * self._fits)
@@ -109,18 +112,17 @@ class Teller(End):
             return forecast
         if self._study.names != names:
             self._study, self._fits = Study(names), 0
-        self._see(names, before, now, node)
+        self._see(known_of(names, before, parts), known_of(names, now, parts), parts)
         steps = [float(middle(moves[name].step)) if name in moves else 1.0 for name in names]
         self.forecast, self._is_told, self._since, self._fits = self._study.forecast(steps), False, 0, self._fits + 1
         return self.forecast
 
-    def _see(self, names: list[str], before: Mapping[str, Array], now: Mapping[str, Array], node: Array | None) -> None:
-        (old, count), (new, _) = known_of(names, before), known_of(names, now)
+    def _see(self, old: Mapping[str, Floats], new: Mapping[str, Floats], parts: Parts) -> None:
         scenes = []
-        for _, rows, scene in self.scenes(old, node, count):
-            for name in names:
-                scene.moved(name, (new[name] - old[name])[rows])
-            scenes.append((scene, len(rows)))
+        for _, rows, scene in self.scenes(old, parts):
+            for name, values in old.items():
+                scene.moved(name, (new[name] - values)[rows])
+            scenes.append((scene, rows.stop - rows.start))
         self._study.see(scenes)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from watchfloor.errors import SessionError
 from watchfloor.session import arrays
 from watchfloor.session.coding import Ints, decoded
-from watchfloor.session.forecast import Floats, Forecast, Memory, Parts, Rows, Scene
+from watchfloor.session.forecast import Floats, Forecast, Memory, Parts, Scene
 
 _FURTHEST = 2.0**52  # what is foretold beyond it is no number of anything
 
@@ -38,21 +38,22 @@ class Column(msgspec.Struct, frozen=True, array_like=True):
     common: list[int]
     numbers: list[bytes]
 
-    def left(self, parts: Sequence[Rows]) -> list[Ints]:
+    def left(self, parts: Sequence[slice]) -> list[Ints]:
         """By part of the rows: what was not foretold. Raises ValueError, IndexError or struct.error."""
-        counts = [len(rows) for rows in parts]
+        counts = [rows.stop - rows.start for rows in parts]
         if len(self.numbers) == 1:
-            left = np.split(decoded(self.numbers[0], sum(counts)), np.cumsum(counts)[:-1])
+            all_rows = decoded(self.numbers[0], sum(counts))
+            left = [all_rows[rows] for rows in parts]
         else:
             left = [decoded(data, count) for data, count in zip(self.numbers, counts, strict=True)]
         return [numbers + common for numbers, common in zip(left, self.common, strict=True)]
 
-    def sizes(self, before: Array) -> Ints:
-        """By row: a step in whole numbers. Raises ValueError where there is no such divisor."""
+    def whole(self, before: Floats) -> tuple[Ints, Ints]:
+        """As whole numbers, and of how many of these a step is. Raises ValueError where there is no such divisor."""
         if self.divisor not in arrays.DIVISORS:
             raise ValueError(f"parts of {self.divisor}")
         whole = arrays.whole(before, self.divisor)
-        return own_steps(whole, self.digits) * self.factor if self.digits else np.full_like(whole, self.factor)
+        return whole, own_steps(whole, self.digits) * self.factor if self.digits else np.full_like(whole, self.factor)
 
 
 class Together(msgspec.Struct, frozen=True, array_like=True):
@@ -72,17 +73,18 @@ class End:
         self.forecast: Forecast | None = None
         self._parts: tuple[Array | None, Parts] | None = None
 
-    def scenes(self, before: Mapping[str, Floats], node: Array | None, count: int) -> Iterator[tuple[int, Rows, Scene]]:
-        """By part: its number, its rows, and what is known of it. All of one is told before the next."""
-        parts, firsts = self._parts_of(node, count), None
-        for number, rows in enumerate(parts.rows):
-            firsts = Scene(self.memory, before, rows, parts.first_of, firsts)
-            yield number, rows, firsts
-
-    def _parts_of(self, node: Array | None, count: int) -> Parts:
-        if self._parts is None or self._parts[0] is not node or len(self._parts[1]) != count:
+    def parts(self, node: Array | None, count: int) -> Parts:
+        """`node`: by row, at the moment before."""
+        if self._parts is None or self._parts[0] is not node or len(self._parts[1].order) != count:
             self._parts = node, Parts.of(node, count)
         return self._parts[1]
+
+    def scenes(self, before: Mapping[str, Floats], parts: Parts) -> Iterator[tuple[int, slice, Scene]]:
+        """By part: its number, its rows, and what is known of it. All of one is told before the next."""
+        firsts = None
+        for number, rows in enumerate(parts.of_order):
+            firsts = Scene(self.memory, before, rows, parts.first_of, firsts)
+            yield number, rows, firsts
 
 
 class Listener(End):
@@ -102,41 +104,51 @@ class Listener(End):
         if forecast is None:
             raise ValueError("nothing was foretold")
         columns = {name: column for name, column in zip(forecast.columns, told.columns, strict=True) if column}
-        old, count = known_of(forecast.columns, before)
-        steps = {name: np.empty(count, np.int64) for name in columns}
-        sizes = {name: column.sizes(before[name]) for name, column in columns.items()}
-        parts = self._parts_of(node, count).rows
-        left = {name: column.left(parts) for name, column in columns.items()}
-        for part, rows, scene in self.scenes(old, node, count):
+        parts = self.parts(node, len(before[forecast.columns[0]]))
+        old = known_of(forecast.columns, before, parts)
+        left = {name: column.left(parts.of_order) for name, column in columns.items()}
+        whole = {name: column.whole(old[name]) for name, column in columns.items()}
+        steps = {name: np.empty_like(whole[name][0]) for name in columns}
+        for part, rows, scene in self.scenes(old, parts):
             for name, rule in zip(forecast.columns, forecast.rules[part], strict=True):
                 if name in columns:
-                    by, step = left[name][part], sizes[name][rows] / columns[name].divisor
+                    by, step = left[name][part], whole[name][1][rows] / columns[name].divisor
                     if columns[name].foretold[part]:
                         by += whole_steps(scene.foretold(rule, forecast.columns), step)
                     steps[name][rows] = by
                     scene.moved(name, by * step)
-        found = {
-            name: moved(before[name], steps[name], sizes[name], column.divisor) for name, column in columns.items()
+        now = {
+            name: (whole[name][0] + steps[name] * whole[name][1]) / column.divisor for name, column in columns.items()
         }
-        self.memory.take({name: (old[name], arrays.known(found[name])) for name in columns})
-        return found
+        self.memory.take({name: (old[name], now[name]) for name in columns})
+        return {name: _where_known(before[name], parts.by_row(values)) for name, values in now.items()}
 
 
-def known_of(names: list[str], columns: Mapping[str, Array]) -> tuple[dict[str, Floats], int]:
-    """These columns as numbers, 0 where there is none, and how many rows they have. Raises ValueError, KeyError."""
-    count = len(columns[names[0]])
-    if any(len(columns[name]) != count or columns[name].dtype != np.float64 for name in names):
-        raise ValueError("columns of different rows")
-    return {name: arrays.known(columns[name]) for name in names}, count
+def known_of(names: Sequence[str], columns: Mapping[str, Array], parts: Parts) -> dict[str, Floats]:
+    """These columns as numbers, in the order of their parts; 0 where there is none. Raises ValueError, KeyError."""
+    found = {}
+    for name in names:
+        values = columns[name]
+        if len(values) != len(parts.order) or values.dtype != np.float64:
+            raise ValueError("columns of different rows")
+        is_number = np.isfinite(values)
+        found[name] = parts.ordered(values if is_number.all() else np.where(is_number, values, 0.0))
+    return found
 
 
 def whole_steps(moves: Floats, step: Floats) -> Ints:
-    return np.rint(np.clip(moves / step, -_FURTHEST, _FURTHEST)).astype(np.int64)
+    moves = moves / step
+    np.minimum(np.maximum(moves, -_FURTHEST, out=moves), _FURTHEST, out=moves)
+    return np.rint(moves, out=moves).astype(np.int64)
 
 
 def moved(before: Array, steps: Ints, sizes: Ints, divisor: float) -> Array:
-    """The column by so many steps on. What was unknown stays so."""
-    now = (arrays.whole(before, divisor) + steps * sizes) / divisor
+    """The column by so many steps on."""
+    return _where_known(before, (arrays.whole(before, divisor) + steps * sizes) / divisor)
+
+
+def _where_known(before: Array, now: Array) -> Array:
+    """What was unknown stays so."""
     unknown = np.isnan(before)
     return np.where(unknown, before, now) if unknown.any() else now
 
