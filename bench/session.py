@@ -152,18 +152,20 @@ def show(path: Path) -> None:
     session = Session(path)
     opened = time.perf_counter() - began
     rng = random.Random(7)
-    times = []
+    times, spent = [], []
     for _ in range(20):
         at = rng.uniform(session.begin, session.end)
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         session.reel(at).frame()
         times.append(time.perf_counter() - began)
+        spent.append(time.process_time() - busy)
     what = f"opened, {session.end - session.begin:,.0f} s of it"
     print(f"  {what:28} {opened * 1e3:6.0f} ms            {said(opened, LIMITS['open'])}")
     print(
         f"  any moment of it             {median(times) * 1e3:6.0f} ms, at most {max(times) * 1e3:.0f}   "
         f"{said(max(times), LIMITS['show'])}"
     )
+    print(f"    of which processor         {median(spent) * 1e3:6.0f} ms, at most {max(spent) * 1e3:.0f}")
 
 
 def show_a_day(short: Path, long: Path) -> None:

@@ -104,26 +104,29 @@ class Memory:
 
     def __init__(self) -> None:
         self._mostly: dict[str, Floats] = {}
-        self._moved: dict[str, Floats] = {}
+        self._told: Mapping[str, tuple[Floats, Floats]] = {}
 
     def take(self, told: Mapping[str, tuple[Floats, Floats]]) -> None:
         """The columns that were told at this moment: their values before, and now."""
         for name, (before, now) in told.items():
             stood = self._mostly.get(name)
             if stood is None or len(stood) != len(before):
-                stood = before
-            self._mostly[name] = stood + (now - stood) * _SLOWLY
-        self._moved = {name: now - before for name, (before, now) in told.items()}
+                stood = self._mostly[name] = before.copy()
+            step = now - stood
+            step *= _SLOWLY
+            stood += step
+        self._told = told
 
     def clear(self) -> None:
-        self._mostly, self._moved = {}, {}
+        self._mostly, self._told = {}, {}
 
     def of(self, kind: Kind, name: str, before: Floats) -> Floats | None:
         """What a column shows that had these values at the moment before; None where nothing is known of its rows."""
-        known = (self._mostly if kind is Kind.AWAY else self._moved).get(name)
-        if known is None or len(known) != len(before):
-            return None
-        return before - known if kind is Kind.AWAY else known
+        if kind is Kind.AWAY:
+            stood = self._mostly.get(name)
+            return None if stood is None or len(stood) != len(before) else before - stood
+        was, now = self._told.get(name, (before, None))
+        return None if now is None or len(now) != len(before) else now - was
 
 
 class Scene:
