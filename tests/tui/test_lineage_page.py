@@ -24,6 +24,7 @@ from watchfloor.errors import StoreError
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
+from watchfloor.ledgerfollower import LedgerPicture
 from watchfloor.lineage.jobwords import Names
 from watchfloor.lineage.watch import Watch
 from watchfloor.lineagebook import LineageBook
@@ -238,12 +239,19 @@ class SlowBook(LineageBook):
         self.asked, self.may_answer = threading.Event(), threading.Event()
         self.error: StoreError | None = None
 
-    def report(self, word: str, now: float, zone: tzinfo | None = None, until: float | None = None) -> LineageReport:
+    def report(
+        self,
+        word: str,
+        now: float,
+        zone: tzinfo | None = None,
+        until: float | None = None,
+        ledger: LedgerPicture | None = None,
+    ) -> LineageReport:
         self.asked.set()
         assert self.may_answer.wait(30)
         if self.error is not None:
             raise self.error
-        return super().report(word, now, zone, until)
+        return super().report(word, now, zone, until, ledger)
 
 
 async def test_keys_are_answered_while_the_store_is_not(tmp_path: Path) -> None:

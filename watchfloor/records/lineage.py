@@ -19,6 +19,7 @@ VERSION = 1
 KEPT_DAYS = 90.0
 KEPT_ROWS = 2_000_000  # of edges, and as many of entities
 MOST_TOLD = 300_000  # entities, and edges, of one stretch of time
+NOTHING = Graph((), ())
 _BATCH = 200  # keys in one question
 _ENDLESS = 1e18  # seconds: later than any time
 
@@ -133,12 +134,18 @@ class LineageStore:
         rows = self._base.read(sql, (*(kind.value for kind in kinds), most))
         return [name for label, key in rows for name in ((label, key) if label else (key,))]
 
-    def around(self, asked: Asked) -> Graph:
-        """What concerns one thing: the causes and effects that `reach` goes to."""
+    def around(self, asked: Asked, beside: Graph = NOTHING) -> Graph:
+        """What concerns one thing: the causes and effects that `reach` goes to, here and in `beside`, which is believed
+        where both tell of something."""
         self._check()
-        edges, cut = reach(asked, lambda keys: self._edges_of(keys, asked))
+        edges, cut = reach(
+            asked, lambda keys: (*self._edges_of(keys, asked), *beside.touching(keys, asked.since, asked.until))
+        )
         keys = sorted({asked.root, *(end for edge in edges for end in (edge.cause, edge.effect))})
-        return Graph(self._entities(keys), edges, cut)
+        kept = {entity.key: entity for entity in self._entities(keys)}
+        for told in (beside.entities[key] for key in keys if key in beside.entities):
+            kept[told.key] = told if not told.mentioned else kept.get(told.key, told)
+        return Graph(kept.values(), edges, cut)
 
     def between(self, since: float, until: float, kinds: Sequence[Kind], relations: Sequence[Relation]) -> Graph:
         """The entities of these kinds and the edges of these relations (with their ends) that went on then.
