@@ -193,9 +193,10 @@ async def post(
     findings: Path | None = None,
     collection: Collection | None = None,
     seen: Callable[[Frame], None] | None = None,
+    lineage: str | None = None,
 ) -> AsyncIterator[Post]:
     """`findings`: where findings over time are kept; `collection`: of these nodes, for who has one already; `seen` is
-    told of each frame, too.
+    told of each frame, too; `lineage`: where it is read of what jobs have saved, also where `work` keeps none.
 
     Raises StoreError where ledger or leases can't stand, ConfigError for limits, endpoints: nothing can be done.
     """
@@ -204,7 +205,7 @@ async def post(
     collection = collection or Collection(specs, findings_file=findings, work=work)
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
-    saved, mine = SavedWork(work.lineage, clock), this_process()
+    saved, mine = SavedWork(lineage or work.lineage, clock), this_process()
     notes = state_folder(os.environ) / "operations"
     places = Places(specs, sources, read_endpoints(endpoints_file()))
     hands = FleetHands(places, collection.transport_for, clock, notes)

@@ -217,9 +217,10 @@ def _array(number: str, tasks: Sequence[Entity]) -> str:
 @contextmanager
 def opened(place: str) -> Iterator[LineageBook]:
     """What is kept in a file, or at postgresql://…, for as long as the block runs. Raises ConfigError."""
-    from watchfloor.records.lineage import LineageStore  # noqa: PLC0415 - with SQLite, where there is something kept
+    from watchfloor.records.databases import readable  # noqa: PLC0415 - with SQLite, where there is something kept
+    from watchfloor.records.lineage import LineageStore  # noqa: PLC0415 - as above
 
-    store = LineageStore(place)
+    store = LineageStore(place, readable)
     try:
         yield LineageBook(store)
     finally:

@@ -8,7 +8,7 @@ the last save.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from watchfloor.errors import StoreError
 from watchfloor.lineage.graph import Changes, Edge, Entity, Graph, Key, Kind, Relation
@@ -22,6 +22,8 @@ MOST_TOLD = 300_000  # entities, and edges, of one stretch of time
 NOTHING = Graph((), ())
 _BATCH = 200  # keys in one question
 _ENDLESS = 1e18  # seconds: later than any time
+
+Opened = Callable[[str, Sequence[str]], Database]
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS lineage_version (version INTEGER NOT NULL PRIMARY KEY)",
@@ -47,9 +49,10 @@ _EDGE = "cause_kind, cause_id, effect_kind, effect_id, relation, began, ended, s
 class LineageStore:
     """Not thread-safe: one thread at a time. Raises StoreError from every method but `close`."""
 
-    def __init__(self, place: str) -> None:
-        """`place`: a file, or postgresql://…; it is opened when it is used first. Raises ConfigError."""
-        self._base: Database = database(place, _TABLES)
+    def __init__(self, place: str, opened: Opened = database) -> None:
+        """`place`: a file, or postgresql://…; it is opened when it is used first: to be read only, where `opened` is
+        `readable`. Raises ConfigError."""
+        self._base = opened(place, _TABLES)
         self._checked = False
         self._put_entity = _upsert("lineage_entity", _ENTITY, "kind, id", self._base.merged, label=True)
         self._put_edge = _upsert("lineage_edge", _EDGE, _EDGE.partition(", began")[0], self._base.merged, label=False)
@@ -187,8 +190,8 @@ class LineageStore:
     def _check(self) -> None:
         if self._checked:
             return
-        (version,) = self._base.read("SELECT MAX(version) FROM lineage_version")[0]
-        if version > VERSION:
+        versions = self._base.read("SELECT version FROM lineage_version WHERE version > ?", (VERSION,))
+        if versions:
             raise StoreError("what is kept of lineage is of a newer watchfloor", "use that one, or another file")
         self._checked = True
 
