@@ -92,10 +92,11 @@ RUN = "r8d41f00c3e"
 
 def told_of(run: str, plan: Plan, *told: runstory.Told) -> Iterator[Entry]:
     """As a ledger has it; `told` with seconds since ten o'clock in the place of those before now."""
+    digest = plan.digest
     for number, (at, who, body) in enumerate(told):
         time, said = time_of(int((TEN + at) * 1e9)), msgspec.to_builtins(body)
         named = "" if body.kind in APPROVALS else run
-        yield Entry(number, f"{number:064x}", "", time, "console", body.kind, who, said, (), named, plan.digest)
+        yield Entry(number, f"{number:064x}", "", time, "console", body.kind, who, said, (), named, digest)
 
 
 def repaired() -> list[RunRecord]:

@@ -107,6 +107,11 @@ class LineagePage(TablePage):
         row = self._row()
         return name_of(row.branch.key) if row is not None else ""
 
+    def record_changed(self) -> None:
+        """What was done is told at once."""
+        super().record_changed()
+        self._asked_at = 0.0
+
     def _ask_again(self) -> None:
         """Ask what is on record, where that is due; of one name there is one question at a time."""
         due = time.monotonic() - self._asked_at >= _AGAIN_SECONDS

@@ -86,14 +86,21 @@ def _stands(run: RunRecord) -> str:
 def _verdicts(decisions: Iterable[Entry]) -> dict[str, str]:
     """`verdict 1`: what policy and interlocks said, with their reasons, and `verdict 1 at`."""
     told = [(entry.seconds, body) for entry in decisions if isinstance(body := entry.told(), Decided)]
+    told = [one for one, before in zip(told, [None, *told], strict=False) if not before or _differ(one[1], before[1])]
     kept = told if len(told) <= MOST_VERDICTS else [*told[:1], *told[1 - MOST_VERDICTS :]]
     found: dict[str, str] = {}
     for number, (at, body) in enumerate(kept, 1):
         needs = f" ({body.approvals} needed)" if body.verdict == "needs-approval" else ""
-        why = "; ".join((*body.reasons, *(f"policy {name}" for name in body.policies)))
+        more = [f"{len(body.reasons) - 1} more reasons"] if len(body.reasons) > 2 else body.reasons[1:]
+        why = "; ".join((*body.reasons[:1], *more, *(f"policy {name}" for name in body.policies)))
         found |= facts(**{f"verdict_{number}": f"{body.verdict}{needs}{': ' if why else ''}{why}"})
         found[f"verdict {number} at"] = f"{at:.3f}"
     return found
+
+
+def _differ(body: Decided, before: Decided) -> bool:
+    """Whether a verdict says anything new: that it still stands when a run begins, doesn't."""
+    return (body.verdict, body.interlocks) != (before.verdict, before.interlocks)
 
 
 def _plan_facts(plan: Plan) -> dict[str, str]:

@@ -128,7 +128,8 @@ def joined(before: Entity | None, told: Entity) -> Entity:
     known, other = (before, told) if told.mentioned else (told, before)
     label = known.label or other.label
     start = min(before.start, told.start)
-    return Entity(known.key, start, known.end, label, {**before.facts, **told.facts}, known.mentioned, told.seen)
+    seen = None if before.seen is None or told.seen is None else max(before.seen, told.seen)
+    return Entity(known.key, start, known.end, label, {**before.facts, **told.facts}, known.mentioned, seen)
 
 
 @dataclass(frozen=True, slots=True)
