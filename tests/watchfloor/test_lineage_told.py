@@ -181,6 +181,10 @@ def test_events_are_as_the_schema_wants_them() -> None:
         ("RUNNING", "train-llm"),
         ("RUNNING", "train-llm.attempt"),
     ]
+    first, second = [told[2]["run"]["facets"], told[5]["run"]["facets"]]  # type: ignore[index]
+    (act,) = first["watchfloor_acts"]["runs"]
+    assert (act["run"], act["actions"], act["effect"]) == (lineages.RUN, "requeue_job", "requeued")
+    assert "watchfloor_acts" not in second, "it was done before"
 
 
 def test_events_pass_through_the_classes_that_openlineage_generates_from_its_schema() -> None:
