@@ -24,8 +24,8 @@ from watchfloor.units import nearest
 
 if TYPE_CHECKING:
     from watchfloor.ledgerfollower import LedgerPicture
+    from watchfloor.lineage.acts import Acts
     from watchfloor.records.lineage import LineageStore
-    from watchfloor.runs import RunRecord
     from watchfloor.snapshot.lineage import LineageReport
 
 # what a word may name, in this order where several do; a prefix as in "user:n2" chooses
@@ -50,6 +50,7 @@ _LEAST_LETTERS = 4  # of a run's id, by which it is found
 _GUESSED_FROM = 2_000  # names: a misspelt one is looked for among these
 _MOST_ALIKE = 10  # jobs of one name that are listed
 _MOST_TASKS = 1_000  # of an array that are counted
+_NOTHING = Graph((), ())
 USUAL_DAYS = 7.0  # how far back is told of what is no job
 
 
@@ -73,7 +74,7 @@ class LineageBook:
         """Nobody else uses this store: it is opened with the first question."""
         self._store = store
         self._one_at_a_time = threading.Lock()
-        self._acts: tuple[Sequence[RunRecord], Graph] = ((), Graph((), ()))
+        self._acts: Acts | None = None
 
     def meant(self, word: str, ledger: LedgerPicture | None = None) -> Meant:
         """Raises ConfigError where nothing of that name is on record, or several jobs are."""
@@ -99,13 +100,14 @@ class LineageBook:
         return graph if more is acts else self._store.around(asked, more)
 
     def _acts_of(self, ledger: LedgerPicture | None) -> Graph:
-        """What the runs of this picture did; made once of each."""
-        runs = ledger.runs if ledger is not None else ()
-        if runs is not self._acts[0]:
-            from watchfloor.lineage.acts import graph_of  # noqa: PLC0415 - where a ledger tells of any
+        """What the runs of this picture did."""
+        if ledger is None or not ledger.runs:
+            return _NOTHING
+        if self._acts is None:
+            from watchfloor.lineage.acts import Acts  # noqa: PLC0415 - where a ledger tells of any
 
-            self._acts = runs, graph_of(runs)
-        return self._acts[1]
+            self._acts = Acts()
+        return self._acts.take(ledger.runs)
 
     def checkpoints(self, job: str) -> list[Checkpoint]:
         """Those that a job of this id has made, as far as anybody told, the oldest first."""

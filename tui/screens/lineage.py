@@ -108,9 +108,9 @@ class LineagePage(TablePage):
         return name_of(row.branch.key) if row is not None else ""
 
     def record_changed(self) -> None:
-        """What was done is told at once."""
+        """What was done is told within a second."""
         super().record_changed()
-        self._asked_at = 0.0
+        self._asked_at = min(self._asked_at, time.monotonic() - _AGAIN_SECONDS + 1.0)
 
     def _ask_again(self) -> None:
         """Ask what is on record, where that is due; of one name there is one question at a time."""

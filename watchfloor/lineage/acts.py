@@ -6,7 +6,7 @@ cause that no plan names. A plan that somebody asked for hangs on what it is for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -22,6 +22,9 @@ MOST_VERDICTS = 4  # of one run, the first and the newest
 FINDINGS = "findings"  # the sample of a plan's origin that names what led to it, as lineage names findings
 SHORT = 12  # letters of a digest, as people see it
 
+Mark = tuple[int, Mapping[int, Heard] | None]  # the last entry of a run, and whose word its approvals are
+Told = tuple[Entity | Edge, ...]
+
 _SAID = {
     "approval": Relation.APPROVED_BY,
     "rejection": Relation.REJECTED_BY,
@@ -31,9 +34,34 @@ _SAID = {
 
 def graph_of(runs: Iterable[RunRecord]) -> Graph:
     """All that these did, to be asked beside a store."""
+    return _together(of_run(run) for run in runs)
+
+
+class Acts:
+    """`graph_of` for who asks again and again: a run is made anew once more is on record of it, or whose word it is."""
+
+    def __init__(self) -> None:
+        self.graph = Graph((), ())
+        self._runs: Sequence[RunRecord] = ()
+        self._told: dict[str, tuple[Mark, Told]] = {}
+
+    def take(self, runs: Sequence[RunRecord]) -> Graph:
+        if runs is self._runs:
+            return self.graph
+        found: dict[str, tuple[Mark, Told]] = {}
+        for run in runs:
+            mark = run.entries[1], run.heard
+            before = self._told.get(run.run)
+            found[run.run] = before if before and before[0] == mark else (mark, tuple(of_run(run)))
+        self._runs, self._told = runs, found
+        self.graph = _together(told for _, told in found.values())
+        return self.graph
+
+
+def _together(every: Iterable[Iterable[Entity | Edge]]) -> Graph:
     entities: dict[Key, Entity] = {}
     edges: list[Edge] = []
-    for told in (told for run in runs for told in of_run(run)):
+    for told in (told for one in every for told in one):
         if isinstance(told, Edge):
             edges.append(told)
         elif not told.mentioned or told.key not in entities:
