@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import lineages, runstory
 from tests.support.lineages import GPU, MINUTE, NAMES, RUN, TEN
+from tui.present.lineage import begins_folded, rows_of
 from watchfloor.change import Impact, Origin, Plan, plain
 from watchfloor.ledgerfollower import LedgerPicture
 from watchfloor.lineage.acts import MOST_STEPS, findings_of, graph_of, of_run
@@ -243,3 +244,10 @@ def test_findings_that_say_the_same_of_several_boards_are_one_line_for_people_an
     attempt = report.document()["tree"]["children"][0]  # type: ignore[index]
     assert sum("power-brake" in child["text"] for child in attempt["children"]) == 5
     assert braked(1).text().count("power-brake on n2/gpu0 since") == 1
+
+
+def test_on_the_page_such_a_line_comes_folded_and_unfolds_to_each_of_them() -> None:
+    tree = braked(5).folded
+    shut = [row for row in rows_of(tree, begins_folded(tree)) if "power-brake" in row.branch.text]
+    assert [row.folded for row in shut] == [True]
+    assert sum("power-brake" in row.branch.text for row in rows_of(tree, ())) == 6
