@@ -18,6 +18,7 @@ from tui.present.style import UNICODE
 from tui.present.trends import plots
 from watchfloor.frame import Frame
 from watchfloor.model import Finding, Scope, State, Subject
+from watchfloor.report import PAUSED, SamplerStatus
 
 _LOST, _HUNG = "dgx-04", "dgx-07"
 
@@ -39,6 +40,16 @@ def test_a_silent_node_says_why_once_and_nothing_of_its_samplers(frame: Frame) -
     assert words[:30] in said
     assert "can't be read" not in said
     assert "nvidia" not in said.lower().split("driver")[-1], "what samplers said is over"
+
+
+def test_samplers_that_say_the_same_say_it_once(frame: Frame) -> None:
+    words = "let go of for a reset that anna asked for, until 12:03:04 UTC"
+    told = {name: SamplerStatus(PAUSED, words) for name in ("nvidia", "nvidia_xid")}
+    detail = replace(frame.detail[0], samplers={"host": SamplerStatus("ok"), **told})
+    paused = replace(frame, detail=[detail, *frame.detail[1:]])
+    said = text_of(identity_lines(paused, 0, 120, UNICODE))
+    assert f"nvidia, nvidia_xid {UNICODE.states[State.WARNING]} {words}" in said
+    assert said.count(words) == 1 and "1 ok" in said
 
 
 @pytest.mark.parametrize("most", [2, 3, 6])
