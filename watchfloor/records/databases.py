@@ -50,7 +50,9 @@ def database(place: str, tables: Sequence[str]) -> Database:
 
 def readable(place: str, tables: Sequence[str]) -> Database:
     """What is there already, to be read: nothing is made, nothing can be written. Where there is nothing, no row is."""
-    return PostgresReader(place, ()) if place.startswith(SCHEMES) else SqliteReader(Path(place), ())
+    if place.startswith(SCHEMES):
+        return PostgresReader(place, ("SET default_transaction_read_only = on",))
+    return SqliteReader(Path(place), ())
 
 
 class Sqlite:
@@ -200,7 +202,6 @@ class PostgresReader(Postgres):
     def read(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
         try:
             with self._connected().transaction():
-                self._base.execute("SET TRANSACTION READ ONLY")
                 return self._base.execute(_with_percent(sql), values).fetchall()
         except self._library.errors.UndefinedTable:
             return []
