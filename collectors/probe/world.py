@@ -30,6 +30,7 @@ class World:
         self._open = {}  # path -> descriptor, for `read(path, keep=True)`
         self._users = {}  # uid -> name
         self._pci = []  # PciDevices, read once
+        self._tells_sockets = None  # whether the kernel does; not yet known
         self._children = None  # programs.Children, once one is started
         self._let_go = os.environ.get("WATCHFLOOR_LET_GO", LET_GO)
 
@@ -215,6 +216,10 @@ class World:
         """Of the node's own network, as listening.asked gives them. Raises OSError."""
         from . import listening  # noqa: PLC0415 - a simulated world has none
 
+        if self._tells_sockets is None:
+            self._tells_sockets = listening.answers(self)
+        if not self._tells_sockets:
+            raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
         return listening.asked()
 
     # -- libraries
