@@ -103,7 +103,7 @@ async def test_a_session_of_another_fleet_is_shown_on_every_page_and_so_is_the_f
     async with app.run_test(size=(120, 40)) as pilot:
         await until(lambda: app.desk.frame is not None)
         await pilot.press("end", "space", *PAGES, "b")  # the last row and a mark of a fleet that is larger
-        await pilot.press("at", "slash", *"-9", "enter")
+        await pilot.press("at", "slash", *"20261201", "enter")
         await until(lambda: rows_shown(app, "sessions") == [OTHER])
         await pilot.press("enter")
         await until(lambda: app.desk.frame is not None and app.desk.frame.replay)

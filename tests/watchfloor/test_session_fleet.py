@@ -21,6 +21,8 @@ from watchfloor.jobs.model import Allocation, Job, JobState, SourceAnswer, Sourc
 from watchfloor.jobs.roll import Roll
 from watchfloor.model import Missing
 from watchfloor.report import Schema, Table
+from watchfloor.session.chapters import EVENT, neighbour
+from watchfloor.session.contents import Contents
 from watchfloor.session.reader import Session
 from watchfloor.session.writer import KEY_SECONDS, Head, SessionWriter
 
@@ -45,6 +47,16 @@ def test_a_floor_of_all_vendors_with_faults_jobs_and_links_comes_back(tmp_path: 
     writer.end()
     _much_is_wrong(frames)
     _the_same(tmp_path / "s", frames)
+    for words in ("xid 79", "h100-08", "page-fault"):
+        assert _found(tmp_path / "s", words) is (words != "page-fault"), words
+
+
+def _found(path: Path, words: str) -> bool:
+    """Whether `:seek -event` leads anywhere from the end of a session."""
+    contents = Contents(session := Session(path))
+    while contents.searching:
+        contents.read_older()
+    return neighbour(contents.chapters, session.end, False, EVENT, words) is not None
 
 
 def _one_of_each(nodes: Sequence[NodePlan], incidents: Sequence[Incident]) -> list[NodePlan]:
