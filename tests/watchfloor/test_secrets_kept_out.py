@@ -19,6 +19,7 @@ from tui.base import AppOptions
 from watchfloor.jobs.model import Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, facts
+from watchfloor.model import NodeStatus, Phase, Problem
 from watchfloor.recording import recorded
 from watchfloor.records import ledgerwords as words
 from watchfloor.records.ledger import Ledger
@@ -61,8 +62,13 @@ def _acts(ledger: Ledger) -> None:
 async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None:
     floor, roll, job = Floor(), Roll(), _job()
     frame = floor.step()
-    answer = SourceAnswer(SourceStatus("alpha", "slurm", SourceState.OK, frame.at, 0.1, 5.0), (job,), ())
+    failed = f"squeue: error: password={planted()}"
+    answer = SourceAnswer(
+        SourceStatus("alpha", "slurm", SourceState.FAILED, frame.at, 0.1, 5.0, text=failed), (job,), ()
+    )
     roll.answer(answer)
+    ended = f"the probe ended before it spoke: bash: export HF_TOKEN={planted()}: not found"  # what a login shell says
+    floor.machines.fleet.status(2, NodeStatus(Phase.BACKOFF, Problem.PROBE, ended, "see what `ssh HOST true` prints"))
     line = match(f"NVRM: Xid (PCI:0000:3b:00): 31, pid=7, name=python, MMU Fault --token {planted()}")
     assert line is not None
     with Ledger(places / "ledger.db") as ledger, recorded("terminal", folder=places / "sessions") as recorder:
@@ -98,4 +104,5 @@ async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None
     assert {path.parent.name for path, _ in found} >= {"sessions", "state"}  # what was typed and recorded was written
     assert leaks(places) == []
     whole = b"".join(text for _, text in found)
+    assert b"before it spoke" in whole and b"squeue: error" in whole
     assert b"MMU Fault" in whole and b"run.sh" in whole and b"seen it" in whole and b"theme --token" in whole
