@@ -10,10 +10,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import io
 import json
 import os
+import tokenize
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -92,19 +94,37 @@ def _keep(path: Path, data: bytes) -> None:
 
 
 def slimmed(source: str) -> str:
-    """The same code without docstrings and comment lines; every line keeps its number, for the traces of errors."""
-    tree, lines = ast.parse(source), source.splitlines()
-    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    within = {at for node in strings for at in range(node.lineno, node.end_lineno or node.lineno)}  # from 0: after it
-    for index, line in enumerate(lines):
-        if line.lstrip().startswith("#") and index not in within:
-            lines[index] = ""
+    """The same code without docstrings, comments and types; every line keeps its number, for the traces of errors."""
+    tree, lines = ast.parse(source), [line.encode() for line in source.splitlines()]
+    for annotation, line, before in sorted(_annotations(tree, lines), key=lambda found: found[1:], reverse=True):
+        lines[line - 1] = lines[line - 1][:before] + lines[line - 1][annotation.end_col_offset :]
     for node in _documented(tree):
         text = node.body[0]
-        lines[text.lineno - 1 : text.end_lineno] = [""] * ((text.end_lineno or 0) - text.lineno + 1)
+        lines[text.lineno - 1 : text.end_lineno] = [b""] * ((text.end_lineno or 0) - text.lineno + 1)
         if len(node.body) == 1:
-            lines[text.lineno - 1] = " " * text.col_offset + "pass"
+            lines[text.lineno - 1] = b" " * text.col_offset + b"pass"
+    return _uncommented(b"\n".join(lines).decode())
+
+
+def _uncommented(source: str) -> str:
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
     return "\n".join(lines)
+
+
+def _annotations(tree: ast.Module, lines: list[bytes]) -> Iterator[tuple[ast.expr, int, int]]:
+    """Of functions, those that stand on one line: each with its line and the column (in bytes) from which it goes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            if node.annotation.end_lineno == node.lineno:
+                yield node.annotation, node.lineno, node.col_offset + len(node.arg.encode())
+        elif isinstance(node, ast.FunctionDef) and node.returns is not None:
+            line, place = node.returns.lineno, node.returns.col_offset
+            if node.returns.end_lineno == line and (arrow := lines[line - 1].rfind(b" ->", 0, place)) >= 0:
+                yield node.returns, line, arrow
 
 
 def _documented(tree: ast.Module) -> list[ast.Module | ast.ClassDef | ast.FunctionDef]:

@@ -21,6 +21,7 @@ from watchfloor.units import nearest, quantity
 LARGEST_FILE_BYTES = 16 * 2**20
 DEEPEST = 40
 _PLAIN_TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
+_PATTERN_IN_LIST = re.compile(r"""[\[,]\s*([^\s"',\[\]]+\[[\d,-]+\][^\s"',\[\]]*)""")  # a list in brackets: [a[1-4]]
 _LOOKS_LIKE_NUMBER = re.compile(r"[-+]?\d[\d_]*(\.\d*)?([eE][-+]?\d+)?")
 
 _Read = TypeVar("_Read")
@@ -97,7 +98,8 @@ class Item:
     def whole(self, lowest: int, highest: int) -> int:
         text = self.text_of("whole number")
         if self.plain != "int" or not text.isdecimal() or not lowest <= int(text) <= highest:
-            self.fail(f"{self.named}: {text!r} is not a whole number from {lowest} to {highest}")
+            advice = "without quotes" if not self.plain else ""
+            self.fail(f"{self.named}: {text!r} is not a whole number from {lowest} to {highest}", advice)
         return int(text)
 
     def flag(self) -> bool:
@@ -170,7 +172,7 @@ def parse(text: str, file: str) -> Item:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         problem = error.problem or error.context or "not YAML"
-        raise ConfigError(problem, file=file, line=line, column=column) from error
+        raise ConfigError(problem, _quotes(text, line), file=file, line=line, column=column) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"not YAML: {error.reason}", file=file, line=line) from error
@@ -178,6 +180,13 @@ def parse(text: str, file: str) -> Item:
         raise ConfigError("too deeply nested", file=file) from error
     finally:
         loader.dispose()
+
+
+def _quotes(text: str, line: int) -> str:
+    """What to do about a line that YAML can't read, where that is a host pattern within a list in brackets."""
+    said = text.splitlines()[line - 1 : line]
+    pattern = _PATTERN_IN_LIST.search(said[0]) if said else None
+    return f'write "{pattern[1]}"' if pattern else ""
 
 
 class _Reader:

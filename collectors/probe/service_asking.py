@@ -3,7 +3,7 @@
 from . import http, service_pages
 from .cells import FAILED_CODE, LOST_CODE, TIMED_OUT, UNSUPPORTED, UNSUPPORTED_CODE, Missing
 from .exposition import parse
-from .service_ports import LOOPBACK
+from .listening import LOOPBACK
 
 _ASKING_SECONDS = 3.0  # for one answer
 _MOST_SAMPLES = 20_000  # of one page: a Triton of a thousand models tells fewer

@@ -1,17 +1,13 @@
-"""Where inference servers listen: by the commands of processes, by the kernel's tables of sockets. Part of services.
+"""Where inference servers listen: by the commands of processes, by which sockets listen. Part of services.
 
 A server in a container with a network of its own listens on that network's address, which the node reaches.
 """
 
-import socket
-import struct
+from .listening import listening
 
-LOOPBACK = "127.0.0.1"
 MOST = 32  # servers of a node
 _MOST_PIDS = 128
 _MOST_ANCESTORS = 6
-_LISTENS, _MARK = "0A", " 0A "  # of the state, and as it stands in its line
-_REST = 256  # characters that the rest of a line has at most
 # kind -> (option that names the port of its metrics, its default)
 _PORTS = {"vllm": ("--port", 8000), "triton": ("--metrics-port", 8002), "sglang": ("--port", 30000),
           "tgi": ("--port", 3000)}  # fmt: skip
@@ -41,7 +37,7 @@ class Finder:
 
     def find(self, pids: "list[int]") -> "list[Place]":
         """`pids`: the processes on the accelerators; their ancestors are looked at, too."""
-        here = self._listeners("/proc/net/")
+        here = listening(self._world)
         found = {}
         for pid, kind, port in self._servers(pids):
             place = self._place(pid, kind, port, here)
@@ -75,16 +71,11 @@ class Finder:
     def _place(self, pid: int, kind: str, port: int, here: dict) -> "Place | None":
         if port in here:
             return Place(here[port][0], port, kind, here[port][1])
-        inside = self._listeners("/proc/%d/net/" % pid)
+        inside = listening(self._world, "/proc/%d/net/" % pid)
         if port not in inside:
             return None
         host = own_address(self._text("/proc/%d/net/fib_trie" % pid))
         return Place(host, port, kind, inside[port][1]) if host else None
-
-    def _listeners(self, folder: str) -> "dict[int, tuple[str, str]]":
-        found = listeners(self._text(folder + "tcp6"))
-        found.update(listeners(self._text(folder + "tcp")))
-        return found
 
     def _text(self, path: str) -> str:
         try:
@@ -125,33 +116,6 @@ def _kind(argv: "list[str]") -> str:
 def _parent(stat: str) -> int:
     words = stat.rpartition(")")[2].split()
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-
-
-def listeners(table: str) -> "dict[int, tuple[str, str]]":
-    """Port -> (address to reach it at, inode), of /proc/net/tcp or tcp6. Of thousands of sockets few listen."""
-    found = {}
-    at = table.find(_MARK)
-    while at >= 0:
-        words = table[table.rfind("\n", 0, at) + 1 : at + _REST].partition("\n")[0].split()
-        if len(words) > 9 and words[3] == _LISTENS:
-            address, _, port = words[1].partition(":")
-            host = _reached_at(address)
-            if host:
-                found[int(port, 16)] = (host, words[9])
-        at = table.find(_MARK, at + 1)
-    return found
-
-
-def _reached_at(address: str) -> str:
-    """ "" for one of IPv6 alone. The kernel writes addresses in the machine's order of bytes, four at a time."""
-    if not address.strip("0"):
-        return LOOPBACK
-    if len(address) == 32:
-        mapped = address[:24] == "0000000000000000FFFF0000"
-        if not mapped:
-            return ""
-        address = address[24:]
-    return socket.inet_ntoa(struct.pack("=I", int(address, 16)))
 
 
 def own_address(trie: str) -> str:

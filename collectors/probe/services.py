@@ -6,9 +6,9 @@ program listens.
 """
 
 from .cells import Absent, Reading
+from .listening import listening
 
 _USUAL = (8000, 8002, 30000)  # vLLM; Triton's metrics; SGLang
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _ABSENT = "no inference server: no such command on the accelerators, nothing of the kind listens on ports %s"
 
 
@@ -25,7 +25,7 @@ class Sampler:
     def __init__(self, world, board) -> None:
         self._world = world
         self._board = board
-        if not self._pids() and not self._listeners():
+        if not self._pids() and listening(world).keys().isdisjoint(_USUAL):
             raise Absent(_ABSENT % ", ".join(map(str, _USUAL)))
         from .service_ports import Finder  # noqa: PLC0415 - costs its compilation where nothing is served
 
@@ -48,15 +48,3 @@ class Sampler:
     def _pids(self) -> "list[int]":
         held = [listed for by_key in self._board.holders.values() for listed in by_key.values()]
         return sorted({pid for listed in held if isinstance(listed, list) for pid, _, _ in listed})
-
-    def _listeners(self) -> bool:
-        """Whether anything listens on a usual port; without parsing, since most nodes serve nothing."""
-        marks = [":%04X " % port for port in _USUAL]
-        for path in _TABLES:
-            try:
-                text = self._world.read(path)
-            except OSError:  # a kernel without IPv6, or without /proc
-                continue
-            if any(mark in text for mark in marks):
-                return True
-        return False

@@ -7,7 +7,8 @@ reaches. What isn't root's sees no other user's descriptors: whose a service is 
 """
 
 from .device_files import SCAN_SHARE, opened
-from .service_ports import listeners, own_address
+from .listening import listening
+from .service_ports import own_address
 from .tpu_service import Service
 
 FIRST_PORT = 8431
@@ -65,14 +66,14 @@ class Runtimes:
     def _found(self, usual: "list[int]", pids: "list[int]") -> dict:
         """(host, port) -> inode of the socket."""
         here = self._network("self")
-        tables = {here: self._listeners("/proc/net/")}
+        tables = {here: listening(self._world)}
         found = {(tables[here][port][0], port): tables[here][port][1] for port in usual if port in tables[here]}
         self._named = {pid: self._named[pid] if pid in self._named else self._ports(pid) for pid in pids}
         self.looked_at = sorted({port for named in self._named.values() for port in named}.union(usual))
         for pid, named in self._named.items():
             network = self._network(pid) or here
             if network not in tables:
-                tables[network] = self._listeners("/proc/%d/net/" % pid)
+                tables[network] = listening(self._world, "/proc/%d/net/" % pid)
             inside = "" if network == here else own_address(self._text("/proc/%d/net/fib_trie" % pid))
             for port in named or usual:
                 host, inode = tables[network].get(port, ("", ""))
@@ -102,11 +103,6 @@ class Runtimes:
             return self._world.readlink("/proc/%s/ns/net" % pid)
         except OSError:
             return ""
-
-    def _listeners(self, folder: str) -> "dict[int, tuple[str, str]]":
-        found = listeners(self._text(folder + "tcp6"))
-        found.update(listeners(self._text(folder + "tcp")))
-        return found
 
     def _text(self, path: str) -> str:
         try:

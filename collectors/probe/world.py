@@ -199,6 +199,12 @@ class World:
 
         return socket.create_connection((host, port), timeout_seconds)
 
+    def listening_sockets(self) -> "list[tuple[int, bytes]]":
+        """Of the node's own network, as listening.asked gives them. Raises OSError."""
+        from . import listening  # noqa: PLC0415 - a simulated world has none
+
+        return listening.asked()
+
     # -- libraries
 
     def nvml(self) -> ModuleType:

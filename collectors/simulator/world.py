@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -154,6 +155,9 @@ class SimulatedWorld(World):
 
     def connect(self, port: int, timeout_seconds: float, host: str = LOOPBACK) -> Any:
         return connected(self._tools, self.present, port, timeout_seconds, host)
+
+    def listening_sockets(self) -> list[tuple[int, bytes]]:
+        raise OSError(errno.EPROTONOSUPPORT, "the simulated kernel tells of sockets in its tables alone")
 
     def _tool(self, program: str) -> Tool | None:
         name = program.rpartition("/")[2]

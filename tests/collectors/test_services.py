@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,8 +15,10 @@ import pytest
 from collectors.probe import service_pages
 from collectors.probe.cells import LOST_CODE, UNSUPPORTED, Absent, Board, Missing, Reading
 from collectors.probe.exposition import parse
-from collectors.probe.service_ports import listeners, own_address, server_of
+from collectors.probe.listening import asked, listed, listening, told
+from collectors.probe.service_ports import own_address, server_of
 from collectors.probe.services import Sampler
+from collectors.probe.world import World
 from tests.support.loopback import QuietHandler, keeping, run
 from tests.support.worlds import FileWorld
 
@@ -225,9 +229,31 @@ def test_sockets_that_listen() -> None:
         "   1: 00000000000000000000000001000000:1F43 00000000000000000000000000000000:0000 0A 0:0 00:0 0  0  0 14 1\n"
         "   2: 0000000000000000FFFF00000503000A:1F44 00000000000000000000000000000000:0000 0A 0:0 00:0 0  0  0 15 1\n"
     )
-    assert listeners(four) == {8000: ("127.0.0.1", "11")}
-    assert listeners(six) == {8002: ("127.0.0.1", "13"), 8004: ("10.0.3.5", "15")}
+    assert listed(four) == {8000: ("127.0.0.1", "11")}
+    assert listed(six) == {8002: ("127.0.0.1", "13"), 8004: ("10.0.3.5", "15")}
     assert own_address(_TRIE) == "10.0.3.17" and own_address("") == ""
+
+
+def test_the_kernel_and_its_tables_say_the_same_of_what_listens_here() -> None:
+    with socket.socket() as four, socket.socket(socket.AF_INET6) as six, socket.socket() as idle:
+        four.bind(("127.0.0.1", 0))
+        six.bind(("::ffff:127.0.0.1", 0))
+        idle.bind(("127.0.0.1", 0))
+        four.listen()
+        six.listen()
+        tables = {**listed(Path("/proc/net/tcp6").read_text()), **listed(Path("/proc/net/tcp").read_text())}
+        said = told(asked())
+        ports = [one.getsockname()[1] for one in (four, six)]
+        assert [said[port] for port in ports] == [tables[port] for port in ports]
+        assert all(said[port][0] == "127.0.0.1" for port in ports)
+        assert {os.fstat(one.fileno()).st_ino for one in (four, six)} == {int(said[port][1]) for port in ports}
+        assert idle.getsockname()[1] not in said
+        assert listening(World())[ports[0]] == said[ports[0]]
+
+
+def test_where_the_kernel_does_not_answer_its_tables_are_read() -> None:
+    world = FileWorld({"/proc/net/tcp": _HEAD + "   0: 0100007F:1F40 00000000:0000 0A 0:0 00:0 0  0  0 11 1\n"})
+    assert listening(world) == {8000: ("127.0.0.1", "11")}
 
 
 # -- understood

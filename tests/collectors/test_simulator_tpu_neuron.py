@@ -8,7 +8,7 @@ import pytest
 
 from collectors.probe import neuron, tpu, tpu_sdk
 from collectors.probe.cells import NOT_YET_CODE, UNSUPPORTED_CODE, Board, Missing, joined
-from collectors.probe.service_ports import LOOPBACK
+from collectors.probe.listening import LOOPBACK
 from collectors.probe.tpu_service import Service
 from collectors.simulator.floor import plan_floor
 from collectors.simulator.machine import Machine

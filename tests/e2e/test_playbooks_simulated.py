@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.trial import console, demo, permitted, repaired, signed_by_colleague, states, unused_after, watched
-from watchfloor.model import NodeSpec
+from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec, Scope
 
 
 async def test_a_fatal_xid_drains_requeues_keeps_evidence_opens_a_ticket_and_the_node_returns(
@@ -143,6 +144,11 @@ async def test_a_rack_close_to_its_power_budget_slows_what_matters_least_and_giv
         """Nodes with work of several priorities in one rack."""
         return replace(spec, rack="r1")
 
+    def rests(frame: Frame) -> bool:
+        """Of the boards of the job that was ended, none draws more than one without work."""
+        rows = frame.rows_of(Scope.ACCELERATOR, frame.node_index["h100-01"])
+        return all(float(frame.accelerators.cell(row, "power").value or 999.0) < 100.0 for row in rows.tolist())
+
     async with demo(tmp_path, monkeypatch, "supply", both, nodes=4, policy=permitted(*both)) as fleet:
         async with console(fleet, ["rack-power"], racked) as stage:
             await stage.run_of("rack-power")
@@ -152,6 +158,6 @@ async def test_a_rack_close_to_its_power_budget_slows_what_matters_least_and_giv
         assert len(h100) == 8
         assert all(350 < watts < 700 for (watts,) in h100.values()), "what matters most only what is still wanted"
         stage.end("40002")
-        async with console(fleet, ["rack-power-restore"], racked) as stage:
+        async with console(fleet, ["rack-power-restore"], racked, when=rests) as stage:
             await stage.run_of("rack-power-restore")
         assert stage.limits_set("a100-01") == {board: [200.0, 267.0] for board in range(4)}, "a third of the way"

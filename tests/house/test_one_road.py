@@ -19,6 +19,7 @@ ROADS = {
     "collectors/acting/http.py": "one call to an endpoint of endpoints.yaml, as the hands do it",
     "collectors/hands/carry.py": "carries out one deed on a node, when it is told to",
     "collectors/hands/detached.py": "a deed on a node outlives the channel that asked for it",
+    "collectors/probe/listening.py": "asks the node's kernel which sockets listen",
     "collectors/probe/programs.py": "reads a node: tools of vendors, none of which is told to change anything",
     "collectors/probe/world.py": "reads a node: the vendor's library, and what a service on it tells of itself",
     "collectors/simulator/demo_server.py": "the demo's own servers and nodes",

@@ -209,14 +209,16 @@ async def console(
     playbooks: Iterable[str],
     known_as: Callable[[NodeSpec], NodeSpec] = lambda spec: spec,
     work: Work | None = None,
+    when: Callable[[Frame], bool] = lambda frame: True,
 ) -> AsyncIterator[Stage]:
     """One that watches by these playbooks; what ran before, it knows from the ledger.
 
-    `known_as`: how its fleet file has a node; `work`: its sources of jobs, where that isn't the demo's Slurm.
+    `known_as`: how its fleet file has a node; `work`: its sources of jobs, where that isn't the demo's Slurm; `when`:
+    in the first complete frame of which this is so, it begins to watch.
     """
     known = usable()
     async with post([known_as(spec) for spec in fleet.specs], work or fleet.work) as at:
-        await at.until(_complete, PATIENCE_SECONDS)
+        await at.until(lambda frame: _complete(frame) and when(frame), PATIENCE_SECONDS)
         stage = Stage(fleet, at)
         watchman = at.watchman(WATCH, {name: known[name] for name in playbooks}, stage.told, "trial")
         stop = asyncio.Event()

@@ -52,6 +52,9 @@ class FileWorld(World):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return list(names)
 
+    def listening_sockets(self) -> list[tuple[int, bytes]]:
+        raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
+
     def exists(self, path: str) -> bool:
         return any(file == path or file.startswith(path + "/") for file in self.files)
 

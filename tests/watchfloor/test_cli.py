@@ -20,7 +20,10 @@ from tests.support.parts import ROOT
 from tests.support.patience import PATIENCE_SECONDS
 from watchfloor import __version__
 from watchfloor.cli import COMMANDS, run
+from watchfloor.commands import demo
 from watchfloor.exits import Exit, of_fleet
+from watchfloor.fleet import Fleet
+from watchfloor.model import NodeSpec, NodeStatus, Phase
 
 _LOADED = """
 import sys
@@ -280,6 +283,16 @@ def test_the_demo_prints_itself(tmp_path: Path) -> None:
             assert done.returncode == Exit.OK
             return
     pytest.fail(f"no node of the demo was read: {done.stderr}")
+
+
+def test_nodes_of_a_demo_that_are_on_their_way_when_it_prints_itself_are_told_as_such(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fleet = Fleet([NodeSpec("n1"), NodeSpec("n2")], lambda: 100.0)
+    fleet.status(0, NodeStatus(Phase.STARTING))
+    fleet.tick()
+    assert demo.print_once(fleet.frame(), 0.5, True) == Exit.NOTHING_READ
+    assert "2 of 2 nodes had not answered after 0.5 s: more --seconds wait longer" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["snapsot", "docter", "demos"])

@@ -60,6 +60,21 @@ def test_an_unknown_key_is_told_at_its_own_place_with_the_nearest() -> None:
     assert str(caught.value) == "fleet.yaml:3:5: sites.oslo has no key 'rakcs' (did you mean racks?)"
 
 
+def test_a_host_pattern_in_a_list_in_brackets_is_told_its_quotes() -> None:
+    with pytest.raises(ConfigError, match=r"did not find expected") as refused:
+        parse("a: b\nnodes: [ok1, gpu[01-16].lab, x]\n", "fleet.yaml")
+    assert (refused.value.line, refused.value.advice) == (2, 'write "gpu[01-16].lab"')
+    with pytest.raises(ConfigError) as other:
+        parse("nodes: [gpu1\nx: 3\n", "fleet.yaml")
+    assert other.value.advice == ""
+
+
+def test_a_number_in_quotes_is_told_to_lose_them() -> None:
+    with pytest.raises(ConfigError, match="not a whole number from 1 to 9") as refused:
+        parse('port: "7"\n', "a").section(["port"]).require("port", whole(1, 9))
+    assert refused.value.advice == "without quotes"
+
+
 def test_values_are_read_as_what_the_reader_wants() -> None:
     section = parse("port: 22\non_air: true\nlist: [a, b]\none: a\nwatts: 1.5kW\n", "a").section(
         ["port", "on_air", "list", "one", "watts", "absent"]

@@ -19,6 +19,7 @@ from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower
+from watchfloor.model import Phase
 from watchfloor.places import ledger_file, sessions_folder
 from watchfloor.snapshot.selection import failed_nodes, select
 
@@ -54,7 +55,7 @@ def demo(
             return (_act if act else _watch)(fleet, f"demo: {scenario}", record)
         if seconds is None:
             return _serve(fleet.describe(), fleet.ssh_config, write_fleet)
-        return _print(asyncio.run(wiring.collect(fleet.specs, seconds, _never)), json)
+        return print_once(asyncio.run(wiring.collect(fleet.specs, seconds, _never)), seconds, json)
 
 
 def _watch(fleet: DemoFleet, context: str, record: bool) -> int:
@@ -119,8 +120,17 @@ def _serve(story: str, ssh_config: Path, fleet_file: Path | None) -> int:
     return Exit.OK
 
 
-def _print(frame: Frame, json: bool) -> int:
+_ON_ITS_WAY = (Phase.WAITING, Phase.CONNECTING, Phase.STARTING)
+
+
+def print_once(frame: Frame, seconds: float, json: bool) -> int:
+    """The fleet as it is when so many seconds are over."""
     show(select(frame), "json" if json else "table", [])
+    starting = sum(status.phase in _ON_ITS_WAY for _, status in failed_nodes(frame))
+    if starting:
+        output.remark(
+            f"{starting} of {len(frame.specs)} nodes had not answered after {seconds:g} s: more --seconds wait longer"
+        )
     return Exit.OK if len(failed_nodes(frame)) < len(frame.specs) else Exit.NOTHING_READ
 
 
