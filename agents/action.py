@@ -77,11 +77,13 @@ def nothing_saved(job: str) -> Saved:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What an action may know when it prepares or checks itself. `saved`: what lineage tells of a job, by its id."""
+    """What an action may know when it prepares or checks itself. `saved`: what lineage tells of a job, by its id; `who`
+    asks for the plan, "" where none is made."""
 
     frame: Frame
     homes: Homes
     saved: Callable[[str], Saved] = nothing_saved
+    who: str = ""
 
 
 class CannotPrepare(WatchfloorError):
@@ -111,7 +113,7 @@ class Action(Protocol):
         ...
 
     async def apply(self, step: Step, hands: Hands, operation: str) -> Sequence[Done]:
-        """Do it: usually `done_in_order`."""
+        """Do it: usually `done_in_order`. What follows a deed that failed has only tidied up."""
         ...
 
     async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
@@ -123,6 +125,12 @@ def sudo_rules(action: Action) -> tuple[str, ...]:
     """What sudoers must allow on the nodes: program and arguments as sudoers has them, regular expressions between ^
     and $ (sudo 1.9.10 and newer)."""
     return tuple(getattr(action, "sudo_rules", ()))
+
+
+def preparing(action: Action) -> int:
+    """How many deeds at the beginning only make room for what follows, and pass by themselves: where a later one fails,
+    nothing was changed by them."""
+    return int(getattr(action, "preparing", 0))
 
 
 async def done_in_order(deeds: Sequence[Deed], hands: Hands, operation: str) -> list[Done]:

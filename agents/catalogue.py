@@ -37,8 +37,8 @@ is a regular expression, which sudo knows from 1.9.10 on. `watchfloor doctor --s
 _NOTES = """
 ## Notes
 
-- A reset is refused by the driver while anything has the board open: DCGM, the persistence daemon, a monitor. What
-  refuses is in the step's output.
+- A reset is refused by the driver while anything has the board open: DCGM, the persistence daemon, a monitor. Probes of
+  consoles let go of it; what refuses is in the step's output.
 - `set_clocks`: drivers don't tell whether clocks are locked.
 - `restore_power_limit` without `watts` takes the highest limit that the board allows, which is the usual one of data
   centre boards.

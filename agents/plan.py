@@ -42,6 +42,7 @@ def make_plan(
 ) -> Plan:
     """Raises CannotPlan where a step can't be prepared, there is no target, or there would be too many steps."""
     bounded(playbook, targets)
+    scene = replace(scene, who=asked.who.name)
     steps = [step for target in targets for step in _steps(playbook, target, scene, actions, asked)]
     if not steps:
         raise CannotPlan(f"{playbook.name} has nothing to do for {', '.join(map(str, targets))}")
@@ -116,6 +117,7 @@ def wished(
     """The plan of what a planner wants. Raises NothingToDo, or CannotPlan where none of it can be prepared."""
     if not wishes:
         raise NothingToDo(f"{playbook.name} finds nothing to do")
+    scene = replace(scene, who=asked.who.name)
     steps: list[Step] = []
     left_out: list[str] = []
     for number, wish in enumerate(wishes, 1):

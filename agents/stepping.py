@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from agents.action import done_in_order
+from agents.action import done_in_order, preparing
 from agents.carrying import STOPPED, Halted, Held, World
 from agents.conditions import holds
 from watchfloor.change import Deed, Done, Effect, On, Request, Seen, Step
@@ -105,14 +105,16 @@ class Stepping:
         return leave.facts
 
     async def _judged(self, step: Step, done: Sequence[Done]) -> StepState:
-        """A first deed that failed is no effect; where nobody knows how it ended, the world is asked."""
-        if done and done[-1].exit_code is not None and not done[-1].ok:
-            return await self._failed(step, len(done) - 1, _words(done[-1]))
-        return await self._verified(step, bool(done) and done[-1].ok)
+        """A first deed that failed is no effect; where nobody knows how it ended, the world is asked. What follows one
+        that failed has only tidied up."""
+        bad = _first_bad([result.exit_code for result in done])
+        if bad is not None and done[bad].exit_code is not None:
+            return await self._failed(step, bad, _words(done[bad]))
+        return await self._verified(step, bool(done) and bad is None)
 
     async def _failed(self, step: Step, well: int, text: str) -> StepState:
         """`well`: so many deeds before the one that failed were done, and may have changed something."""
-        if not well:
+        if well <= preparing(self._world.actions[step.action]):
             return await self._seen(step, Effect.NONE, text)
         seen = await self.observed(step)
         if seen.effect is Effect.TOOK:
@@ -220,8 +222,9 @@ class Stepping:
         told = await self._recalled(step, last)
         await self._tell(step, told, last.number, first=len(last.applied))
         done = [*(applied.exit_code for applied in last.applied), *(result.exit_code for result in told)]
-        if done and done[-1] not in (0, None):
-            return await self._failed(step, len(done) - 1, f"it had ended with exit code {done[-1]} before the stop")
+        bad = _first_bad(done)
+        if bad is not None and done[bad] is not None:
+            return await self._failed(step, bad, f"it had ended with exit code {done[bad]} before the stop")
         seen = await self.observed(step)
         if seen.effect is Effect.TOOK:
             return await self._seen(step, Effect.TOOK, f"after a stop: {seen.text}", seen)
@@ -237,7 +240,7 @@ class Stepping:
             name = f"{last.operation}.{place}"
             try:
                 done = await self._world.hands.recall(deed, name)
-            except HandsError as error:
+            except Exception as error:  # whatever it is, a run that was begun comes to an end that is on record
                 done = Done(None, stderr=str(error))
             if done is None and self._is_noted_elsewhere(deed, last):
                 done = Done(None, stderr=f"whether it was sent is noted at {last.notes}, and not here")
@@ -265,6 +268,8 @@ class Stepping:
             done = [Done(None, stderr=f"no answer within {step.timeout_seconds:g} s", operation=operation)]
         except HandsError as error:
             done = [Done(1, stderr=str(error), operation=operation)]
+        except Exception as error:  # what it had begun by then, nobody knows
+            done = [Done(None, stderr=f"{type(error).__name__}: {error}", operation=operation)]
         await self._tell(step, done, 1, deeds=step.undo)
         wrong = "" if done[-1].ok else _words(done[-1])
         await self._seen(step, Effect.NONE if wrong else Effect.TOOK, wrong or "undone")
@@ -297,6 +302,11 @@ class Stepping:
 def _cut_off(known: int, end: Done, operation: str) -> list[Done]:
     """An end that came from elsewhere, behind the deeds that are on record."""
     return [*[Done(0)] * known, msgspec.structs.replace(end, operation=operation)]
+
+
+def _first_bad(codes: Sequence[int | None]) -> int | None:
+    """The place of the first deed that didn't end well, as far as is known."""
+    return next((place for place, code in enumerate(codes) if code != 0), None)
 
 
 def _words(done: Done) -> str:

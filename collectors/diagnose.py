@@ -13,10 +13,12 @@ from collectors import payload
 from collectors.conversation import MUTE_ADVICE, Conversation, Ending
 from collectors.costs import Meter
 from collectors.diagnosis import (
+    ANSWER_SECONDS,
     NODE,
     WAY,
     Check,
     CheckState,
+    answered,
     of_clock,
     of_driver,
     of_permission,
@@ -33,7 +35,6 @@ from watchfloor.ports import Transport
 from watchfloor.report import Hello, Report, SamplerStatus
 
 HELLO_SECONDS = 20.0
-ANSWER_SECONDS = 8.0  # how long a slow driver is waited for
 COST_SECONDS = 13.0  # long enough for what is asked every ten seconds
 _COST_FULL_EVERY = 2  # ticks: only full reports tell what each sampler costs
 
@@ -112,16 +113,12 @@ class _Sink(Fleet):
 
     def report(self, node: int, report: Report, received_at: float) -> None:
         super().report(node, report, received_at)
-        if all(map(_has_answered, self.frame().detail[0].samplers.values())):
+        if all(map(answered, self.frame().detail[0].samplers.values())):
             self.answered.set()
 
     def clock(self, node: int, skew_seconds: float, round_trip_seconds: float) -> None:
         super().clock(node, skew_seconds, round_trip_seconds)
         self.measured.set()
-
-
-def _has_answered(sampler: SamplerStatus) -> bool:
-    return sampler.at > 0 or sampler.state != "ok"
 
 
 class _Visit:
@@ -167,7 +164,8 @@ class _Visit:
             probe = Check("probe", CheckState.FAILED, ending.text, ending.advice)
             return [python, probe, *skipped(NODE[2:], "the probe doesn't run")]
         frame = self._sink.frame()
-        samplers = frame.detail[0].samplers
+        named = self._hello.samplers if self._hello is not None else ()
+        samplers = dict.fromkeys(named, SamplerStatus("ok")) | dict(frame.detail[0].samplers)
         return [
             python,
             of_probe(samplers, no_python),

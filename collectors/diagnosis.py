@@ -20,7 +20,9 @@ from watchfloor.vendors import vendors
 
 WAY = ("name", "ssh", "host key", "authentication")
 NODE = ("python3", "probe", "driver", "permission", "clock")
+ANSWER_SECONDS = 12.0  # how long a slow driver is waited for; one that hangs the probe itself calls so after eight
 SKEW_SECONDS = 1.0  # beyond this, times of different nodes can't be compared by eye
+_BAD = ("failed", "hung")
 _SHOWN = 6  # names in one sentence
 
 
@@ -50,6 +52,20 @@ def skipped(names: Sequence[str], why: str) -> list[Check]:
     return [Check(name, CheckState.SKIPPED, why) for name in names]
 
 
+def answered(sampler: SamplerStatus) -> bool:
+    """Whether it has said how it does; one that was never heard hasn't."""
+    return sampler.at > 0 or sampler.state != "ok"
+
+
+def _broken(samplers: Mapping[str, SamplerStatus]) -> list[str]:
+    """Each that doesn't do what it is there for, and why."""
+    silent = {
+        name: f"{name}: no answer for {ANSWER_SECONDS:g} s" for name, said in samplers.items() if not answered(said)
+    }
+    told = {name: f"{name} {said.state}: {said.text}" for name, said in samplers.items() if said.state in _BAD}
+    return [(silent | told)[name] for name in samplers if name in silent or name in told]
+
+
 def of_python(hello: Hello | None, no_python: Ending | None, ending: Ending | None) -> Check:
     """`no_python` is how the first program failed, `ending` how the last one did."""
     if no_python is not None:
@@ -69,27 +85,19 @@ def of_probe(samplers: Mapping[str, SamplerStatus], no_python: Ending | None) ->
     """Whether all that isn't a driver is read as well."""
     if no_python is not None:
         return Check("probe", CheckState.SKIPPED, "the nvidia-smi loop runs in its place: accelerators only")
-    bad = [
-        f"{name} {status.state}: {status.text}"
-        for name, status in samplers.items()
-        if status.state in ("failed", "hung") and not is_driver(name)
-    ]
+    bad = _broken({name: status for name, status in samplers.items() if not is_driver(name)})
     if bad:
         return Check(
             "probe", CheckState.WARNING, "; ".join(bad), "what these samplers read is missing, the rest is not"
         )
-    working = [name for name, status in samplers.items() if status.state == "ok"]
+    working = [name for name, status in samplers.items() if status.state == "ok" and answered(status)]
     return Check("probe", CheckState.OK, f"reads {', '.join(sorted(working))}")
 
 
 def of_driver(frame: Frame, samplers: Mapping[str, SamplerStatus]) -> Check:
     """Whether a vendor's driver answers, and for which devices."""
     vendors = {name: status for name, status in samplers.items() if is_driver(name)}
-    broken = [
-        f"{name} {status.state}: {status.text}"
-        for name, status in vendors.items()
-        if status.state in ("failed", "hung")
-    ]
+    broken = _broken(vendors)
     if broken:
         return Check(
             "driver", CheckState.FAILED, "; ".join(broken), "see `dmesg` and the vendor's own tool on the node"

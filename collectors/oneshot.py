@@ -37,7 +37,7 @@ class _Whole:
         self._held += len(chunk)
         if self._held > self._most:
             self._chunks.clear()
-            self.over.set_exception(StreamError(Problem.FLOOD, f"it writes more than {self._most / 2**20:g} MiB"))
+            self._fail(StreamError(Problem.FLOOD, f"it writes more than {self._most / 2**20:g} MiB"))
         else:
             self._chunks.append(chunk)
 
@@ -48,9 +48,13 @@ class _Whole:
         if self.over.done():
             return
         if error is not None:
-            self.over.set_exception(error)
+            self._fail(error)
         else:
             self.over.set_result(exit_status)
+
+    def _fail(self, error: Exception) -> None:
+        self.over.set_exception(error)
+        self.over.exception()  # seen: nobody may be waiting for it, as when the start failed as well
 
     @property
     def out(self) -> bytes:

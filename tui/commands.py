@@ -48,6 +48,8 @@ def run(commands: Table, text: str) -> None:
     if command is None:
         raise ConfigError(f"there is no command {name!r}", nearest(name, list(commands)), column=1)
     try:
+        if rest.strip() and not command.argument:
+            raise ConfigError(f"{name} takes no word behind it")
         command.run(rest.strip())
     except (ConfigError, QueryError) as error:
         error.column = max(1, error.column) + len(text) - len(text.lstrip().removeprefix(name).lstrip())

@@ -86,7 +86,7 @@ class Item:
         if self.plain == "null":
             self.fail(f"{self.named} is empty", "give it a value or leave it out")
         if self.plain not in ("", "str"):
-            self.fail(f"{self.named}: YAML may read {self.value} as a {self.plain}", f'write "{self.value}"')
+            self.fail(f"{self.named}: YAML may read {self.value} as {_article(self.plain)}", f'write "{self.value}"')
         return self.value
 
     def number(self) -> float:
@@ -138,6 +138,10 @@ class Section:
         if key not in self.entries:
             self.item.fail(f"{self.item.named} needs a key {key!r}")
         return read(self.entries[key])
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind == "int" else f"a {kind}"
 
 
 def whole(lowest: int, highest: int) -> Callable[[Item], int]:
@@ -217,7 +221,7 @@ class _Reader:
             key = self.item(key_node, path, depth + 1)
             name = key.text_of("key")
             if key.plain not in ("", "str"):
-                key.fail(f"the key {name}: YAML may read it as a {key.plain}", f'write "{name}"')
+                key.fail(f"the key {name}: YAML may read it as {_article(key.plain)}", f'write "{name}"')
             if name in known:
                 key.fail(f"the key {name!r} is there twice")
             known.add(name)

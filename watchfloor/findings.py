@@ -1,8 +1,8 @@
 """What was found, and when: every finding from when it was first seen, whether it still holds, who has acknowledged it.
 
 A finding that goes away for a moment and comes back is the same one; only what stays away for SETTLED_SECONDS is over.
-What a silent node had is not over: nobody knows. Why it is silent, the console knows itself. Times are console time, in
-seconds since the epoch.
+What a silent node had is not over: nobody knows. Why it is silent, the console knows itself. Nor is what a node had
+whose probe has let go of a driver for a while. Times are console time, in seconds since the epoch.
 
 Must not do: I/O. `watchfloor.records.findings` keeps it on disk.
 """
@@ -107,11 +107,12 @@ class FindingLog:
 
     @staticmethod
     def _would_be_seen(key: RecordKey, node: int | None, frame: Frame) -> bool:
-        """Whether a frame would tell it if it held: not of another fleet, and not what only a silent node could say."""
+        """Whether a frame would tell it if it held: not of another fleet, and not what only a silent node could say, or
+        one that is paused."""
         subject, code = key
         if node is None:
             return subject == CONSOLE
-        return bool(frame.live[node]) or code in OF_SILENCE
+        return bool(frame.live[node] and not frame.detail[node].is_paused) or code in OF_SILENCE
 
     def _forget_oldest(self, known: dict[RecordKey, Record]) -> None:
         over = [key for key, record in known.items() if not record.holds] if len(known) > KEPT else []

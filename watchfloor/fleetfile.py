@@ -192,9 +192,16 @@ def read_ssh(item: Item, folder: Path) -> SshOptions:
         "identity_files": section.get("identity_files", paths),
         "config_files": section.get("config_files", paths),
         "known_hosts_files": section.get("known_hosts_files", paths),
-        "connect_timeout_seconds": section.get("connect_timeout", lambda of: of.quantity(Unit.SECONDS)),
+        "connect_timeout_seconds": section.get("connect_timeout", _wait),
     }
     return SshOptions(**{name: value for name, value in said.items() if value is not None})
+
+
+def _wait(item: Item) -> float:
+    seconds = item.quantity(Unit.SECONDS)
+    if not seconds > 0:
+        item.fail(f"{item.named} of {seconds:g} s: nothing answers at once", "more than 0 s")
+    return seconds
 
 
 def _xid_source(root: Section) -> str:

@@ -16,7 +16,7 @@ from watchfloor.history import History
 from watchfloor.jobs.view import Jobs
 from watchfloor.model import NODE_SCOPES, Finding, Missing, NodeSpec, NodeStatus, Scope, Subject
 from watchfloor.record import Records
-from watchfloor.report import Hello, SamplerStatus, note_key
+from watchfloor.report import PAUSED, Hello, SamplerStatus, note_key
 from watchfloor.view import Cell, View
 
 __all__ = ["Cell", "Frame", "NodeDetail", "RowSubjects", "View"]
@@ -30,6 +30,11 @@ class NodeDetail:
     samplers: Mapping[str, SamplerStatus] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)  # report.note_key -> the driver's words
     details: Mapping[str, bytes] = field(default_factory=dict)  # watchfloor.report.decode_detail reads one
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a sampler has let go of its driver for a while: what it would tell, nobody knows until then."""
+        return any(status.state == PAUSED for status in self.samplers.values())
 
     def note(self, metric: str, reason: Missing, subject: str = "") -> str:
         """The driver's words for why "accelerator.temp_mem" has no value, where this is the reason; mostly "".

@@ -83,10 +83,13 @@ class Cells(msgspec.Struct, frozen=True):
             self.v.append(value)
 
 
+PAUSED = "paused"  # it has let go of its driver for a while, as it was asked to: no fault
+
+
 class SamplerStatus(msgspec.Struct, frozen=True):
     """How one sampler does. `at` is the node's wall clock at its last answer (0: never)."""
 
-    state: str  # "ok", "absent" (nothing here to sample), "failed", "hung"
+    state: str  # "ok", "absent" (nothing here to sample), "failed", "hung", PAUSED
     text: _Text = ""  # "no answer for 12 s, state D"; "libnvidia-ml.so.1 not found"
     at: float = 0.0
     cost: float = 0.0  # seconds that its last answer took

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 
 from watchfloor.model import Missing
-from watchfloor.report import SamplerStatus
+from watchfloor.report import PAUSED, SamplerStatus
 from watchfloor.vendors import vendors
 
-_BY_STATE = {"hung": Missing.TIMED_OUT, "failed": Missing.FAILED}
+_BY_STATE = {"hung": Missing.TIMED_OUT, "failed": Missing.FAILED, PAUSED: Missing.NOT_YET}
 
 
 @cache

@@ -117,9 +117,11 @@ class View:
 
     @cached_property
     def _unread(self) -> NDArray[np.intp]:
-        """Boards of which nothing is known though their nodes are well: the driver hangs, or reading them failed."""
+        """Boards of which nothing is known though their nodes are well: the driver hangs, reading them failed, or they
+        are not read for a while."""
         util = self.reasons("util")
-        rows = np.flatnonzero((util == Missing.TIMED_OUT) | (util == Missing.FAILED))
+        let_go = (util == Missing.NOT_YET) & ~np.isnan(self.last("util"))
+        rows = np.flatnonzero((util == Missing.TIMED_OUT) | (util == Missing.FAILED) | let_go)
         if not rows.size:
             return rows
         temp, power = (self.part(name, rows).missing == Missing.NO for name in ("temp", "power"))

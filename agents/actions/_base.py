@@ -32,6 +32,7 @@ class Base:
     harms: ClassVar[str] = ""
     heals: ClassVar[bool] = False
     traceless: ClassVar[bool] = False
+    preparing: ClassVar[int] = 0
     sudo_rules: ClassVar[tuple[str, ...]] = ()
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     runs: ClassVar[str] = ""

@@ -132,6 +132,53 @@ if all(one["status"] != 0 for one in told):
     sys.exit(1)
 """
 
+# until no probe has a file open whose name begins so, or the time is over. Of other users' probes only root can tell
+AWAIT = """# watchfloor waits for its probes
+import os, sys, time
+devices, seconds, began = sys.argv[1], float(sys.argv[2]), time.monotonic()
+mark = b"from probe.main" + b" import main"
+
+def is_probe(pid):
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as file:
+            return mark in file.read()
+    except OSError:
+        return False
+
+def holds(pid):
+    folder = "/proc/%s/fd" % pid
+    try:
+        names = os.listdir(folder)
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    for name in names:
+        try:
+            if os.readlink("%s/%s" % (folder, name)).startswith(devices):
+                return True
+        except OSError:
+            pass
+    return False
+
+try:
+    open("/proc/1/cmdline").close()
+    unlisted = []
+except OSError:
+    unlisted = ["/proc doesn't list them"]
+while True:
+    found = {pid: holds(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_probe(pid)}
+    holding = [pid for pid, held in found.items() if held]
+    hidden = unlisted + [pid for pid, held in found.items() if held is None]
+    waited = time.monotonic() - began
+    if not holding and not hidden or waited >= seconds:
+        break
+    time.sleep(0.1)
+told = ["it is held by the probes %s" % ", ".join(holding)] if holding else ["no probe of this user holds it"]
+told += ["those of other users can't be seen: %s" % ", ".join(hidden)] if hidden else []
+print("after %.1f s %s" % (waited, "; ".join(told)))
+"""
+
 # one request to a server on the node: method, address, body
 CALL = """# watchfloor asks a server
 import sys, urllib.error, urllib.request

@@ -4,9 +4,11 @@ nvidia-smi(1): nothing may use the board. From Ampere on one board may be reset 
 the fabric manager must run for that. Elsewhere all boards that are joined by NVLink go together, and so they are here.
 
 A monitor counts as a user: what holds the driver's library open, as another nvidia-smi, DCGM, an exporter, or the probe
-of every console that watches the node. Where the driver refuses for that, nothing is reset, and the answer says so. The
-probe of the console that acts doesn't leave, for an act rests on what it tells: then the board is reset by hand once no
-console watches its node, or reboot_node does the same and asks nobody.
+of every console that watches the node. So all probes of the node are asked to let go of it first, by a link in /run
+that root alone can make: what they tell of its boards is missing meanwhile, and says for whom and until when. They come
+back when it is taken back, and by themselves after 150 s, whatever became of who asked. What holds the driver all the
+same (another monitor, a probe that hangs in it) makes it refuse: then nothing is reset, and the answer says so;
+reboot_node does the same and asks nobody.
 """
 
 from __future__ import annotations
@@ -17,30 +19,42 @@ from collections.abc import Sequence
 import msgspec
 
 from agents.action import CannotPrepare, Scene
-from agents.actions import _nvidia
+from agents.actions import _letting_go, _nvidia
 from agents.actions._base import filled, node_row, took, unknown, without_effect
 from agents.actions._nvidia import Board, OnBoard
 from watchfloor.change import Done, Risk, Seen, Step
+from watchfloor.errors import HandsError
 from watchfloor.ports import Floor, Hands
 
 _TOGETHER = re.compile(r"\b(?:[PV]100\w*|GP100|GV100|TITAN V|T4|RTX [568]000|TITAN RTX|RTX 20[78]0\w*)\b(?! Ada)")
 _BY_THE_FABRIC_MANAGER = re.compile(r"\b(?:A100|A800|A30)\b")
 _IN_USE = re.compile(r"\bin use by\b|\bbeing used by\b", re.IGNORECASE)
 _SECONDS = 120.0
+_RESET = 2  # its place among the deeds
 
 
 class Action(OnBoard):
     summary = "reset a board, and those that must go with it"
     risk = Risk.TAKES_OUT
     harms = "ended"
-    sudo_rules = (f"/usr/bin/nvidia-smi ^-i {_nvidia.UUID_RULE}(,{_nvidia.UUID_RULE})* --gpu-reset$",)
-    runs = "`sudo nvidia-smi -i UUID --gpu-reset`; of boards that can't be reset alone, all of the node"
+    preparing = 2  # that the probes let go, which lapses by itself
+    sudo_rules = (
+        _letting_go.RULE,
+        f"/usr/bin/nvidia-smi ^-i {_nvidia.UUID_RULE}(,{_nvidia.UUID_RULE})* --gpu-reset$",
+    )
+    runs = (
+        "`sudo ln -sfT watchfloor:150:WHO /run/watchfloor-let-go`; a constant program of the node's python3 that waits "
+        "until no probe holds the driver, for 20 s at the most; `sudo nvidia-smi -i UUID --gpu-reset`, of boards that "
+        "can't be reset alone all of the node; the same link with 0"
+    )
     seen_by = "the action that its driver asked for, or its uncorrected errors, which are gone by then"
 
     def prepare(self, scene: Scene, step: Step) -> Step:
         """Who uses it is asked when it is done: an earlier step of the same plan may take them away."""
         self.values(step)
         board = _nvidia.board_of(scene, step)
+        if scene.frame.detail[node_row(scene, step)].is_paused:
+            raise CannotPrepare(f"what is known of {board.label} is old: its probe has let go of the driver", "wait")
         if board.number("links_max") and board.text("model") == "":
             raise CannotPrepare(
                 f"the model of {board.label} isn't known, and so not which boards it must be reset with"
@@ -52,11 +66,16 @@ class Action(OnBoard):
             step,
             risk=self.risk,
             summary=f"reset {board.label}{others}",
-            deeds=(_nvidia.smi(board.node, *argv, sudo=True, timeout_seconds=_SECONDS),),
+            deeds=(
+                _letting_go.asked(board.node, scene.who),
+                _letting_go.awaited(board.node),
+                _nvidia.smi(board.node, *argv, sudo=True, timeout_seconds=_SECONDS),
+                _letting_go.asked(board.node, scene.who, 0),
+            ),
             before={"uuid": board.uuid, "boards": ",".join(one.uuid for one in boards),
                     "recovery": _told(board, "recovery"), "uncorrected": _told(board, "ecc_uncorrected")},
             after={"recovery": 0.0, "uncorrected": 0.0},
-            timeout_seconds=_SECONDS + 30.0,
+            timeout_seconds=_SECONDS + 90.0,
             verify_seconds=180.0,
         )  # fmt: skip
 
@@ -77,7 +96,14 @@ class Action(OnBoard):
         return ""
 
     async def apply(self, step: Step, hands: Hands, operation: str) -> Sequence[Done]:
-        return [_explained(done, step.target.node) for done in await super().apply(step, hands, operation)]
+        """Where the driver refuses, the probes come back at once; not where nobody knows whether it is at work yet."""
+        done = [*await super().apply(step, hands, operation)]
+        if len(done) != _RESET + 1 or done[_RESET].ok:
+            return done
+        done[_RESET] = _explained(done[_RESET], done[_RESET - 1].stdout.strip())
+        if done[_RESET].exit_code is not None:
+            done.append(await _taken_back(step, hands, f"{operation}.{_RESET + 1}"))
+        return done
 
     async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
         values = await _nvidia.asked(hands, step, "ecc.errors.uncorrected.volatile.total")
@@ -94,12 +120,20 @@ class Action(OnBoard):
         return unknown("it answers, and nothing of it tells whether it was reset")
 
 
-def _explained(done: Done, node: str) -> Done:
-    """nvidia-smi says that a board is in use, and not that a monitor's open handle is use enough."""
+async def _taken_back(step: Step, hands: Hands, operation: str) -> Done:
+    try:
+        return msgspec.structs.replace(await hands.do(step.deeds[_RESET + 1], operation), operation=operation)
+    except HandsError as error:  # then the request lapses
+        return Done(1, stderr=str(error), operation=operation)
+
+
+def _explained(done: Done, waited: str) -> Done:
+    """nvidia-smi says that a board is in use, and not that a monitor's open handle is use enough. `waited`: what was
+    seen of the probes by then."""
     said = f"{done.stderr.strip()} {done.stdout.strip()}".strip()
     if done.ok or not _IN_USE.search(said):
         return done
-    who = f"monitors count, probes of consoles that watch {node} among them: end those, or reboot_node"
+    who = f"a monitor is use enough, as DCGM or nvitop: end it, or reboot_node; {waited}"
     return msgspec.structs.replace(done, stderr=f"{' '.join(said.split())} ({who})")
 
 

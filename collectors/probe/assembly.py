@@ -7,7 +7,7 @@ Must not do: threads, clocks, output.
 from itertools import compress
 from operator import is_not
 
-from .cells import FAILED_CODE, NOT_YET, TIMED_OUT, UNSUPPORTED, Missing, joined
+from .cells import FAILED_CODE, NOT_YET, NOT_YET_CODE, TIMED_OUT, UNSUPPORTED, Missing, joined
 from .outbox import Outbox
 from .table import Table
 
@@ -208,6 +208,8 @@ def _silence(runner) -> Missing:
         return TIMED_OUT
     if runner.state == "failed":
         return Missing(FAILED_CODE, runner.text)
+    if runner.state == "paused":
+        return Missing(NOT_YET_CODE, runner.text)
     return NOT_YET if runner.reading is None and runner.state == "ok" else UNSUPPORTED
 
 

@@ -10,7 +10,7 @@ A sampler is a class `Sampler` in a module of this folder:
     awaited     the report of a tick waits a moment for it: only for what answers in milliseconds
     follows_holders   it samples anew at once when the processes on the accelerators change
     __init__(world, board)    runs on its own thread; `board.holders` is what other samplers know of processes
-    sample() -> Reading       raises Absent where there is nothing here to sample
+    sample() -> Reading       raises Absent where there is nothing here to sample, Paused where it must not for now
 """
 
 # watchfloor.model.Missing, in numbers: the probe can't import it
@@ -45,6 +45,10 @@ TIMED_OUT = Missing(TIMED_OUT_CODE)
 
 class Absent(Exception):
     """There is nothing here for this sampler; the text says what was looked for."""
+
+
+class Paused(Exception):
+    """It has let go of what it reads, as it was asked to; the text says by whom and until when."""
 
 
 class Reading:

@@ -2,11 +2,13 @@
 
 Of the node's own network the kernel is asked for those alone (sock_diag(7)). Its tables /proc/net/tcp and tcp6 say the
 same, but to write them it walks all that it has room for: 8 ms of CPU on a large machine, whatever is open. They
-are read where it doesn't answer, and for the networks of containers.
+are read where it doesn't answer, where it would load a module for that (nothing is to stay behind on a node), and for
+the networks of containers.
 """
 
 import socket
 import struct
+import zlib
 
 LOOPBACK = "127.0.0.1"
 _LISTENS, _MARK = "0A", " 0A "  # of the state, and as it stands in its line
@@ -22,6 +24,7 @@ _REQUEST = struct.Struct("=BBBBI48s")  # family, protocol, extensions, padding, 
 _LISTENING = 1 << 10
 _MESSAGE = struct.Struct("!4xH2x16s")  # port, address
 _INODE = struct.Struct("=68xI")
+_GZIP = zlib.MAX_WBITS | 16
 _ANSWER_BYTES = 1 << 15
 _ANSWER_SECONDS = 2.0
 
@@ -38,8 +41,25 @@ def listening(world, folder: str = _OWN) -> "dict[int, tuple[str, str]]":
     return found
 
 
+def answers(world) -> bool:
+    """Whether the kernel has what answers, loaded or built in."""
+    return world.exists("/sys/module/tcp_diag") or _built_in(world)
+
+
+def _built_in(world) -> bool:
+    """By the list that is installed with the kernel, or by its own configuration (CONFIG_IKCONFIG_PROC)."""
+    try:
+        return "/tcp_diag.ko" in world.read("/lib/modules/%s/modules.builtin" % world.uname().release)
+    except OSError:
+        pass
+    try:
+        return b"CONFIG_INET_TCP_DIAG=y" in zlib.decompress(world.read_bytes("/proc/config.gz"), _GZIP)
+    except (OSError, zlib.error):
+        return False
+
+
 def asked() -> "list[tuple[int, bytes]]":
-    """Of this process's own network: family and message (struct inet_diag_msg) of each."""
+    """Of this process's own network: family and message (struct inet_diag_msg) of each. Raises OSError."""
     found = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _SOCK_DIAG) as kernel:
         kernel.settimeout(_ANSWER_SECONDS)

@@ -9,7 +9,7 @@ from operator import is_not
 
 from . import nvidia_links, nvidia_live, nvidia_static
 from .cells import Missing, Reading
-from .nvml import Device, answers, closed, gpus, lost, opened, partitions
+from .nvml import Device, answers, closed, gpus, held, lost, partitions
 from .nvml_quick import Quick
 
 _SLOW_EVERY = 10  # samples
@@ -55,8 +55,9 @@ class Sampler:
             raise
 
     def _sample(self) -> Reading:
-        if self._nvml is None:
-            self._nvml = opened(self._world)
+        is_new = self._nvml is None
+        self._nvml = held(self._world, self._nvml)
+        if is_new:
             self._list_sizes = nvidia_live.list_sizes(self._nvml)
             self._samples = 0
         if self._samples % _SLOW_EVERY == 0:

@@ -7,7 +7,7 @@ longer over it than over a plain question, and profilers may have taken the coun
 import struct
 
 from .cells import NOT_YET, UNSUPPORTED, Missing, Reading
-from .nvml import ask, closed, gpus, opened, partitions, plain, reason
+from .nvml import ask, closed, gpus, held, partitions, plain, reason
 
 _LIST_EVERY = 5  # samples
 _LEAST_SECONDS = 0.1  # between two samples, by the driver's own word
@@ -30,8 +30,8 @@ class Sampler:
 
     def sample(self) -> Reading:
         try:
-            if self._nvml is None:
-                self._nvml, self._samples = opened(self._world), 0
+            self._samples = 0 if self._nvml is None else self._samples
+            self._nvml = held(self._world, self._nvml)
             if self._samples % _LIST_EVERY == 0:
                 self._enumerate(self._nvml)
             self._samples += 1

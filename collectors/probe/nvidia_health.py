@@ -9,7 +9,7 @@ import ctypes
 
 from .cells import UNSUPPORTED, Missing, Reading
 from .nvidia_fabric import fabric
-from .nvml import answers, closed, field_values, gpus, lost, opened, plain
+from .nvml import answers, closed, field_values, gpus, held, lost, plain
 
 # field ids of nvml.h
 POWER_POLICY, THERMAL_POLICY, RECOVERY_ACTION, _AVERAGE, _INSTANT = 74, 75, 230, 185, 186
@@ -76,8 +76,8 @@ class Sampler:
 
     def sample(self) -> Reading:
         try:
-            if self._nvml is None:
-                self._nvml, self._samples = opened(self._world), 0
+            self._samples = 0 if self._nvml is None else self._samples
+            self._nvml = held(self._world, self._nvml)
             if self._samples % _LIST_EVERY == 0:
                 self._gpus = gpus(self._nvml)
             self._samples += 1

@@ -6,7 +6,7 @@ tell of a link is asked of one GPU at every other sample.
 
 from . import pcie
 from .cells import FAILED_CODE, LOST_CODE, UNSUPPORTED, Missing, Reading
-from .nvml import ask, ask_fields, closed, gpus, lost, opened
+from .nvml import ask, ask_fields, closed, gpus, held, lost
 from .nvml_fields import ByteRates, FieldBatch
 
 _BYTES = [(197, 0), (198, 0)]  # field ids of nvml.h and no scope: bytes sent, bytes received
@@ -57,7 +57,8 @@ class Sampler:
 
     def _sample(self) -> Reading:
         if self._nvml is None:
-            self._nvml, self._samples, self._counters = opened(self._world), 0, {}
+            self._samples, self._counters = 0, {}
+        self._nvml = held(self._world, self._nvml)
         if self._samples % _LIST_EVERY == 0:
             self._gpus = gpus(self._nvml)
             present = [gpu for gpu in self._gpus if not isinstance(gpu.handle, Missing)]

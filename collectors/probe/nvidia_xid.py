@@ -5,7 +5,7 @@ Events from before the probe started are not told by the driver. Single correcte
 
 from .cells import Missing, Reading
 from .nvidia_health import RECOVERY_ACTION
-from .nvml import ask, ask_fields, closed, gpus, opened, reason
+from .nvml import ask, ask_fields, closed, gpus, held, reason
 
 _WAIT_MILLISECONDS = 10000
 _MOST_AT_ONCE = 64  # events of one answer
@@ -47,18 +47,19 @@ class Sampler:
     def sample(self) -> Reading:
         events = []
         try:
+            nvml = held(self._world, self._nvml)
             if self._nvml is None:
-                self._register()  # and answer at once: there has been none so far
+                self._register(nvml)  # and answer at once: there has been none so far
             else:
-                events = self._wait(self._nvml)
+                events = self._wait(nvml)
         except Exception:
             self._close()
             raise
         cells = {key: {"xid": xid} for key, xid in self._last.items()}
         return Reading({"accelerator": cells}, events=events)
 
-    def _register(self) -> None:
-        nvml = self._nvml = opened(self._world)
+    def _register(self, nvml) -> None:
+        self._nvml = nvml
         self._set = nvml.nvmlEventSetCreate()
         last = {}
         for gpu in gpus(nvml):

@@ -1,5 +1,6 @@
 """The common ground of the NVIDIA samplers: opening the library, naming devices, asking and why there is no answer."""
 
+from . import letting_go
 from .cells import (
     FAILED_CODE,
     LOST_CODE,
@@ -31,8 +32,17 @@ _REASONS = {
 }
 
 
-def opened(world):
-    """The initialised pynvml module. Raises Absent where there is no driver, NVMLError where it refuses."""
+def held(world, nvml):
+    """The initialised pynvml module: `nvml` where it is, else it is opened. To be asked for at every sample.
+
+    Raises Paused while it is to be let go of, upon which `closed` is due, and as `_opened` does.
+    """
+    letting_go.check(world)
+    return _opened(world) if nvml is None else nvml
+
+
+def _opened(world):
+    """Raises Absent where there is no driver, NVMLError where it refuses."""
     try:
         nvml = world.nvml()
     except ImportError as error:
@@ -52,7 +62,7 @@ def opened(world):
 
 
 def closed(nvml) -> None:
-    """Let go of the driver, so that `opened` finds it anew; it may be gone already."""
+    """Let go of the driver, so that `held` finds it anew; it may be gone already."""
     try:
         nvml.nvmlShutdown()
     except nvml.NVMLError:

@@ -3,7 +3,7 @@
 Must not do: know other samplers, threads or the wire.
 """
 
-from .cells import FAILED_CODE, LONGEST_WORDS, TIMED_OUT, Absent, Missing, Reading
+from .cells import FAILED_CODE, LONGEST_WORDS, NOT_YET_CODE, TIMED_OUT, Absent, Missing, Paused, Reading
 from .redact import redact
 
 ABSENT_PERIOD_SECONDS = 30.0  # until it is looked whether there is something to sample by now; then twice as long,
@@ -73,7 +73,8 @@ class Runner:
         if reading is not None or self.state == "absent":
             self.reading = reading
         elif self.reading is not None:
-            self.reading = self.reading.without_values(Missing(FAILED_CODE, self.text), self.kind.lasting)
+            code = NOT_YET_CODE if self.state == "paused" else FAILED_CODE
+            self.reading = self.reading.without_values(Missing(code, self.text), self.kind.lasting)
         if reading is not None:
             self.events.extend(reading.events)
         return True
@@ -120,5 +121,7 @@ class Runner:
             return "ok", "", reading
         except Absent as absent:
             return "absent", redact(str(absent)), None
+        except Paused as paused:
+            return "paused", redact(str(paused)), None
         except Exception as error:  # whatever it is, it concerns this sampler alone, and it is told
             return "failed", redact("%s: %s" % (type(error).__name__, error))[:LONGEST_WORDS], None

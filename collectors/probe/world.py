@@ -15,6 +15,7 @@ _READ_SIZE = 1 << 16
 # the next record doesn't fit in it, and no record of these files is as long as half a page.
 _SURELY_ALL = 2048
 _KEPT_OPEN = 512  # descriptors: far below the usual limit of 1,024
+LET_GO = "/run/watchfloor-let-go"
 # besides PATH, which is short in a session without a login shell
 PROGRAM_FOLDERS = (
     "/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/opt/rocm/bin", "/opt/aws/neuron/bin",
@@ -29,7 +30,9 @@ class World:
         self._open = {}  # path -> descriptor, for `read(path, keep=True)`
         self._users = {}  # uid -> name
         self._pci = []  # PciDevices, read once
+        self._tells_sockets = None  # whether the kernel does; not yet known
         self._children = None  # programs.Children, once one is started
+        self._let_go = os.environ.get("WATCHFLOOR_LET_GO", LET_GO)
 
     # -- files
 
@@ -91,6 +94,16 @@ class World:
 
     def readlink(self, path: str) -> str:
         return os.readlink(path)
+
+    def let_go_request(self) -> "tuple[str, float]":
+        """What the link says by which monitors are asked to let go of a driver, and when it was made (wall clock).
+
+        Raises OSError, also of what is no link, and of what is neither root's nor this user's, who can end us anyway.
+        """
+        status = os.lstat(self._let_go)
+        if status.st_uid not in (0, os.getuid()):
+            raise PermissionError(errno.EPERM, "made by another user", self._let_go)
+        return os.readlink(self._let_go), status.st_mtime
 
     def exists(self, path: str) -> bool:
         return os.path.exists(path)
@@ -203,6 +216,10 @@ class World:
         """Of the node's own network, as listening.asked gives them. Raises OSError."""
         from . import listening  # noqa: PLC0415 - a simulated world has none
 
+        if self._tells_sockets is None:
+            self._tells_sockets = listening.answers(self)
+        if not self._tells_sockets:
+            raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
         return listening.asked()
 
     # -- libraries

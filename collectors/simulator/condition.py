@@ -20,6 +20,7 @@ class Condition:
     restarts: dict[str, list[float]] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)  # pids
     files: dict[str, str] = field(default_factory=dict)  # path -> text
+    let_go: tuple[str, float] | None = None  # what monitors are asked by, and since when
 
     def take(self, one: Done) -> None:
         match one.kind:
@@ -37,6 +38,8 @@ class Condition:
                 self.restarts.setdefault(one.what, []).append(one.at)
             case Kind.KILL:
                 self.ended.add(int(one.what))
+            case Kind.LET_GO:
+                self.let_go = (one.what, one.at)
             case Kind.FILE:
                 self.files[one.what] = one.value
             case _:
@@ -45,6 +48,7 @@ class Condition:
     def forget(self) -> None:
         """The node boots: what its driver was told is gone, and its processes with it; its files stay."""
         self.power_limits, self.clocks, self.persistence, self.ended = {}, {}, {}, set()
+        self.let_go = None
 
     @property
     def mends(self) -> bool:

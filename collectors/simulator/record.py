@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CLOCK = "clock"  # board, MHz at the most; "" where it goes free
     PERSISTENCE = "persistence"  # board, 1 or 0
     RESET = "reset"  # board
+    LET_GO = "let-go"  # what monitors are asked by, as the link says it
     RESTART = "restart"  # service
     KILL = "kill"  # pid
     FILE = "file"  # path, text

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from collectors.probe.world import World
+from collectors.probe.world import LET_GO, World
 from collectors.simulator import kernel_log, nvml
 from collectors.simulator.faults import scenarios
 from collectors.simulator.files import Files
@@ -86,6 +86,13 @@ class SimulatedWorld(World):
             return super().readlink(path)
         self.present()
         return self._files.readlink(path)
+
+    def let_go_request(self) -> tuple[str, float]:
+        machine = self.present()
+        if machine.condition.let_go is None:
+            raise missing(LET_GO)
+        text, at = machine.condition.let_go
+        return text, self.now() - (machine.time - at)
 
     def exists(self, path: str) -> bool:
         self.present()

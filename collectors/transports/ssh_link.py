@@ -33,7 +33,6 @@ WINDOW_BYTES = 512 * 1024  # what a node may send before it is read: bounds the 
 REKEY_SECONDS = 3600.0
 _CLOSE_SECONDS = 2.0
 _KILLED_ADVICE = "see the node's kernel log: out of memory, a limit of this user, a crash in a driver's library"
-_CLOSED_ADVICE = "see the log of its sshd, and whether the node or a firewall on the way went down"
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 
 
@@ -174,7 +173,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         if exc is not None:
             return StreamError(Problem.CLOSED, f"the connection to {self._target.place} broke: {trouble.words(exc)}")
         if self._status is None:
-            return StreamError(Problem.CLOSED, f"{self._target.place} closed the connection", _CLOSED_ADVICE)
+            return StreamError(Problem.CLOSED, f"{self._target.place} closed the connection", trouble.CLOSED_ADVICE)
         return None
 
 

@@ -18,6 +18,7 @@ from collectors.transports.ssh_target import Target
 from watchfloor.errors import ConnectError, HostKeyError, StartError
 from watchfloor.model import Problem
 
+CLOSED_ADVICE = "see the log of its sshd, and whether the node or a firewall on the way went down"
 _REFUSED = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE}
 
 
@@ -99,6 +100,12 @@ def not_accepted(attempt: Attempt, error: Exception) -> ConnectError:
         return _host_key(attempt, error)
     if isinstance(error, asyncssh.ChannelOpenError):
         return _through_jump(attempt, error)
+    if attempt.greeted and isinstance(error, asyncssh.ConnectionLost):
+        return ConnectError(
+            Problem.CLOSED,
+            f"{attempt.target.place} greeted, and the connection broke before it let us in: {words(error)}",
+            CLOSED_ADVICE,
+        )
     if isinstance(error, asyncssh.PermissionDenied) or (attempt.verified and isinstance(error, asyncssh.Error)):
         return _authentication(attempt, error)
     if not attempt.greeted and isinstance(error, asyncssh.ConnectionLost | ConnectionError):
@@ -107,9 +114,8 @@ def not_accepted(attempt: Attempt, error: Exception) -> ConnectError:
             f"{attempt.target.place} closed the connection before greeting",
             "sshd drops new connections above MaxStartups, or a firewall or tcp wrapper turns this address away",
         )
-    if isinstance(error, OSError):
-        return not_connected(attempt.target, error)
-    return _not_understood(attempt.target, error)
+    target = attempt.target
+    return not_connected(target, error) if isinstance(error, OSError) else _not_understood(target, error)
 
 
 def not_through_proxy(target: Target, last_words: str) -> Dropped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from tests.support.acting import (
 from watchfloor.change import Done, Effect, Risk
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
 from watchfloor.model import Missing
+from watchfloor.report import PAUSED, SamplerStatus
 
 A, B = "GPU-aaaaaaaa-0000-0000-0000-000000000000", "GPU-bbbbbbbb-0000-0000-0000-000000000000"
 
@@ -143,8 +145,13 @@ async def test_persistence_mode_goes_on_and_off() -> None:
 
 
 async def test_a_board_is_reset_alone_where_that_is_possible_and_nobody_is_on_it() -> None:
-    action, step = prepared(scene(h100(recovery=1.0), h100(B)), "reset_accelerator", board(A))
-    assert words(step.deeds[0]) == f"sudo -n -- nvidia-smi -i {A} --gpu-reset"
+    told = replace(scene(h100(recovery=1.0), h100(B)), who="anna of ops")
+    action, step = prepared(told, "reset_accelerator", board(A))
+    link = "/run/watchfloor-let-go"
+    assert words(step.deeds[0]) == f"sudo -n -- ln -sfT watchfloor:150:anna-of-ops {link}"
+    assert words(step.deeds[1]).startswith("python3 -c # watchfloor waits for its probes")
+    assert words(step.deeds[2]) == f"sudo -n -- nvidia-smi -i {A} --gpu-reset"
+    assert words(step.deeds[3]) == f"sudo -n -- ln -sfT watchfloor:0:anna-of-ops {link}"
     assert (step.risk, step.undo) == (Risk.TAKES_OUT, ())
     assert action.precheck(scene(h100(), h100(B, processes=3.0)), step) == ""
     assert "2 processes are on" in action.precheck(scene(h100(processes=2.0)), step)
@@ -155,12 +162,12 @@ async def test_a_board_is_reset_alone_where_that_is_possible_and_nobody_is_on_it
     (refused,) = await action.apply(step, busy, "run1.s1")
     assert "processes are on" in refused.stderr and busy.done == []
     idle = FakeHands()
-    (done,) = await action.apply(step, idle, "run1.s1")
-    assert done.ok and len(idle.done) == 1
+    assert [done.ok for done in await action.apply(step, idle, "run1.s1")] == [True] * 4
+    assert len(idle.done) == 4
     # begun before, in a run that was killed: nobody looks whether it may begin
     again = FakeHands(replies(("--query-compute-apps", "4711, python\n")), kept=dict(idle.kept))
-    (done,) = await action.apply(step, again, "run1.s1")
-    assert done.ok and again.done == []
+    assert [done.ok for done in await action.apply(step, again, "run1.s1")] == [True] * 4
+    assert again.done == []
 
 
 @pytest.mark.parametrize(
@@ -185,12 +192,36 @@ def test_boards_that_cannot_be_reset_alone_go_together(model: str, manager: str,
 async def test_a_reset_that_the_driver_refuses_for_an_open_handle_says_whose_it_may_be() -> None:
     action, step = prepared(scene(h100(recovery=1.0)), "reset_accelerator", board(A))
     said = "GPU 00000000:1B:00.0 is currently in use by another process.\n1 device is currently being used by one"
-    hands = FakeHands(replies(("--gpu-reset", Done(255, stdout=said)), ("--query-compute-apps", "")))
-    (done,) = await action.apply(step, hands, "run.s1")
-    assert done.exit_code == 255 and "probes of consoles that watch n1" in done.stderr and "\n" not in done.stderr
+    waited = ("waits for its probes", "after 20.0 s it is held by the probes 4711\n")
+    hands = FakeHands(replies(("--gpu-reset", Done(255, stdout=said)), ("--query-compute-apps", ""), waited))
+    *_, done, back = await action.apply(step, hands, "run.s1")
+    assert done.exit_code == 255 and "held by the probes 4711" in done.stderr and "\n" not in done.stderr
+    assert back.ok and words(hands.done[-1]).split()[-2].startswith("watchfloor:0:")
+    assert [one.operation for one in (done, back)] == ["run.s1.2", "run.s1.3"]
     hands = FakeHands(replies(("--gpu-reset", Done(3, stderr="Insufficient Permissions"))))
-    (done,) = await action.apply(step, hands, "run.s2")
+    *_, done, _ = await action.apply(step, hands, "run.s2")
     assert done.stderr == "Insufficient Permissions"
+
+
+async def test_a_reset_that_may_still_be_at_work_is_not_disturbed_by_probes() -> None:
+    action, step = prepared(scene(h100(recovery=1.0)), "reset_accelerator", board(A))
+    hands = FakeHands(replies(("--gpu-reset", Done(None, stderr="out of time")), ("--query-compute-apps", "")))
+    assert [done.exit_code for done in await action.apply(step, hands, "run.s1")] == [0, 0, None]
+    assert len(hands.done) == 3
+
+
+def test_no_reset_is_planned_on_what_a_probe_told_before_it_let_go() -> None:
+    told = scene(h100())
+    detail = replace(told.frame.detail[0], samplers={"nvidia": SamplerStatus(PAUSED, "let go of for a reset")})
+    with pytest.raises(CannotPrepare, match="has let go of the driver"):
+        prepared(replace(told, frame=replace(told.frame, detail=[detail])), "reset_accelerator", board(A))
+
+
+async def test_where_nobody_may_ask_the_probes_nothing_is_reset() -> None:
+    action, step = prepared(scene(h100(recovery=1.0)), "reset_accelerator", board(A))
+    no_rule = FakeHands(replies(("ln -sfT", Done(1, stderr="no rule")), ("--query-compute-apps", "")))
+    (done,) = await action.apply(step, no_rule, "run.s1")
+    assert done.stderr == "no rule" and len(no_rule.done) == 1
 
 
 async def test_a_reset_shows_in_what_was_wrong_before() -> None:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from shutil import which
 
 import pytest
 
 from collectors.diagnose import diagnose
-from collectors.diagnosis import NODE, WAY, Check, CheckState, of_clock, of_driver, of_permission, of_probe
+from collectors.diagnosis import (
+    ANSWER_SECONDS,
+    NODE,
+    WAY,
+    Check,
+    CheckState,
+    of_clock,
+    of_driver,
+    of_permission,
+    of_probe,
+)  # fmt: skip
+from collectors.probe import amd, nvidia, tpu
 from collectors.transports.local import LocalTransport
 from collectors.transports.ssh import SshTransport
 from tests.support.patience import PATIENCE_SECONDS
@@ -80,6 +92,23 @@ async def test_no_python3(lab: Lab, transport: SshTransport) -> None:
     assert checks["driver"].state is SKIPPED
 
 
+async def test_an_nvidia_smi_that_hangs_where_there_is_no_python3(
+    lab: Lab, transport: SshTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collectors.diagnose.ANSWER_SECONDS", 0.5)
+    folder = lab.folder / "bin"
+    folder.mkdir()
+    for name in ("sh", "date", "uname", "cat"):
+        (folder / name).symlink_to(str(which(name)))
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\nexec {which('sleep')} 30\n")
+    (folder / "nvidia-smi").chmod(0o755)
+    host = lab.host("node", f"SetEnv PATH={folder} BASH_ENV=/dev/null")
+    lab.configure(f"Host node\n  Port {host.port}")
+    checks = await _states(lab.spec("node"), transport)
+    assert checks["python3"].state is WARNING and checks["driver"].state is FAILED
+    assert checks["driver"].text.startswith("nvidia-smi: no answer for")
+
+
 async def test_a_node_that_lets_in_and_starts_nothing(lab: Lab, transport: SshTransport) -> None:
     host = lab.host("node", "MaxSessions 0")
     lab.configure(f"Host node\n  Port {host.port}")
@@ -143,6 +172,23 @@ def test_a_hung_driver_is_a_failure() -> None:
     frame = _fleet({"nvidia": hung}, _METRICS, _GOOD).frame()
     check = of_driver(frame, frame.detail[0].samplers)
     assert check.state is FAILED and "state D" in check.text
+
+
+def test_a_driver_that_never_answered_is_a_failure_and_is_not_called_absent() -> None:
+    samplers = {
+        "amd": SamplerStatus("absent", "no PCI device of AMD", 5.0),
+        "nvidia": SamplerStatus("ok", "no answer yet"),
+    }
+    check = of_driver(Fleet([NodeSpec("n")], lambda: 100.0).frame(), samplers)
+    assert check.state is FAILED and check.text == "nvidia: no answer for 12 s"
+    probe = of_probe(
+        samplers | {"host": SamplerStatus("ok", "", 5.0), "units": SamplerStatus("ok", "no answer yet")}, None
+    )
+    assert (probe.state, probe.text) == (WARNING, "units: no answer for 12 s")
+
+
+def test_the_doctor_waits_until_the_probe_calls_a_driver_hung() -> None:
+    assert all(vendor.Sampler.deadline + 2 < ANSWER_SECONDS for vendor in (nvidia, amd, tpu))
 
 
 def test_no_driver_at_all_says_what_was_looked_for() -> None:

@@ -134,6 +134,18 @@ def test_the_archive_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert archive.archive.__wrapped__() == first
 
 
+@pytest.mark.parametrize("bytes_left", [0, 1_000])
+def test_an_archive_that_was_torn_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_left: int
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = archive.archive.__wrapped__()
+    (kept,) = (tmp_path / "watchfloor").iterdir()
+    kept.write_bytes(first[:bytes_left])
+    assert archive.archive.__wrapped__() == first
+    assert kept.read_bytes() == first
+
+
 def test_an_archive_of_another_version_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "watchfloor").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from collectors.probe import service_pages
 from collectors.probe.cells import LOST_CODE, UNSUPPORTED, Absent, Board, Missing, Reading
 from collectors.probe.exposition import parse
-from collectors.probe.listening import asked, listed, listening, told
+from collectors.probe.listening import answers, asked, listed, listening, told
 from collectors.probe.service_ports import own_address, server_of
 from collectors.probe.services import Sampler
 from collectors.probe.world import World
@@ -249,6 +250,26 @@ def test_the_kernel_and_its_tables_say_the_same_of_what_listens_here() -> None:
         assert {os.fstat(one.fileno()).st_ino for one in (four, six)} == {int(said[port][1]) for port in ports}
         assert idle.getsockname()[1] not in said
         assert listening(World())[ports[0]] == said[ports[0]]
+
+
+@pytest.mark.parametrize(
+    ("files", "asked_for"),
+    [
+        ({"/sys/module/tcp_diag/refcnt": "1"}, True),
+        ({"/lib/modules/6.1.0/modules.builtin": "kernel/net/ipv4/tcp_diag.ko\n"}, True),
+        ({"/lib/modules/6.1.0/modules.builtin": "kernel/net/ipv4/tunnel4.ko\n"}, False),
+        ({"/proc/config.gz": gzip.compress(b"CONFIG_INET_TCP_DIAG=y\n").decode("latin-1")}, True),
+        ({"/proc/config.gz": gzip.compress(b"CONFIG_INET_TCP_DIAG=m\n").decode("latin-1")}, False),
+        ({"/proc/config.gz": "torn"}, False),
+        ({}, False),
+    ],
+)
+def test_no_module_is_loaded_into_the_kernel_to_ask_it(
+    files: dict[str, str], asked_for: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = FileWorld(files)
+    monkeypatch.setattr(world, "uname", lambda: SimpleNamespace(release="6.1.0"))
+    assert answers(world) is asked_for
 
 
 def test_where_the_kernel_does_not_answer_its_tables_are_read() -> None:

@@ -17,7 +17,7 @@ from collectors.transports.ssh import SshTransport
 from tests.support.sshd import Host, Lab
 from watchfloor.change import Command, On, Place
 from watchfloor.jobs.model import JobSourceSpec
-from watchfloor.ports import Transport
+from watchfloor.ports import Clock, Transport
 from watchfloor.systemclock import SystemClock
 
 WAITS = Waits(greeting=60.0, begin=30.0, patience=60.0)
@@ -25,18 +25,20 @@ WAITS = Waits(greeting=60.0, begin=30.0, patience=60.0)
 
 @dataclass
 class Bench:
-    """One node, and consoles that act on it."""
+    """One node, and consoles that act on it. `environment`: "NAME=value …", of whatever runs there."""
 
     lab: Lab
     path: Path
     waits: Waits = WAITS
+    environment: str = ""
+    clock: Clock = field(default_factory=SystemClock)
     host: Host = field(init=False)
     opened: list[FleetHands] = field(default_factory=list)
     transports: list[Transport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.kept.mkdir(mode=0o700)
-        self.host = self.lab.host("node", extra=f"SetEnv WATCHFLOOR_HANDS={self.kept}")
+        self.host = self.lab.host("node", extra=f"SetEnv WATCHFLOOR_HANDS={self.kept} {self.environment}")
         self.lab.configure(f"Host node\n  Port {self.host.port}")
 
     @property
@@ -64,9 +66,7 @@ class Bench:
         ssh, local = SshTransport(), LocalTransport()
         self.transports += [ssh, local]
         places = Places([self.lab.spec("node")], sources or [], endpoints or {})
-        made = FleetHands(
-            places, lambda spec: local if spec.local else ssh, SystemClock(), self.path / notes, self.waits
-        )
+        made = FleetHands(places, lambda spec: local if spec.local else ssh, self.clock, self.path / notes, self.waits)
         self.opened.append(made)
         return made
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tui.commands import Command, complete, table
+import pytest
+
+from tui.commands import Command, complete, run, table
 from tui.present.completion import agreed, completion
+from watchfloor.errors import ConfigError
 
 
 def test_first_as_far_as_all_agree_then_each() -> None:
@@ -51,3 +54,14 @@ def test_names_of_commands_and_then_their_choices() -> None:
     assert complete(commands, "s", 1) == ["sort ", "stop"]
     assert complete(commands, "sort te", 7) == ["temp"]
     assert complete(commands, "nonsense te", 11) == ()
+
+
+def test_words_behind_a_command_that_takes_none_are_refused_where_they_stand() -> None:
+    ran: list[str] = []
+    commands = table([Command("stop", "", ran.append), Command("sort", "", ran.append, argument="COLUMN")])
+    with pytest.raises(ConfigError, match="stop takes no word behind it") as refused:
+        run(commands, " stop now")
+    assert refused.value.column == 7
+    run(commands, "stop ")
+    run(commands, "sort temp")
+    assert ran == ["", "temp"]

@@ -16,8 +16,10 @@ from tui.present.line import Line, width_of
 from tui.present.notes import accelerator_note, node_note, worst_findings
 from tui.present.style import UNICODE
 from tui.present.trends import plots
+from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
-from watchfloor.model import Finding, Scope, State, Subject
+from watchfloor.model import Finding, NodeSpec, NodeStatus, Phase, Scope, State, Subject
+from watchfloor.report import PAUSED, Hello, Report, SamplerStatus, Schema
 
 _LOST, _HUNG = "dgx-04", "dgx-07"
 
@@ -39,6 +41,16 @@ def test_a_silent_node_says_why_once_and_nothing_of_its_samplers(frame: Frame) -
     assert words[:30] in said
     assert "can't be read" not in said
     assert "nvidia" not in said.lower().split("driver")[-1], "what samplers said is over"
+
+
+def test_samplers_that_say_the_same_say_it_once(frame: Frame) -> None:
+    words = "let go of for a reset that anna asked for, until 12:03:04 UTC"
+    told = {name: SamplerStatus(PAUSED, words) for name in ("nvidia", "nvidia_xid")}
+    detail = replace(frame.detail[0], samplers={"host": SamplerStatus("ok"), **told})
+    paused = replace(frame, detail=[detail, *frame.detail[1:]])
+    said = text_of(identity_lines(paused, 0, 120, UNICODE))
+    assert f"nvidia, nvidia_xid {UNICODE.states[State.WARNING]} {words}" in said
+    assert said.count(words) == 1 and "1 ok" in said
 
 
 @pytest.mark.parametrize("most", [2, 3, 6])
@@ -99,3 +111,24 @@ def test_a_finding_that_names_its_link_is_told_without_naming_it_twice(frame: Fr
     told = text_of(identity_lines(replace(frame, findings=(down,)), frame.node_index[_HUNG], 160, UNICODE))
     assert down.text in told
     assert f"{name}: " not in told
+
+
+@pytest.mark.parametrize(
+    ("status", "note"),
+    [
+        (SamplerStatus("ok", "no answer yet"), "accelerators not yet"),
+        (SamplerStatus("hung", "no answer for 9 s"), "accelerators timed out"),
+        (SamplerStatus("absent", "libnvidia-ml.so.1 not found", 5.0), "no accelerators"),
+    ],
+)
+def test_a_node_is_said_to_have_no_accelerators_once_all_who_could_name_one_have_looked(
+    status: SamplerStatus, note: str
+) -> None:
+    fleet = Fleet([NodeSpec("n")], lambda: frames.START)
+    fleet.status(0, NodeStatus(Phase.LIVE, since=frames.START))
+    fleet.hello(0, Hello(1, "n", "boot", frames.START, "probe"), frames.START)
+    fleet.schema(0, Schema(1, {}))
+    fleet.report(0, Report(1, 1, frames.START, True, {}, {"nvidia": status}), frames.START)
+    columns = columns_for(ACCELERATOR_FIELDS, 120)
+    at = [column.name for column in columns].index("note")
+    assert AcceleratorTable(fleet.frame(), columns, Choice()).cells(0)[at][0] == note

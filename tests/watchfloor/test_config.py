@@ -31,6 +31,7 @@ def complaint(text: str) -> ConfigError:
         ("a: !!python/object/apply:os.system [ls]\n", 1, 4, "a tag"),
         ("on: 1\n", 1, 1, "the key on: YAML may read it as a bool"),
         ("1.10: 1\n", 1, 1, "YAML may read it as a float"),
+        ("07: 1\n", 1, 1, "YAML may read it as an int"),
         ("a: [1, 2\n", 2, 1, "expected ',' or ']'"),
         ("a: b: c\n", 1, 5, "mapping values are not allowed"),
         ("a: \x00\n", 1, 0, "control characters"),

@@ -203,6 +203,7 @@ def test_the_usual_places_are_looked_at(lab: Path, empty_home: Path, monkeypatch
 
 
 MISTAKES = [
+    ("nodes: a\nssh: {connect_timeout: 0s}\n", 2, 24, "ssh.connect_timeout of 0 s"),
     ("sites:\n  oslo:\n    rakcs: {}\n", 3, 5, "did you mean racks?"),
     ("nodes: [a]\nsite: {}\n", 2, 1, "did you mean sites?"),
     ("nodes:\n  a: {ssh: {prot: 22}}\n", 2, 13, "did you mean port?"),

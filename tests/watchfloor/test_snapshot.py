@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.support.parts import program
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind
-from watchfloor.model import Missing, Scope
+from watchfloor.model import Finding, Missing, Scope, State, Subject
 from watchfloor.query import parse
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.exposition import exposition, series_name
@@ -51,6 +52,13 @@ def test_the_document_is_what_its_schema_says(frame: Frame, where: str) -> None:
 
 def test_the_document_of_hosts_without_accelerators_is_too() -> None:
     _validate(_read(hosts_only()))
+
+
+def test_the_document_with_a_finding_of_a_job_is_too(frame: Frame) -> None:
+    faulty = Finding(
+        Subject(Scope.JOB, "", "slurm:7"), "job-on-faulty-node", State.WARNING, "job 7 runs on what is faulty"
+    )
+    _validate(_read(replace(frame, findings=(*frame.findings, faulty))))
 
 
 def test_every_metric_is_a_value_or_a_reason(frame: Frame) -> None:

@@ -114,6 +114,11 @@ class AcceleratorTable:
             return frame.accelerators.text(row, "name") or frame.accelerators.keys[row], token
         return value(frame.accelerators.cell(row, column.name), _METRICS[column.name], column.width, self._glyphs)
 
+    def _why_bare(self, node: int) -> str:
+        """That it has none is known once all that could name one have looked."""
+        counted = self._frame.nodes.cell(node, "accelerators")
+        return f"accelerators {counted.missing.label}" if counted.missing else "no accelerators"
+
     def _bare_cell(self, node: int, column: Column) -> Text:
         frame = self._frame
         if column.name == "state":
@@ -124,5 +129,5 @@ class AcceleratorTable:
             return frame.nodes.text(node, _OF_NODE[column.name]), token
         if column.name == "note":
             words, token = node_note(frame, node, self._worst)
-            return (words, token) if words else ("no accelerators", Token.DIM)
+            return (words, token) if words else (self._why_bare(node), Token.DIM)
         return "", Token.DIM

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from tui.present.format import exact
@@ -12,7 +12,7 @@ from tui.present.style import STATE_TOKENS, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Finding, Missing, Scope, State
-from watchfloor.report import SamplerStatus
+from watchfloor.report import PAUSED, SamplerStatus
 
 _FOUND_LINES = 2  # of a finding that is told whole
 
@@ -82,12 +82,17 @@ def _clocks(frame: Frame, node: int) -> Sequence[Line]:
 
 
 def _samplers(samplers: Mapping[str, SamplerStatus], glyphs: Glyphs) -> Sequence[Line]:
-    """How many work and how many have nothing to read here, and each that fails; the panel `e` tells of each."""
+    """How many work and how many have nothing to read here, and those that fail or have let go of their driver, by what
+    they say; the panel `e` tells of each."""
     states = Counter(status.state for status in samplers.values())
+    silent = defaultdict[tuple[State, str], list[str]](list)
+    for name, status in samplers.items():
+        if status.state not in ("ok", "absent"):
+            state = State.WARNING if status.state == PAUSED else State.CRITICAL
+            silent[state, status.text or status.state].append(name)
     found: list[Line] = [
-        [(f"{name} ", Token.DIM), (f"{glyphs.states[State.CRITICAL]} {status.text or status.state}", Token.CRITICAL)]
-        for name, status in samplers.items()
-        if status.state not in ("ok", "absent")
+        [(f"{', '.join(names)} ", Token.DIM), (f"{glyphs.states[state]} {text}", STATE_TOKENS[state])]
+        for (state, text), names in silent.items()
     ]
     absent = f", {states['absent']} not here" if states["absent"] else ""
     return [_fact("samplers", f"{states['ok']} ok{absent}"), *found] if samplers else found

@@ -15,7 +15,7 @@ from tui.present.style import UNICODE, Glyphs, Token
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Unit
 from watchfloor.model import Missing, Scope
-from watchfloor.report import Process, SamplerStatus, Workload
+from watchfloor.report import PAUSED, Process, SamplerStatus, Workload
 from watchfloor.vendors import sources
 
 _PROCESS_COLUMNS = (
@@ -149,7 +149,8 @@ def _standing(status: SamplerStatus) -> tuple[Text, Text]:
         return ("ok", Token.OK), (took, Token.DIM)
     if status.state == "absent":
         return ("not here", Token.DIM), (status.text, Token.DIM)
-    return (status.state, Token.CRITICAL), (status.text, Token.CRITICAL)
+    token = Token.WARNING if status.state == PAUSED else Token.CRITICAL
+    return (status.state, token), (status.text, token)
 
 
 def _section(

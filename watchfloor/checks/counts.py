@@ -17,8 +17,10 @@ from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
 from watchfloor.metrics import Unit
 from watchfloor.model import Finding, Missing, Scope, State
+from watchfloor.report import PAUSED
 
 _AT = Scope.NODE
+_SILENT = ("hung", "failed", PAUSED)
 
 
 def check(frame: Frame) -> Iterator[Finding]:
@@ -95,8 +97,8 @@ def _untold(frame: Frame, has: Floats) -> Iterator[Finding]:
 
 
 def _untold_addresses(frame: Frame, node: int) -> list[str]:
-    """Those of no board that was ever told of, unless a sampler that would tell of them is ill."""
-    if any(status.state in ("hung", "failed") for status in frame.detail[node].samplers.values()):
+    """Those of no board that was ever told of, unless a sampler that would tell of them is ill, or paused."""
+    if any(status.state in _SILENT for status in frame.detail[node].samplers.values()):
         return []
     view = frame.accelerators
     told = {pci.slot(view.text(row, "bus_id")) for row in frame.rows_of(Scope.ACCELERATOR, node).tolist()}

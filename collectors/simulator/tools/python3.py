@@ -71,6 +71,11 @@ def _unkillable(machine: Machine) -> set[int]:
     return {job.pid(machine.plan.index, index) for index, job in jobs if job is not None}
 
 
+def _let_go(order: Order, words: Sequence[str]) -> Ended:
+    """Time stands still while a simulated tool runs."""
+    return Ended(out="after 0.0 s no probe of this user holds it\n")
+
+
 # -- evidence
 
 
@@ -98,5 +103,6 @@ _NOT_FOUND = 127
 _PROGRAMS: Mapping[str, Callable[[Order, Sequence[str]], Ended]] = {
     "# watchfloor looks for a process": _looked,
     "# watchfloor ends a process": _ended,
+    "# watchfloor waits for its probes": _let_go,
     "# watchfloor keeps evidence": _gathered,
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -36,6 +37,7 @@ static uint64_t generation;
 static char *copy;
 static pair table[BUCKETS]; /* open addressing: what the library costs is no cost of the program that calls it */
 static int trouble, initialised, watch;
+static int board_file = -1; /* held open and locked while initialised, as a driver's device files are */
 static _Atomic u64 *spent; /* nanoseconds inside of this library, at the end of the mapping */
 static double started;
 static device devices[GPUS][SLICES + 1];
@@ -198,11 +200,22 @@ int nvmlInitWithFlags(u32 flags) {
     hold("system.hang_init");
     double code;
     if (number_of("system.init_error", &code) == OK && code) return (int)code;
-    initialised++;
+    pthread_mutex_lock(&lock);
+    if (!initialised++) {
+        board_file = open(getenv("NVML_SCENARIO"), O_RDONLY | O_CLOEXEC);
+        flock(board_file, LOCK_SH);
+    }
+    pthread_mutex_unlock(&lock);
     return OK;
 }
 int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
-int nvmlShutdown(void) { return initialised-- > 0 ? OK : UNINITIALIZED; }
+int nvmlShutdown(void) {
+    pthread_mutex_lock(&lock);
+    int result = initialised > 0 ? OK : UNINITIALIZED;
+    if (result == OK && !--initialised) close(board_file);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
 const char *nvmlErrorString(int code) { return code == 999 ? "Unknown Error" : "scenario error"; }
 
 int nvmlSystemGetDriverVersion(char *out, u32 size) { return text_of("system.driver", out, size); }

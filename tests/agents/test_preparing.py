@@ -1,0 +1,76 @@
+"""A step whose first deed only makes room for what follows, and passes by itself: what is said of it where that fails,
+and that what was held open is let go of again. And hands that break in ways that nobody foresaw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from agents.action import Scene, done_in_order
+from tests.support.road import ANNA, Killed, Points, Road, SetValue
+from watchfloor.change import Command, Done, Outcome, Seen, Step
+from watchfloor.playbook import Guards, Playbook, StepRule
+from watchfloor.ports import Floor, Hands
+
+_ONE = Playbook("one", "set", steps=(StepRule("first", "set_value", parameters={"value": "a"}),), guards=Guards())
+
+
+class Roomy(SetValue):
+    """Makes room, sets the value, and gives the room back, at once where the value can't be set."""
+
+    preparing = 1
+
+    def prepare(self, scene: Scene, step: Step) -> Step:
+        one = super().prepare(scene, step)
+        (deed,) = one.deeds
+        assert isinstance(deed, Command)
+        room, back = (msgspec.structs.replace(deed, argv=("room", "room", word)) for word in ("made", "given back"))
+        return msgspec.structs.replace(one, deeds=(room, deed, back))
+
+    async def apply(self, step: Step, hands: Hands, operation: str) -> Sequence[Done]:
+        done = await done_in_order(step.deeds, hands, operation)
+        if len(done) == 2:
+            done.append(await hands.do(step.deeds[2], f"{operation}.2"))
+        return done
+
+    async def observe(self, step: Step, hands: Hands, floor: Floor) -> Seen:
+        return await super().observe(msgspec.structs.replace(step, deeds=step.deeds[1:]), hands, floor)
+
+
+@pytest.fixture
+def roomy(road: Road) -> Road:
+    road.actions["set_value"] = Roomy()
+    return road
+
+
+async def test_where_only_room_was_made_nothing_was_done(roomy: Road) -> None:
+    roomy.nodes.fails["set dgx-01"] = Done(1, stderr="it is in use")
+    run = (await roomy.console().propose(roomy.planned(_ONE))).run
+    result = await roomy.console().carry_out(run, ANNA)
+    assert result.outcome is Outcome.FAILED and "it is in use" in result.text
+    assert roomy.nodes.log == ["room=made", "room=given back"]
+    told = [entry.body for entry in roomy.entries() if entry.kind == "applied"]
+    assert [(one["argv"][0], one["exit_code"]) for one in told] == [("room", 0), ("set", 1), ("room", 0)]
+    (verified,) = [entry.body for entry in roomy.entries() if entry.kind == "verified"]
+    assert verified["result"] == "no-effect"
+
+
+async def test_where_all_is_well_it_is_done_as_it_stands(roomy: Road) -> None:
+    run = (await roomy.console().propose(roomy.planned(_ONE))).run
+    assert (await roomy.console().carry_out(run, ANNA)).outcome is Outcome.SUCCEEDED
+    assert roomy.nodes.log == ["room=made", "dgx-01=a", "room=given back"]
+
+
+@pytest.mark.parametrize("moment", range(1, 17))
+async def test_a_console_that_is_killed_anywhere_tells_the_same_afterwards(roomy: Road, moment: int) -> None:
+    roomy.nodes.fails["set dgx-01"] = Done(1, stderr="it is in use")
+    run = (await roomy.console().propose(roomy.planned(_ONE))).run
+    try:
+        result = await roomy.console("one", Points(die_at=moment)).carry_out(run, ANNA)
+    except Killed:
+        roomy.leases.release(run, "one")
+        result = await roomy.console("two", Points()).carry_out(run, ANNA)
+    assert result.outcome is Outcome.FAILED
+    assert roomy.nodes.log in (["room=made"], ["room=made", "room=given back"])
