@@ -45,7 +45,7 @@ class ActingFeed(LiveFeed):
 
     async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        collection = Collection(self._specs, self._period, self._findings_file, self._work)
+        collection = Collection(self._specs, self._period, self._findings_file, self._work, self._ledger)
         self._collection, self._findings = collection, collection.findings
         self._runs: set[asyncio.Task[Any]] = set()
         async with post(

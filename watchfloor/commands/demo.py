@@ -79,7 +79,8 @@ def _act(fleet: DemoFleet, context: str, record: bool) -> int:
     from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
 
     work = fleet.work
-    acting, ledger = ActingFeed(fleet.specs, work=work), LedgerFollower(ledger_file(), heard)
+    ledger = LedgerFollower(ledger_file(), heard)
+    acting = ActingFeed(fleet.specs, work=work, ledger=ledger)
     with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recording):
         asked = {"ledger": ledger, **what_reviews()}
         return wiring.run_terminal(feed, context, lineage=book, acting=acting, **asked, **recording)
