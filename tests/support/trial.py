@@ -35,6 +35,7 @@ from watchfloor.places import ledger_file
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.repertoire import usable
 from watchfloor.runs import RunRecord
+from watchfloor.signing import keygen
 
 WATCH = Who(Party.SERVICE, "watch", on_behalf_of="tester")
 Durations = Mapping[str, str]  # a line of the shipped playbook -> of the copy
@@ -180,7 +181,7 @@ async def signed_by_colleague(monkeypatch: pytest.MonkeyPatch, folder: Path, run
     """The other person of the trial approves."""
     key = trial.environment(folder / "act", trial.COLLEAGUE)["WATCHFLOOR_KEY"]
     monkeypatch.setenv("WATCHFLOOR_KEY", key)
-    assert "1 of 1: colleague" in await asyncio.to_thread(signed, "approve", run, "nobody answers")
+    assert "1 of 1: colleague" in await asyncio.to_thread(signed, "approve", run, "nobody answers", keygen)
 
 
 @asynccontextmanager
