@@ -21,6 +21,7 @@ from watchfloor.checks._xidtold import FOLLOWERS
 from watchfloor.events import Entry, EventLog
 from watchfloor.fitting import target_of
 from watchfloor.frame import Frame
+from watchfloor.lineage.watch import finding_key
 from watchfloor.model import Finding, Scope, Subject
 from watchfloor.playbook import EventTrigger, Playbook, QueryTrigger, RunsTrigger, ScheduleTrigger
 from watchfloor.query import Query, Watch, parse
@@ -46,6 +47,7 @@ class Cue:
     lasting: bool = False  # it comes again as long as it holds
     due: bool = False  # of a schedule
     follows: str = ""  # an XID that comes of others: the job that it came with, or " "
+    finding: str = ""  # the one that it comes of, or that tells of the event, as lineage names it
     source: QuerySource | None = field(default=None, compare=False, repr=False)
 
 
@@ -136,13 +138,22 @@ class EventSource:
             return
         follows = self._follows(frame, entry, subject) if event.kind == "xid" and event.code in FOLLOWERS else ""
         reason = f"{name} on {shown(subject)}: {event.text}"
-        yield Cue(self.playbook, name, name, target, reason, entry.last, entry.at, follows=follows)
+        told = told_by(frame, subject, f"{event.kind.upper()} {event.code}")
+        yield Cue(self.playbook, name, name, target, reason, entry.last, entry.at, follows=follows, finding=told)
 
     @staticmethod
     def _follows(frame: Frame, entry: Entry, subject: Subject) -> str:
         row = frame.row(subject)
         known = row is not None and subject.scope is Scope.ACCELERATOR
         return (frame.accelerators.text(row, "job") if known and row is not None else "") or " "
+
+
+def told_by(frame: Frame, subject: Subject, event: str) -> str:
+    """The finding on a subject that rests on such an event ("XID 79"); "" where none does."""
+    for finding in frame.findings:
+        if finding.subject == subject and any(name == event for name, _ in finding.evidence):
+            return finding_key(finding, subject).id
+    return ""
 
 
 def root_beside(frame: Frame, cue: Cue, seconds: float) -> str:
@@ -200,7 +211,8 @@ class FindingSource:
         for subject in (finding.subject, *finding.others):
             target = target_of(subject, self.playbook.scope, frame)
             if target is not None:
-                yield Cue(self.playbook, name, name, target, finding.text, frame.at, began)
+                led = finding_key(finding, subject).id
+                yield Cue(self.playbook, name, name, target, finding.text, frame.at, began, finding=led)
 
     def _forget(self, frame: Frame, now: Mapping[RecordKey, object]) -> None:
         """What is over may come anew. What a silent node had is not over."""

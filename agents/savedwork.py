@@ -6,6 +6,7 @@ from agents.action import Saved
 from watchfloor.errors import WatchfloorError
 from watchfloor.lineagebook import LineageBook
 from watchfloor.ports import Clock
+from watchfloor.records.databases import readable
 from watchfloor.records.lineage import LineageStore
 
 _KEPT_SECONDS = 5.0  # one plan asks several times of one job
@@ -14,11 +15,11 @@ _MOST = 1_000
 
 
 class SavedWork:
-    """`place`: where lineage is kept; None: nowhere."""
+    """`place`: where lineage is kept; None: nowhere. It is only read."""
 
     def __init__(self, place: str | None, clock: Clock) -> None:
         """Raises ConfigError where PostgreSQL is asked for and its library lacks."""
-        self._store = LineageStore(place) if place is not None else None
+        self._store = LineageStore(place, readable) if place is not None else None
         self._book = LineageBook(self._store) if self._store is not None else None
         self._clock = clock
         self._kept: dict[str, tuple[float, Saved]] = {}

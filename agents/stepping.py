@@ -125,7 +125,7 @@ class Stepping:
     async def _intend(self, step: Step, operation: str, attempt: int, facts: Mapping[str, Any]) -> None:
         undo = bool(facts.get("undo"))
         deeds = step.undo if undo else step.deeds
-        told = [word for deed in deeds[:1] for word in getattr(deed, "words", (deed.__class__.__name__,))]
+        told = [word for deed in deeds[:1] for word in deed.words]
         body = Intent(
             step=step.key,
             action=step.action,
@@ -163,7 +163,7 @@ class Stepping:
         """Put on record what came of these deeds, of which the first has this place in the step."""
         deeds = step.deeds if deeds is None else deeds
         for place, result in enumerate(done, first):
-            argv = getattr(deeds[place], "words", ()) if place < len(deeds) else ()
+            argv = deeds[place].words if place < len(deeds) else ()
             body = Applied(
                 step=step.key,
                 action=step.action,

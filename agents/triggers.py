@@ -21,6 +21,7 @@ from agents.plan import Asked
 from watchfloor.change import Origin
 from watchfloor.checks._tools import limit
 from watchfloor.frame import Frame
+from watchfloor.lineage.acts import FINDINGS
 from watchfloor.metrics import Unit
 from watchfloor.model import Scope, Subject
 from watchfloor.playbook import Guards, Playbook
@@ -34,7 +35,8 @@ AHEAD_SECONDS = 60.0  # what is told of a time so far ahead, a clock that is wro
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What a plan is to be made for. `samples`: values of the playbook's evidence by target."""
+    """What a plan is to be made for. `samples`: values of the playbook's evidence by target. `findings`: those that led
+    to it, as lineage names them."""
 
     playbook: Playbook
     trigger: str
@@ -43,14 +45,18 @@ class Incident:
     seen_at: float
     began: float = 0.0
     samples: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
 
 
 def asked_by(incident: Incident, who: Who, at: float) -> Asked:
-    """As a plan has it. The targets stand in its samples: by them the ledger is the memory of triggers."""
+    """As a plan has it. The targets stand in its samples: by them the ledger is the memory of triggers,
+    and what led to it, by which lineage finds it."""
     first = incident.targets[0]
     samples = {"targets": [told_target(target) for target in incident.targets], **incident.samples}
     if incident.began:
         samples["began"] = float(incident.began)  # a time that a clock of numpy's has corrected
+    if incident.findings:
+        samples[FINDINGS] = list(incident.findings)
     finding = incident.trigger.removeprefix("finding ") if incident.trigger.startswith("finding ") else ""
     origin = Origin(
         incident.reason, incident.trigger, finding, told_target(first), samples, seen_at=float(incident.seen_at)
@@ -285,6 +291,7 @@ def _incident(frame: Frame, cues: Sequence[Cue], before: str) -> Incident:
         min(cue.seen_at for cue in cues),
         min(cue.began for cue in cues),
         samples,
+        tuple(dict.fromkeys(cue.finding for cue in cues if cue.finding)),
     )
 
 

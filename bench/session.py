@@ -2,10 +2,18 @@
 
     python -m bench.session [--nodes 1000] [--seconds 180]
 
-The fleet tells what the wire-level simulation tells: eleven values of each of eight accelerators are other ones every
-second, as noisy as sensors are. Its minute is played over and over, which a recording of columns makes no use of.
+The fleet tells what the wire-level simulation tells: thirteen values of each of eight accelerators are other ones, most
+of them every second and as noisy as sensors are, with the digits that the probe gives them: whole percents, degrees,
+joules and megahertz, tenths of a watt, rates with four digits. A report arrives in the phase of its node, some
+milliseconds early or late. The simulation has two sources of noise a board, one of them shared by how busy it is, power
+and traffic; boards of one node work in one rhythm. Where real sensors are noisy each by itself, a day takes more.
+
+Its minute is played over and over, which a recording makes no use of: it looks no further back than a second, and a
+slowly moving mean. There are as many scripts as it takes for few nodes to be in the same second of the same one.
 Beside it, in the same run, the plain way: all columns of every second, compressed with zstd, and what their changed
 values would take as numbers of eight bytes.
+
+Beside it a whole day of a small fleet, of which every moment is there.
 
 Limits: 10 % of a core and 2 GB a day; a session of a day opens within 1 s, any moment of it shows within 300 ms.
 """
@@ -22,6 +30,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from msgspec import structs
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from collectors.simulator.wire_lines import accelerator_keys, hello_line, identity_line, make_scripts, schema_line
@@ -32,13 +42,17 @@ from watchfloor.jobs.roll import Roll
 from watchfloor.model import NodeSpec, NodeStatus, Phase
 from watchfloor.report import Hello, Report, Schema, decode
 from watchfloor.session.leaves import Leaves, Picker
-from watchfloor.session.packing import packed
+from watchfloor.session.moment import decoded
+from watchfloor.session.packing import packed, unpacked
 from watchfloor.session.reader import Session
-from watchfloor.session.tape import KEY, TapeReader
-from watchfloor.session.writer import Head, SessionWriter
+from watchfloor.session.tape import CHANGE, KEY, SINCE_KEY, TapeReader
+from watchfloor.session.writer import Head, Mark, SessionWriter
 
 BOARDS = 8
+SCRIPTS = 240
+JITTER_SECONDS = 0.003  # of how long a report is under way
 DAY_SECONDS = 86_400
+SMALL_NODES, SMALL_SECONDS = 16, 180
 LIMITS = {"percent": 10.0, "gigabytes": 2.0, "open": 1.0, "show": 0.3}
 
 
@@ -49,8 +63,9 @@ class WireFloor:
         self.now = 1_800_000_000.0
         self.specs = [NodeSpec(f"n{number:04d}", rack=f"r{number // 16:03d}") for number in range(nodes)]
         self._fleet = Fleet(self.specs, lambda: self.now)
-        self._scripts, self._rng, self._roll = make_scripts(BOARDS, 1), random.Random(1), Roll()
+        self._scripts, self._rng, self._roll = make_scripts(BOARDS, 1, SCRIPTS), random.Random(1), Roll()
         self._starts = [self._rng.randrange(60) for _ in self.specs]
+        self._phases = [self._rng.random() for _ in self.specs]
         self._tick = 0
         for node, spec in enumerate(self.specs):
             self._introduce(node, spec.name)
@@ -72,7 +87,8 @@ class WireFloor:
             case Schema() as schema:
                 self._fleet.schema(node, schema)
             case Report() as report:
-                self._fleet.report(node, report, self.now - self._rng.random())
+                since = self._phases[node] + self._rng.gauss(0.0, JITTER_SECONDS)
+                self._fleet.report(node, report, self.now - max(0.0, since))
 
     def frames(self, seconds: int) -> Iterator[Frame]:
         for _ in range(seconds):
@@ -136,34 +152,45 @@ def show(path: Path) -> None:
     session = Session(path)
     opened = time.perf_counter() - began
     rng = random.Random(7)
-    times = []
+    times, spent = [], []
     for _ in range(20):
         at = rng.uniform(session.begin, session.end)
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         session.reel(at).frame()
         times.append(time.perf_counter() - began)
-    print(f"  opened, {session.end - session.begin:,.0f} s of it        {opened * 1e3:6.1f} ms")
+        spent.append(time.process_time() - busy)
+    what = f"opened, {session.end - session.begin:,.0f} s of it"
+    print(f"  {what:28} {opened * 1e3:6.0f} ms            {said(opened, LIMITS['open'])}")
     print(
         f"  any moment of it             {median(times) * 1e3:6.0f} ms, at most {max(times) * 1e3:.0f}   "
         f"{said(max(times), LIMITS['show'])}"
     )
+    print(f"    of which processor         {median(spent) * 1e3:6.0f} ms, at most {max(spent) * 1e3:.0f}")
 
 
-def open_a_day(path: Path, long: Path) -> None:
-    """A file with as many keys as a day has, each of them the same one."""
-
-    tape = TapeReader(path)
-    body = next(tape.body(block) for block in tape.blocks() if block.kind == KEY)
-    head = Session(path).head
-    writer = SessionWriter(long, head)
-    for minute in range(DAY_SECONDS // 60):
-        writer.whole(head.begun + 60.0 * minute, body[: 40_000 if minute else len(body)])
+def show_a_day(short: Path, long: Path) -> None:
+    """A day of a small fleet: what was recorded in some minutes, over and over, with marks."""
+    record_small(short)
+    tape, session = TapeReader(short), Session(short)
+    bodies = [(block.kind, tape.body(block)) for block in tape.blocks() if block.kind in (KEY, CHANGE, SINCE_KEY)]
+    moments = [(kind, decoded(unpacked(body))) for kind, body in bodies]
+    writer = SessionWriter(long, session.head)
+    for turn in range(DAY_SECONDS // SMALL_SECONDS):
+        later = turn * SMALL_SECONDS
+        for kind, moment in moments:
+            writer.moment(kind, structs.replace(moment, at=moment.at + later, number=moment.number + later))
+        writer.mark(Mark(session.begin + later, "ledger", f"entry {turn}", {"entry": str(turn)}))
     writer.end()
-    began = time.perf_counter()
-    session = Session(long)
-    took = time.perf_counter() - began
-    assert session.end - session.begin >= DAY_SECONDS - 61
-    print(f"  a day of keys opens in       {took * 1e3:6.1f} ms             {said(took, LIMITS['open'])}")
+    print(f"a day of {SMALL_NODES} nodes × {BOARDS} accelerators, {long.stat().st_size / 1e6:.0f} MB")
+    show(long)
+
+
+def record_small(path: Path) -> None:
+    floor = WireFloor(SMALL_NODES)
+    writer = SessionWriter(path, Head(floor.now, floor.specs))
+    for frame in floor.frames(SMALL_SECONDS):
+        writer.frame(frame)
+    writer.end()
 
 
 def main() -> int:
@@ -176,7 +203,7 @@ def main() -> int:
         path = Path(folder) / "bench.session"
         record(WireFloor(asked.nodes), path, asked.seconds)
         show(path)
-        open_a_day(path, Path(folder) / "day.session")
+        show_a_day(Path(folder) / "minutes.session", Path(folder) / "day.session")
     return 0
 
 

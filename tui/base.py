@@ -32,6 +32,7 @@ from watchfloor.ledgerfollower import Followed, LedgerFollower, LedgerPicture
 from watchfloor.model import Finding, Scope, Subject
 from watchfloor.ports import Acting, Concern, Recording, Replay
 from watchfloor.record import RecordKey
+from watchfloor.redact import redact
 from watchfloor.systemclock import here
 
 if TYPE_CHECKING:
@@ -289,7 +290,7 @@ class Page(Screen[None]):
 
     def say(self, words: str, token: Token = Token.TEXT) -> None:
         """Put a message into the status bar for a few seconds."""
-        self._message = (words, token)
+        self._message = (redact(words), token)
         if self._message_timer is not None:
             self._message_timer.stop()
         self._message_timer = self.set_timer(MESSAGE_SECONDS, self._unsay)

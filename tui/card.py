@@ -1,20 +1,23 @@
 """The approval card: a whole plan, and in a console that acts the keys that sign it; nowhere else are they bound.
 
-They work once every line of it was in view, ask for a reason, and sign in a thread: a key may wait to be touched.
+They work once every line of it was in view, ask for a reason, and sign in a thread: a key may wait to be touched. A key
+with a passphrase that no agent has asks for it itself, while the terminal is left to it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from tui.asking import Asking
 from tui.present.style import Palette, Token
+from tui.prompting import at_prompt
 from tui.sheet import Text
 from tui.widgets.lineinput import LineInput
-from watchfloor.errors import WatchfloorError
+from watchfloor.errors import KeyLocked, WatchfloorError
 from watchfloor.ports import Acting
 
 
@@ -64,9 +67,19 @@ class Card(Asking):
 
     async def _signed(self, choice: str, reason: str) -> None:
         try:
-            came = await asyncio.to_thread(self._acting.sign, self._run, choice, reason)
-            self.say([(f" {came}", Token.OK)])
+            self.say([(f" {await self._came(choice, reason)}", Token.OK)])
         except WatchfloorError as error:
             self.complain(error, "not signed: ")
         finally:
             self._signing = False
+
+    async def _came(self, choice: str, reason: str) -> str:
+        try:
+            return await asyncio.to_thread(self._acting.sign, self._run, choice, reason)
+        except KeyLocked:
+            return at_prompt(self.app, lambda: self._asked_for(choice, reason))
+
+    def _asked_for(self, choice: str, reason: str) -> str:
+        sys.stdout.write(f"\n{choice} run {self._run}: your key takes a passphrase, and the screen returns.\n")
+        sys.stdout.flush()
+        return self._acting.sign_at_prompt(self._run, choice, reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textual.app import App
+from textual.widgets import Input
 
 from watchfloor.ports import Recording
 from watchfloor.session.cast import Line, ScreenTape
@@ -27,7 +28,8 @@ class Film:
         if self._recording.trouble or not self._app.screen_stack:
             return
         size, at = self._app.size, self._now()
-        events = self._tape.told(at, (size.width, size.height), self._lines())
+        typed = focused.value if isinstance(focused := self._app.focused, Input) else ""
+        events = self._tape.told(at, (size.width, size.height), self._lines(), typed)
         if events:
             self._recording.terminal(at, events)
 

@@ -17,6 +17,7 @@ from tui.widgets.lineinput import LineInput
 from watchfloor.errors import QueryError
 from watchfloor.frame import Frame
 from watchfloor.query import complete
+from watchfloor.redact import redact
 
 
 class FilteredPage(Page):
@@ -51,7 +52,7 @@ class FilteredPage(Page):
         if self.filter is None:
             return ()
         passed, total = self.matched(self.filter, frame)
-        return [("/ ", Token.ACCENT), (self.filter.text, Token.MATCH), (f"  {passed} of {total}", Token.DIM)]
+        return [("/ ", Token.ACCENT), (redact(self.filter.text), Token.MATCH), (f"  {passed} of {total}", Token.DIM)]
 
     def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
         """How many of the page's rows pass, and of how many."""

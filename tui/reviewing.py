@@ -86,8 +86,5 @@ class _Matter:
 
 
 def lineage_of(run: RunRecord | None) -> str:
-    """The name that tells the lineage of the first node or job that a run is about; "" for nothing."""
-    target = run.plan.steps[0].target if run is not None and run.plan and run.plan.steps else None
-    if target is None:
-        return ""
-    return f"job:{target.key}" if target.scope == "job" else f"node:{target.node}"
+    """The name that tells what led to a run, and what came of it; "" for nothing."""
+    return f"run:{run.run}" if run is not None else ""

@@ -11,6 +11,7 @@ from tui.present.line import Line
 from tui.present.style import Token
 from tui.tabled import TablePage
 from tui.widgets.filterbar import FilterBar
+from watchfloor.redact import redact
 
 
 class Words(Filter):
@@ -39,7 +40,7 @@ class WordedPage(TablePage):
     def filter_facts(self) -> list[Line]:
         if self.filter is None:
             return []
-        return [[("/ ", Token.ACCENT), (self.filter.text, Token.MATCH)]]
+        return [[("/ ", Token.ACCENT), (redact(self.filter.text), Token.MATCH)]]
 
     def compose_filter(self) -> ComposeResult:
         yield WordsBar(self.desk.palette, self.desk.typed_filters, self.complete_words, id="filterbar")

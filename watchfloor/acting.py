@@ -39,6 +39,7 @@ from watchfloor.errors import CannotPlan, ConfigError, WatchfloorError
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work, told_apart
 from watchfloor.keeper import account
+from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import NodeSpec, Subject
 from watchfloor.places import endpoints_file, ledger_file, limits_file, policy_places, signers_file, state_folder
 from watchfloor.playbook import Matter, Playbook
@@ -193,18 +194,20 @@ async def post(
     findings: Path | None = None,
     collection: Collection | None = None,
     seen: Callable[[Frame], None] | None = None,
+    lineage: str | None = None,
 ) -> AsyncIterator[Post]:
     """`findings`: where findings over time are kept; `collection`: of these nodes, for who has one already; `seen` is
-    told of each frame, too.
+    told of each frame, too; `lineage`: where it is read of what jobs have saved, also where `work` keeps none.
 
     Raises StoreError where ledger or leases can't stand, ConfigError for limits, endpoints: nothing can be done.
     """
     limits = read_limits(limits_file())
     clock, known = SystemClock(), actions()
-    collection = collection or Collection(specs, findings_file=findings, work=work)
+    followed = LedgerFollower(ledger_file())
+    collection = collection or Collection(specs, findings_file=findings, work=work, ledger=followed)
     sources = told_apart(work.sources)
     floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
-    saved, mine = SavedWork(work.lineage, clock), this_process()
+    saved, mine = SavedWork(lineage or work.lineage, clock), this_process()
     notes = state_folder(os.environ) / "operations"
     places = Places(specs, sources, read_endpoints(endpoints_file()))
     hands = FleetHands(places, collection.transport_for, clock, notes)
@@ -228,14 +231,11 @@ async def post(
             changes=lambda: _changed(book, law),
             grounds=lambda: signers_told(signers_file()),
         )
-
-        def stands(plan: Plan) -> approvals.Standing:
-            return law.tally(plan, law.judge(plan, floor.frame()), book.approvals(plan.digest), clock.now())
-
         running = asyncio.create_task(collection.run(floor.take, _FRAMES_A_SECOND))
         try:
             yield Post(
-                Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes, saved), stands,
+                Harness(desk), floor, book, known, lambda: Scene(floor.frame(), homes, saved),
+                lambda plan: law.stands(plan, floor.frame(), book, clock.now()),
                 lambda run: _is_held(leases, run, mine), running,
             )  # fmt: skip
         finally:
@@ -272,6 +272,9 @@ class Law:
 
     def tally(self, plan: Plan, verdict: Verdict, entries: Sequence[Entry], now: float) -> approvals.Standing:
         return approvals.Tally(self.in_force.now().people, self._check)(plan, verdict, entries, now)
+
+    def stands(self, plan: Plan, frame: Frame, book: LedgerBook, now: float) -> approvals.Standing:
+        return self.tally(plan, self.judge(plan, frame), book.approvals(plan.digest), now)
 
 
 def rules_of_sudo() -> dict[str, tuple[str, ...]]:

@@ -24,6 +24,7 @@ from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.ports import Concern, Put, Remedy, Weighed
 from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.signing import keygen, keygen_unasked
 from watchfloor.sparing import sparing_collector
 from watchfloor.wiring import Collection, LiveFeed, answered
 
@@ -44,7 +45,7 @@ class ActingFeed(LiveFeed):
 
     async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        collection = Collection(self._specs, self._period, self._findings_file, self._work)
+        collection = Collection(self._specs, self._period, self._findings_file, self._work, self._ledger)
         self._collection, self._findings = collection, collection.findings
         self._runs: set[asyncio.Task[Any]] = set()
         async with post(
@@ -66,7 +67,10 @@ class ActingFeed(LiveFeed):
     # -- ports.Acting
 
     def sign(self, run: str, choice: str, reason: str) -> str:
-        return signed(choice, run, reason)
+        return signed(choice, run, reason, keygen_unasked)
+
+    def sign_at_prompt(self, run: str, choice: str, reason: str) -> str:
+        return signed(choice, run, reason, keygen)
 
     def weigh(self, remedy: Remedy, concern: Concern) -> Weighed:
         return self._answer(self._ask(lambda at: self._weighed(at, remedy, concern)))

@@ -96,6 +96,11 @@ class Request(msgspec.Struct, frozen=True, tag="request"):
     content_type: str = "application/json"
     timeout_seconds: float = 30.0
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is asked of whom, without the body."""
+        return self.method, f"{self.place.name}{self.path}"
+
 
 Deed = Command | Request
 

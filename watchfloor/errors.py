@@ -2,6 +2,7 @@
 
     WatchfloorError
       ConfigError            a file or an argument that can't be understood: file, line, column, nearest valid word
+        KeyLocked            a key that signs only with a passphrase, where nobody could be asked for it
       QueryError             a query that can't be understood: column, nearest name
       ConnectError           a node that can't be reached; `problem` says in which way
         HostKeyError         its host key is unknown or has changed: never accepted unasked
@@ -46,6 +47,10 @@ class ConfigError(WatchfloorError):
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
         return f"{place}: {super().__str__()}" if place else super().__str__()
+
+
+class KeyLocked(ConfigError):
+    """A key that takes a passphrase, where nobody could be asked for it."""
 
 
 class QueryError(WatchfloorError):

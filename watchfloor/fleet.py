@@ -23,6 +23,7 @@ from watchfloor.history import History
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import NODE_SCOPES, Missing, NodeSpec, NodeStatus, Phase, Problem, Scope
 from watchfloor.rails import Rails
+from watchfloor.redact import redact
 from watchfloor.report import DETAILS, Cells, Hello, Report, Schema, Table
 from watchfloor.tablemap import TableMap
 from watchfloor.untold import no_accelerators
@@ -84,7 +85,8 @@ class Fleet:
     # -- what the supervisor says (ports.FleetSink)
 
     def status(self, node: int, status: NodeStatus) -> None:
-        self._statuses[node] = status
+        """Its text may quote what a login shell, a server or the probe said last: kept without secrets."""
+        self._statuses[node] = replace(status, text=redact(status.text)) if status.text else status
         self._connected[node] = status.phase is Phase.LIVE
         self._put_node_text(node, "phase", status.phase.value)
         self._put_node_text(node, "problem", status.problem.value)
@@ -259,9 +261,9 @@ class Fleet:
         return self._connected & (self._now() - self._heard_at <= self._stale_after_seconds)
 
     def _ages(self) -> tuple[Floats, Codes]:
-        """By node: age of its newest sample in seconds, and why it has none."""
+        """By node: age of its newest sample in seconds, to the millisecond, and why it has none."""
         heard = self._heard_at > 0
-        ages = np.where(heard, np.maximum(0.0, self._now() - self._heard_at), np.nan)
+        ages = np.where(heard, np.maximum(0.0, self._now() - self._heard_at).round(3), np.nan)
         return ages, np.where(heard, np.int8(Missing.NO), np.int8(Missing.NOT_YET))
 
     def _view(self, scope: Scope, live: NDArray[np.bool_]) -> View:

@@ -225,7 +225,12 @@ class Acting(Protocol):
 
     def sign(self, run: str, choice: str, reason: str) -> str:
         """Approve ("approve") or reject ("reject") the plan of a run with this user's key: what came of it, in a
-        sentence. Raises WatchfloorError where it was refused, or can't be signed."""
+        sentence. Raises KeyLocked where a passphrase would have to be asked for, WatchfloorError where it was refused,
+        or can't be signed."""
+        ...
+
+    def sign_at_prompt(self, run: str, choice: str, reason: str) -> str:
+        """As `sign`, for who has left the terminal to `ssh-keygen`, which asks there. Raises WatchfloorError."""
         ...
 
     def weigh(self, remedy: Remedy, concern: Concern) -> Weighed:

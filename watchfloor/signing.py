@@ -1,16 +1,18 @@
 """Signatures with people's SSH keys, made and checked by OpenSSH's own `ssh-keygen -Y` (a key file, or an agent's key).
 
-What is signed never stands in a command line; a signature counts only under the namespace that it was made for.
+What is signed never stands in a command line; a signature counts only under the namespace that it was made for. A key's
+passphrase is typed to `ssh-keygen` itself, at the terminal: it never passes through here.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +20,27 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from watchfloor.errors import ConfigError
+from watchfloor.errors import ConfigError, KeyLocked
+
+Keygen = Callable[[Sequence[str], bytes], subprocess.CompletedProcess[bytes]]  # words, standard input
 
 _SECONDS = 120.0  # for a person who has to touch a key
+_LOCKED = re.compile(rb"passphrase|\bPIN\b")  # what it says where it could ask nobody
 _ARMOUR_WIDTH = 70  # characters of a line
 _AGENT_SECONDS = 5.0  # to list what it has
+
+
+def keygen(words: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    """It may ask for a passphrase at the terminal. Raises ConfigError where ssh-keygen lacks or never ends."""
+    return _keygen(words, data)
+
+
+def keygen_unasked(words: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    """For who has the terminal: no prompt appears there. Raises as `keygen`, KeyLocked where it takes a passphrase."""
+    done = _keygen(words, data, new_session=True)
+    if done.returncode != 0 and _LOCKED.search(done.stderr):
+        raise KeyLocked("this key takes a passphrase", "ssh-add it, or type it where ssh-keygen asks for it")
+    return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +48,11 @@ class SshSigner:
     """`key`: a private key's file, or the public one of a key that the agent has."""
 
     key: Path
+    keygen: Keygen = keygen
 
     def sign(self, namespace: str, data: bytes) -> str:
         """The signature, in armour. Raises ConfigError where the key can't sign."""
-        done = _keygen(["-Y", "sign", "-q", "-f", str(self.key), "-n", namespace], data)
+        done = self.keygen(["-Y", "sign", "-q", "-f", str(self.key), "-n", namespace], data)
         if done.returncode != 0:
             raise ConfigError(
                 f"this key can't sign: {_words(done)}",
@@ -224,12 +243,13 @@ def _words_of(file: Path) -> list[str]:
         return []
 
 
-def _keygen(words: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
-    """Raises ConfigError where ssh-keygen lacks or never ends."""
+def _keygen(words: Sequence[str], data: bytes, new_session: bool = False) -> subprocess.CompletedProcess[bytes]:
+    """`new_session`: away from the terminal. Raises ConfigError where ssh-keygen lacks or never ends."""
     try:
         return subprocess.run(
-            ["ssh-keygen", *words], input=data, capture_output=True, timeout=_SECONDS, check=False, env=_environment()
-        )
+            ["ssh-keygen", *words], input=data, capture_output=True, timeout=_SECONDS, check=False,
+            env=_environment(), start_new_session=new_session,
+        )  # fmt: skip
     except FileNotFoundError as error:
         raise ConfigError("there is no ssh-keygen", "install OpenSSH's client (8.9 or newer)") from error
     except subprocess.TimeoutExpired as error:

@@ -1,7 +1,8 @@
 """The folder of a demo that is acted upon: a ledger, keys of two persons, limits, endpoints. It goes with the demo.
 
 Nothing of the user's own is read or written by who has entered it: state and configuration lie there. Only what is
-recorded with --record goes where the user's recordings are, to be shown again when the demo is over.
+recorded with --record goes where the user's recordings are, to be shown again when the demo is over; so does, of such a
+demo, what its persons record, who make the evidence of both.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ FLEET = "fleet.yaml"
 _LIMITS = "rack_nodes: 4\ngroup_share: 100%\nhealthy_share: 20%\n"  # a demo is small: one node is a large share of it
 
 
-def prepare(folder: Path, fleet_text: str, desk_url: str) -> None:
-    """Make it. Raises ConfigError where there is no ssh-keygen."""
+def prepare(folder: Path, fleet_text: str, desk_url: str, recordings: str = "") -> None:
+    """Make it. `recordings`: their folder, where it isn't in there. Raises ConfigError where there is no ssh-keygen."""
     folder.mkdir(mode=0o700)
     configuration = config_folder(environment(folder, YOU))
     configuration.mkdir(parents=True)
@@ -33,7 +34,8 @@ def prepare(folder: Path, fleet_text: str, desk_url: str) -> None:
     (folder / FLEET).touch(0o600)
     (folder / FLEET).write_text(fleet_text)
     for person in (YOU, COLLEAGUE):
-        exports = (f"export {name}={shlex.quote(value)}\n" for name, value in environment(folder, person).items())
+        variables = {**environment(folder, person), **({"WATCHFLOOR_SESSIONS": recordings} if recordings else {})}
+        exports = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
         (folder / person).write_text("".join(exports))
 
 
@@ -65,6 +67,7 @@ def how_to(folder: Path) -> str:
             f"ledger, keys and settings of this demo are in {folder} and go with it",
             f"  a second shell becomes the colleague who approves:  . {folder / COLLEAGUE}",
             "  watchfloor approve RUN --reason 'seen it'; the plan's whole text comes first",
+            "  watchfloor evidence RUN -o run.zip  keeps what is known of it, as long as the demo runs",
             f"  watchfloor run RUN --apply --fleet {fleet}  carries it out; watchfloor watch --fleet {fleet}  does so "
             "by itself",
         )

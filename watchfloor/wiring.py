@@ -25,6 +25,7 @@ from watchfloor.frame import Frame
 from watchfloor.jobs.config import NO_WORK, Work, told_apart
 from watchfloor.jobs.roll import Roll
 from watchfloor.keeper import Keeper
+from watchfloor.ledgerfollower import Followed
 from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
 from watchfloor.places import state_folder
 from watchfloor.ports import Reading
@@ -79,6 +80,7 @@ class Collection:
         period_seconds: float = 1.0,
         findings_file: Path | None = None,
         work: Work = NO_WORK,
+        ledger: Followed | None = None,
     ) -> None:
         from collectors.jobsource import Kept  # noqa: PLC0415
         from collectors.supervisor import Supervisor  # noqa: PLC0415
@@ -93,7 +95,7 @@ class Collection:
         self._specs = specs
         self._sources = self._metrics_servers()
         self._roll = Roll(work.pricing)
-        self._lineage = FleetLineage(work.lineage) if work.lineage else None
+        self._lineage = FleetLineage(work.lineage, ledger) if work.lineage else None
         rng, transport_for = random.Random(), self._transports.for_node
         self._schedulers = [Kept(spec, transport_for, self._clock, rng) for spec in told_apart(work.sources)]
         for scheduler in self._schedulers:
@@ -187,9 +189,10 @@ class LiveFeed:
         period_seconds: float = 1.0,
         findings_file: Path | None = None,
         work: Work = NO_WORK,
+        ledger: Followed | None = None,
     ) -> None:
         self._specs = specs
-        self._work = work
+        self._work, self._ledger = work, ledger
         self._period = period_seconds
         self._findings_file = findings_file
         self._findings: Keeper | None = None
@@ -215,7 +218,7 @@ class LiveFeed:
 
     async def _collect(self, on_frame: Callable[[Frame], None]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        collection = Collection(self._specs, self._period, self._findings_file, self._work)
+        collection = Collection(self._specs, self._period, self._findings_file, self._work, self._ledger)
         self._collection, self._findings = collection, collection.findings
         await collection.run(sparing_collector(on_frame, answered), self._frames_a_second)
 

@@ -115,6 +115,18 @@ class Board:
         self.holders = {}
 
 
+def told_rate(rate: float) -> float:
+    """With four digits: when a counter is read is known to a thousandth of the second between two looks at best, and
+    digits that are noise would be sent, and recorded, every second."""
+    if rate < _FOUR_DIGITS:
+        return rate
+    worth = 10.0 ** (len(str(int(rate))) - 4)
+    return int(rate / worth + 0.5) * worth
+
+
+_FOUR_DIGITS = 10000.0
+
+
 class Rates:
     """Counters as changes a second. A counter that goes backwards was reset: its rate is not yet known again."""
 
@@ -127,7 +139,7 @@ class Rates:
         self._last[name] = (counter, at)
         if before is None or counter < before[0] or at <= before[1]:
             return NOT_YET
-        return (counter - before[0]) * scale / (at - before[1])
+        return told_rate((counter - before[0]) * scale / (at - before[1]))
 
 
 def trouble(told) -> str:

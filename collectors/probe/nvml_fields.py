@@ -7,7 +7,7 @@ pynvml (the simulator's) has no function pointer to bind: it is asked in the ord
 import ctypes
 import struct
 
-from .cells import NOT_YET, Missing
+from .cells import NOT_YET, Missing, told_rate
 from .nvml import ask, ask_fields, reason
 
 _FIELD = struct.Struct("=IIqqIi8s")  # id, scope, timestamp, latency, type, return code, value
@@ -72,7 +72,9 @@ class ByteRates:
             return [_rate(NOT_YET, new, 0.0) for new in counters]
         scale = self._unit / seconds
         try:  # nearly always all of them are numbers that grow
-            return [int((new - old) * scale + 0.5) if new >= old else NOT_YET for old, new in zip(last, counters)]
+            return [
+                int(told_rate((new - old) * scale) + 0.5) if new >= old else NOT_YET for old, new in zip(last, counters)
+            ]
         except TypeError:  # a reason doesn't compare
             return [_rate(old, new, scale) for old, new in zip(last, counters)]
 
@@ -82,7 +84,7 @@ def _rate(old, new, scale: float):
         return new
     if isinstance(old, Missing) or new < old:  # a counter that goes backwards was reset
         return NOT_YET
-    return int((new - old) * scale + 0.5)
+    return int(told_rate((new - old) * scale) + 0.5)
 
 
 class NumberCall:

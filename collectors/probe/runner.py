@@ -4,6 +4,7 @@ Must not do: know other samplers, threads or the wire.
 """
 
 from .cells import FAILED_CODE, LONGEST_WORDS, NOT_YET_CODE, TIMED_OUT, Absent, Missing, Paused, Reading
+from .redact import redact
 
 ABSENT_PERIOD_SECONDS = 30.0  # until it is looked whether there is something to sample by now; then twice as long,
 ABSENT_LONGEST_SECONDS = 240.0  # and so on, up to this
@@ -115,10 +116,12 @@ class Runner:
             if self._sampler is None:
                 self._sampler = self.kind(self._world, self._board)
             reading = self._sampler.sample()
-            return "failed" if reading.trouble else "ok", reading.trouble[:LONGEST_WORDS], reading
+            if reading.trouble:
+                return "failed", redact(reading.trouble)[:LONGEST_WORDS], reading
+            return "ok", "", reading
         except Absent as absent:
-            return "absent", str(absent), None
+            return "absent", redact(str(absent)), None
         except Paused as paused:
-            return "paused", str(paused), None
+            return "paused", redact(str(paused)), None
         except Exception as error:  # whatever it is, it concerns this sampler alone, and it is told
-            return "failed", ("%s: %s" % (type(error).__name__, error))[:LONGEST_WORDS], None
+            return "failed", redact("%s: %s" % (type(error).__name__, error))[:LONGEST_WORDS], None

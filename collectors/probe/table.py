@@ -5,6 +5,7 @@ Position = subject * len(metrics) + metric. Must not do: know samplers, clocks o
 
 from .cells import FAILED_CODE, UNSUPPORTED, Missing
 from .notes import Notes
+from .redact import redact
 
 # what the console takes (watchfloor.report): what is beyond would cost the node its whole report
 _LARGEST, _LONGEST = 1e20, 4096
@@ -77,7 +78,7 @@ class Table:
             told[1].append(shown)
         notes = self._notes.renewed(pairs, self._shown) if pairs else {}
         cells = _named((numbers, [values[at] for at in numbers]), reasons, texts)
-        return cells, {key: _text(words) for key, words in notes.items()}
+        return cells, {key: redact(_text(words)) for key, words in notes.items()}
 
     def _shown(self, column: int):
         """What is told of each subject."""

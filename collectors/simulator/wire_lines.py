@@ -92,9 +92,9 @@ def _accelerators(accelerators: int, rng: np.random.Generator) -> Cube:
         "mem_used": rng.integers(40, 78) * 2**30, "mem_total": 85_520_809_984, "temp": heat.round(),
         "temp_mem": (heat + 9).round(), "temp_margin": 87 - heat.round(), "power": power.round(1), "power_limit": 700,
         "clock_sm": 1980 - 15 * (power > 640), "clock_mem": 2619, "throttle": np.where(power > 640, 4, 0),
-        "pcie_gen": 5, "pcie_width": 16, "pcie_rx": (busy * 2.1e7 + 1e6 * noise).round(-5).clip(0),
-        "pcie_tx": (busy * 0.8e7 + 1e6 * noise).round(-5).clip(0), "processes": 1,
-        "link_rx": (busy * 1.9e9 + 1e8 * noise).round(-6).clip(0), "link_tx": (busy * 1.9e9).round(-6),
+        "pcie_gen": 5, "pcie_width": 16, "pcie_rx": _rate(busy * 2.1e7 + 1e6 * noise),
+        "pcie_tx": _rate(busy * 0.8e7 + 1e6 * noise), "processes": 1,
+        "link_rx": _rate(busy * 1.9e9 + 1e8 * noise), "link_tx": _rate(busy * 1.9e9),
     }  # fmt: skip
     for name, values in columns.items():
         cube[:, :, _COLUMN[name]] = values
@@ -108,16 +108,23 @@ def _host(rng: np.random.Generator) -> Cube:
     columns = (
         np.zeros(STEPS), (18 + 4 * wave + noise).round(1), (0.4 + 0.2 * wave).round(1), np.full(STEPS, 192),
         (34 + 5 * wave).round(2), ((310 + 4 * wave) * 1e9).round(-8), np.full(STEPS, 2_164_000_000_000),
-        ((90 + 60 * wave + noise) * 1e6).round(-5), ((40 + 9 * noise) * 1e6).round(-5).clip(0),
-        ((400 + 30 * noise) * 1e6).round(-5), ((380 + 30 * noise) * 1e6).round(-5),
+        _rate((90 + 60 * wave + noise) * 1e6), _rate((40 + 9 * noise) * 1e6),
+        _rate((400 + 30 * noise) * 1e6), _rate((380 + 30 * noise) * 1e6),
     )  # fmt: skip
     return np.stack(columns, axis=1)[:, None, :]
+
+
+def _rate(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """With four digits, as the probe tells rates (collectors.probe.cells.told_rate)."""
+    values = values.clip(1.0)
+    worth = 10.0 ** np.maximum(np.floor(np.log10(values)) - 3, 0)
+    return np.rint(values / worth) * worth
 
 
 def _texts(accelerators: int, number: int) -> list[list[str]]:
     """By accelerator, in the order of TEXTS; the uuid is the key, and is left to the schema."""
     user, command = _USERS[number % len(_USERS)], _COMMANDS[number % len(_COMMANDS)]
-    shared = ["570.124.06", user, f"slurm:{41_000 + number}", command]
+    shared = ["570.124.06", user, f"slurm:{41_000 + number % SCRIPTS}", command]
     return [[f"gpu{index}", "nvidia", "NVIDIA H100 80GB HBM3", "", *shared] for index in range(accelerators)]
 
 

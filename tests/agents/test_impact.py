@@ -131,6 +131,18 @@ def test_checkpoints_come_from_the_runs_that_an_attempt_was_logged_as(tmp_path: 
     asked.close()
 
 
+def test_to_ask_what_was_saved_makes_no_store_and_what_another_console_makes_is_read(tmp_path: Path) -> None:
+    place = tmp_path / "none" / "lineage.db"
+    asked = SavedWork(str(place), SystemClock())
+    assert asked("slurm:4242") == Saved() and not place.parent.exists()
+    store, job_key, saved = LineageStore(str(place)), Key(Kind.JOB, "slurm:4243"), Key(Kind.CHECKPOINT, "/ckpt/1")
+    made = Changes((Entity(job_key, NOW), Entity(saved, NOW)), (Edge(job_key, saved, Relation.MADE, NOW),))
+    store.save(made, NOW)
+    assert asked("slurm:4243").made == (Checkpoint(NOW, "/ckpt/1"),)
+    asked.close()
+    store.close()
+
+
 def test_a_store_that_fails_is_told_and_left_alone_for_a_while(tmp_path: Path) -> None:
     (tmp_path / "lineage.db").write_text("this is no database, and long enough to be seen as none" * 9)
     asked = SavedWork(str(tmp_path / "lineage.db"), SystemClock())

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.probe.assembly import Assembly
-from collectors.probe.cells import LONGEST_WORDS, Absent, Missing, Rates, Reading
+from collectors.probe.cells import LONGEST_WORDS, Absent, Missing, Rates, Reading, told_rate
 from collectors.probe.cells import NOT_YET as NOT_YET_CELL
 from collectors.probe.engine import Engine
 from collectors.probe.outbox import Outbox
@@ -219,6 +219,13 @@ def test_rates_of_counters() -> None:
     assert rates.rate("a", 300, at=2.0, scale=4) == 800
     assert rates.rate("a", 10, at=3.0) is NOT_YET_CELL  # it was reset: neither negative nor a spike
     assert rates.rate("a", 30, at=3.5) == 40
+
+
+def test_a_rate_has_four_digits() -> None:
+    rates = Rates()
+    rates.rate("a", 0, at=1.0)
+    assert rates.rate("a", 159_178_234_112, at=2.0007) == 159_100_000_000
+    assert [told_rate(rate) for rate in (0.0, 0.25, 9999.5, 12_345.6, 99_996.0)] == [0.0, 0.25, 9999.5, 12_350, 100_000]
 
 
 class _Spoken:

@@ -49,6 +49,8 @@ def test_texts_are_as_long_as_the_console_takes_and_of_whole_characters(text: st
 
 def test_reasons_are_told_in_whole_characters() -> None:
     assert told(Missing(FAILED_CODE, "half \ud800")).notes == {note_key("accelerator.util", FAILED_CODE): "half ?"}
+    said = told(Missing(FAILED_CODE, "xpu-smi: HF_TOKEN=plantedSecret isn't there")).notes
+    assert said == {note_key("accelerator.util", FAILED_CODE): "xpu-smi: HF_TOKEN=*** isn't there"}
 
 
 def test_the_words_of_one_reason_are_not_those_of_another() -> None:

@@ -24,7 +24,7 @@ class Troubled:
         pass
 
     def sample(self) -> Reading:
-        return Reading(_CELLS, trouble="hl-smi: no answer " * 1000)
+        return Reading(_CELLS, trouble="hl-smi: no answer to --password plantedSecret " * 1000)
 
 
 def test_a_sampler_in_trouble_has_failed_and_keeps_what_it_tells() -> None:
@@ -32,7 +32,8 @@ def test_a_sampler_in_trouble_has_failed_and_keeps_what_it_tells() -> None:
     runner.begin(0.0, 1.0)
     runner.run("1")
     assert runner.collect() and runner.state == "failed"
-    assert runner.text.startswith("hl-smi: no answer") and len(runner.text) <= 1000
+    assert runner.text.startswith("hl-smi: no answer to --password *** hl-smi") and len(runner.text) <= 1000
+    assert "plantedSecret" not in runner.text
     assert runner.reading is not None and runner.reading.cells is _CELLS
 
 

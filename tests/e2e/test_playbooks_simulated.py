@@ -40,6 +40,11 @@ async def test_a_fatal_xid_drains_requeues_keeps_evidence_opens_a_ticket_and_the
         back = await stage.run_of("return-to-service")
         assert states(back) == {"run_diagnostic": "verified", "resume_node": "verified"}
         await stage.seen(lambda frame: frame.jobs.scheduler[frame.node_index[struck]].takes_work)
+        tale = [line.lstrip("│├└ ") for line in stage.lineage(job).splitlines()]
+    wanted = ["job slurm:", "attempt 1 ran", "finding xid-fatal on", "led to plan", "verdict at", "carried out as run"]
+    wanted += [f"drain {struck} in", "queue job", f"job {job.partition(':')[2]} ("]
+    assert [word for word in wanted if not any(line.startswith(word) for line in tale)] == [], "\n".join(tale)
+    assert f"run {run.run} of fatal-xid succeeded at" in tale[0]
 
 
 async def test_a_service_that_failed_is_started_anew_also_beside_one_that_may_not_be(

@@ -7,13 +7,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.support import parts
 from tests.support.slurm import Slurm
 from watchfloor.errors import StoreError
 from watchfloor.exits import Audit, Exit
+from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, mention
 from watchfloor.records.ledgerreader import LedgerReader
+from watchfloor.records.lineage import LineageStore
 
 NODE = "gpu002"
 
@@ -77,10 +80,16 @@ def test_a_node_is_drained_by_the_whole_road_and_every_step_is_accounted_for(lab
     shown = person.run(*words)
     assert f"{NODE} jobs: slurm:{job} attempt 1" in shown, "by the scheduler's word: the node has no accelerators"
     assert "scontrol" in shown and "Nothing was changed" in shown and state(lab).startswith("mixed")
+    kept = tmp_path / "state" / "watchfloor"
+    assert not {"lineage.db", "findings.db"} & {file.name for file in kept.iterdir()}, "a dry run keeps nothing"
 
     waiting = person.run(*words, "--apply", code=Exit.WAITS_FOR_APPROVAL)
     assert state(lab).startswith("mixed")
     run = waiting.split("watchfloor approve ")[1].split()[0]
+
+    saved_work(kept / "lineage.db", f"slurm:{job}")
+    costs = person.run("requeue-job", "--target", f'id == "slurm:{job}"')
+    assert "since the checkpoint at " in costs and "(/ckpt/500)" in costs
 
     still = person.run(run, "--apply", code=Exit.WAITS_FOR_APPROVAL)
     assert "not-approved" in still
@@ -88,6 +97,9 @@ def test_a_node_is_drained_by_the_whole_road_and_every_step_is_accounted_for(lab
     person("approve", run, "--reason", "seen it", "--key", str(tmp_path / "bob"), "--yes")
     done = person.run(run, "--apply")
     assert "succeeded" in done and state(lab).startswith("draining|xid 79")
+    why = person("lineage", f"slurm:{job}")
+    assert f"job slurm:{job}" in why and "a fatal fault" in why and "approved by bob" in why
+    assert f"carried out as run {run}" in why and f"drain {NODE} in lab: xid 79: verified at" in why
 
     told = json.loads(person("show", run, "--json"))
     assert (told["outcome"], [step["state"] for step in told["steps"]]) == ("succeeded", ["verified"])
@@ -142,6 +154,19 @@ def proposed(ledger: Path) -> bool:
         return "decided" in kinds(ledger)
     except StoreError:  # nothing is in it yet
         return False
+
+
+def saved_work(place: Path, job: str) -> None:
+    """Its trainer has told of a checkpoint."""
+    store, attempt, saved = (
+        LineageStore(str(place)),
+        Key(Kind.ATTEMPT, f"{job}#1"),
+        Key(Kind.CHECKPOINT, "/ckpt/500"),
+    )
+    now = time.time()
+    ends = (mention(attempt, now), Entity(saved, now))
+    store.save(Changes(ends, (Edge(attempt, saved, Relation.MADE, now),)), now)
+    store.close()
 
 
 def kinds(ledger: Path) -> list[str]:

@@ -26,6 +26,9 @@ class NotedActing:
             raise self.error
         return self.answer
 
+    def sign_at_prompt(self, run: str, choice: str, reason: str) -> str:
+        return self.answer
+
     def weigh(self, remedy: Remedy, concern: Concern) -> Weighed:
         if self.error is not None:
             raise self.error

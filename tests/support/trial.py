@@ -21,7 +21,7 @@ from collectors.simulator.fleet import DemoFleet, start_demo
 from collectors.simulator.record import FILE, Done, Kind, Record
 from tests.support.parts import ROOT
 from tests.support.patience import PATIENCE_SECONDS
-from watchfloor import trial
+from watchfloor import lineagebook, trial
 from watchfloor.acting import Post, post
 from watchfloor.change import Outcome
 from watchfloor.checks import held_unused
@@ -29,10 +29,13 @@ from watchfloor.checks._idleness import Idleness
 from watchfloor.commands.approve import signed
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work
+from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import NodeSpec
+from watchfloor.places import ledger_file
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.repertoire import usable
 from watchfloor.runs import RunRecord
+from watchfloor.signing import keygen
 
 WATCH = Who(Party.SERVICE, "watch", on_behalf_of="tester")
 Durations = Mapping[str, str]  # a line of the shipped playbook -> of the copy
@@ -125,6 +128,12 @@ class Stage:
                 found.setdefault(int(one.what), []).append(float(one.value))
         return found
 
+    def lineage(self, name: str) -> str:
+        """What happened to it, from the demo's lineage and the trial's ledger."""
+        assert self.fleet.work.lineage is not None
+        with lineagebook.opened(self.fleet.work.lineage) as book:
+            return book.report(name, time.time(), ledger=LedgerFollower(ledger_file()).look()).text()
+
     def end(self, job: str) -> None:
         """Its owner ends it."""
         record = self._record()
@@ -172,7 +181,7 @@ async def signed_by_colleague(monkeypatch: pytest.MonkeyPatch, folder: Path, run
     """The other person of the trial approves."""
     key = trial.environment(folder / "act", trial.COLLEAGUE)["WATCHFLOOR_KEY"]
     monkeypatch.setenv("WATCHFLOOR_KEY", key)
-    assert "1 of 1: colleague" in await asyncio.to_thread(signed, "approve", run, "nobody answers")
+    assert "1 of 1: colleague" in await asyncio.to_thread(signed, "approve", run, "nobody answers", keygen)
 
 
 @asynccontextmanager

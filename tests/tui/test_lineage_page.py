@@ -12,23 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import frames
+from tests.support import frames, runstory
 from tests.support.feeds import still_app
 from tui.app import WatchfloorApp
 from tui.screens.findings import FindingsPage
 from tui.screens.jobs import JobsPage
 from tui.screens.lineage import LineagePage
 from tui.screens.node import NodePage
+from tui.screens.runs import RunsPage
 from tui.widgets.lines import Lines
+from watchfloor.change import Origin
 from watchfloor.errors import StoreError
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import Allocation, Attempt, Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
+from watchfloor.ledgerfollower import LedgerFollower, LedgerPicture
 from watchfloor.lineage.jobwords import Names
 from watchfloor.lineage.watch import Watch
 from watchfloor.lineagebook import LineageBook
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record, Records
+from watchfloor.records import ledgerwords as words
 from watchfloor.records.lineage import LineageStore
 from watchfloor.snapshot.lineage import LineageReport
 
@@ -95,6 +99,79 @@ def app_over(book: LineageBook | None) -> WatchfloorApp:
 def test_picture(name: str, size: tuple[int, int], book: LineageBook, snap_compare: Callable[..., bool]) -> None:
     keys = ["colon", *f"lineage {name}", "enter", "down"]
     assert snap_compare(app_over(book), press=keys, terminal_size=size)
+
+
+# -- with what was done about it
+
+
+@pytest.fixture
+def acted(tmp_path: Path) -> LedgerFollower:
+    """A run that drained the node and requeued the job once it was approved, and one that waits."""
+    story = runstory.Story(tmp_path / "ledger.db", NOW)
+    drain, requeue = runstory.drain("dgx-04", "xid 79"), runstory.requeue("dgx-04", "4100")
+    why = Origin("xid 79 on dgx-04/GPU-04-3: GPU has fallen off the bus", "xid 79", "", "node:dgx-04",
+                 {"findings": ["xid-fatal@dgx-04/GPU-04-3"]})  # fmt: skip
+    plan = runstory.planned("fatal-xid", runstory.CRON, why, [drain, requeue], NOW - 63 * MINUTE)
+    hit = words.JobImpact(job="slurm:4100", effect="requeued", user="mira", gpu_hours_lost=14.6)
+    story.run(
+        ACTED, plan, runstory.proposed(plan, 63 * MINUTE),
+        runstory.decided(63 * MINUTE, "needs-approval", ["it takes a node out of service"], 1),
+        (62.6 * MINUTE, runstory.ANNA, words.Approval(reason="seen the log, go on")),
+        *runstory.done(drain, 62.5 * MINUTE, ACTED), runstory.seen(drain, 62.3 * MINUTE, "took-effect", "it is drain"),
+        *runstory.done(requeue, 62.2 * MINUTE, ACTED),
+        runstory.seen(requeue, 62 * MINUTE, "took-effect", "job 4100 was restarted once"),
+        (61.9 * MINUTE, runstory.CRON, hit), runstory.over(61.8 * MINUTE, "succeeded", "2 steps"),
+    )  # fmt: skip
+    lone = runstory.planned(
+        "drain-node", runstory.BOB, Origin("fan swap at noon"), [runstory.drain("dgx-02", "fans")], NOW
+    )
+    told = [runstory.proposed(lone, 40.0), runstory.decided(40.0, "needs-approval", ["it takes a node out"], 1)]
+    story.run("re6a8b90412", lone, *told)
+    story.write()
+    story.ledger.close()
+    return LedgerFollower(tmp_path / "ledger.db")
+
+
+ACTED = "r8d41f00c3e"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_picture_of_what_was_done(
+    size: tuple[int, int], book: LineageBook, acted: LedgerFollower, snap_compare: Callable[..., bool]
+) -> None:
+    app = still_app(floor(), lineage=book, ledger=acted, zone=UTC)
+    assert snap_compare(app, press=["colon", *"lineage 4100", "enter", "down"], terminal_size=size)
+
+
+async def test_a_job_is_told_with_the_plan_the_approval_and_the_run_and_enter_opens_its_review(
+    book: LineageBook, acted: LedgerFollower
+) -> None:
+    app = still_app(floor(), lineage=book, ledger=acted, zone=UTC)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await pilot.press("4", "y")
+        await pilot.pause()
+        assert f"run {ACTED} of fatal-xid, approved by anna," in " ".join(text_of(app, "#summary").split())
+        told = "\n".join(shown(app))
+        assert "led to plan" in told and "approved by anna at 06:58: seen the log, go on" in told
+        assert (
+            f"requeued as attempt 2 at 07:01 by run {ACTED}" in told
+            and "drain dgx-04 in alpha: xid 79: verified" in told
+        )
+        assert "re6a8b90412" not in told, "a plan that waits has done nothing to it"
+        await pilot.press("slash", *"carried out", "enter", "end", "enter")
+        await pilot.pause()
+        assert isinstance(app.page, RunsPage) and app.page.run is not None and app.page.run.run == ACTED
+        await pilot.press("y")
+        await pilot.pause()
+        assert shown(app)[0] == f"run {ACTED} of fatal-xid" and "finding xid-fatal" in shown(app)[1]
+
+
+async def test_that_there_is_no_ledger_is_told_with_its_place(book: LineageBook, tmp_path: Path) -> None:
+    app = still_app(floor(), lineage=book, ledger=LedgerFollower(tmp_path / "none.db"), zone=UTC)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.press("4", "y")
+        await pilot.pause()
+        assert f"there is no ledger at {tmp_path / 'none.db'}" in text_of(app, "#summary")
 
 
 def page(app: WatchfloorApp) -> LineagePage:
@@ -238,12 +315,19 @@ class SlowBook(LineageBook):
         self.asked, self.may_answer = threading.Event(), threading.Event()
         self.error: StoreError | None = None
 
-    def report(self, word: str, now: float, zone: tzinfo | None = None, until: float | None = None) -> LineageReport:
+    def report(
+        self,
+        word: str,
+        now: float,
+        zone: tzinfo | None = None,
+        until: float | None = None,
+        ledger: LedgerPicture | None = None,
+    ) -> LineageReport:
         self.asked.set()
         assert self.may_answer.wait(30)
         if self.error is not None:
             raise self.error
-        return super().report(word, now, zone, until)
+        return super().report(word, now, zone, until, ledger)
 
 
 async def test_keys_are_answered_while_the_store_is_not(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from tests.support.replays import HandReplay
 from tests.support.runstory import CRON
 from tests.support.screens import screen_of, text_of
 from tests.support.sessions import Floor
+from tests.watchfloor.test_partitions import fleet_of_partitions
 from tui.app import WatchfloorApp
+from watchfloor import checks
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note
@@ -34,6 +37,8 @@ FACTS = {
 SEALED, TORN, BROKEN = (
     f"2027011{day}T080000Z-{mode}-7.session" for day, mode in ((4, "terminal"), (5, "watch"), (6, "run"))
 )
+OTHER = "20261201T080000Z-terminal-9.session"
+PAGES = (*"23456", "equals_sign")  # of the fleet
 
 
 @pytest.fixture
@@ -85,6 +90,29 @@ async def test_one_is_found_verified_and_shown_again_and_escape_returns_to_now(f
         await pilot.press("1", "escape")
         await until(lambda: app.desk.replay is None)
         assert app.desk.frame is live and SEALED not in text_of(app, "#header")
+
+
+async def test_a_session_of_another_fleet_is_shown_on_every_page_and_so_is_the_floor_after_it(folder: Path) -> None:
+    fleet = fleet_of_partitions()
+    writer = SessionWriter(FOLDER / OTHER, Head(1000.0, list(fleet.specs), FACTS))
+    for at in (1000.0, 1001.0):
+        frame = replace(fleet.frame(), at=at)
+        writer.frame(frame.with_findings(checks.run(frame)))
+    writer.end()
+    app = app_over(folder)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.desk.frame is not None)
+        await pilot.press("end", "space", *PAGES, "b")  # the last row and a mark of a fleet that is larger
+        await pilot.press("at", "slash", *"20261201", "enter")
+        await until(lambda: rows_shown(app, "sessions") == [OTHER])
+        await pilot.press("enter")
+        await until(lambda: app.desk.frame is not None and app.desk.frame.replay)
+        await pilot.press(*PAGES, "1")
+        assert "nodes 1/1" in text_of(app, "#header")
+        await pilot.press("end", "enter", "escape")
+        await until(lambda: app.desk.replay is None)
+        await pilot.press(*PAGES, "1")
+        assert "nodes 11/13" in text_of(app, "#header")
 
 
 async def test_what_cant_be_shown_says_why_and_a_replay_tells_the_command(folder: Path) -> None:

@@ -182,6 +182,9 @@ def test_what_is_permitted_is_carried_out_by_this_person_and_is_in_the_same_ledg
     record = run_on_record(tmp_path, put.run)
     assert record.outcome == "succeeded" and intents(tmp_path) == [myself().fingerprint]
     assert b"look at it" in webhook.heard[0]
+    (step,) = record.steps.values()
+    (applied,) = step.attempts[0].applied
+    assert applied.argv[0] == "POST" and applied.argv[1].startswith("notify"), "what a review tells of it"
     assert "it is over" in feed.carry_out(put.run).result(60)
 
 

@@ -72,8 +72,10 @@ def test_a_bundle_holds_what_was_seen_planned_decided_signed_and_done(members: d
         names.SUMS, names.SUMS_SIGNATURE, names.ABOUT, names.REPORT, names.HOW, names.SIGNERS, names.ENTRIES,
         names.PROOFS, names.CHECKPOINT, names.CHECKPOINT_SIGNATURE, "approvals/4.signed", "approvals/4.sig",
         f"runs/{RUN}/plan.json", f"runs/{RUN}/plan.txt", f"runs/{RUN}/transcript.txt",
-        f"telemetry/{FILE}.json.gz", f"cast/{FILE}.cast",
+        f"telemetry/{FILE}.json.gz", f"cast/{FILE}.cast", names.LINEAGE,
     }  # fmt: skip
+    tale = members[names.LINEAGE].decode()
+    assert f"run {RUN} of drain-node" in tale and "approved by" in tale and "carried out as" in tale
     kinds = [json.loads(line)["entry"]["kind"] for line in members[names.ENTRIES].splitlines()]
     assert kinds == [
         "session-start", "policy", "proposed", "decided", "approval", "intent", "applied", "verified", "outcome",

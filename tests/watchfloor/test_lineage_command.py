@@ -30,6 +30,8 @@ from watchfloor.lineage.watch import Watch
 from watchfloor.lineagekeeper import LineageKeeper
 from watchfloor.lineagereceiver import PATH, serve
 from watchfloor.places import lineage_place
+from watchfloor.records.ledger import Ledger
+from watchfloor.records.ledgerentry import Note
 from watchfloor.records.lineage import LineageStore
 
 EVENT: dict[str, Any] = {
@@ -66,6 +68,62 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 # -- the command
+
+
+def kept_in_ledger(place: Path, *told: list[Any]) -> None:
+    """Entries as they are told, each at its time."""
+    at = [0]
+    with Ledger(place, "console", lambda: at[0]) as ledger:
+        for entry in (entry for every in told for entry in every):
+            at[0] = int(entry.seconds * 1e9)
+            body = entry.told()
+            assert body is not None
+            ledger.append(Note(entry.who, body, entry.subjects, entry.run, entry.plan))
+
+
+def test_a_job_is_told_with_the_plan_its_approval_and_the_run_that_drained_its_node(
+    story: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))
+    _, out, err = run(capsys, "4242")
+    assert "led to plan" not in out and f"there is no ledger at {tmp_path / 'ledger.db'}" in err
+    kept_in_ledger(tmp_path / "ledger.db", lineages.entries())
+    _, out, err = run(capsys, "4242")
+    assert err == "" and f"; run {lineages.RUN} of fatal-xid succeeded at " in out.splitlines()[0]
+    found, plan, needs, approved, permit, done, drained, requeued, lost = [
+        line for line in out.splitlines() if line.startswith("│ ├ finding") or line.startswith("│ │")
+    ]
+    assert "finding xid-fatal on n2/gpu3" in found and "led to plan" in plan and "of fatal-xid at" in plan
+    assert "needs-approval (1 needed): it takes a node out; policy takes-out.needs-a-person" in needs
+    assert "approved by anna at" in approved and "seen the log, go on" in approved and "permit" in permit
+    assert "(doesn't count, not-signed: " in approved, "whose word it is, only a signature says"
+    assert f"carried out as run {lineages.RUN}" in done and "succeeded" in done
+    assert "drain n2 in alpha: xid 79: verified" in drained and "requeue job 4242 from n2: verified" in requeued
+    assert "job 4242 (alice) requeued, 3.2 accelerator hours lost" in lost
+    assert f"by run {lineages.RUN}" in out.splitlines()[-2]
+
+
+@pytest.mark.parametrize("word", [lineages.RUN, f"run:{lineages.RUN}", lineages.RUN[:5], "plan:{plan}", "slurm:4242"])
+def test_what_only_the_ledger_knows_is_told_from_it(
+    place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str
+) -> None:
+    """The store is empty: of the job and the finding no more than their ids are known."""
+    monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))
+    kept_in_ledger(tmp_path / "ledger.db", lineages.entries())
+    code, out, _ = run(capsys, word.format(plan=lineages.REPAIR.digest[:12]))
+    assert code == Exit.OK and "approved by anna at" in out and f"carried out as run {lineages.RUN}" in out
+    assert ("finding xid-fatal@n2/GPU-2-3" in out) == (word != "slurm:4242")
+
+
+def test_a_ledger_that_cannot_be_read_is_told_and_the_rest_is_answered(
+    story: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"no database, but something that somebody has put there" * 100)
+    monkeypatch.setenv("WATCHFLOOR_LEDGER", str(tmp_path / "ledger.db"))
+    code, out, err = run(capsys, "4242")
+    assert code == Exit.OK and out.startswith("attempt 1 ended with NODE_FAIL")
+    assert "of plans, approvals and runs the newest may lack: " in err
+    assert "ledger.db" in json.loads(run(capsys, "4242", "--json")[1])["lacking"]
 
 
 @pytest.mark.parametrize("word", ["4242", "slurm:4242", "job:4242", "job:slurm:4242"])

@@ -17,7 +17,7 @@ from tests.support.postgres import PostgresServer, running_postgres
 from watchfloor.errors import ConfigError, StoreError
 from watchfloor.lineage.graph import Changes, Edge, Entity, Graph, Key, Kind, Relation, mention
 from watchfloor.lineage.reach import Asked
-from watchfloor.records.databases import database
+from watchfloor.records.databases import database, readable
 from watchfloor.records.lineage import LineageStore
 
 JOB = Key(Kind.JOB, "slurm:4242")
@@ -69,6 +69,18 @@ def told(graph: Graph) -> tuple[object, object]:
         for key, one in graph.entities.items()
     }
     return entities, {(edge.key, edge.start, edge.end, tuple(sorted(edge.facts.items()))) for edge in graph.edges}
+
+
+def test_who_only_reads_makes_nothing_and_writes_nothing(place: str, opened: Callable[[], LineageStore]) -> None:
+    reader = LineageStore(place, readable)
+    assert not reader.around(Asked(JOB)).entities and reader.find("4242", [Kind.JOB]) == []
+    assert place.startswith("postgresql://") or not Path(place).exists()
+    story = lineages.watched().due()
+    opened().save(story, NOW)
+    assert told(reader.around(Asked(JOB))) == told(opened().around(Asked(JOB)))
+    with pytest.raises(StoreError):
+        reader.save(story, NOW)
+    reader.close()
 
 
 def test_what_was_saved_is_there_for_another_console(opened: Callable[[], LineageStore]) -> None:

@@ -26,12 +26,13 @@ from tests.support.golden import same_as_golden
 from tests.support.lineages import FIRST, FIRST_OVER, HELD, MINUTE, NAMES, SECOND, TEN, job
 from watchfloor.jobs.model import Attempt, JobState
 from watchfloor.lineage.answer import answer
+from watchfloor.lineage.branch import lines
 from watchfloor.lineage.dot import dot, quoted
-from watchfloor.lineage.graph import Changes, Edge, Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.graph import Changes, Entity, Graph, Key, Kind
 from watchfloor.lineage.openlineage import events
 from watchfloor.lineage.openlineage_read import LineError, read_event, read_lines
 from watchfloor.lineage.times import Times
-from watchfloor.lineage.tree import lines, tree
+from watchfloor.lineage.tree import tree
 from watchfloor.lineage.watch import Watch
 
 HERE = Path(__file__).parent
@@ -48,32 +49,20 @@ def graph_of(*jobs: Any) -> Graph:
     return Graph(changes.entities, changes.edges)
 
 
-def with_repair(graph: Graph) -> Graph:
-    """What was done about the finding, as later steps will tell it."""
-    at = TEN + 101 * MINUTE
-    kinds = (Kind.INCIDENT, Kind.PLAN, Kind.APPROVAL, Kind.RUN)
-    incident, plan, approval, run = (Key(kind, f"{kind.value}-7") for kind in kinds)
-    finding, node = Key(Kind.FINDING, "xid-fatal@n2/GPU-2-3"), Key(Kind.NODE, "n2")
-    steps = [(finding, incident, Relation.PART_OF), (incident, plan, Relation.LED_TO)]
-    steps += [(plan, approval, Relation.APPROVED_BY), (approval, run, Relation.CARRIED_OUT_AS)]
-    edges = [Edge(a, b, relation, at) for a, b, relation in [*steps, (run, node, Relation.ACTED_ON)]]
-    more = [Entity(key, at) for key in (incident, plan, approval, run)]
-    return Graph([*graph.entities.values(), *more], [*graph.edges, *edges])
-
-
 # -- people
 
 
 def test_the_tree_of_a_story_reads_as_it_should() -> None:
-    graph = with_repair(lineages.graph())
-    roots = (JOB, Key(Kind.NODE, "n2"), Key(Kind.USER, "alice"), Key(Kind.DATASET, "s3://data/tokens-v3"))
+    graph = lineages.repaired_graph()
+    roots = [JOB, Key(Kind.NODE, "n2"), Key(Kind.USER, "alice"), Key(Kind.DATASET, "s3://data/tokens-v3")]
+    roots += [Key(Kind.RUN, lineages.RUN), Key(Kind.FINDING, "xid-fatal@n2/GPU-2-3")]
     shown = ["\n".join((answer(graph, root, NOW), *lines(tree(graph, root, NOW)))) for root in roots]
     same_as_golden(HERE / "golden" / "lineage.txt", "\n\n".join(shown) + "\n")
 
 
 def test_as_of_then_there_is_nothing_that_began_later_and_what_ended_later_goes_on() -> None:
-    whole = with_repair(lineages.graph())
-    at = TEN + 100 * MINUTE  # the repair begins a minute later
+    whole = lineages.repaired_graph()
+    at = TEN + 98.5 * MINUTE  # a board falls off the bus half a minute later
     then = whole.as_of(at)
     assert then.entities and not {Kind.PLAN, Kind.RUN} & {key.kind for key in then.entities}
     known = [*then.entities.values(), *then.edges]
@@ -180,7 +169,7 @@ def valid(event: Any) -> None:
 
 
 def test_events_are_as_the_schema_wants_them() -> None:
-    told = events(with_repair(lineages.graph()), NOW)
+    told = events(lineages.repaired_graph(), NOW)
     for event in told:
         valid(event)
     kinds = [(event["eventType"], event["job"]["name"]) for event in told]  # type: ignore[index]
@@ -192,6 +181,10 @@ def test_events_are_as_the_schema_wants_them() -> None:
         ("RUNNING", "train-llm"),
         ("RUNNING", "train-llm.attempt"),
     ]
+    first, second = [told[2]["run"]["facets"], told[5]["run"]["facets"]]  # type: ignore[index]
+    (act,) = first["watchfloor_acts"]["runs"]
+    assert (act["run"], act["actions"], act["effect"]) == (lineages.RUN, "requeue_job", "requeued")
+    assert "watchfloor_acts" not in second, "it was done before"
 
 
 def test_events_pass_through_the_classes_that_openlineage_generates_from_its_schema() -> None:

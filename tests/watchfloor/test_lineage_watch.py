@@ -11,9 +11,10 @@ from tests.support import lineages
 from tests.support.lineages import FIRST, FIRST_OVER, GPU, HELD, MINUTE, NAMES, SECOND, TEN, XID, job
 from watchfloor.jobs.model import Attempt, Job, JobState
 from watchfloor.lineage import watch as watching
+from watchfloor.lineage.branch import lines
 from watchfloor.lineage.graph import LONGEST_ID, Changes, Edge, Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
-from watchfloor.lineage.tree import lines, tree
+from watchfloor.lineage.tree import tree
 from watchfloor.lineage.watch import NOTED_SECONDS, Watch
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record

@@ -193,8 +193,10 @@ def test_what_was_altered_is_told_and_passed_over(told: Told, altered: Path) -> 
     assert same(frames[29], watched.after(1.0))
     assert same(frames[60], watched.after(1.0))
     assert "was altered" in watched.feed.standing.trouble
-    watched.feed.seek(frames[40].at)
+    watched.feed.seek(frames[35].at)
     assert same(frames[29], watched.after(0.0))
+    watched.feed.seek(frames[40].at)
+    assert same(frames[40], watched.after(0.0))  # told by what changed since the key, too
 
 
 def test_where_nothing_whole_follows_it_stays_at_what_was(told: Told, tmp_path: Path) -> None:

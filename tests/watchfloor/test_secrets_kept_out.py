@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,41 +12,22 @@ from collectors.probe.kernel_lines import match
 from collectors.sources._slurm import values
 from tests.support.feeds import HandFeed
 from tests.support.frames import settled
+from tests.support.planted import leaks, planted, texts_of
 from tests.support.sessions import Floor
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
-from watchfloor.errors import SessionError
 from watchfloor.jobs.model import Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, facts
+from watchfloor.model import NodeStatus, Phase, Problem
 from watchfloor.recording import recorded
 from watchfloor.records import ledgerwords as words
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note, Party, Who
 from watchfloor.records.lineage import LineageStore
 from watchfloor.report import Event, Report
-from watchfloor.session.packing import unpacked
-from watchfloor.session.tape import CHANGE, KEY, LEDGER, TERMINAL, TapeReader
 
-_NUMBERS = count(10)
 ANNA = Who(Party.PERSON, "anna")
-
-
-def planted() -> str:
-    """Another one each time, all alike in what they are looked for by."""
-    return f"hf_plantedSecretZq{next(_NUMBERS)}"
-
-
-def texts_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """All that the files below it hold: databases by their bytes, sessions block by block as they are unpacked."""
-    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
-        yield path, path.read_bytes()
-        with suppress(SessionError):
-            tape = TapeReader(path)
-            for block in tape.blocks():
-                body = tape.body(block)
-                yield path, unpacked(body) if block.kind in (KEY, CHANGE, TERMINAL, LEDGER) else body
-            tape.close()
 
 
 @pytest.fixture
@@ -84,8 +62,13 @@ def _acts(ledger: Ledger) -> None:
 async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None:
     floor, roll, job = Floor(), Roll(), _job()
     frame = floor.step()
-    answer = SourceAnswer(SourceStatus("alpha", "slurm", SourceState.OK, frame.at, 0.1, 5.0), (job,), ())
+    failed = f"squeue: error: password={planted()}"
+    answer = SourceAnswer(
+        SourceStatus("alpha", "slurm", SourceState.FAILED, frame.at, 0.1, 5.0, text=failed), (job,), ()
+    )
     roll.answer(answer)
+    ended = f"the probe ended before it spoke: bash: export HF_TOKEN={planted()}: not found"  # what a login shell says
+    floor.machines.fleet.status(2, NodeStatus(Phase.BACKOFF, Problem.PROBE, ended, "see what `ssh HOST true` prints"))
     line = match(f"NVRM: Xid (PCI:0000:3b:00): 31, pid=7, name=python, MMU Fault --token {planted()}")
     assert line is not None
     with Ledger(places / "ledger.db") as ledger, recorded("terminal", folder=places / "sessions") as recorder:
@@ -99,7 +82,13 @@ async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None
         options = AppOptions(state_folder=places / "state", recording=recorder, now=lambda: floor.now)
         app = WatchfloorApp(HandFeed(settled()), options)
         async with app.run_test(size=(120, 40)) as pilot:
-            for key, typed in (("colon", f"theme --token={planted()}"), ("slash", f'command ~ "{planted()}"')):
+            behind = "x" * 130  # the line shows the end of what is longer
+            for key, typed in (
+                ("colon", f"theme --token={planted()}"),
+                ("slash", f'command ~ "{planted()}"'),
+                ("slash", f'command ~ "--password={behind}plantedSecret"'),
+                ("slash", "command ~ hf_plantedSecr"),  # no pattern knows it yet
+            ):
                 await pilot.press(key, *typed)
                 await pilot.pause(0.3)  # a picture of the screen is taken four times a second
                 await pilot.press("enter", "escape")
@@ -113,8 +102,7 @@ async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None
     store.close()
     found = list(texts_of(places))
     assert {path.parent.name for path, _ in found} >= {"sessions", "state"}  # what was typed and recorded was written
-    assert [
-        (path.name, text[at - 60 : at + 40]) for path, text in found if (at := text.find(b"plantedSecret")) >= 0
-    ] == []
+    assert leaks(places) == []
     whole = b"".join(text for _, text in found)
+    assert b"before it spoke" in whole and b"squeue: error" in whole
     assert b"MMU Fault" in whole and b"run.sh" in whole and b"seen it" in whole and b"theme --token" in whole

@@ -18,7 +18,7 @@ from watchfloor.frame import Frame
 from watchfloor.model import Scope
 from watchfloor.session.reader import Session
 from watchfloor.session.tape import TapeReader
-from watchfloor.session.writer import KEY_SECONDS, Mark, SessionWriter
+from watchfloor.session.writer import KEY_SECONDS, LEAP_SECONDS, Mark, SessionWriter
 
 SECONDS = 125  # three keys, two of them with all that follows; a node boots between them
 Told = tuple[Path, list[Frame], Frame]
@@ -93,11 +93,29 @@ def test_an_altered_moment_is_named_and_those_before_it_are_shown(told: Told, tm
     data[block.body] ^= 1
     (tmp_path / "s").write_bytes(data)
     session = Session(tmp_path / "s")
-    for after in (75, 85):
+    for after in (75, 79.5):
         with pytest.raises(SessionError, match=rf"the block at byte {block.start} was altered"):
             session.reel(begin + after)
-    for before in (5, 70):
+    for before in (5, 70, 74):
         assert session.reel(begin + before).at == begin + before
+
+
+def test_what_was_altered_long_before_is_not_needed(told: Told, tmp_path: Path) -> None:
+    data, begin = bytearray(told[0].read_bytes()), told[1][0].at
+    block = next(block for block in TapeReader(told[0]).blocks() if block.at >= begin + 5)
+    data[block.body] ^= 1
+    (tmp_path / "s").write_bytes(data)
+    after = int(LEAP_SECONDS) + 3
+    assert differences(told[1][after], Session(tmp_path / "s").reel(begin + after).frame()) == []
+
+
+def test_what_follows_is_the_same_from_the_key_on_and_from_what_changed_since(told: Told) -> None:
+    session, frames = Session(told[0]), told[1]
+    for first in (1, int(LEAP_SECONDS) - 1, int(LEAP_SECONDS), 2 * int(LEAP_SECONDS) + 2):
+        reel = session.reel(frames[first].at)
+        for frame, moment in zip(frames[first + 1 : first + 40], session.after(frames[first].at), strict=False):
+            reel.skip(moment)
+            assert differences(frame, reel.frame()) == []
 
 
 def test_a_file_that_was_torn_off_anywhere_loses_only_what_was_not_whole(told: Told, tmp_path: Path) -> None:
@@ -112,10 +130,13 @@ def test_a_file_that_was_torn_off_anywhere_loses_only_what_was_not_whole(told: T
 
 
 def test_what_is_no_session_is_refused(tmp_path: Path) -> None:
-    for data in (b"", b"watchfloor session 1\n", b"#!/bin/sh\n" * 99):
+    for data in (b"", b"watchfloor session 2\n", b"#!/bin/sh\n" * 99):
         (tmp_path / "s").write_bytes(data)
         with pytest.raises(SessionError):
             Session(tmp_path / "s")
+    (tmp_path / "s").write_bytes(b"watchfloor session 1\n")
+    with pytest.raises(SessionError, match="another version"):
+        Session(tmp_path / "s")
     with pytest.raises(SessionError, match="No such file"):
         Session(tmp_path / "nowhere")
 

@@ -16,7 +16,7 @@ from watchfloor.recording import STOPPED, recorded, with_trouble
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
-from watchfloor.records.ledgerwords import Kind, Stop
+from watchfloor.records.ledgerwords import Kind, Proposed, Stop
 from watchfloor.replayfeed import ReplayFeed
 from watchfloor.session.folder import Keep, files, is_written, keep_of, surplus
 from watchfloor.session.ledgermarks import News
@@ -143,14 +143,17 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
             made.frame(floor.step())
             made.wait_written()
             ledger.append(Note(beat().who, Stop(reason="storm")))
+            ledger.append(Note(beat().who, Proposed(reason="xid 79", playbook="fatal-xid"), run="r1"))
             made.frame(floor.step())
     (path,) = files(places / "sessions")
     session = Session(path)
-    assert [(mark.kind, mark.text, mark.facts["entry"]) for mark in session.marks()] == [("ledger", "stop: storm", "1")]
+    stop, proposed = session.marks()
+    assert (stop.kind, stop.text, stop.facts["entry"]) == ("ledger", "stop: storm", "1")
+    assert (proposed.facts["run"], proposed.facts["playbook"]) == ("r1", "fatal-xid")  # by both it is looked for
     assert session.head.facts["mode"] == "watch"
     with LedgerReader(places / "ledger.db") as reader:
         kept = list(reader.kept())
-    assert session.entries_from(0) == (1, [row for row in kept if row[0] == 1])
+    assert session.entries_from(0)[1] == [row for row in kept if row[0] in (1, 2)]
     with LedgerReader(places / "ledger.db") as reader:
         (entry,) = [one for one in reader.entries() if one.kind == Kind.RECORDING]
     assert (entry.body["file"], entry.body["sha256"]) == (path.name, session.sealed())

@@ -115,6 +115,23 @@ def test_a_secret_on_the_screen_is_not_in_the_recording() -> None:
     assert "***" in text and "abcdefgh" not in text and "ghijklmnop" not in text
 
 
+@pytest.mark.parametrize(
+    ("typed", "row"),
+    [
+        (":filter command ~ hf_abcdefgh", ":filter command ~ hf_abcdefgh"),  # no pattern knows it yet
+        (":filter command ~ --password=corr", " = corr"),
+        (":filter command ~ --password=correct-horse-battery", "ect-horse-battery"),  # the end of a line that is longer
+        (":filter command ~ --password=correct-horse-battery", "/ command ~ --password=corre…"),
+        ("tried password correct horse", "tried password correct horse"),
+    ],
+)
+def test_no_piece_of_a_secret_is_kept_that_is_just_being_typed(typed: str, row: str) -> None:
+    kept = "".join(data for _, _, data in ScreenTape().told(1.0, (60, 2), [(row, row), ("gpu0", "gpu0")], typed))
+    assert "***" in kept and "abcd" not in kept and "corr" not in kept and "horse" not in kept and "gpu0" in kept
+    words, line = "free key    ", ("gpu0    util", "gpu0    util")  # speaks of one, and holds none
+    assert ScreenTape().told(1.0, (12, 1), [line], words)[1][2].endswith("gpu0    util\x1b[0m")
+
+
 def test_what_is_cut_out_of_a_screen_begins_with_all_of_it() -> None:
     tape, events = ScreenTape(), []
     shown = ["a", "a", "b"]

@@ -16,15 +16,15 @@ from tui.present.line import Line, paragraphs
 from tui.present.rows import Column
 from tui.present.style import STATE_TOKENS, UNICODE, Glyphs, Token
 from watchfloor.jobs.model import JobState
+from watchfloor.lineage.branch import Branch
 from watchfloor.lineage.graph import Key, Kind
-from watchfloor.lineage.tree import Branch
 from watchfloor.model import State
 from watchfloor.snapshot.lineage import LineageReport
 from watchfloor.snapshot.words import duration_in_prose
 
 Path = tuple[tuple[Key, int], ...]  # from the root: each step's key, and which one of its like it is
 
-MANY_LINES = 120  # a tree of more comes with its branches folded
+_MANY_LINES = 120  # a tree of more comes with its branches folded
 _MOST_FACTS = 3  # lines of the detail
 _WIDE = 110
 _GRAVE = {state.label: STATE_TOKENS[state] for state in (State.WARNING, State.CRITICAL)}
@@ -32,6 +32,8 @@ _JOBS = {
     **dict.fromkeys((JobState.FAILED.value, JobState.NODE_FAILED.value, JobState.OUT_OF_MEMORY.value), Token.CRITICAL),
     **dict.fromkeys((JobState.TIMED_OUT.value, JobState.PREEMPTED.value, JobState.UNKNOWN.value), Token.WARNING),
     JobState.RUNNING.value: Token.OK,
+    **dict.fromkeys(("rejected", "refused", "abandoned", "unverified", "rolled-back", "undone"), Token.WARNING),
+    **dict.fromkeys(("succeeded", "verified"), Token.OK),
 }
 _MARKS = {Token.CRITICAL: State.CRITICAL, Token.WARNING: State.WARNING, Token.OK: State.OK}
 _SAID = frozenset({"text", "number", "name", "user"})  # facts that the row itself says
@@ -93,6 +95,13 @@ def steps(branch: Branch, path: Path) -> Iterator[tuple[Path, Branch]]:
 def foldable(root: Branch) -> list[Path]:
     """The ways to all that something hangs on, but for the root."""
     return [path for path, branch in _all(root, ((root.key, 0),)) if branch.children and len(path) > 1]
+
+
+def begins_folded(root: Branch) -> list[Path]:
+    """Equal lines as one; of a tree of many lines all branches."""
+    if size(root) > _MANY_LINES:
+        return foldable(root)
+    return [path for path, branch in _all(root, ((root.key, 0),)) if branch.folds]
 
 
 def size(root: Branch) -> int:

@@ -19,11 +19,11 @@ from tui.messages import Drill
 from tui.present.choice import Filter, Rows
 from tui.present.line import Line
 from tui.present.lineage import (
-    MANY_LINES,
     LineageTable,
     Path,
     Row,
     Words,
+    begins_folded,
     detail_lines,
     foldable,
     rows_of,
@@ -63,7 +63,9 @@ class LineagePage(TablePage):
         "What happened to one job, node, accelerator, finding, or to all jobs of a user, and what led to what: "
         "attempts with their nodes, what was found there meanwhile, how it went on, and what was used and made. "
         "A finding stands beside the attempt that held its subject then; that one was the cause of the other, nobody "
-        "has said. It is told from what this console's lineage store has (docs/lineage.md)."
+        "has said. Below it is what was done about it: the plan, its verdict, who approved it and why, the run with "
+        "its steps, and what became of the job. It is told from what this console's lineage store and ledger have "
+        "(docs/lineage.md)."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "ask('lineage ')", "look for another job, node, user, run, dataset …", priority=True),
@@ -105,6 +107,11 @@ class LineagePage(TablePage):
         row = self._row()
         return name_of(row.branch.key) if row is not None else ""
 
+    def record_changed(self) -> None:
+        """What was done is told within a second."""
+        super().record_changed()
+        self._asked_at = min(self._asked_at, time.monotonic() - _AGAIN_SECONDS + 1.0)
+
     def _ask_again(self) -> None:
         """Ask what is on record, where that is due; of one name there is one question at a time."""
         due = time.monotonic() - self._asked_at >= _AGAIN_SECONDS
@@ -114,11 +121,11 @@ class LineagePage(TablePage):
 
     async def _answer(self, name: str) -> None:
         book, zone, now = self.desk.options.lineage, self.desk.options.zone, self.desk.now()
-        until = now if self.desk.replay is not None else None
+        until, ledger = now if self.desk.replay is not None else None, self.desk.ledger
         assert book is not None
         report, trouble = None, ""
         try:
-            report = await asyncio.to_thread(book.report, name, now, zone, until)
+            report = await asyncio.to_thread(book.report, name, now, zone, until, ledger)
         except WatchfloorError as error:
             trouble = f"{error.message}{': ' if error.advice else ''}{error.advice}"
         if self._awaited == name:
@@ -128,8 +135,8 @@ class LineagePage(TablePage):
 
     def _take(self, report: LineageReport | None, trouble: str) -> None:
         """What was told before stays where there is no answer."""
-        if self._report is None and report is not None and size(report.tree) > MANY_LINES:
-            self._folded = set(foldable(report.tree))
+        if self._report is None and report is not None:
+            self._folded = set(begins_folded(report.folded))
         self._report, self._trouble = report or self._report, trouble
         self.redraw()
 
@@ -148,8 +155,11 @@ class LineagePage(TablePage):
         else:
             most = max(2, min(6, self.size.height // 8))
             then = [[(_THEN, Token.ACCENT)]] if self.desk.replay is not None else []
-            self.summary.show(lambda width: [*summary_lines(report, width, most), *then, *_trouble_line(trouble)])
-            rows = rows_of(report.tree, self._folded, self.filter.text if self.filter else "")
+            lacking = [[(f" {report.lacking}", Token.DIM)]] if report.lacking else []
+            self.summary.show(
+                lambda width: [*summary_lines(report, width, most), *then, *lacking, *_trouble_line(trouble)]
+            )
+            rows = rows_of(report.folded, self._folded, self.filter.text if self.filter else "")
             self._model = LineageTable(report, rows, self.size.width, self.desk.palette.glyphs)
             self.table.empty = "no line has these words"
             self.table.show(self._model)
@@ -181,7 +191,7 @@ class LineagePage(TablePage):
     def matched(self, chosen: Filter, frame: Frame) -> tuple[int, int]:
         if self._report is None:
             return 0, 0
-        return len(rows_of(self._report.tree, (), chosen.text)), size(self._report.tree)
+        return len(rows_of(self._report.folded, (), chosen.text)), size(self._report.folded)
 
     def facts(self) -> Sequence[Line]:
         frame = self.desk.frame
@@ -205,7 +215,7 @@ class LineagePage(TablePage):
 
     def action_fold_all(self) -> None:
         if self._report is not None:
-            self._folded = set(foldable(self._report.tree))
+            self._folded = set(foldable(self._report.folded))
             self.redraw()
 
     def action_unfold_all(self) -> None:
@@ -234,6 +244,8 @@ class LineagePage(TablePage):
             self._open_node(frame, key)
         elif key.kind is Kind.FINDING:
             self._open_finding(frame, key)
+        elif key.kind in (Kind.RUN, Kind.STEP):
+            self.desk.commands()["run"].run(key.id.partition("/")[0])
         elif name_of(key):
             self.tell(name_of(key))
 

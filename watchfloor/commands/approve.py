@@ -26,7 +26,7 @@ from watchfloor.records.ledgerentry import Note, Party, Who, node, person, time_
 from watchfloor.records.ledgerwords import Body, Refused
 from watchfloor.redact import redact
 from watchfloor.runs import RunRecord
-from watchfloor.signing import AgentSigner, SshSigner, own_key
+from watchfloor.signing import AgentSigner, Keygen, SshSigner, own_key
 from watchfloor.snapshot.plan import plan_text, printable
 from watchfloor.units import quantity
 
@@ -96,10 +96,10 @@ def withdraw(plan: What, /, *, reason: Reason, signing: Signing = Signing(), sou
     return _Desk("withdraw", plan, signing, source).said(reason)
 
 
-def signed(choice: str, run: str, reason: str) -> str:
+def signed(choice: str, run: str, reason: str, keygen: Keygen) -> str:
     """For a console that has shown the plan: sign as the commands do. What came of it, in a sentence. Raises
     ConfigError where it is refused, or can't be signed."""
-    desk = _Desk(choice, run, Signing(yes=True), Source(), shows=False)
+    desk = _Desk(choice, run, Signing(yes=True), Source(), keygen)
     _, standing, refusal, number = desk.kept(reason, "")
     if refusal is not None:
         raise ConfigError(f"refused ({refusal.word}): {printable(refusal.text)}", "it is on record that it was")
@@ -109,9 +109,9 @@ def signed(choice: str, run: str, reason: str) -> str:
 class _Desk:
     """One plan, and what is signed of it."""
 
-    def __init__(self, choice: str, word: str, signing: Signing, source: Source, shows: bool = True) -> None:
-        """`shows`: print the plan before it is signed; who has shown it already doesn't."""
-        self._shows = shows
+    def __init__(self, choice: str, word: str, signing: Signing, source: Source, console: Keygen | None = None) -> None:
+        """`console`: by what one signs that has shown the plan already; without, it is shown here before."""
+        self._console = console
         self._rules = governance.approvals
         self._choice = self._rules.Choice(choice)
         self._signing = signing
@@ -148,8 +148,10 @@ class _Desk:
             _until(expires, now),
         )
         signer = self._signing.signer()
-        if self._shows:
+        if self._console is None:
             self._shown()
+        elif isinstance(signer, SshSigner):
+            signer = replace(signer, keygen=self._console)
         statement = replace(statement, signature=signer.sign(self._rules.NAMESPACE, statement.text))
         who = Who(Party.PERSON, account(), signer.fingerprint())
         return self._kept(statement, who, now / 1e9)

@@ -20,7 +20,7 @@ from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import Phase
-from watchfloor.places import ledger_file
+from watchfloor.places import ledger_file, sessions_folder
 from watchfloor.snapshot.selection import failed_nodes, select
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def demo(
         if write_fleet is not None:
             _write(write_fleet, fleet_text(fleet.specs, fleet.work.sources))
         if act:
-            _prepare(fleet)
+            _prepare(fleet, record)
         if not headless:
             output.remark(fleet.describe())  # below the terminal: there to be read again when it closes
             return (_act if act else _watch)(fleet, f"demo: {scenario}", record)
@@ -66,10 +66,11 @@ def _watch(fleet: DemoFleet, context: str, record: bool) -> int:
         return wiring.run_terminal(feed, context, lineage=book, **what_reviews(), **recording)
 
 
-def _prepare(fleet: DemoFleet) -> None:
+def _prepare(fleet: DemoFleet, record: bool) -> None:
     """A folder for everything that acting needs, which goes with the demo. Raises ConfigError."""
     folder = fleet.service.folder / "act"
-    trial.prepare(folder, fleet_text(fleet.specs, fleet.work.sources), fleet.desk_url)
+    recordings = str(sessions_folder()) if record else ""
+    trial.prepare(folder, fleet_text(fleet.specs, fleet.work.sources), fleet.desk_url, recordings)
     trial.enter(folder)
     output.remark(trial.how_to(folder))
 
@@ -78,7 +79,8 @@ def _act(fleet: DemoFleet, context: str, record: bool) -> int:
     from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
 
     work = fleet.work
-    acting, ledger = ActingFeed(fleet.specs, work=work), LedgerFollower(ledger_file(), heard)
+    ledger = LedgerFollower(ledger_file(), heard)
+    acting = ActingFeed(fleet.specs, work=work, ledger=ledger)
     with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recording):
         asked = {"ledger": ledger, **what_reviews()}
         return wiring.run_terminal(feed, context, lineage=book, acting=acting, **asked, **recording)

@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +27,6 @@ from watchfloor.evidence.names import NAMESPACE as EVIDENCE
 from watchfloor.evidence.seek import Seeker
 from watchfloor.evidence.texts import Signed
 from watchfloor.exits import Exit, Proof
-from watchfloor.lineagebook import LineageBook
 from watchfloor.lineagebook import opened as lineage_opened
 from watchfloor.places import ledger_file, lineage_place, sessions_folder, signers_file
 from watchfloor.records.ledgerentry import Entry, Party, Who
@@ -59,10 +57,10 @@ def evidence(
     if to.exists():
         raise ConfigError("there is such a file already", "another name", file=str(to))
     known = path if path.is_file() or ledger is not None else None
-    with _lineage() as book:
-        matter = (
-            Seeker(known, book, time.time()).matter(what).within(moment(since, "--since"), moment(until, "--until"))
-        )
+    with lineage_opened(lineage_place()) as book:
+        seeker = Seeker(known, book, time.time())
+        matter = seeker.matter(what).within(moment(since, "--since"), moment(until, "--until"))
+        matter = seeker.tale(matter)
     found = bundle.members(matter, _means(known, key))
     try:
         data = packed(found)
@@ -100,17 +98,6 @@ def verify(
 
 
 # -- making
-
-
-@contextmanager
-def _lineage() -> Iterator[LineageBook | None]:
-    """None where nothing is kept: a question makes no file."""
-    place = lineage_place()
-    if "://" not in place and not Path(place).exists():
-        yield None
-        return
-    with lineage_opened(place) as book:
-        yield book
 
 
 def _means(ledger: Path | None, key: Path | None) -> bundle.Means:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,7 @@ from watchfloor.frame import Frame
 from watchfloor.keeper import account
 from watchfloor.lineage.times import Times
 from watchfloor.model import Subject
-from watchfloor.places import signers_file
+from watchfloor.places import findings_file, lineage_place, signers_file
 from watchfloor.playbook import Playbook
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.signing import own_key
@@ -114,9 +115,13 @@ class _Asked:
 
 
 async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, seen: Seen | None) -> int:
+    """What is seen is kept where something is to be done, as `watchfloor watch` does; a dry run only reads."""
     from watchfloor.acting import post  # noqa: PLC0415 - joins all rooms, and acts
 
-    async with post(specs, work, seen=seen) as at:
+    lineage, findings = lineage_place(), findings_file() if asked.apply else None
+    if asked.apply:
+        work = replace(work, lineage=lineage)
+    async with post(specs, work, findings=findings, seen=seen, lineage=lineage) as at:
         known = at.book.run(asked.what)
         if known is None:
             at.playbook(asked.what, asked.given)  # a slip of the finger is told before anything is waited for

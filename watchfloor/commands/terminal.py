@@ -14,7 +14,6 @@ from cyclopts import Parameter
 from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
 from watchfloor.commands.output import need_terminal, remark
 from watchfloor.errors import ConfigError
-from watchfloor.jobs.config import Work
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import NodeSpec
 from watchfloor.places import findings_file, ledger_file, lineage_place, sessions_folder
@@ -43,9 +42,10 @@ def terminal(
     specs, work = source.floor(hosts)
     kept = lineage_place()
     work, findings = replace(work, lineage=kept), findings_file()
-    feed = _acting(specs, findings, work) if act else wiring.LiveFeed(specs, findings_file=findings, work=work)
+    ledger = LedgerFollower(ledger_file(), heard)
+    made = _acting if act else wiring.LiveFeed
+    feed = made(specs, findings_file=findings, work=work, ledger=ledger)
     with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recording):
-        ledger = LedgerFollower(ledger_file(), heard)
         acting, asked = feed if act else None, {"ledger": ledger, **what_reviews()}
         return wiring.run_terminal(shown, read_only=read_only, lineage=book, acting=acting, **asked, **recording)
 
@@ -98,7 +98,8 @@ def heard(run: RunRecord) -> RunRecord:
     return governance.heard(run, time.time())
 
 
-def _acting(specs: Sequence[NodeSpec], findings: Path, work: Work) -> ActingFeed:
+def _acting(specs: Sequence[NodeSpec], **how: Any) -> ActingFeed:
+    """`how`: as a LiveFeed takes it."""
     from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
 
-    return ActingFeed(specs, findings_file=findings, work=work)
+    return ActingFeed(specs, **how)

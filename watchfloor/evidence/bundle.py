@@ -57,6 +57,8 @@ def members(matter: Matter, means: Means) -> dict[str, bytes]:
         found |= piece.members()
     if gathered.proven is not None:
         found |= gathered.proven.members()
+    if matter.tale:
+        found[names.LINEAGE] = redact(f"{matter.tale}\n").encode("utf-8", "replace")
     if gathered.rules:
         found[names.POLICY] = means.policy.told
     if known := means.known(_fingerprints(gathered, means.seal)):
@@ -71,7 +73,10 @@ def members(matter: Matter, means: Means) -> dict[str, bytes]:
 def _gathered(matter: Matter, means: Means) -> Gathered:
     matter = matter.bounded()
     cut = pieces(means.sessions, matter)
-    missing = dict(cut.missing)
+    missing = {
+        **cut.missing,
+        **({} if matter.tale else {"lineage": "nothing is on record of it in this console's store"}),
+    }
     if means.ledger is None:
         return Gathered(matter, pieces=cut, missing={**missing, "ledger": "there is none on this console"})
     with LedgerReader(means.ledger) as reader:

@@ -34,6 +34,7 @@ class Matter:
     jobs: tuple[str, ...] = ()
     runs: tuple[RunRecord, ...] = ()
     notes: tuple[str, ...] = ()  # what was left out of it, and why
+    tale: str = ""  # what led to it, and what came of it, as lineage and ledger tell: times are UTC
 
     def within(self, begin: float | None, end: float | None) -> Matter:
         """With another window. Raises ConfigError where that has no end after its beginning."""

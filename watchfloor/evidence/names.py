@@ -17,6 +17,7 @@ SIGNERS = "keys/allowed_signers"
 ENTRIES, PROOFS = "ledger/entries.jsonl", "ledger/proofs.json"
 CHECKPOINT, CHECKPOINT_SIGNATURE = "ledger/checkpoint", "ledger/checkpoint.sig"
 POLICY = "policy/in-force.json"
+LINEAGE = "lineage.txt"  # what led to it, and what came of it
 
 _STRANGE = re.compile(r"[^A-Za-z0-9_.@:+~-]")
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)\Z")

@@ -36,6 +36,7 @@ def report(gathered: Gathered) -> str:
     parts = [
         Section("In short", _summary(gathered)),
         Section("What is missing", _missing(gathered)),
+        *([Section("What led to what", preformatted(redact(matter.tale)))] if matter.tale else ()),
         Section("What was seen", _seen(gathered)),
         Section("What happened", _timeline(gathered)),
         *(Section(f"Run {run.run}", _run(gathered, run)) for run in matter.runs),

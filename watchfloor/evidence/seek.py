@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC
 from pathlib import Path
 
 from watchfloor.errors import ConfigError
@@ -20,6 +21,7 @@ from watchfloor.evidence.matter import (
     of_run,
     parted,
 )
+from watchfloor.ledgerfollower import LedgerPicture
 from watchfloor.lineage.graph import Graph, Key, Kind, Relation
 from watchfloor.lineagebook import LineageBook
 from watchfloor.records.ledgerentry import Entry, subjects_of
@@ -48,6 +50,18 @@ class Seeker:
         if kind == INCIDENT or (not kind and _is_incident(name)):
             return self._incident(name, runs)
         return self._job(name, runs)
+
+    def tale(self, matter: Matter) -> Matter:
+        """With what lineage and ledger tell of it as of the end of its window. Raises StoreError."""
+        if self.lineage is None:
+            return matter
+        runs = LedgerPicture(self.ledger or Path(), len(matter.runs), matter.runs)
+        prefix = {RUN: "run", JOB: "job", INCIDENT: "finding"}[matter.kind]
+        try:
+            told = self.lineage.report(f"{prefix}:{matter.name}", matter.end, UTC, matter.end, runs)
+        except ConfigError:  # nothing is on record of it by its name
+            return matter
+        return replace(matter, tale=told.text())
 
     def _runs(self) -> list[RunRecord]:
         if self.ledger is None:

@@ -7,7 +7,7 @@ a few passes over the accelerators. Must not do: I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from watchfloor.jobs.view import Jobs, JobView, Standing, column
 from watchfloor.jobs.workers import Pids, WorkerFinder, Workers, pids_of
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope
+from watchfloor.redact import redact
 
 _TEXTS = tuple(name for name, metric in CATALOGUE[Scope.JOB].items() if metric.kind is Kind.TEXT)
 _ABOUT_BOARDS = ("uuid", "index", "partition_of")
@@ -79,7 +80,9 @@ class Roll:
         self._pods = PodNames()
 
     def answer(self, answer: SourceAnswer) -> None:
-        """What a source tells now, in place of what it told before."""
+        """What a source tells now, in place of what it told before; what it says of its failing, without secrets."""
+        if answer.status.text:
+            answer = replace(answer, status=replace(answer.status, text=redact(answer.status.text)))
         before = self._answers.get(answer.status.name)
         self._answers[answer.status.name] = answer
         if before is None or before.jobs is not answer.jobs or before.nodes is not answer.nodes:

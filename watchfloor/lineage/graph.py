@@ -32,10 +32,10 @@ class Kind(StrEnum):
     SERVICE = "service"
     FINDING = "finding"  # "xid-fatal@n2/GPU-5f1c…"
     EPISODE = "episode"  # one stretch of time in which a finding held: "xid-fatal@n2/GPU-5f1c…@1764361234"
-    INCIDENT = "incident"
-    PLAN = "plan"
-    APPROVAL = "approval"
+    PLAN = "plan"  # by its digest
+    APPROVAL = "approval"  # or a rejection, or a withdrawal: one statement, by the hash of its entry in the ledger
     RUN = "run"  # of a plan
+    STEP = "step"  # of a run, once it was begun: "r8d41f00c3e/drain"
     DATASET = "dataset"
     CHECKPOINT = "checkpoint"
     IMAGE = "image"
@@ -61,11 +61,15 @@ class Relation(StrEnum):
     MADE = "made"  # attempt, tracked run -> checkpoint, dataset
     LOGGED_AS = "logged as"  # attempt -> tracked run
     STARTED = "started"  # tracked run -> tracked run
-    PART_OF = "part of"  # finding -> incident
-    LED_TO = "led to"  # incident -> plan
+    LED_TO = "led to"  # finding -> plan
+    PLANNED_FOR = "planned for"  # plan -> job, node, accelerator, link, service
     APPROVED_BY = "approved by"  # plan -> approval
-    CARRIED_OUT_AS = "carried out as"  # plan -> run
-    ACTED_ON = "acted on"  # run -> job, attempt, node, accelerator, link
+    REJECTED_BY = "rejected by"  # plan -> approval
+    WITHDRAWN_BY = "withdrawn by"  # plan -> approval
+    PROPOSED_AS = "proposed as"  # plan -> run
+    CARRIED_OUT_AS = "carried out as"  # plan -> run that has begun
+    DID = "did"  # run -> step
+    ACTED_ON = "acted on"  # run -> job, attempt, node, accelerator, link, service
 
 
 class Key(NamedTuple):
@@ -124,7 +128,8 @@ def joined(before: Entity | None, told: Entity) -> Entity:
     known, other = (before, told) if told.mentioned else (told, before)
     label = known.label or other.label
     start = min(before.start, told.start)
-    return Entity(known.key, start, known.end, label, {**before.facts, **told.facts}, known.mentioned, told.seen)
+    seen = None if before.seen is None or told.seen is None else max(before.seen, told.seen)
+    return Entity(known.key, start, known.end, label, {**before.facts, **told.facts}, known.mentioned, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,13 @@ class Graph:
     def causes(self, key: Key, *relations: Relation) -> Iterator[Edge]:
         """The edges that lead to it."""
         return (edge for edge in self._to.get(key, ()) if not relations or edge.relation in relations)
+
+    def touching(self, keys: Iterable[Key], since: float | None, until: float | None) -> Iterator[Edge]:
+        """The edges from and to any of these that went on after `since` and had begun by `until`."""
+        for edge in (edge for key in keys for edge in (*self._from.get(key, ()), *self._to.get(key, ()))):
+            over = since is not None and edge.end is not None and edge.end < since
+            if not over and (until is None or edge.start <= until):
+                yield edge
 
     def as_of(self, at: float) -> Graph:
         """Without what began later; what ended later goes on. Facts are those that are known by now."""

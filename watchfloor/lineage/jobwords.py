@@ -61,6 +61,17 @@ def subject_key(subject: Subject) -> Key:
     return Key.of(kind, str(subject) if kind is not Kind.NODE else subject.node)
 
 
+def subject_of(key: Key) -> Subject | None:
+    """What `subject_key` makes this key of; None of what is no subject."""
+    if key.kind is Kind.JOB:
+        return Subject(Scope.JOB, "", key.id)
+    if key.kind is Kind.NODE:
+        return Subject(Scope.NODE, key.id)
+    scope = next((scope for scope, kind in _KINDS.items() if kind is key.kind), None)
+    node, _, part = key.id.partition("/")
+    return Subject(scope, node, part) if scope is not None else None
+
+
 def attempt_key(job: Job, number: int) -> Key:
     return Key.of(Kind.ATTEMPT, f"{job.id}#{number}")
 

@@ -15,6 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 from watchfloor import __version__
 from watchfloor.lineage.graph import Entity, Facts, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
+from watchfloor.lineage.watch import AFTER_SECONDS
 from watchfloor.lineage.words import Words
 
 Json = dict[str, object]
@@ -24,7 +25,13 @@ PRODUCER = f"{_HOME}/{__version__}"
 SCHEMA_URL = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _FACETS = "https://openlineage.io/spec/facets"
 JOB_FACET, ATTEMPT_FACET, FINDINGS_FACET = "watchfloor_job", "watchfloor_attempt", "watchfloor_findings"
-_OURS = {JOB_FACET: "JobRunFacet", ATTEMPT_FACET: "AttemptRunFacet", FINDINGS_FACET: "FindingsRunFacet"}
+ACTS_FACET = "watchfloor_acts"
+_OURS = {
+    JOB_FACET: "JobRunFacet",
+    ATTEMPT_FACET: "AttemptRunFacet",
+    FINDINGS_FACET: "FindingsRunFacet",
+    ACTS_FACET: "ActsRunFacet",
+}
 # what a dataset is where it is a checkpoint: OpenLineage has types of datasets, and the kind within a type
 TYPE_FACET = "datasetType"
 CHECKPOINT_TYPE = {"datasetType": "MODEL", "subType": "CHECKPOINT"}
@@ -76,6 +83,8 @@ def _of_attempt(graph: Graph, words: Words, job: Entity, attempt: Entity, times:
     findings = [_finding(graph, edge.cause, attempt.key) for edge in graph.causes(attempt.key, Relation.DURING)]
     if findings:
         facets[FINDINGS_FACET] = _ours(FINDINGS_FACET, {"findings": findings})
+    if acts := list(_acts(graph, job, attempt)):
+        facets[ACTS_FACET] = _ours(ACTS_FACET, {"runs": acts})
     inputs = [
         _dataset(graph.entities[edge.cause])
         for edge in graph.causes(attempt.key, Relation.USED)
@@ -148,6 +157,18 @@ def _finding(graph: Graph, finding: Key, attempt: Key) -> Json:
     names = ("code", "on", "state", "text")
     span = {"start": _time(edge.start), "end": None if edge.end is None else _time(edge.end)}
     return {"id": finding.id, **{name: said.get(name, "") for name in names}, **span}
+
+
+def _acts(graph: Graph, job: Entity, attempt: Entity) -> Iterator[Json]:
+    """What acted on the job, or on where it ran, while this was its attempt."""
+    last = float("inf") if attempt.end is None else attempt.end + AFTER_SECONDS
+    edges = (*graph.causes(job.key, Relation.ACTED_ON), *graph.causes(attempt.key, Relation.ACTED_ON))
+    acts = {edge.cause: edge for edge in reversed(edges) if attempt.start <= edge.start <= last}
+    for run, edge in sorted(acts.items()):
+        said = {name: edge.facts.get(name, "") for name in ("actions", "effect")}
+        known = graph.entities[run].facts
+        yield {"run": run.id, "playbook": known.get("playbook", ""), "stands": known.get("stands", ""),
+               "at": _time(edge.start), **said}  # fmt: skip
 
 
 def _dataset(entity: Entity) -> Json:

@@ -1,7 +1,8 @@
 """The part of lineage that concerns one thing: how far to go from it, and where to stop. Pure: edges are asked for.
 
 From a job the way leads to its attempts and on to what was found during them; it ends at nodes, users and images, which
-have to do with everybody. From a node it leads to its parts, and to the attempts that ran there.
+have to do with everybody. From a node it leads to its parts, and to the attempts that ran there. What was done about it
+is told from what led to it or from what it was done to; what else was done by the same run is another story.
 """
 
 from __future__ import annotations
@@ -19,13 +20,12 @@ _LEADING = frozenset(
         Kind.JOB,
         Kind.ATTEMPT,
         Kind.FINDING,
-        Kind.INCIDENT,
         Kind.PLAN,
-        Kind.APPROVAL,
         Kind.RUN,
         Kind.TRACKED_RUN,
     }
 )
+_DONE_ABOUT_IT = frozenset({Relation.LED_TO, Relation.PLANNED_FOR, Relation.ACTED_ON})
 _PARTS = frozenset({Kind.ACCELERATOR, Kind.LINK, Kind.SERVICE})
 WHOLE_JOBS = frozenset({Kind.JOB, Kind.ATTEMPT, Kind.USER})  # from these a job is told with all its attempts
 
@@ -78,6 +78,8 @@ def _keeps(root: Key, here: Key, edge: Edge) -> bool:
 def _leads_on(root: Key, other: Key, edge: Edge) -> bool:
     if edge.relation is Relation.WAITED_FOR:
         return False
+    if edge.relation in _DONE_ABOUT_IT:
+        return other.kind in (Kind.PLAN, Kind.RUN)
     if edge.relation is Relation.REQUEUED_AS and root.kind not in WHOLE_JOBS:
         return False
     if other.kind in _PARTS:

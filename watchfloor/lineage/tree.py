@@ -6,58 +6,22 @@ Must not do: claim a cause that nobody has told. A finding stands beside the att
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from watchfloor.lineage.acttree import Acts
+from watchfloor.lineage.branch import Branch, by_time
 from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.reach import WHOLE_JOBS
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.words import Words
 
-_ONWARD = (
-    Relation.PART_OF,
-    Relation.LED_TO,
-    Relation.APPROVED_BY,
-    Relation.CARRIED_OUT_AS,
-    Relation.ACTED_ON,
-)
 # of runs and datasets, read from the cause and from the effect
 _FORWARD = {Relation.USED: "used by", Relation.MADE: "made", Relation.STARTED: "started"}
 _BACKWARD = {Relation.USED: "used", Relation.MADE: "made by", Relation.STARTED: "started by"}
-_DEEPEST = 8  # steps from a finding to what was done about it, and what that acted on
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One line, and what hangs on it, from when until when; `until` is None where it goes on or nobody saw it end.
-
-    `state` is that of a job, an attempt (watchfloor.jobs.model.JobState) or a finding (watchfloor.model.State, in
-    words); "" of anything else.
-    """
-
-    key: Key
-    at: float
-    text: str
-    children: tuple[Branch, ...] = ()
-    state: str = ""
-    until: float | None = None
 
 
 def tree(graph: Graph, root: Key, times: Times) -> Branch:
     """Everything in the graph, as seen from `root`, which must be in it."""
     return _Grower(graph, root, times).branch()
-
-
-def lines(branch: Branch) -> Iterator[str]:
-    """The tree drawn with lines, the root first."""
-    yield branch.text
-    yield from _below(branch, "")
-
-
-def _below(branch: Branch, indent: str) -> Iterator[str]:
-    for number, child in enumerate(branch.children, 1):
-        last = number == len(branch.children)
-        yield f"{indent}{'└' if last else '├'} {child.text}"
-        yield from _below(child, indent + ("  " if last else "│ "))
 
 
 class _Grower:
@@ -66,6 +30,7 @@ class _Grower:
         self._root = root
         self._times = times
         self._words = Words(graph, times)
+        self._acts = Acts(graph, times)
 
     def branch(self) -> Branch:
         root = self._graph.entities[self._root]
@@ -75,11 +40,13 @@ class _Grower:
             return self._user(root)
         if self._root.kind is Kind.FINDING:
             return self._found(root)
+        if self._root.kind in (Kind.PLAN, Kind.RUN):
+            return self._acts.root(root)
         return self._place(root)
 
     def _user(self, user: Entity) -> Branch:
         jobs = (self._graph.entities[edge.effect] for edge in self._graph.effects(user.key, Relation.SUBMITTED))
-        return Branch(user.key, user.start, f"user {user.name}", _by_time(self._job(job) for job in jobs))
+        return Branch(user.key, user.start, f"user {user.name}", by_time(self._job(job) for job in jobs))
 
     def _job(self, job: Entity) -> Branch:
         attempts = self._words.attempts(job.key)
@@ -88,10 +55,11 @@ class _Grower:
         for attempt in attempts:
             grown.append(self._attempt(attempt, self._words.attempt(attempt), used_before))
             used_before = frozenset(edge.cause for edge in self._graph.causes(attempt.key, Relation.USED))
+        grown += self._acts.of_target(job.key)
         text = self._words.job(job)
         if not attempts or self._words.waits_again(job, attempts):
             text += f": {job.facts.get('state', 'unknown')}"
-        return Branch(job.key, job.start, text, _by_time(grown), job.facts.get("state", ""), job.end)
+        return Branch(job.key, job.start, text, by_time(grown), job.facts.get("state", ""), job.end)
 
     def _awaited(self, job: Key) -> Iterator[Branch]:
         for edge in self._graph.causes(job, Relation.WAITED_FOR):
@@ -102,14 +70,21 @@ class _Grower:
             yield Branch(awaited.key, edge.start, said, (), state, edge.end)
 
     def _attempt(self, attempt: Entity, text: str, used_before: frozenset[Key] = frozenset()) -> Branch:
-        grown = [self._finding(edge, edge.cause) for edge in self._words.meanwhile(attempt)]
+        meanwhile = (edge for edge in self._words.meanwhile(attempt) if edge.cause != self._root)
+        grown = [self._finding(edge, edge.cause) for edge in meanwhile]
         if self._root.kind in WHOLE_JOBS:
             grown += self._provenance(attempt.key, used_before)
+        grown += self._acts.of_target(attempt.key)
+        grown += self._requeued(attempt)
+        return Branch(attempt.key, attempt.start, text, by_time(grown), attempt.facts.get("state", ""), attempt.end)
+
+    def _requeued(self, attempt: Entity) -> Iterator[Branch]:
+        job = self._words.job_of(attempt.key)
         for edge in self._graph.effects(attempt.key, Relation.REQUEUED_AS):
             number = self._graph.entities[edge.effect].facts.get("number", "?")
-            text_of = f"requeued as attempt {number} at {self._times.at(edge.start)}"
-            grown.append(Branch(edge.effect, edge.start, text_of, until=edge.end))
-        return Branch(attempt.key, attempt.start, text, _by_time(grown), attempt.facts.get("state", ""), attempt.end)
+            run = self._acts.requeued_by(job.key, attempt.start, edge.start) if job is not None else ""
+            text = f"requeued as attempt {number} at {self._times.at(edge.start)}{f' by run {run}' if run else ''}"
+            yield Branch(edge.effect, edge.start, text, until=edge.end)
 
     def _provenance(self, attempt: Key, used_before: frozenset[Key]) -> Iterator[Branch]:
         """What it used that the attempt before it didn't, what it made, and where it is logged."""
@@ -122,9 +97,11 @@ class _Grower:
             yield Branch(made.key, edge.start, f"{edge.relation.value} {self._words.thing(made)}")
 
     def _finding(self, edge: Edge, finding: Key) -> Branch:
-        state = edge.facts.get("state") or self._graph.entities[finding].facts.get("state", "")
-        text = f"finding {self._words.finding(edge)}"
-        return Branch(finding, edge.start, text, self._onward(finding, frozenset()), state, edge.end)
+        entity = self._graph.entities[finding]
+        said = {**entity.facts, **edge.facts}
+        text, alike = f"finding {self._words.finding(edge)}", self._words.alike(entity, said)
+        acts = by_time(self._acts.of_finding(finding, edge.start, edge.end))
+        return Branch(finding, edge.start, text, acts, said.get("state", ""), edge.end, alike, said.get("on", ""))
 
     def _found(self, finding: Entity) -> Branch:
         """A finding: on what it was found, the attempts that held that meanwhile, and what came of it."""
@@ -135,31 +112,15 @@ class _Grower:
         for edge in self._graph.effects(finding.key, Relation.DURING):
             grown.append(self._told_with_job(self._graph.entities[edge.effect]))
         text = f"finding {finding.name}: {finding.facts.get('text', '')}"
-        onward = self._onward(finding.key, frozenset())
+        onward = self._acts.of_finding(finding.key, finding.start, None)
         return Branch(
-            finding.key, finding.start, text, _by_time([*grown, *onward]), finding.facts.get("state", ""), finding.end
+            finding.key, finding.start, text, by_time([*grown, *onward]), finding.facts.get("state", ""), finding.end
         )
 
     def _told_with_job(self, attempt: Entity) -> Branch:
         job = self._words.job_of(attempt.key)
         text = self._words.attempt(attempt)
         return self._attempt(attempt, f"{self._words.job(job)}, {text}" if job else text)
-
-    def _onward(self, key: Key, passed: frozenset[Key]) -> tuple[Branch, ...]:
-        """What came of a finding: incident, plan, approval, run, and what it acted on."""
-        if key in passed or len(passed) >= _DEEPEST:
-            return ()
-        grown = (
-            Branch(
-                edge.effect,
-                edge.start,
-                f"{edge.relation.value} {self._words.thing(self._graph.entities[edge.effect])} "
-                f"at {self._times.at(edge.start)}",
-                self._onward(edge.effect, passed | {key}),
-            )
-            for edge in self._graph.effects(key, *_ONWARD)
-        )
-        return _by_time(grown)
 
     def _place(self, root: Entity) -> Branch:
         """A node, a part of one, or whatever else jobs have to do with: their attempts, and what was found."""
@@ -174,7 +135,8 @@ class _Grower:
         for edge in self._graph.edges:
             if edge.relation is Relation.FOUND_ON and edge.effect not in during:
                 grown.append(self._finding(edge, edge.effect))
-        return Branch(root.key, root.start, self._words.thing(root), _by_time(grown))
+        grown += self._acts.of_target(root.key)
+        return Branch(root.key, root.start, self._words.thing(root), by_time(grown))
 
     def _runs_beside(self, root: Key) -> Iterator[Branch]:
         """The runs of other programs that used or made it; of such a run, all that it has to do with."""
@@ -191,7 +153,3 @@ class _Grower:
         ends = (edge.effect for edge in self._graph.effects(attempt))
         causes = (edge.cause for edge in self._graph.causes(attempt))
         return self._root in (attempt, *ends, *causes)
-
-
-def _by_time(branches: Iterator[Branch] | list[Branch]) -> tuple[Branch, ...]:
-    return tuple(sorted(branches, key=lambda branch: (branch.at, branch.key)))

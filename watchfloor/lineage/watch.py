@@ -12,7 +12,16 @@ from typing import TypeVar
 
 from watchfloor.jobs.model import Attempt, Job, JobState
 from watchfloor.lineage.graph import Changes, Edge, EdgeKey, Entity, Key, Kind, Relation, facts, joined
-from watchfloor.lineage.jobwords import Names, Seen, attempt_key, attempts_of, of_job, of_subject, subject_key
+from watchfloor.lineage.jobwords import (
+    Names,
+    Seen,
+    attempt_key,
+    attempts_of,
+    of_job,
+    of_subject,
+    subject_key,
+    subject_of,
+)
 from watchfloor.lineage.metadata import Words
 from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record, RecordKey
@@ -328,6 +337,19 @@ class Watch:
         ]
         for key in old:
             del self._findings[key]
+
+    # -- what was done
+
+    def take_acts(self, told: Iterable[Entity | Edge]) -> None:
+        """As the ledger tells it; what acted on a node, or a part of one, did so on the attempts that held it then."""
+        for one in told:
+            self._put(one)
+            if not isinstance(one, Edge) or one.relation is not Relation.ACTED_ON:
+                continue
+            subject = subject_of(one.effect)
+            if subject is not None and subject.scope is not Scope.JOB:
+                for attempt in self._concerned(subject, one.start, one.end):
+                    self._put(replace(one, effect=attempt, facts={}))
 
     # --
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from watchfloor.hosts import folded
 from watchfloor.jobs.model import ended_as
-from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.graph import Edge, Entity, Facts, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
 
@@ -107,6 +108,18 @@ class Words:
             when = self._times.between(edge.start, edge.end)
         text = said.get("text", "")
         return f"{finding.name} {when}{': ' if text else ''}{text}"
+
+    @staticmethod
+    def alike(finding: Entity, said: Facts) -> str:
+        """What findings of several things have in common that say the same of each: code, state, and text without
+        names; "" where nothing is known of it but its id."""
+        code, on, text = said.get("code", ""), said.get("on", ""), said.get("text", "")
+        if not (code and on):
+            return ""
+        names = {on, *on.split("/"), finding.key.id.partition("@")[2]}
+        for name in sorted(names, key=len, reverse=True):
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", text)
+        return f"finding {code}\n{said.get('state', '')}\n{text}"
 
     @staticmethod
     def has_failed(attempt: Entity) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from watchfloor.errors import ConfigError, StoreError
 from watchfloor.redact import redact
@@ -45,6 +46,13 @@ class Database(Protocol):
 def database(place: str, tables: Sequence[str]) -> Database:
     """`place`: a file, or postgresql://…; `tables`: the statements that make the tables where they lack."""
     return Postgres(place, tables) if place.startswith(SCHEMES) else Sqlite(Path(place), tables)
+
+
+def readable(place: str, tables: Sequence[str]) -> Database:
+    """What is there already, to be read: nothing is made, nothing can be written. Where there is nothing, no row is."""
+    if place.startswith(SCHEMES):
+        return PostgresReader(place, ("SET default_transaction_read_only = on",))
+    return SqliteReader(Path(place), ())
 
 
 class Sqlite:
@@ -108,6 +116,20 @@ class Sqlite:
         self.close()
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return StoreError(f"lineage is not kept in {self._path}: {words}", "see to the file, its folder or its disk")
+
+
+class SqliteReader(Sqlite):
+    def read(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        return super().read(sql, values) if self._path.exists() else []
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._base is None or not self._path.exists():
+            self.close()
+            address = f"file:{quote(str(self._path.absolute()))}?mode=ro"
+            self._base = sqlite3.connect(
+                address, uri=True, timeout=_WAIT_SECONDS, check_same_thread=False, isolation_level=None
+            )
+        return self._base
 
 
 class Postgres:
@@ -174,6 +196,17 @@ class Postgres:
         return StoreError(
             f"lineage is not kept in {redact(self._address)}: {words}", "see to the database and the way to it"
         )
+
+
+class PostgresReader(Postgres):
+    def read(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        try:
+            with self._connected().transaction():
+                return self._base.execute(_with_percent(sql), values).fetchall()
+        except self._library.errors.UndefinedTable:
+            return []
+        except self._library.Error as error:
+            raise self._trouble(error) from error
 
 
 def _library() -> Any:

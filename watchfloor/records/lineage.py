@@ -8,7 +8,7 @@ the last save.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from watchfloor.errors import StoreError
 from watchfloor.lineage.graph import Changes, Edge, Entity, Graph, Key, Kind, Relation
@@ -19,8 +19,11 @@ VERSION = 1
 KEPT_DAYS = 90.0
 KEPT_ROWS = 2_000_000  # of edges, and as many of entities
 MOST_TOLD = 300_000  # entities, and edges, of one stretch of time
+NOTHING = Graph((), ())
 _BATCH = 200  # keys in one question
 _ENDLESS = 1e18  # seconds: later than any time
+
+Opened = Callable[[str, Sequence[str]], Database]
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS lineage_version (version INTEGER NOT NULL PRIMARY KEY)",
@@ -46,9 +49,10 @@ _EDGE = "cause_kind, cause_id, effect_kind, effect_id, relation, began, ended, s
 class LineageStore:
     """Not thread-safe: one thread at a time. Raises StoreError from every method but `close`."""
 
-    def __init__(self, place: str) -> None:
-        """`place`: a file, or postgresql://…; it is opened when it is used first. Raises ConfigError."""
-        self._base: Database = database(place, _TABLES)
+    def __init__(self, place: str, opened: Opened = database) -> None:
+        """`place`: a file, or postgresql://…; it is opened when it is used first: to be read only, where `opened` is
+        `readable`. Raises ConfigError."""
+        self._base = opened(place, _TABLES)
         self._checked = False
         self._put_entity = _upsert("lineage_entity", _ENTITY, "kind, id", self._base.merged, label=True)
         self._put_edge = _upsert("lineage_edge", _EDGE, _EDGE.partition(", began")[0], self._base.merged, label=False)
@@ -133,12 +137,18 @@ class LineageStore:
         rows = self._base.read(sql, (*(kind.value for kind in kinds), most))
         return [name for label, key in rows for name in ((label, key) if label else (key,))]
 
-    def around(self, asked: Asked) -> Graph:
-        """What concerns one thing: the causes and effects that `reach` goes to."""
+    def around(self, asked: Asked, beside: Graph = NOTHING) -> Graph:
+        """What concerns one thing: the causes and effects that `reach` goes to, here and in `beside`, which is believed
+        where both tell of something."""
         self._check()
-        edges, cut = reach(asked, lambda keys: self._edges_of(keys, asked))
+        edges, cut = reach(
+            asked, lambda keys: (*self._edges_of(keys, asked), *beside.touching(keys, asked.since, asked.until))
+        )
         keys = sorted({asked.root, *(end for edge in edges for end in (edge.cause, edge.effect))})
-        return Graph(self._entities(keys), edges, cut)
+        kept = {entity.key: entity for entity in self._entities(keys)}
+        for told in (beside.entities[key] for key in keys if key in beside.entities):
+            kept[told.key] = told if not told.mentioned else kept.get(told.key, told)
+        return Graph(kept.values(), edges, cut)
 
     def between(self, since: float, until: float, kinds: Sequence[Kind], relations: Sequence[Relation]) -> Graph:
         """The entities of these kinds and the edges of these relations (with their ends) that went on then.
@@ -180,8 +190,8 @@ class LineageStore:
     def _check(self) -> None:
         if self._checked:
             return
-        (version,) = self._base.read("SELECT MAX(version) FROM lineage_version")[0]
-        if version > VERSION:
+        versions = self._base.read("SELECT version FROM lineage_version WHERE version > ?", (VERSION,))
+        if versions:
             raise StoreError("what is kept of lineage is of a newer watchfloor", "use that one, or another file")
         self._checked = True
 

@@ -16,34 +16,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.errors import SessionError
+from watchfloor.session.coding import Ints, folded, unfolded
 
 # dtype, length of the array, number of cells that follow (or all of them), how they are told, divisor, factor
 _HEAD = Struct("<BIIBdq")
 _TYPES = (np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8), np.dtype(np.bool_))
 _WIDTHS = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32), np.dtype(np.uint64))
 _BITS = 4  # instead of the number of a width: the cells are the bits that differ
-_DIVISORS = (1.0, 10.0, 100.0, 1000.0, 1e6)
+DIVISORS = (1.0, 10.0, 100.0, 1000.0, 1e6)  # with one of which values are whole numbers, mostly
 _EXACT = 2.0**52  # whole numbers up to here, and their differences, are exact
 _ALL = 2**32 - 1
 MOST_CELLS = 2**26  # far beyond any fleet's: what claims more is no patch
 _DENSE = 0.4  # of all cells: from here on naming those that changed costs more than telling all
 
-Ints = NDArray[np.int64]
-
 
 def patch(before: NDArray | None, now: NDArray) -> bytes:
     """What turns `before` (None: nothing) into `now`; b"" where they are alike. The types of both are the same."""
-    known = _lengthened(before, now)
-    changed = _bits(known) != _bits(now)
+    old = _lengthened(before, now)
+    changed = bits(old) != bits(now)
     count = int(np.count_nonzero(changed))
     if not count and before is not None and len(before) == len(now):
         return b""
     kind = _TYPES.index(now.dtype)
     if count > _DENSE * len(now) and not (now.dtype == np.float64 and np.isnan(now).any()):
-        how, divisor, factor, cells = _cells(known, now)
+        how, divisor, factor, cells = _cells(old, now)
         return _HEAD.pack(kind, len(now), _ALL, how, divisor, factor) + cells
     places = np.flatnonzero(changed)
-    how, divisor, factor, cells = _cells(known[places], now[places])
+    how, divisor, factor, cells = _cells(old[places], now[places])
     steps = np.diff(places, prepend=0).astype(np.uint32)
     return _HEAD.pack(kind, len(now), count, how, divisor, factor) + _planes(steps) + cells
 
@@ -80,50 +79,51 @@ class _Told:
         if len(data) != len(before) * width.itemsize:
             raise ValueError(f"{len(data)} bytes for {len(before)} cells")
         if self.how == _BITS:
-            return (_bits(before) ^ _unplaned(data, width)).view(self.dtype)
-        moves = _unfolded(_unplaned(data, width)) * self.factor
-        whole = _whole(before, self.divisor) + moves
-        return whole.astype(np.float64) / self.divisor if self.dtype == np.float64 else whole.astype(self.dtype)
+            return (bits(before) ^ _unplaned(data, width)).view(self.dtype)
+        moves = unfolded(_unplaned(data, width).astype(np.uint64)) * self.factor
+        now = whole(before, self.divisor) + moves
+        return now.astype(np.float64) / self.divisor if self.dtype == np.float64 else now.astype(self.dtype)
 
 
 def _cells(before: NDArray, now: NDArray) -> tuple[int, float, int, bytes]:
     """How these cells are told, with which divisor and factor, and they."""
-    divisor = _divisor(before, now)
+    divisor = divisor_of(before, now)
     if not divisor:
-        return _BITS, 1.0, 1, _planes(_bits(before) ^ _bits(now))
-    moves = _whole(now, divisor) - _whole(before, divisor)
+        return _BITS, 1.0, 1, _planes(bits(before) ^ bits(now))
+    moves = whole(now, divisor) - whole(before, divisor)
     factor = int(np.gcd.reduce(moves)) or 1
-    folded = _folded(moves // factor)
-    largest = int(folded.max(initial=0))
+    numbers = folded(moves // factor)
+    largest = int(numbers.max(initial=0))
     how = next(number for number, width in enumerate(_WIDTHS) if largest <= np.iinfo(width).max)
-    return how, divisor, factor, _planes(folded.astype(_WIDTHS[how]))
+    return how, divisor, factor, _planes(numbers.astype(_WIDTHS[how]))
 
 
-def _divisor(before: NDArray, now: NDArray) -> float:
+def divisor_of(before: NDArray, now: NDArray) -> float:
     """With which all of these values are whole numbers; 0 where there is none."""
     if now.dtype != np.float64:
         return 1.0
-    return next((divisor for divisor in _DIVISORS if _serves(divisor, before, now)), 0.0)
+    return next((divisor for divisor in DIVISORS if _serves(divisor, before, now)), 0.0)
 
 
 def _serves(divisor: float, before: NDArray, now: NDArray) -> bool:
     """Whether `now` can be told as whole numbers of this part, counted from `before`, and comes back bit by bit."""
     with np.errstate(invalid="ignore", over="ignore"):
-        small = (np.abs(_known(before) * divisor) < _EXACT) & (np.abs(now * divisor) < _EXACT)
+        small = (np.abs(known(before) * divisor) < _EXACT) & (np.abs(now * divisor) < _EXACT)
         if not small.all():
             return False
-        return bool((_bits(_whole(now, divisor) / divisor) == _bits(now)).all())
+        return bool((bits(whole(now, divisor) / divisor) == bits(now)).all())
 
 
-def _whole(values: NDArray, divisor: float) -> Ints:
+def whole(values: NDArray, divisor: float) -> Ints:
     if values.dtype != np.float64:
         return values.astype(np.int64)
-    return np.rint(_known(values) * divisor).astype(np.int64)
+    return np.rint(known(values) * divisor).astype(np.int64)
 
 
-def _known(values: NDArray) -> NDArray:
+def known(values: NDArray) -> NDArray:
     """What has no value yet counts from 0."""
-    return np.where(np.isnan(values), 0.0, values)
+    unknown = np.isnan(values)
+    return np.where(unknown, 0.0, values) if unknown.any() else values
 
 
 def _lengthened(before: NDArray | None, now: NDArray) -> NDArray:
@@ -135,18 +135,8 @@ def _lengthened(before: NDArray | None, now: NDArray) -> NDArray:
     return np.concatenate([before, np.zeros(len(now) - len(before), now.dtype)])
 
 
-def _bits(values: NDArray) -> NDArray:
+def bits(values: NDArray) -> NDArray:
     return np.ascontiguousarray(values).view(np.dtype(f"u{values.dtype.itemsize}"))
-
-
-def _folded(moves: Ints) -> NDArray[np.uint64]:
-    """Small numbers for small moves in either direction: 0, -1, 1, -2 … are 0, 1, 2, 3 …"""
-    return ((moves << 1) ^ (moves >> 63)).view(np.uint64)
-
-
-def _unfolded(folded: NDArray) -> Ints:
-    wide = folded.astype(np.uint64)
-    return (wide >> np.uint64(1)).view(np.int64) ^ -(wide & np.uint64(1)).view(np.int64)
 
 
 def _planes(values: NDArray) -> bytes:

@@ -1,21 +1,23 @@
 """What a terminal showed, as a terminal would be told it; and as a file that asciinema plays (asciicast, version 2).
 
 Screens come as lines with their escape sequences, beside the same lines without: secrets are looked for in what a
-person reads, across colours, and a line that holds one is kept without its colours. Pure.
+person reads, across colours, and a line that holds one is kept without its colours. Of one that is just being typed the
+screen may show what no pattern knows yet, or the end alone: of such a text no piece is kept, wherever it stands. Pure.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
-from watchfloor.redact import redact
+from watchfloor.redact import HIDDEN, redact, suspicious
 
 Event = tuple[float, str, str]  # console time, code (o: output, r: size, m: mark), data
 Line = tuple[str, str]  # what a person reads; the same with escape sequences
 
 _CLEAR, _PLAIN, _HIDE_CURSOR = "\x1b[2J", "\x1b[0m", "\x1b[?25l"
+_PIECE = 4  # characters of what is typed that are told from other words
 _ROW = re.compile(r"\x1b\[(\d+);1H")  # how a changed line begins
 
 
@@ -26,15 +28,17 @@ class ScreenTape:
         self._size = (0, 0)
         self._lines: list[str] = []
 
-    def told(self, at: float, size: tuple[int, int], lines: Sequence[Line]) -> list[Event]:
-        """What a terminal has to be told; nothing where it shows that already. `size`: columns, rows.
+    def told(self, at: float, size: tuple[int, int], lines: Sequence[Line], typed: str = "") -> list[Event]:
+        """What a terminal has to be told; nothing where it shows that already. `size`: columns, rows; `typed`: what
+        somebody is typing.
 
         A screen that is only just coming has not all of its lines yet: it is left for the next picture.
         """
         if len(lines) != size[1]:
             return []
         events: list[Event] = []
-        clean = [_clean(line) for line in lines]
+        pieces = _pieces(typed)
+        clean = [_clean(line, pieces) for line in lines]
         start = ""
         if size != self._size:
             events.append((at, "r", f"{size[0]}x{size[1]}"))
@@ -50,10 +54,21 @@ class ScreenTape:
         return events
 
 
-def _clean(line: Line) -> str:
+def _clean(line: Line, pieces: Set[str]) -> str:
     text, drawn = line
+    if any(piece in text for piece in pieces):
+        return HIDDEN.ljust(len(text))[: len(text)]
     shown = redact(text)
     return drawn if shown == text else shown[: len(text)].ljust(len(text))
+
+
+def _pieces(typed: str) -> Set[str]:
+    """All of a few characters of what is typed behind the first word that speaks of a secret; none where none does."""
+    if not suspicious(typed):
+        return frozenset()
+    begin = next(end for end in range(1, len(typed) + 1) if suspicious(typed[:end]))
+    pieces = (typed[at : at + _PIECE] for at in range(begin, len(typed)))
+    return {piece for piece in pieces if len(piece.strip()) == _PIECE}
 
 
 def cut(events: Iterable[Event], begin: float, end: float) -> list[Event]:

@@ -73,7 +73,9 @@ class Contents:
 
     def _event(self, entry: Entry) -> Chapter:
         where = "/".join(filter(None, (self._nodes[entry.node], entry.device)))
-        return Chapter(entry.at, EVENT, f"{where}: {entry.event.text}")
+        event = entry.event
+        facts = {"kind": event.kind, **({"code": str(event.code)} if event.code >= 0 else {})}
+        return Chapter(entry.at, EVENT, f"{where}: {event.text}", facts=facts)
 
 
 def _finding(noted: Noted) -> Chapter:

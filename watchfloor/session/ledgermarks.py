@@ -86,5 +86,7 @@ def _mark(entry: Entry) -> Mark:
     facts = {"entry": str(entry.number), "kind": str(entry.kind), "who": entry.who.name}
     if entry.run:
         facts["run"] = entry.run
+    if playbook := entry.body.get("playbook"):
+        facts["playbook"] = str(playbook)
     concerned = ", ".join(entry.subjects[:3])
     return Mark(entry.seconds, "ledger", f"{entry.kind}: {said(entry)}".rstrip(": "), {**facts, "on": concerned})

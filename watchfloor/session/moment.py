@@ -11,9 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from watchfloor.model import NODE_SCOPES, Scope
 from watchfloor.session import arrays, tables
 from watchfloor.session.leaves import Leaves, Text
 from watchfloor.session.tables import TablePatch
+from watchfloor.session.teller import Teller, Telling
+from watchfloor.session.together import Together
 
 
 class TextPatch(msgspec.Struct, frozen=True, array_like=True):
@@ -29,6 +32,7 @@ class Moment(msgspec.Struct, frozen=True):
     number: int
     at: float
     key: bool
+    together: dict[str, Together]  # by kind of rows; comes before the arrays
     arrays: dict[str, bytes]
     texts: dict[str, TextPatch]
     tables: dict[str, TablePatch]
@@ -41,16 +45,63 @@ class Told(msgspec.Struct, frozen=True):
     tables: dict[str, TablePatch]
 
 
-def change(before: Leaves | None, now: Leaves) -> Moment:
-    """What turns the moment before (None: nothing, so a key) into this one."""
+class Changes:
+    """Moments of frames that follow one another."""
+
+    def __init__(self) -> None:
+        self._key: Leaves | None = None
+        self._before: Leaves | None = None
+        self._tellers = _tellers()
+
+    def moment(self, now: Leaves, key: bool) -> Moment:
+        """What turns the moment before (in a key: nothing) into this one."""
+        before = None if key else self._before
+        self._before = now
+        if before is None:
+            self._key = now
+            self._begin_anew()
+        return _moment(before, now, self._tellers)
+
+    def since_key(self) -> Moment:
+        """What turns the last key into the last moment: what follows can be read from either."""
+        assert self._key is not None and self._before is not None, "there was a moment"
+        self._begin_anew()
+        return _moment(self._key, self._before, _tellers())
+
+    def _begin_anew(self) -> None:
+        for teller in self._tellers.values():
+            teller.anew()
+
+
+def _tellers() -> dict[Scope, Teller]:
+    return {scope: Teller() for scope in NODE_SCOPES}
+
+
+def _moment(before: Leaves | None, now: Leaves, tellers: Mapping[Scope, Teller]) -> Moment:
+    old, new = before.arrays if before else {}, now.arrays
+    together = _together(old, new, tellers)
+    known = {**old, **{name: array for one in together.values() for name, array in one.columns.items()}}
     return Moment(
         now.number,
         now.at,
         before is None,
-        _arrays(before.arrays if before else {}, now.arrays),
+        {scope: one.told for scope, one in together.items()},
+        _arrays(known, new),
         _texts(before.texts if before else {}, now.texts),
         _tables(before, now),
     )
+
+
+def _together(
+    before: Mapping[str, NDArray], now: Mapping[str, NDArray], tellers: Mapping[Scope, Teller]
+) -> dict[str, Telling]:
+    found: dict[str, Telling] = {}
+    for scope, teller in tellers.items() if before else ():
+        columns = {name: array for name, array in now.items() if name.startswith(f"{scope}.")}
+        telling = teller.tell(before, columns, before.get(f"{scope}.node"))
+        if telling is not None:
+            found[scope.value] = telling
+    return found
 
 
 def _arrays(before: Mapping[str, NDArray], now: Mapping[str, NDArray]) -> dict[str, bytes]:

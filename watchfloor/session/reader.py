@@ -13,7 +13,7 @@ from watchfloor.errors import SessionError
 from watchfloor.session.moment import Moment, Told, decoded, told
 from watchfloor.session.packing import unpacked
 from watchfloor.session.reel import Reel
-from watchfloor.session.tape import CHANGE, HEAD, KEY, LEDGER, MARK, TERMINAL, TapeReader
+from watchfloor.session.tape import CHANGE, HEAD, KEY, LEDGER, MARK, SINCE_KEY, TERMINAL, Block, TapeReader
 from watchfloor.session.writer import Head, Index, Mark
 
 Read = TypeVar("Read")
@@ -36,7 +36,7 @@ class Session:
             self._scanned = first.end
             self._end = self.head.begun
             self._find()
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SessionError(f"{path}: its head can't be read: {error}") from error
 
     # -- what there is
@@ -80,10 +80,7 @@ class Session:
 
     def moments(self, since: float, until: float) -> Iterator[Moment]:
         """From the last key before `since` on, up to `until`: what a reel has to run."""
-        for at, body in self._bodies(since):
-            if at > until:
-                return
-            yield self._read(decoded, body)
+        return (self._read(decoded, body) for _, body in self._bodies(since, until))
 
     def after(self, at: float) -> Iterator[Moment]:
         """What a reel that stands at this moment has to run next."""
@@ -114,18 +111,29 @@ class Session:
         except SessionError:
             return None
 
-    def _bodies(self, since: float) -> Iterator[tuple[float, bytes]]:
-        """Time and bytes of each moment, from the last key before `since` on."""
+    def _bodies(self, since: float, until: float = float("inf")) -> Iterator[tuple[float, bytes]]:
+        """Time and bytes of each moment, from the last key before `since` on; what follows it by the shortest way."""
         number = max(0, bisect_right([at for _, at in self._keys], since) - 1)
         for start, end in self._stretches(number):
-            for block, body in self._tape.stretch(start, end):
+            if start >= end or (key := self._tape.block(start)).at > until:
+                return
+            near = self._last_since_key(key, end, since)
+            if near is not None:
+                yield key.at, self._tape.body(key)
+                yield near.at, self._tape.body(near)
+            for block, body in self._tape.stretch(near.end if near else start, end, until):
                 if block.kind in (KEY, CHANGE):
                     yield block.at, body
+
+    def _last_since_key(self, key: Block, end: int, until: float) -> Block | None:
+        """The last moment up to this time that is told by what changed since this key."""
+        blocks = (block for block in self._tape.blocks(key.start, end) if block.kind == SINCE_KEY and block.at <= until)
+        return max(blocks, key=lambda block: block.start, default=None)
 
     def _read(self, decode: Callable[[bytes], Read], body: bytes) -> Read:
         try:
             return decode(unpacked(body))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SessionError(f"{self.path}: a moment of it can't be read: {error}") from error
 
     def reel(self, at: float, before_seconds: float = 0.0) -> Reel:

@@ -44,12 +44,12 @@ class Reel:
 
     def run(self, moment: Moment) -> None:
         """On to the next moment. Raises SessionError where it isn't what follows."""
-        before = {name: self._stage.array(name) for name in _COUNTERS if name in moment.arrays}
+        before = {name: self._stage.array(name) for name in _COUNTERS}
         boots = self._stage.array(_BOOT)
         self._stage.apply(moment)
         self._note_boots(boots)
         for name, values in before.items():
-            if values is not None:
+            if values is not None and values is not self._stage.array(name):
                 self._count(name, values)
         self._counters.told = self._stage.resets()
         self._remember(self.frame())

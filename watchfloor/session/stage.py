@@ -30,6 +30,7 @@ from watchfloor.roster import Roster
 from watchfloor.session import arrays, tables
 from watchfloor.session.leaves import AGE, Found, Noted
 from watchfloor.session.moment import Moment, TextPatch
+from watchfloor.session.together import Listener
 from watchfloor.view import View
 
 _KINDS: Mapping[str, Any] = {
@@ -67,6 +68,7 @@ class Stage:
         self._tables: dict[str, dict[Any, Any]] = {}
         self._pictures: dict[str, Picture] = {}
         self._rosters: dict[Scope, Roster] = {}
+        self._listeners: dict[str, Listener] = {}
         self._events = EventLog()
         self._detail = [NodeDetail() for _ in specs]
 
@@ -74,12 +76,15 @@ class Stage:
         """Raises SessionError where it isn't what follows."""
         if moment.key:
             self._arrays, self._texts, self._tables = {}, {}, {}
-            self._pictures, self._rosters = {}, {}
+            self._pictures, self._rosters, self._listeners = {}, {}, {}
         elif not self._arrays:
             raise SessionError("a moment of it can't be read: there is no whole one before it")
+        for kind, told in moment.together.items():
+            listener = self._listeners.setdefault(kind, Listener())
+            for name, array in listener.take(told, self._arrays, self._arrays.get(f"{kind}.node")).items():
+                self._put(name, array)
         for name, data in moment.arrays.items():
-            self._arrays[name] = arrays.patched(self._arrays.get(name), data)
-            self._pictures.pop(name.removesuffix("?"), None)
+            self._put(name, arrays.patched(self._arrays.get(name), data))
         for name, change in moment.texts.items():
             self._texts[name] = self._told(name, change)
         try:
@@ -88,12 +93,16 @@ class Stage:
                 for name, change in moment.tables.items()
                 if name in _KINDS  # a newer watchfloor may keep more
             }
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SessionError(f"a table of it can't be read: {error}") from error
         self._note_nodes(moment)
         if "events" in moment.tables:
             self._events = EventLog.of(self._tables["events"].values())
         self.number, self.at = moment.number, moment.at
+
+    def _put(self, name: str, array: NDArray[Any]) -> None:
+        self._arrays[name] = array
+        self._pictures.pop(name.removesuffix("?"), None)
 
     def _note_nodes(self, moment: Moment) -> None:
         """What is known of the nodes of which anything was told, anew."""

@@ -1,11 +1,12 @@
 """Blocks in a file: what a session is kept in. Appended to, never changed; whoever reads it may do so at any time.
 
-    watchfloor session 1\\n
+    watchfloor session 2\\n
     block: kind (1 byte), length and CRC-32 of the body (4 bytes each), console time (8 bytes), body
 
-Kinds: H the head; K, D moments (a key, a difference); T what the terminal showed; M a mark; L entries of the ledger; I
-where the keys, marks and entries before it are; E the end: the SHA-256 of all bytes before it, and where the last index
-is. A file that was torn off ends before the block that isn't whole.
+Kinds: H the head; K, D moments (a key, a difference); S the moment before it once more, as the difference to its key;
+T what the terminal showed; M a mark; L entries of the ledger; I where the keys, marks and entries before it are; E the
+end: the SHA-256 of all bytes before it, and where the last index is. A file that was torn off ends before the block
+that isn't whole.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from typing import BinaryIO
 
 from watchfloor.errors import SessionError
 
-MAGIC = b"watchfloor session 1\n"
-HEAD, KEY, CHANGE, TERMINAL, MARK, LEDGER, INDEX, END = (kind.encode() for kind in "HKDTMLIE")
+MAGIC = b"watchfloor session 2\n"
+_ANY_MAGIC = b"watchfloor session "
+HEAD, KEY, CHANGE, SINCE_KEY, TERMINAL, MARK, LEDGER, INDEX, END = (kind.encode() for kind in "HKDSTMLIE")
 _HEADER = Struct("<cIId")
 _END = Struct("<32sQ")
 MOST_BYTES = 256 * 2**20  # of one block: what claims to be longer is no block
@@ -114,6 +116,8 @@ class TapeReader:
             raise SessionError(f"{path} can't be read: {error.strerror}") from error
         if magic != MAGIC:
             self._file.close()
+            if magic.startswith(_ANY_MAGIC):
+                raise SessionError(f"{path} is a session of another version of watchfloor", "show it with that one")
             raise SessionError(
                 f"{path} is no session of this watchfloor", "`watchfloor sessions` lists those there are"
             )
@@ -134,15 +138,18 @@ class TapeReader:
         data = os.pread(self._file.fileno(), _HEADER.size + block.length, block.start)
         return _checked(block, data, self.path)
 
-    def stretch(self, start: int, end: int) -> Iterator[tuple[Block, bytes]]:
-        """All blocks of a part of the file, read at once. Raises SessionError at the first that was altered."""
+    def stretch(self, start: int, end: int, until: float = float("inf")) -> Iterator[tuple[Block, bytes]]:
+        """All blocks of a part of the file, read at once, up to the first moment beyond a time: it need not be whole.
+
+        Raises SessionError at the first that was altered.
+        """
         data = os.pread(self._file.fileno(), end - start, start)
         place = 0
         while place + _HEADER.size <= len(data):
             kind, length, _, at = _HEADER.unpack_from(data, place)
             block = Block(kind, at, start + place, length)
             stop = place + _HEADER.size + length
-            if stop > len(data):
+            if stop > len(data) or (kind in (KEY, CHANGE) and at > until):
                 return
             yield block, _checked(block, data[place:stop], self.path)
             place = stop

@@ -9,12 +9,13 @@ import msgspec
 
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec
-from watchfloor.session.leaves import Leaves, Picker
-from watchfloor.session.moment import change, encoded
+from watchfloor.session.leaves import Picker
+from watchfloor.session.moment import Changes, Moment, encoded
 from watchfloor.session.packing import packed
-from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, TERMINAL, Block, TapeWriter
+from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, SINCE_KEY, TERMINAL, Block, TapeWriter
 
 KEY_SECONDS = 60.0  # a seek reads from a key on
+LEAP_SECONDS = 20.0  # and needs no more of what follows it: so often is told what changed since the key
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -49,8 +50,8 @@ class SessionWriter:
     def __init__(self, path: Path, head: Head) -> None:
         self._tape = TapeWriter(path)
         self._picker = Picker()
-        self._before: Leaves | None = None
-        self._keyed = float("-inf")
+        self._changes = Changes()
+        self._keyed = self._leapt = float("-inf")
         self._keys: list[tuple[int, float]] = []
         self._marks: list[tuple[int, float]] = []
         self._entries: list[tuple[int, float]] = []
@@ -70,19 +71,21 @@ class SessionWriter:
         """The fleet at this moment."""
         leaves = self._picker.leaves(frame)
         is_key = not 0 <= frame.at - self._keyed < KEY_SECONDS
-        moment = change(None if is_key else self._before, leaves)
-        self._before, self._at = leaves, frame.at
-        body = packed(encoded(moment))
-        if is_key:
-            self.whole(frame.at, body)
-        else:
-            self._tape.append(CHANGE, frame.at, body)
+        self.moment(KEY if is_key else CHANGE, self._changes.moment(leaves, is_key))
+        if not is_key and frame.at - self._leapt >= LEAP_SECONDS:
+            self.moment(SINCE_KEY, self._changes.since_key())
 
-    def whole(self, at: float, body: bytes) -> None:
-        """A moment that stands alone, as bytes."""
-        self._keyed = self._at = at
-        self._keys.append((self._tape.append(KEY, at, body).start, at))
-        self._write_index()
+    def moment(self, kind: bytes, moment: Moment) -> None:
+        """One that stands alone, one that follows, or the last one once more, as what changed since the key."""
+        block = self._tape.append(kind, moment.at, packed(encoded(moment)))
+        self._at = moment.at
+        if kind == CHANGE:
+            return
+        self._leapt = moment.at
+        if kind == KEY:
+            self._keyed = moment.at
+            self._keys.append((block.start, moment.at))
+            self._write_index()
 
     def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
         """What the screen showed: (console time, asciicast's code of the event, its data)."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from watchfloor.lineage.answer import answer
+from watchfloor.lineage.branch import Branch, folded, lines
 from watchfloor.lineage.graph import Edge, Entity, Graph, Key
 from watchfloor.lineage.times import Times
-from watchfloor.lineage.tree import Branch, lines, tree
+from watchfloor.lineage.tree import tree
 
 FORMAT = "watchfloor.lineage/1"
 
@@ -13,16 +14,18 @@ Json = dict[str, object]
 
 
 class LineageReport:
-    """`graph` has `root` in it."""
+    """`graph` has `root` in it. `lacking`: why plans, approvals and runs may not be told, "" where they are. `folded`
+    is the tree as people read it, where what says the same of several things is one line."""
 
-    def __init__(self, graph: Graph, root: Key, times: Times) -> None:
-        self.graph, self.root, self.times = graph, root, times
+    def __init__(self, graph: Graph, root: Key, times: Times, lacking: str = "") -> None:
+        self.graph, self.root, self.times, self.lacking = graph, root, times, lacking
         self.answer = answer(graph, root, times)
         self.tree = tree(graph, root, times)
+        self.folded = folded(self.tree, times)
 
     def text(self) -> str:
         cut = ("… and more than can be shown at once: a shorter --since shows all of it",) if self.graph.cut else ()
-        return "\n".join((self.answer, "", *lines(self.tree), *cut))
+        return "\n".join((self.answer, "", *lines(self.folded), *cut))
 
     def document(self) -> Json:
         """Times in seconds since the epoch; an `end` of null is open."""
@@ -34,6 +37,7 @@ class LineageReport:
             "entities": [_entity(self.graph.entities[key]) for key in sorted(self.graph.entities)],
             "edges": [_edge(edge) for edge in sorted(self.graph.edges, key=lambda edge: (edge.start, edge.key))],
             "cut": self.graph.cut,
+            "lacking": self.lacking or None,
         }
 
 

@@ -14,7 +14,7 @@ from watchfloor.lineage.times import Times
 from watchfloor.records.ledgerentry import Entry
 from watchfloor.records.ledgerwords import Applied, Decided, JobImpact, Output
 from watchfloor.runs import Grounds, Heard, RunRecord, StepRecord, signer_of
-from watchfloor.snapshot.plan import impact_lines, plan_text
+from watchfloor.snapshot.plan import impact_lines, plan_text, printable
 from watchfloor.snapshot.words import duration
 
 _OUTPUT_LINES = 40  # of one command
@@ -190,7 +190,7 @@ def _attempts(record: StepRecord, times: Times) -> Lines:
 
 
 def _command(applied: Applied) -> Lines:
-    yield Line(f"   $ {shlex.join(applied.argv)}", Tone.COMMAND)
+    yield Line(f"   $ {printable(shlex.join(applied.argv))}", Tone.COMMAND)
     code = "nobody knows how it ended" if applied.exit_code is None else f"exit code {applied.exit_code}"
     yield Line(f"     {code}, {applied.seconds:.2f} s", Tone.GOOD if applied.exit_code == 0 else Tone.BAD)
     for printed in (applied.output, applied.errors):
