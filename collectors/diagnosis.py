@@ -15,7 +15,7 @@ from collectors.conversation import Ending
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import NODE_SCOPES, Missing, Scope
-from watchfloor.report import Hello, SamplerStatus
+from watchfloor.report import PAUSED, Hello, SamplerStatus
 from watchfloor.vendors import vendors
 
 WAY = ("name", "ssh", "host key", "authentication")
@@ -102,6 +102,9 @@ def of_driver(frame: Frame, samplers: Mapping[str, SamplerStatus]) -> Check:
         return Check(
             "driver", CheckState.FAILED, "; ".join(broken), "see `dmesg` and the vendor's own tool on the node"
         )
+    paused = dict.fromkeys(status.text for status in vendors.values() if status.state == PAUSED)
+    if paused:
+        return Check("driver", CheckState.WARNING, "; ".join(paused), "ask again after that")
     rows = frame.rows_of(Scope.ACCELERATOR, 0)
     if rows.size:
         return Check("driver", CheckState.OK, _devices(frame, rows))

@@ -6,8 +6,8 @@ A save that fails (the file is locked, the disk full) is told, and tried again a
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
+import pwd
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,8 +86,9 @@ class Keeper:
 
 
 def account() -> str:
-    """Who acknowledges, by the name of the operating system's account."""
+    """Who asks, signs or acknowledges, by the name of the operating system's account: LOGNAME and its like say whatever
+    their user likes, and policy tells by it who may not approve what they asked for."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return f"uid {os.getuid()}"

@@ -27,7 +27,7 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sshd import Lab
 from watchfloor.fleet import Fleet
 from watchfloor.model import Missing, NodeSpec
-from watchfloor.report import Cells, Hello, Report, SamplerStatus, Schema, Table, note_key
+from watchfloor.report import PAUSED, Cells, Hello, Report, SamplerStatus, Schema, Table, note_key
 
 OK, WARNING, FAILED, SKIPPED = CheckState
 
@@ -185,6 +185,17 @@ def test_a_driver_that_never_answered_is_a_failure_and_is_not_called_absent() ->
         samplers | {"host": SamplerStatus("ok", "", 5.0), "units": SamplerStatus("ok", "no answer yet")}, None
     )
     assert (probe.state, probe.text) == (WARNING, "units: no answer for 12 s")
+
+
+def test_a_driver_that_was_let_go_of_is_not_one_that_is_missing() -> None:
+    said = "let go of for a reset that ops asked for, until 12:03:04 UTC"
+    samplers = {
+        "amd": SamplerStatus("absent", "no PCI device of AMD"),
+        "nvidia": SamplerStatus(PAUSED, said),
+        "nvidia_health": SamplerStatus(PAUSED, said),
+    }
+    check = of_driver(Fleet([NodeSpec("n")], lambda: 100.0).frame(), samplers)
+    assert (check.state, check.text, check.advice) == (WARNING, said, "ask again after that")
 
 
 def test_the_doctor_waits_until_the_probe_calls_a_driver_hung() -> None:

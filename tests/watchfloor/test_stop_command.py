@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,14 @@ def test_resuming_what_was_not_stopped_does_not_say_that_it_was(capsys: pytest.C
 def test_without_a_reason_nothing_is_put_on_record(word: str, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([word, " "]) == Exit.USAGE
     assert "there is no reason" in capsys.readouterr().err and not path.exists()
+
+
+def test_who_it_is_on_record_nobody_chooses_by_the_environment(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert run(["stop", "smoke"]) == Exit.OK
+    capsys.readouterr()
+    assert run(["audit", "show", "0", "--json"]) == Exit.OK
+    assert json.loads(capsys.readouterr().out)["who"]["name"] == pwd.getpwuid(os.getuid()).pw_name
