@@ -217,7 +217,8 @@ class Stepping:
     async def _resumed(self, step: Step, last: Attempt) -> StepState:
         """It was begun before. What came of it is asked of the place, then of the world.
 
-        Only what the place never heard of is done, under the same operation: what it has begun, it won't do again.
+        Only what the place never heard of is done, under the same operation: what it has begun, it won't do again. Room
+        that was made for it may have passed meanwhile, and is made again.
         """
         told = await self._recalled(step, last)
         await self._tell(step, told, last.number, first=len(last.applied))
@@ -230,8 +231,28 @@ class Stepping:
             return await self._seen(step, Effect.TOOK, f"after a stop: {seen.text}", seen)
         if len(done) < len(step.deeds) and None not in done and not self._world.rebooted(step):
             await self._may(step)
+            if 0 < len(done) <= preparing(self._world.actions[step.action]):
+                anew = await self._prepared_anew(step, last)
+                if not anew[-1].ok:
+                    return await self._failed(step, len(anew) - 1, _words(anew[-1]))
             return await self._judged(step, await self._applied(step, last.operation, last.number, len(done)))
         return await self._verified(step, len(done) == len(step.deeds) and set(done) == {0})
+
+    async def _prepared_anew(self, step: Step, last: Attempt) -> Sequence[Done]:
+        """What only makes room, once more, under a name that its place has never heard. What it makes room for keeps
+        its own: a line of the console that stopped may be on its way yet."""
+        deeds, hands, number = step.deeds[: preparing(self._world.actions[step.action])], self._world.hands, 1
+        try:
+            while await hands.recall(deeds[0], f"{last.operation}-anew{number}.0") is not None:
+                number += 1
+        except Exception as error:  # whatever it is, a run that was begun comes to an end that is on record
+            return [Done(1, stderr=str(error))]
+        operation = f"{last.operation}-anew{number}"
+        done = await self._in_order(deeds, operation, step.timeout_seconds)
+        await self._tell(step, done, last.number)
+        for place, deed in enumerate(deeds[: len(done)]):
+            await hands.acknowledge(deed, f"{operation}.{place}")
+        return done
 
     async def _recalled(self, step: Step, last: Attempt) -> list[Done]:
         """What the places say of the deeds of an attempt that are not on record; nobody knows where one is silent."""
@@ -261,19 +282,23 @@ class Stepping:
         """Do what undoes it: what went wrong, "" where nothing did."""
         operation = f"{self._run.run}-{number}-undo"
         await self._intend(step, operation, 1, {"undo": True})
-        try:
-            async with asyncio.timeout(step.timeout_seconds):
-                done = await done_in_order(step.undo, self._world.hands, operation)
-        except TimeoutError:
-            done = [Done(None, stderr=f"no answer within {step.timeout_seconds:g} s", operation=operation)]
-        except HandsError as error:
-            done = [Done(1, stderr=str(error), operation=operation)]
-        except Exception as error:  # what it had begun by then, nobody knows
-            done = [Done(None, stderr=f"{type(error).__name__}: {error}", operation=operation)]
+        done = await self._in_order(step.undo, operation, step.timeout_seconds)
         await self._tell(step, done, 1, deeds=step.undo)
         wrong = "" if done[-1].ok else _words(done[-1])
         await self._seen(step, Effect.NONE if wrong else Effect.TOOK, wrong or "undone")
         return wrong
+
+    async def _in_order(self, deeds: Sequence[Deed], operation: str, seconds: float) -> Sequence[Done]:
+        """As `done_in_order`, within this time. Never raises for what happens there."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await done_in_order(deeds, self._world.hands, operation)
+        except TimeoutError:
+            return [Done(None, stderr=f"no answer within {seconds:g} s", operation=operation)]
+        except HandsError as error:
+            return [Done(1, stderr=str(error), operation=operation)]
+        except Exception as error:  # what it had begun by then, nobody knows
+            return [Done(None, stderr=f"{type(error).__name__}: {error}", operation=operation)]
 
     # -- the ledger
 

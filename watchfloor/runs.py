@@ -90,7 +90,7 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One intent, and the commands of it that ended."""
+    """One intent, and the commands of it that ended, each once: not those that made room anew after a stop."""
 
     operation: str
     number: int
@@ -98,6 +98,10 @@ class Attempt:
     undo: bool = False
     notes: str = ""  # where the console that began it notes which calls it has sent
     applied: tuple[words.Applied, ...] = ()
+
+    def has(self, operation: str) -> bool:
+        """Whether this is an operation of its own."""
+        return operation in ("", self.operation) or operation.startswith(f"{self.operation}.")
 
     @property
     def done(self) -> bool:
@@ -341,6 +345,8 @@ def _applied(step: StepRecord, body: words.Applied, at: float) -> StepRecord:
     last = step.last
     if last is None:
         return step
+    if not last.has(body.operation):
+        return replace(step, at=at)
     last = replace(last, applied=(*last.applied, body))
     return replace(step, state=StepState.APPLIED, attempts=(*step.attempts[:-1], last), at=at)
 

@@ -40,6 +40,9 @@ class World:
     state: dict[str, str] = field(default_factory=lambda: {"7": "RUNNING", "8": "PENDING"})
     held: bool = False
     watts: str = "700"
+    errors: str = "3"  # of a board's memory
+    let_go_until: float = 0.0  # by `seconds`: the probes hold the driver before they were asked, and afterwards
+    seconds: float = 0.0
     object: dict[str, dict[str, object]] = field(default_factory=lambda: {"spec": {}, "metadata": {}})  # node k1
     pods: set[str] = field(default_factory=lambda: {"train-0", "train-1"})
     log: list[str] = field(default_factory=list)
@@ -71,6 +74,12 @@ class World:
                 self.state[number] = "CANCELLED"
             case ["nvidia-smi", "-i", _, "-pl", watts]:
                 self.watts = watts
+            case ["ln", _, asked, _]:
+                self.let_go_until = self.seconds + float(asked.split(":")[1])
+            case ["nvidia-smi", "-i", _, "--gpu-reset"]:
+                if self.seconds >= self.let_go_until:
+                    return Done(1, "", "GPU 0000:17:00.0 is currently in use by one or more other processes")
+                self.errors = "0"
         return Done(0)
 
     def look(self, deed: Deed) -> Done:
@@ -88,9 +97,14 @@ class World:
                 why = "JobHeldAdmin" if self.held else "None"
                 told = f"JobId={number} UserId=maria(1) JobState={self.state[number]} Reason={why}"
                 return Done(0, f"{told} Restarts={self.restarts if number == '7' else 0}\n")
-            case ["nvidia-smi", *_]:
-                return Done(0, f"{self.watts}.00\n")
+            case ["nvidia-smi", *words]:
+                return self._queried(" ".join(words))
         return Done(1, "", "no such command")
+
+    def _queried(self, words: str) -> Done:
+        if "compute-apps" in words:
+            return Done(0)
+        return Done(0, f"{self.errors}\n" if "ecc.errors" in words else f"{self.watts}.00\n")
 
 
 class WorldHands:
@@ -138,7 +152,8 @@ class Still:
 def scene() -> Scene:
     def board(number: int) -> Values:
         return {"name": "gpu0", "vendor": "NVIDIA", "uuid": GPU.format(number), "index": 0.0, "partition_of": "",
-                "power_limit": 700.0, "power_min": 200.0, "power_max": 700.0, "processes": 0.0}  # fmt: skip
+                "power_limit": 700.0, "power_min": 200.0, "power_max": 700.0, "processes": 0.0,
+                "ecc_uncorrected": 3.0}  # fmt: skip
 
     names = [*(f"n{number}" for number in range(1, 10)), "k1"]
     machines = [Machine(name, {GPU.format(at): board(at)}, {"age": 0.1}) for at, name in enumerate(names)]
@@ -232,4 +247,25 @@ async def test_an_action_whose_console_is_killed_is_done_once(
         result = await lab.console("second", Points()).carry_out(run, ANNA)
         assert result.outcome is Outcome.SUCCEEDED, (moment, result.text)
         assert lab.world.log == wanted, f"killed at moment {moment}"
+        lab.close()
+
+
+async def test_a_reset_goes_on_after_a_kill_though_the_probes_have_come_back_meanwhile(tmp_path: Path) -> None:
+    """The request to let go of the driver lapses after 150 s: it is made again where the reset was not begun yet."""
+    case = ("reset_accelerator", Subject(Scope.ACCELERATOR, "n3", GPU.format(2)), {})
+    whole, moments = Lab(tmp_path / "whole"), Points()
+    run = (await whole.console("one", Points()).propose(whole.plan(*case))).run
+    result = await whole.console("one", moments).carry_out(run, ANNA)
+    assert result.outcome is Outcome.SUCCEEDED, result.text
+    whole.close()
+    for moment in range(1, moments.count + 1):
+        lab = Lab(tmp_path / str(moment))
+        run = (await lab.console("zero", Points()).propose(lab.plan(*case))).run
+        with pytest.raises(Killed):
+            await lab.console("first", Points(die_at=moment)).carry_out(run, ANNA)
+        lab.leases.release(run, "first")
+        lab.world.seconds += 200.0
+        result = await lab.console("second", Points()).carry_out(run, ANNA)
+        assert result.outcome is Outcome.SUCCEEDED, (moment, result.text)
+        assert sum("--gpu-reset" in line for line in lab.world.log) == 1, f"killed at moment {moment}"
         lab.close()

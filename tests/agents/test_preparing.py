@@ -4,6 +4,7 @@ and that what was held open is let go of again. And hands that break in ways tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -39,10 +40,18 @@ class Roomy(SetValue):
         return await super().observe(msgspec.structs.replace(step, deeds=step.deeds[1:]), hands, floor)
 
 
+_ROOM_MADE = 6  # the moment after the first deed was done: lease, intent (2), deed (2)
+
+
 @pytest.fixture
 def roomy(road: Road) -> Road:
     road.actions["set_value"] = Roomy()
     return road
+
+
+def _roomy(folder: Path) -> Road:
+    folder.mkdir()
+    return Road(folder, actions={"set_value": Roomy()})
 
 
 async def test_where_only_room_was_made_nothing_was_done(roomy: Road) -> None:
@@ -73,4 +82,53 @@ async def test_a_console_that_is_killed_anywhere_tells_the_same_afterwards(roomy
         roomy.leases.release(run, "one")
         result = await roomy.console("two", Points()).carry_out(run, ANNA)
     assert result.outcome is Outcome.FAILED
-    assert roomy.nodes.log in (["room=made"], ["room=made", "room=given back"])
+    made = ["room=made"] * roomy.nodes.log.count("room=made")
+    assert 1 <= len(made) <= 2 and roomy.nodes.log in (made, [*made, "room=given back"])
+
+
+async def _moments(folder: Path) -> int:
+    """In so many places a console that does it all may be killed."""
+    road, points = _roomy(folder), Points()
+    run = (await road.console().propose(road.planned(_ONE))).run
+    assert (await road.console("one", points).carry_out(run, ANNA)).outcome is Outcome.SUCCEEDED
+    return points.count
+
+
+async def test_room_that_may_have_passed_is_made_again_and_what_it_was_made_for_done_once(tmp_path: Path) -> None:
+    """A second console is killed as well: room is made by each that goes on where nothing else was begun."""
+    moments = await _moments(tmp_path / "whole")
+    kills = [*((first, 0) for first in range(1, moments + 1)), *((_ROOM_MADE, second) for second in range(1, moments))]
+    for first, second in kills:
+        road = _roomy(tmp_path / f"{first}-{second}")
+        run = (await road.console().propose(road.planned(_ONE))).run
+        before: list[str] = []
+        for holder, die_at in (("one", first), ("two", second), ("three", 0)):
+            try:
+                result = await road.console(holder, Points(die_at=die_at)).carry_out(run, ANNA)
+            except Killed:
+                before = list(road.nodes.log)
+                road.leases.release(run, holder)
+                continue
+            assert result.outcome is Outcome.SUCCEEDED, (first, second, result.text)
+            break
+        log = road.nodes.log
+        assert log.count("dgx-01=a") == 1 and log.count("room=given back") <= 1, (first, second, log)
+        if "dgx-01=a" not in before:
+            assert log[len(before) :] == ["room=made", "dgx-01=a", "room=given back"], (first, second, log)
+        road.close()
+
+
+async def test_room_that_is_made_again_is_on_record_and_can_be_refused(roomy: Road) -> None:
+    run = (await roomy.console().propose(roomy.planned(_ONE))).run
+    with pytest.raises(Killed):
+        await roomy.console("one", Points(die_at=_ROOM_MADE)).carry_out(run, ANNA)
+    roomy.leases.release(run, "one")
+    assert roomy.nodes.log == ["room=made"]
+    roomy.nodes.fails["room room"] = Done(1, stderr="sudo: a password is required")
+    result = await roomy.console("two").carry_out(run, ANNA)
+    assert result.outcome is Outcome.FAILED and "a password is required" in result.text
+    assert roomy.nodes.log == ["room=made"] and not roomy.nodes.kept
+    told = [entry.body for entry in roomy.entries() if entry.kind == "applied"]
+    operations = [(one["operation"], one["exit_code"]) for one in told]
+    assert operations == [(f"{run}-0-1.0", 0), (f"{run}-0-1-anew1.0", 1)]
+    assert [entry.body["result"] for entry in roomy.entries() if entry.kind == "verified"] == ["no-effect"]
