@@ -35,12 +35,13 @@ def impact_of(scene: Scene, steps: Sequence[Step], at: float) -> Impact:
 
 
 def capacity_left(frame: Frame, out: frozenset[str]) -> float | None:
-    """The share of all accelerators that is healthy and takes work, without these nodes; None where there are none.
+    """The share of all accelerators that is healthy and takes work, without these nodes; None where there are none, or
+    boards are `untold`.
 
     Those of nodes that were never heard are as many as their scheduler says, and not known to be healthy.
     """
     view = frame.accelerators
-    if not view.count:
+    if not view.count or untold(frame):
         return None
     unheard = (accelerators_at(frame, node) or 0 for node in range(len(frame.specs)) if not _boards(frame, node))
     away = {frame.node_index[name] for name in out if name in frame.node_index} | nodes_out(frame)
@@ -48,6 +49,13 @@ def capacity_left(frame: Frame, out: frozenset[str]) -> float | None:
     stays[sorted(away)] = False
     healthy = stays[view.node[: view.count]] & (view.states < State.CRITICAL)
     return float(healthy.sum()) / (view.count + sum(unheard))
+
+
+def untold(frame: Frame) -> list[str]:
+    """Nodes of whose boards nobody has told yet, for their driver was let go of for a while: how many there are, and
+    whether they are well, will be known in a moment."""
+    paused = (node for node, detail in enumerate(frame.detail) if frame.live[node] and detail.is_paused)
+    return [frame.specs[node].name for node in paused if not _boards(frame, node)]
 
 
 def accelerators_at(frame: Frame, node: int) -> int | None:

@@ -154,7 +154,7 @@ class Impact(msgspec.Struct, frozen=True):
     jobs: tuple[JobHit, ...] = ()
     nodes: tuple[str, ...] = ()  # taken out
     accelerators: int | None = 0  # taken out; None where nobody has told how many a node has
-    capacity_left: float | None = None  # share of healthy accelerators that stay, of the whole fleet
+    capacity_left: float | None = None  # share of healthy accelerators that stay, of the whole fleet; None: not known
     cheapest: str = ""  # when it would cost least, and why: "in 12 min at the latest (14:20 UTC), when job 4242 ends"
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -51,8 +52,10 @@ class SshSigner:
     keygen: Keygen = keygen
 
     def sign(self, namespace: str, data: bytes) -> str:
-        """The signature, in armour. Raises ConfigError where the key can't sign."""
+        """The signature, in armour. Raises ConfigError where the key can't sign, or whoever is asked gives it up."""
         done = self.keygen(["-Y", "sign", "-q", "-f", str(self.key), "-n", namespace], data)
+        if done.returncode == -signal.SIGINT:
+            raise ConfigError("signing was given up by Ctrl-C", "sign again to go on", file=str(self.key))
         if done.returncode != 0:
             raise ConfigError(
                 f"this key can't sign: {_words(done)}",

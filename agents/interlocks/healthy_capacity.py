@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.impact import capacity_left
+from agents.impact import capacity_left, untold
 from agents.interlocks import Case
 from watchfloor.change import Risk
 
@@ -12,6 +12,8 @@ def holds_back(case: Case) -> str:
     wanted.discard("")
     if not wanted:
         return ""
+    if names := untold(case.frame):
+        return f"how many stay healthy isn't known: the boards of {', '.join(names)} are let go of, and not told of yet"
     now, left = capacity_left(case.frame, frozenset()), capacity_left(case.frame, frozenset(wanted))
     least = case.limits.healthy_share
     if now is None or left is None or left >= least or left >= now:  # what is out already costs nothing more

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from collectors.probe import letting_go
 from collectors.simulator.faults import Faults
 from collectors.simulator.record import Done, Kind
 
@@ -49,6 +50,11 @@ class Condition:
         """The node boots: what its driver was told is gone, and its processes with it; its files stay."""
         self.power_limits, self.clocks, self.persistence, self.ended = {}, {}, {}, set()
         self.let_go = None
+
+    def lets_go(self, at: float) -> bool:
+        """Whether monitors are asked not to hold the driver, and so don't, at this time."""
+        text, since = self.let_go or ("", 0.0)
+        return bool(letting_go.told(text, since, at))
 
     @property
     def mends(self) -> bool:

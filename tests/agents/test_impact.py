@@ -6,20 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from agents.action import Saved, Scene, actions
 from agents.impact import impact_of
+from agents.interlocks import Case
+from agents.interlocks.healthy_capacity import holds_back
 from agents.plan import prepared
 from agents.policy import judge
 from agents.savedwork import SavedWork
 from tests.support.acting import NOW, Machine, answer, bare, frame_of, scene_of
 from tests.support.governed import plan, policies, world
-from watchfloor.change import Impact, JobHit, Ruling, Target
+from watchfloor.change import Impact, JobHit, Risk, Ruling, Target
+from watchfloor.frame import Frame, NodeDetail
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
 from watchfloor.lineage.checkpoints import Checkpoint
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation
 from watchfloor.model import Scope, Subject
 from watchfloor.records.lineage import LineageStore
+from watchfloor.report import PAUSED, SamplerStatus
 from watchfloor.snapshot.plan import plan_text
 from watchfloor.systemclock import SystemClock
 
@@ -75,6 +80,27 @@ def test_accelerators_of_a_node_that_was_never_heard_are_those_of_its_scheduler_
     permit (principal, action, resource) when { context has accelerators_out && context.accelerators_out < 16 };"""
     assert judge(a_plan, world(a_plan), policies(own)).ruling is not Ruling.PERMIT
     assert judge(plan("drain_node", impact=taken_out("n2")), world(a_plan), policies(own)).ruling is Ruling.PERMIT
+
+
+def test_what_stays_healthy_is_not_known_while_boards_are_let_go_of_that_nobody_has_told_of() -> None:
+    """0 % or 100 % would be as wrong; a console that has seen them before goes on to know how many they are."""
+    frame = frame_of([Machine("n1", BOARDS), Machine("n2", host={"cpu": 1.0}), Machine("n3", BOARDS)])
+    let_go = NodeDetail(samplers={"nvidia": SamplerStatus(PAUSED, "let go of for a reset")})
+    first, second, third = frame.detail
+    paused = replace(frame, detail=[first, let_go, third])
+
+    def drained(frame: Frame) -> tuple[Impact, str]:
+        step = replaced(bare("drain_node", Target(Scope.NODE, "n1"), reason="x"), risk=Risk.TAKES_OUT)
+        impact = impact_of(scene_of(frame), [step], NOW)
+        made = plan("drain_node", impact=impact)
+        return impact, holds_back(Case(replaced(made, steps=(step,)), None, frame, NOW))
+
+    impact, why = drained(paused)
+    assert impact.capacity_left is None and "the boards of n2 are let go of" in why
+    told = plan("drain_node", impact=impact)
+    assert "it isn't known how many of the fleet's accelerators stay healthy" in plan_text(told, told.created)
+    before = drained(replace(frame, detail=[first, second, let_go]))[0].capacity_left
+    assert before == drained(frame)[0].capacity_left == pytest.approx(0.5)
 
 
 def test_else_since_its_start_and_it_says_so() -> None:

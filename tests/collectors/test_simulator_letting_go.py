@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from agents.actions import _letting_go
 from collectors.simulator import shell
@@ -11,9 +15,14 @@ from collectors.simulator.floor import plan_floor
 from collectors.simulator.nvml_device import nvmlDeviceGetUUID
 from collectors.simulator.order import Ended
 from tests.support.forwarded import ForwardedDemo
+from watchfloor.commands import run
+from watchfloor.commands.snapshot import tell_of_silent
 from watchfloor.frame import Frame
 from watchfloor.model import Missing, Scope, State
+from watchfloor.playbook import Playbook
 from watchfloor.report import PAUSED
+from watchfloor.snapshot.selection import select
+from watchfloor.snapshot.table import table
 
 _TOLD = {"xid-fatal", "ecc-uncorrected", "recovery-action"}
 
@@ -62,12 +71,19 @@ def test_boards_that_are_let_go_of_are_neither_lost_nor_well() -> None:
     assert all(record.holds and record.times == 1 for record in records), "none was over, and none has come again"
 
 
-def test_a_probe_that_begins_meanwhile_has_no_fewer_boards() -> None:
+def test_a_probe_that_begins_meanwhile_has_no_fewer_boards(capsys: pytest.CaptureFixture[str]) -> None:
     demo = Demo()
     demo.ask(150)
     frame = demo.play(60)
     assert frame.nodes.reasons("accelerators")[0] == Missing.NOT_YET
     assert not {"accelerator-untold", "accelerator-count"} & _codes(frame)
+    name, said = frame.specs[0].name, "its boards' driver was let go of for a reset that ops asked for, until "
+    assert f"{name}: {said}" in table(select(frame))
+    tell_of_silent(frame)
+    assert f"{name}: {said}" in capsys.readouterr().err
+    nothing: Any = SimpleNamespace(target=f'node == "{name}" and index == 2')
+    ((held, why),) = run._untold(nothing, Playbook("one", "reset", scope=Scope.ACCELERATOR), frame)
+    assert held == name and why.startswith("let go of for a reset that ops asked for, until ")
 
 
 def test_the_simulated_driver_refuses_a_reset_while_the_probes_hold_it() -> None:
@@ -77,11 +93,12 @@ def test_the_simulated_driver_refuses_a_reset_while_the_probes_hold_it() -> None
     for board in machine.boards:
         board.job = None
     reset = ("sudo", "-n", "--", "nvidia-smi", "-i", nvmlDeviceGetUUID(machine, 0), "--gpu-reset")
-    assert "being used" in demo.run(*reset).err
+    waits = _letting_go.awaited("").argv
+    assert "being used" in demo.run(*reset).err and demo.run(*waits).out == "after 0.0 s it is held by the probes\n"
     denied = demo.run(*_letting_go.asked("", "ops").argv)
     assert denied.exit == 1 and "Permission denied" in denied.err and demo.run(*reset).exit
     demo.ask(150)
-    assert "no probe" in demo.run(*_letting_go.awaited("").argv).out
+    assert "no probe" in demo.run(*waits).out
     assert demo.run(*reset).out == "All done.\n"
     demo.ask(0)
     assert demo.run(*reset).exit

@@ -112,7 +112,8 @@ def test_a_passphrase_is_typed_to_ssh_keygen_and_kept_nowhere(recorded: Terminal
     for prompts, reason, answer, said in (
         (0, f"seen it: token={planted()}", "", "looks as if it held a secret"),
         (1, "seen it", f"q{passphrase}", "not signed: this key can't sign"),  # a wrong one, with a key that quits
-        (2, "seen it", passphrase, "1 of 1: you"),
+        (2, "seen it", "", "not signed: signing was given up"),
+        (3, "seen it", passphrase, "1 of 1: you"),
     ):
         recorded.press("a")
         recorded.wait("Enter signs")
@@ -121,7 +122,7 @@ def test_a_passphrase_is_typed_to_ssh_keygen_and_kept_nowhere(recorded: Terminal
         if prompts:
             recorded.wait(lambda screen, prompts=prompts: screen.count("Enter passphrase") == prompts)
             recorded.type(answer)
-            recorded.press("Enter")
+            recorded.press("Enter" if answer else "C-c")
         recorded.wait(said)
     you("evidence", run, "-o", str(tmp_path / "run.zip"), "--key", str(folder / "colleague.key"))
     you("report", "--html", "-o", str(tmp_path / "week.html"))

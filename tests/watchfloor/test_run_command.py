@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from agents.plan import Asked, CannotPlan, make_plan
+from tests.support.frames import settled
 from tests.support.road import ANNA, Road, node, origin
 from tui.present.choice import Sort
 from tui.present.rows import Column
@@ -26,6 +27,7 @@ from watchfloor.commands import run as command
 from watchfloor.errors import NothingToDo
 from watchfloor.exits import Exit
 from watchfloor.lineage.times import Times
+from watchfloor.model import Scope
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Weighed
 from watchfloor.records.ledgerentry import Note
@@ -180,6 +182,37 @@ def test_a_plan_that_the_ledger_could_not_keep_whole_is_refused_in_words(road: R
         make_plan(replace(ONE, steps=steps), [node("dgx-01")], road.scene(), road.actions, Asked(ANNA, origin(), 0.0))
     assert "--target" in told.value.advice
     assert _explained(told.value)[0] is Exit.NO_PLAN and _explained(NothingToDo("all is well"))[0] is Exit.NOTHING_TO_DO
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "named"),
+    [
+        (Scope.ACCELERATOR, 'node == "dgx-04" and util > 500', ["dgx-04: "]),
+        (Scope.ACCELERATOR, "util > 500 for 10m", ["dgx-04: ", "l40-03: "]),
+        (Scope.ACCELERATOR, 'node == "dgx-01" and util > 500', []),
+        (Scope.ACCELERATOR, 'rack == "r1" and node ~ "^l40" and util > 500', []),
+        (Scope.NODE, "load1 > 5000", ["dgx-04: ", "l40-03: "]),
+        (Scope.NODE, 'name == "nobody"', []),
+        (Scope.JOB, 'user == "nobody"', []),
+    ],
+)
+async def test_no_target_is_no_word_of_nodes_that_have_not_told(scope: Scope, target: str, named: list[str]) -> None:
+    """Whoever reads "nothing to do" takes it for that: it is said only where nothing can be on what isn't known."""
+    put: list[CannotPlan] = []
+
+    async def not_planned(playbook: Playbook, who: object, error: CannotPlan) -> None:
+        put.append(error)
+
+    at: Any = SimpleNamespace(floor=SimpleNamespace(frame=settled), not_planned=not_planned)
+    wanted = command._Asked("one", target, {}, "because", True, 0.0, False, ANNA)
+    assert command._targets(wanted, replace(ONE, scope=scope), settled()) == []
+    if not named:
+        assert await command._nothing(wanted, at, replace(ONE, scope=scope)) is Exit.NOTHING_TO_DO and not put
+        return
+    with pytest.raises(CannotPlan) as told:
+        await command._nothing(wanted, at, replace(ONE, scope=scope))
+    assert [name for name in ("dgx-04: ", "l40-03: ") if name in told.value.message] == named
+    assert put == [told.value] and _explained(told.value)[0] is Exit.NO_PLAN
 
 
 @pytest.mark.parametrize(("apply", "kinds"), [(True, ["refused"]), (False, [])])

@@ -27,10 +27,13 @@ from watchfloor.lineage.times import Times
 from watchfloor.model import Subject
 from watchfloor.places import findings_file, lineage_place, signers_file
 from watchfloor.playbook import Playbook
+from watchfloor.query.unseen import may_hold_on
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.signing import own_key
+from watchfloor.snapshot import letting_go
 from watchfloor.snapshot.plan import plan_text
 from watchfloor.snapshot.runs import document, run_text
+from watchfloor.snapshot.selection import reasons_not_read
 
 if TYPE_CHECKING:
     from agents.carrying import Result
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 FORMAT = "watchfloor.run/1"
 _POLL_SECONDS = 1.0
+_MOST_NAMED = 5
 
 _REFUSALS = {
     "not-approved": Exit.WAITS_FOR_APPROVAL,
@@ -131,7 +135,7 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, 
         playbook = at.playbook(asked.what, asked.given)
         targets = _targets(asked, playbook, at.floor.frame())
         if not targets:
-            return _nothing(asked)
+            return await _nothing(asked, at, playbook)
         plan = await _planned(asked, at, playbook, targets)
         if not asked.apply:
             return _shown(asked, at, at.harness.weigh(plan))
@@ -156,12 +160,32 @@ def _targets(asked: _Asked, playbook: Playbook, frame: Frame) -> list[Subject]:
     return [frame.subject(playbook.scope, row) for row in np.flatnonzero(mask).tolist()]
 
 
-def _nothing(asked: _Asked) -> int:
+async def _nothing(asked: _Asked, at: Post, playbook: Playbook) -> int:
+    """Raises CannotPlan where there may be something that nobody has told of, which is on record likewise."""
+    if untold := _untold(asked, playbook, at.floor.frame()):
+        named = "; ".join(f"{name}: {why}" for name, why in untold[:_MOST_NAMED])
+        more = f"; and {len(untold) - _MOST_NAMED:,} more nodes" if len(untold) > _MOST_NAMED else ""
+        error = CannotPlan(
+            f"nothing is known to be what --target asks for, but it may be on nodes of which that isn't known: "
+            f"{named}{more}",
+            "ask again when they tell, or leave them out: … and node != NAME",
+        )
+        if asked.apply:
+            await at.not_planned(playbook, asked.who, error)
+        raise error
     if asked.json:
         output.write_json({"format": FORMAT, "plan": None, "ruling": None, "result": "nothing-to-do"})
     else:
         output.write(f"nothing is what --target asks for: {asked.target}")
     return Exit.NOTHING_TO_DO
+
+
+def _untold(asked: _Asked, playbook: Playbook, frame: Frame) -> list[tuple[str, str]]:
+    """Nodes on which there may be a target, by name, and why that isn't known."""
+    why = {**reasons_not_read(frame), **letting_go.by_name(frame)}
+    nodes = [frame.node_index[name] for name in why]
+    held = may_hold_on(query.parse(asked.target, playbook.scope), frame, nodes)
+    return [(name, why[name]) for name in (frame.specs[node].name for node in held)]
 
 
 def _shown(asked: _Asked, at: Post, decision: Decision) -> int:

@@ -23,6 +23,7 @@ from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit, of_fleet
 from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Scope
+from watchfloor.snapshot import letting_go
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.exposition import exposition
 from watchfloor.snapshot.hanging import hanging
@@ -89,6 +90,8 @@ def tell_of_silent(frame: Frame) -> None:
     hung = _by_node(frame, {node: list(hanging(frame, node)) for node in nodes})
     if hung:
         output.remark(f"samplers that hang, for which no --timeout is long enough: {hung}")
+    if paused := letting_go.lines(frame):
+        output.remark(_few(paused, "; "))
     late = _by_node(frame, {node: silent(frame, node) for node in nodes})
     if late:
         output.remark(f"samplers without an answer when the time was over (--timeout waits longer): {late}")

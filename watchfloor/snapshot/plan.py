@@ -105,6 +105,8 @@ def impact_lines(impact: Impact) -> Iterator[str]:
         yield f"takes out {', '.join(impact.nodes)}: {count} accelerators"
     if impact.capacity_left is not None and impact.nodes:
         yield f"{impact.capacity_left:.0%} of the fleet's accelerators stay healthy and open to work"
+    elif impact.accelerators != 0 and impact.nodes:
+        yield "it isn't known how many of the fleet's accelerators stay healthy and open to work"
     yield from map(_hit, impact.jobs)
     if not impact.jobs:
         yield "no job is harmed"

@@ -13,7 +13,7 @@ from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind, Metric
 from watchfloor.model import Missing, Scope, State
-from watchfloor.snapshot import hanging
+from watchfloor.snapshot import hanging, letting_go
 from watchfloor.snapshot.selection import Selection, unread
 from watchfloor.snapshot.words import cells_wide, legend, shown
 
@@ -52,7 +52,8 @@ class Column:
 
 
 def table(selection: Selection, names: Sequence[str] = (), width: int | None = None, colour: bool = False) -> str:
-    """The rows of the selection's scope, then a line for each node that could not be read, or of which a sampler hangs.
+    """The rows of the selection's scope, then a line for each node that could not be read, whose driver was let go of,
+    or of which a sampler hangs.
 
     Raises ConfigError for a column that the catalogue doesn't have.
     """
@@ -132,7 +133,8 @@ def _painted(line: str, state: State) -> str:
 
 
 def _footer(selection: Selection, columns: list[Column], fitted: list[Column], rows: list[int]) -> list[str]:
-    frame, lines = selection.frame, unread(selection.frame) + hanging.lines(selection.frame)
+    frame = selection.frame
+    lines = unread(frame) + letting_go.lines(frame) + hanging.lines(frame)
     hidden = [column.metric.name for column in columns[len(fitted) :]]
     if hidden:
         lines.append(f"not shown, the terminal is too narrow: {', '.join(hidden)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from collectors.probe import letting_go
 from collectors.simulator import nvml_device
 from collectors.simulator.hardware import Board, Shape
 from collectors.simulator.machine import Machine
@@ -172,8 +171,7 @@ def _persistent(order: Order, index: int, value: str) -> Ended:
 def _reset(order: Order, index: int, value: str) -> Ended:
     """The probes of a demo hold the driver unless they are asked not to."""
     machine = order.machine
-    text, at = machine.condition.let_go or ("", 0.0)
-    if machine.boards[index].job is not None or not letting_go.told(text, at, machine.time):
+    if machine.boards[index].job is not None or not machine.condition.lets_go(machine.time):
         return _USED
     order.note(Kind.RESET, index)
     return Ended()

@@ -72,8 +72,10 @@ def _unkillable(machine: Machine) -> set[int]:
 
 
 def _let_go(order: Order, words: Sequence[str]) -> Ended:
-    """Time stands still while a simulated tool runs."""
-    return Ended(out="after 0.0 s no probe of this user holds it\n")
+    """Time stands still while a simulated tool runs; no process is listed that would be the probe's."""
+    machine = order.machine
+    told = "no probe of this user holds it" if machine.condition.lets_go(machine.time) else "it is held by the probes"
+    return Ended(out=f"after 0.0 s {told}\n")
 
 
 # -- evidence
