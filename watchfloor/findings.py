@@ -132,8 +132,8 @@ class FindingLog:
         job = jobs.rows[row]
         if any(source.name == job.source and source.state is not SourceState.OK for source in jobs.sources):
             return False
-        nodes = np.unique(frame.accelerators.node[np.flatnonzero(jobs.owners == row)])
-        return all(_tells(frame, node) for node in nodes.tolist())
+        nodes = set(frame.accelerators.node[np.flatnonzero(jobs.owners == row)].tolist())
+        return all(_tells(frame, node) for node in nodes)
 
     def _forget_oldest(self, known: dict[RecordKey, Record]) -> None:
         over = [key for key, record in known.items() if not record.holds] if len(known) > KEPT else []
