@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from collectors.probe.commands import command_text, redacted
 from collectors.probe.kernel_lines import match
@@ -16,6 +17,7 @@ from tests.support.planted import leaks, planted, texts_of
 from tests.support.sessions import Floor
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
+from tui.filming import Film
 from watchfloor.jobs.model import Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, facts
@@ -81,6 +83,7 @@ async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None
         recorder.frame(replace(then, jobs=roll.frame(then)))
         options = AppOptions(state_folder=places / "state", recording=recorder, now=lambda: floor.now)
         app = WatchfloorApp(HandFeed(settled()), options)
+        film = Film(app, recorder, lambda: floor.now)  # a picture when the test wants one, besides those by the clock
         async with app.run_test(size=(120, 40)) as pilot:
             behind = "x" * 130  # the line shows the end of what is longer
             for key, typed in (
@@ -89,8 +92,16 @@ async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None
                 ("slash", f'command ~ "--password={behind}plantedSecret"'),
                 ("slash", "command ~ hf_plantedSecr"),  # no pattern knows it yet
             ):
-                await pilot.press(key, *typed)
-                await pilot.pause(0.3)  # a picture of the screen is taken four times a second
+                await pilot.press(key)
+                line = app.focused
+                assert isinstance(line, Input)
+                for begun in (typed.partition("=")[0], typed[:-5]):  # what is typed before any secret is shown
+                    line.value, line.cursor_position = begun, len(begun)
+                    await pilot.pause()
+                    film.take()
+                for letter in typed[-5:]:
+                    await pilot.press(letter)
+                    film.take()
                 await pilot.press("enter", "escape")
         app.desk.typed_commands.add(f"filter token={planted()}")
         recorder.wait_written()

@@ -15,6 +15,7 @@ from watchfloor.session.forecast import Floats, Forecast, Kind, Rule, Scene, Ter
 _FADES = 0.7  # of what was seen before is left
 _MOST_TERMS = 8  # each costs whoever reads some microseconds a moment
 _WORTH_BITS = 0.01  # a row: what a term has to spare
+_LEAST = 1e-12  # of the inverse of what is seen, where columns are so nearly alike that it came out as less
 _ALIKE = 1e-11  # of its variance: what is left of a column that others tell as well
 
 
@@ -92,7 +93,7 @@ def _fitted(products: NDArray[np.float64], rounding: float) -> tuple[list[int], 
     shares = inverse @ products[kept, last]
     left = max(products[last, last] - float(shares @ products[kept, last]), 0.0) + rounding
     while kept:
-        losses = np.square(shares) / np.diagonal(inverse)
+        losses = np.square(shares) / np.maximum(np.diagonal(inverse), _LEAST)
         least = int(np.argmin(losses))
         if len(kept) <= _MOST_TERMS and 0.5 * np.log2((left + losses[least]) / left) > _WORTH_BITS:
             break
