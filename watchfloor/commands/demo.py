@@ -21,7 +21,7 @@ from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import Phase
-from watchfloor.places import ledger_file, sessions_folder
+from watchfloor.places import ledger_file, lineage_place, sessions_folder
 from watchfloor.snapshot.selection import failed_nodes, select
 
 if TYPE_CHECKING:
