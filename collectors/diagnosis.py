@@ -133,10 +133,24 @@ def of_permission(frame: Frame) -> Check:
     ]
     shut_out = [status.text for status in frame.detail[0].samplers.values() if _is_shut_out(status)]
     if not refused and not shut_out:
-        return Check("permission", CheckState.OK, "everything that is there may be read")
+        return _unrefused(frame)
     told = [_unread(frame, refused), *shut_out] if refused else shut_out
     advice = "let this user read them on the node, or live without them: they are shown as not permitted"
     return Check("permission", CheckState.WARNING, "; ".join(told), advice)
+
+
+def _unrefused(frame: Frame) -> Check:
+    """Nothing was refused; of what didn't answer nobody knows whether it would be."""
+    samplers = frame.detail[0].samplers
+    read = any(status.state == "ok" and status.at for status in samplers.values())
+    mute = [name for name, status in samplers.items() if status.state in _BAD or not answered(status)]
+    if not read and (mute or not frame.accelerators.count):
+        return Check("permission", CheckState.SKIPPED, "nothing was read")
+    if mute:
+        more = f" and {len(mute) - _SHOWN} more" if len(mute) > _SHOWN else ""
+        text = f"what answers may be read; nobody knows of {', '.join(mute[:_SHOWN])}{more}"
+        return Check("permission", CheckState.OK, text)
+    return Check("permission", CheckState.OK, "everything that is there may be read")
 
 
 def _unread(frame: Frame, metrics: Sequence[str]) -> str:

@@ -359,7 +359,7 @@ class WatchfloorApp(App[int]):
             Command("theme", "colours", self._set_theme, lambda: list(THEMES), "NAME"),
             *([] if self.withheld else [self._reconnect_command()]),
             Command("help", "help for this page", lambda _: self.action_help()),
-            Command("q", "quit", lambda _: self._leave()),
+            *(Command(name, "quit", lambda _: self._leave()) for name in ("q", "quit")),
         ]
 
     def _reconnect_command(self) -> Command:

@@ -14,6 +14,7 @@ from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 
 PALETTE_HITS = 60
 _STARTS = 1.0  # what starts with the words that are looked for comes before what has them in it
+_LISTED = 8  # choices named where none is near: Tab shows them all
 _SEARCHED = 5_000  # choices looked at per command: a palette is for picking, the filter bar is for thousands
 
 
@@ -58,15 +59,23 @@ def run(commands: Table, text: str) -> None:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Advice for a word that isn't known."""
-    close = difflib.get_close_matches(word, known, 1, 0.5)
+    close = difflib.get_close_matches(word, known, 1)
     return f"did you mean {close[0]!r}?" if close else ""
 
 
 def one_of(word: str, known: Sequence[str], what: str) -> str:
-    """The word, if it is known. Raises ConfigError with the nearest one."""
+    """The word, if it is known. Raises ConfigError with the nearest one, or with those that there are."""
     if word not in known:
-        raise ConfigError(f"there is no {what} {word!r}" if word else f"say which {what}", nearest(word, known))
+        advice = nearest(word, known) or _listed(known)
+        raise ConfigError(f"there is no {what} {word!r}" if word else f"say which {what}", advice)
     return word
+
+
+def _listed(known: Sequence[str]) -> str:
+    if not known:
+        return ""
+    more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
+    return f"one of {', '.join(known[:_LISTED])}{more}"
 
 
 def complete(commands: Table, text: str, cursor: int) -> Sequence[str]:

@@ -7,7 +7,10 @@ refused too.
 
 from __future__ import annotations
 
+import os
 import re
+import select
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +22,7 @@ from watchfloor.metrics import Unit
 from watchfloor.units import nearest, quantity
 
 LARGEST_FILE_BYTES = 16 * 2**20
+PIPE_SECONDS = 10.0  # so long a pipe may be silent
 DEEPEST = 40
 _PLAIN_TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value"}
 _PATTERN_IN_LIST = re.compile(r"""[\[,]\s*([^\s"',\[\]]+\[[\d,-]+\][^\s"',\[\]]*)""")  # a list in brackets: [a[1-4]]
@@ -151,8 +155,7 @@ def whole(lowest: int, highest: int) -> Callable[[Item], int]:
 def load(path: Path) -> Item:
     """The value of a YAML file. Raises ConfigError, also where the file can't be read."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE_BYTES + 1)
+        data = _bytes_of(path)
     except OSError as error:
         raise ConfigError(f"can't be read: {error.strerror}", file=str(path)) from error
     if len(data) > LARGEST_FILE_BYTES:
@@ -162,6 +165,33 @@ def load(path: Path) -> Item:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError("is not UTF-8", "save it as UTF-8", file=str(path), line=line) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Little more than is allowed. A pipe, as `<(…)` makes one, may not keep its reader waiting for ever."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            return _bytes_of_pipe(file.fileno(), str(path))
+        os.set_blocking(file.fileno(), True)
+        return file.read(LARGEST_FILE_BYTES + 1)
+
+
+def _bytes_of_pipe(pipe: int, name: str) -> bytes:
+    data = b""
+    while len(data) <= LARGEST_FILE_BYTES:
+        try:
+            more = os.read(pipe, LARGEST_FILE_BYTES)
+        except BlockingIOError:
+            if not select.select([pipe], [], [], PIPE_SECONDS)[0]:
+                told = f"is a pipe out of which nothing came for {PIPE_SECONDS:g} s"
+                raise ConfigError(told, "name a file", file=name) from None
+            continue
+        if not more:
+            break
+        data += more
+    if not data:
+        raise ConfigError("is a pipe that nobody writes into", "name a file", file=name)
+    return data
 
 
 def parse(text: str, file: str) -> Item:

@@ -55,6 +55,8 @@ class FindingLog:
             self._take_over(known, key, found)
         for key, finding in found.items():
             self._seen(known, key, finding, frame.at, due)
+        for key in found.keys() - self._now:
+            self._in_its_place(known, key, found)
         for key, record in list(known.items()):
             if record.holds and key not in found:
                 self._not_seen(known, key, record, frame)
@@ -76,6 +78,23 @@ class FindingLog:
             known.setdefault(key, replace(record, finding=found[key]))
             self.changed |= {of_node, key}
             self._missed.pop(of_node, None)
+
+    def _in_its_place(self, known: dict[RecordKey, Record], key: RecordKey, found: Mapping[RecordKey, Finding]) -> None:
+        """A node is unreadable in one way at a time: the older one is over, and whoever has seen it has seen this."""
+        subject, code = key
+        if code not in OF_SILENCE:
+            return
+        for older in ((subject, other) for other in OF_SILENCE if (subject, other) not in found):
+            record = known.get(older)
+            if record is None or not record.holds:
+                continue
+            last = self.records.at if older in self._now else record.last
+            known[older] = replace(record, last=last, holds=False)
+            self._missed.pop(older, None)
+            self.changed.add(older)
+            if record.ack is not None and found[key].state <= record.finding.state:
+                known[key] = replace(known[key], ack=record.ack)
+                self._said_here.add(key)
 
     def _seen(self, known: dict[RecordKey, Record], key: RecordKey, finding: Finding, at: float, due: bool) -> None:
         before = known.get(key)

@@ -60,9 +60,9 @@ class Target:
 
     @property
     def place(self) -> str:
-        """For messages: `alias`, and the address where it differs."""
+        """For messages: the address, after the alias where that says something else."""
         address = self.host if self.port == DEFAULT_PORT else f"{self.host}:{self.port}"
-        return self.alias if self.alias == address else f"{self.alias} ({address})"
+        return address if self.alias == self.host else f"{self.alias} ({address})"
 
     @property
     def way(self) -> str:

@@ -205,6 +205,14 @@ def test_what_may_not_be_read_is_listed_with_the_drivers_words() -> None:
     assert check.state is WARNING and "accelerator.temp" in check.text and "root only" in check.text
 
 
+def test_what_did_not_answer_is_not_said_to_be_readable() -> None:
+    hung = {"nvidia-smi": SamplerStatus("hung", "no answer for 8 s")}
+    check = of_permission(_fleet(hung, [], Cells()).frame())
+    assert (check.state, check.text) == (SKIPPED, "nothing was read")
+    check = of_permission(_fleet({"host": SamplerStatus("ok", "", 5.0), **hung}, [], Cells()).frame())
+    assert (check.state, check.text) == (OK, "what answers may be read; nobody knows of nvidia-smi")
+
+
 def test_a_kernel_log_that_may_not_be_read_is_a_warning() -> None:
     shut_out = SamplerStatus(
         "absent", "kernel log not permitted (/dev/kmsg: Operation not permitted): the group adm may"

@@ -60,6 +60,18 @@ def _ours(config: Path, host: str) -> Target:
     return resolve(NodeSpec(host), SshConfig([str(config)]))
 
 
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [
+        (NodeSpec("n1"), "n1"),
+        (NodeSpec("n1", host="127.0.0.1", ssh=SshOptions(port=2201)), "127.0.0.1:2201"),
+        (NodeSpec("gpu-09"), "gpu-09 (10.0.0.9)"),
+    ],
+)
+def test_messages_name_an_address_once(config: Path, spec: NodeSpec, place: str) -> None:
+    assert resolve(spec, SshConfig([str(config)])).place == place
+
+
 def _theirs(config: Path, host: str) -> dict[str, list[str]]:
     shown = subprocess.run(
         [parts.program("ssh", "openssh-client"), "-G", "-F", str(config), host],

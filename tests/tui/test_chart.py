@@ -79,6 +79,12 @@ def test_maximum_above_the_mean_is_shaded() -> None:
     assert tokens == [Token.DIM, Token.DIM, Token.LOAD_3]
 
 
+def test_what_was_seen_beyond_the_usual_end_is_on_the_axis() -> None:
+    load = Plot("LOAD1", Unit.NONE, Series(1.0, np.full(60, 6.4), np.full(60, 6.4)), high=2.0)
+    assert load.top == 6.4
+    assert texts(load, 40, 5)[1].lstrip().startswith("6.40 ")
+
+
 def test_an_ascii_terminal_gets_aligned_labels() -> None:
     of = Plot("TEMP", Unit.CELSIUS, Series(1.0, np.full(60, 95.0), np.full(60, 95.0)), low=20.0, high=95.0)
     assert [line[:8] for line in texts(of, 40, 5, ASCII)] == [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.feeds import still_app
+from tests.support.frames import settled
 from tui.commands import Command, complete, run, table
 from tui.present.completion import agreed, completion
 from watchfloor.errors import ConfigError
@@ -65,3 +67,22 @@ def test_words_behind_a_command_that_takes_none_are_refused_where_they_stand() -
     run(commands, "stop ")
     run(commands, "sort temp")
     assert ran == ["", "temp"]
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("quti", "did you mean 'quit'?"),
+        ("theme foo", "there is no theme 'foo' (one of default, colorblind, mono)"),
+        ("theme ascii", "(one of default, colorblind, mono)"),
+        ("theme", "say which theme (one of default, colorblind, mono)"),
+        ("sort foo", "there is no column 'foo' (one of "),
+    ],
+)
+async def test_a_word_that_nothing_is_near_to_is_answered_with_the_choices(line: str, advice: str) -> None:
+    app = still_app(settled())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        with pytest.raises(ConfigError) as caught:
+            run(app.commands(), line)
+    assert advice in str(caught.value)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.color import ColorSystem
 from rich.console import Console
 
 from tui.present import format as formats
@@ -187,6 +188,14 @@ def test_levels_grow_lighter(theme: str, scale: str) -> None:
     ]
     assert lightness == sorted(lightness)
     assert len(set(lightness)) == 10
+
+
+@pytest.mark.parametrize("scale", ["load", "heat"])
+def test_levels_for_the_colour_blind_are_none_of_them_grey_where_a_terminal_has_256_colours(scale: str) -> None:
+    colours = [palette("colorblind").style(Token(f"{scale}_{level}")).color for level in range(10)]
+    rounded = [colour.downgrade(ColorSystem.EIGHT_BIT).get_truecolor() for colour in colours if colour]
+    assert len(set(rounded)) == 10
+    assert all(max(colour) - min(colour) >= 40 for colour in rounded), "grey is what is missing"
 
 
 def test_glyphs_are_one_cell_each_and_ascii_where_said() -> None:

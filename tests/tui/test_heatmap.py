@@ -83,6 +83,17 @@ def styles_of(strip: Strip, text: str) -> list[str]:
     return [str(segment.style) for segment in strip if text in segment.text]
 
 
+async def test_signs_that_are_drawn_come_first_in_the_legend_and_in_short_where_there_is_little_room() -> None:
+    heat = Heat([[8]])
+    heat.levels[:] = STALE
+    app = HeatApp(heat)
+    async with app.run_test(size=(57, 6)):
+        assert lines(app.map)[-1].endswith(" 100%  ~ stale ")
+        heat.states[3] = State.CRITICAL
+        app.map.show(heat)
+        assert lines(app.map)[-1].endswith(" 100%  ✖ crit  ~ stale ")
+
+
 # layout
 
 racks = st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=12), min_size=1, max_size=12)

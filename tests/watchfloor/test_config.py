@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from watchfloor import config
 from watchfloor.config import Item, load, parse, whole
 from watchfloor.errors import ConfigError
 from watchfloor.metrics import Unit
@@ -135,3 +137,27 @@ def test_any_text_is_either_read_or_refused(text: str) -> None:
 def test_every_unit_is_read(suffix: str) -> None:
     unit, factor = UNITS[suffix]
     assert quantity(f"2{suffix}", unit) == 2 * factor
+
+
+def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fleet.yaml")
+    with pytest.raises(ConfigError, match=r"fleet\.yaml: is a pipe that nobody writes into"):
+        load(tmp_path / "fleet.yaml")
+    reader, writer = os.pipe()
+    os.write(writer, b"nodes: a")
+    os.close(writer)
+    try:
+        assert load(Path(f"/dev/fd/{reader}")).is_mapping
+    finally:
+        os.close(reader)
+
+
+def test_a_pipe_that_is_held_open_in_silence_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "PIPE_SECONDS", 0.05)
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(ConfigError, match="nothing came for"):
+            load(Path(f"/dev/fd/{reader}"))
+    finally:
+        os.close(reader)
+        os.close(writer)

@@ -19,6 +19,7 @@ from watchfloor.findings import SETTLED_SECONDS, FindingLog
 from watchfloor.folds import Grouping as Fold
 from watchfloor.metrics import CATALOGUE, Kind, Metric, Unit
 from watchfloor.model import Finding, NodeStatus, Phase, Problem, Scope, State, Subject
+from watchfloor.record import Acknowledgement
 from watchfloor.report import SamplerStatus
 from watchfloor.snapshot.fabric import FabricReport
 from watchfloor.snapshot.findings import FindingReport
@@ -65,6 +66,19 @@ def test_why_a_node_is_silent_is_over_once_it_is_silent_for_another_reason() -> 
         boards.pass_time(1)
         log.update(replace(boards.frame(), findings=(REFUSED,)))
     assert {key[1] for key, record in log.records.by_key.items() if record.holds} == {"throttled", "node-refused"}
+
+
+def test_a_node_is_silent_for_one_reason_at_a_time() -> None:
+    boards, log = Boards(), FindingLog()
+    log.update(replace(boards.frame(), findings=(CLOSED,)))
+    seen, ack = log.records.at, Acknowledgement("ann", 5.0, "ticket 17")
+    log.acknowledge((NODE, "node-closed"), ack)
+    boards.fleet.status(0, NodeStatus(Phase.BACKOFF, Problem.REFUSED))
+    for findings in ((), (REFUSED,)):  # while it is tried again nothing is told
+        boards.pass_time(1)
+        log.update(replace(boards.frame(), findings=findings))
+    closed, refused = (log.records.by_key[NODE, code] for code in ("node-closed", "node-refused"))
+    assert (closed.holds, closed.last, refused.holds, refused.ack) == (False, seen, True, ack)
 
 
 def test_every_command_names_the_nodes_that_were_not_read_and_findings_name_none_twice() -> None:

@@ -13,7 +13,8 @@ from watchfloor.commands.waiting import settled
 from watchfloor.model import MetricsSource, Missing, NodeSpec, NodeStatus, Phase, Scope
 from watchfloor.report import Report, SamplerStatus
 from watchfloor.snapshot.document import document
-from watchfloor.snapshot.selection import select
+from watchfloor.snapshot.selection import Selection, select
+from watchfloor.snapshot.table import table
 
 
 def heard(**samplers: SamplerStatus) -> Boards:
@@ -36,6 +37,18 @@ def test_samplers_without_an_answer_are_named(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == ""
     tell_of_silent(heard(host=SamplerStatus("ok", "", 5.0), neuron=SamplerStatus("ok", "no answer yet")).frame())
     assert "(--timeout waits longer): n0 (neuron)" in capsys.readouterr().err
+
+
+def test_samplers_that_hang_are_named_in_remark_and_table(capsys: pytest.CaptureFixture[str]) -> None:
+    hung = SamplerStatus("hung", "no answer for 24 s, state D")
+    frame = heard(host=SamplerStatus("ok", "", 5.0), nvidia=hung, nvidia_gpm=hung).frame()
+    tell_of_silent(frame)
+    assert (
+        "samplers that hang, for which no --timeout is long enough: n0 (nvidia, nvidia_gpm)" in capsys.readouterr().err
+    )
+    whole = Selection(frame, select(frame).rows, Scope.NODE)
+    assert "  nvidia hangs  " in table(whole).splitlines()[1]
+    assert "n0: nvidia hangs: no answer for 24 s, state D; so does nvidia_gpm" in table(whole)
 
 
 def test_what_a_metrics_server_has_no_answer_of_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,8 +32,8 @@ _AXIS_FROM = 5  # lines from which a chart has a time axis
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What a chart shows. `high` None: a round number above the highest value. `note` stands for the newest value
-    where this is missing, and says why."""
+    """What a chart shows. `high`: where the axis ends, unless more was seen; None: a round number above that. `note`
+    stands for the newest value where this is missing, and says why."""
 
     title: str
     unit: Unit
@@ -49,10 +49,11 @@ class Plot:
 
     @property
     def top(self) -> float:
-        if self.high is not None and self.high > self.low:
-            return self.high
         known = self.series.maximum[~np.isnan(self.series.maximum)]
-        return round_up(float(known.max()) if known.size else 0.0, self.unit, self.low)
+        seen = float(known.max()) if known.size else 0.0
+        if self.high is not None and self.high > self.low:
+            return max(self.high, seen)  # a load goes beyond the processors
+        return round_up(seen, self.unit, self.low)
 
 
 def round_up(value: float, unit: Unit, low: float = 0.0) -> float:

@@ -6,7 +6,7 @@ as runs and every look is made once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -35,7 +35,14 @@ _WARNING: Final = 0x20
 _CRITICAL: Final = 0x40
 CURSOR: Final = 0x80
 
+_FLAGS: Final = (_CRITICAL, _WARNING)
+
+# what the legend calls each sign, the most important first; the second where the first is too wide
+_WORDS = {_CRITICAL: "critical", _WARNING: "warning", _MISSING: "missing", _STALE: "stale"}
+_SHORT_WORDS = _WORDS | {_CRITICAL: "crit", _WARNING: "warn"}
+
 Piece = tuple[int, int, Segment]  # x, cells, what is there
+Part = list[tuple[str, Style]]  # of the legend
 
 _NO_GROUND = Style()
 _BLACK = Color.from_ansi(16)
@@ -73,6 +80,13 @@ def _per_tile(layout: HeatLayout, model: HeatModel) -> tuple[NDArray[np.int8], N
     worst = np.maximum.reduceat(np.where(dimmed, np.int8(0), states), starts)
     every = np.logical_and.reduceat(dimmed, starts)
     return np.where(count > 0, merged, without).astype(np.int8), worst.astype(np.int8), every
+
+
+def _is_drawn(codes: Codes, sign: int) -> bool:
+    """Whether any tile shows this flag, or this level where it is well."""
+    if sign in _FLAGS:
+        return bool((codes & sign).any())
+    return bool((codes & ~np.uint8(CURSOR) == sign).any())
 
 
 def _state_of(code: int) -> State | None:
@@ -247,31 +261,39 @@ class HeatPainter:
             return Style(reverse=True)
         return Style(color=_BLACK, bgcolor=_WHITE if focused else _BLUR, bold=True)
 
-    def legend(self, layout: HeatLayout, described: str, width: int) -> list[Segment]:
-        """What the colours and glyphs mean, and the accelerator under the cursor in words."""
-        style, spell, right = self.palette.style, self.palette.glyphs.spell, self._key(layout)
-        while right and sum(cell_len(text) for part in right for text, _ in part) + len(described) + 3 > width:
+    def legend(self, layout: HeatLayout, codes: Codes, described: str, width: int) -> list[Segment]:
+        """What the colours and glyphs of these tiles mean, and the accelerator under the cursor in words."""
+        style, spell, taken = self.palette.style, self.palette.glyphs.spell, len(described) + 2
+        drawn, others = self._key(layout, codes, _WORDS)
+        if _wide(drawn) + taken > width:
+            drawn, others = self._key(layout, codes, _SHORT_WORDS)
+        right = [*drawn, *others]
+        while right and _wide(right) + taken > width:
             right.pop()  # the least important stands last
         words = Segment(spell(f" {printable(described)}"), style(Token.STRONG))
         shown = [Segment(spell(text), look) for part in right for text, look in part]
         room = width - sum(cell_len(segment.text) for segment in shown)
         return [*Segment.adjust_line_length([words], room, style(Token.TEXT)), *shown]
 
-    def _key(self, layout: HeatLayout) -> list[list[tuple[str, Style]]]:
-        """Parts of the legend, the most important first."""
-        style, glyphs = self.palette.style, self.palette.glyphs
-        dim = style(Token.DIM)
+    def _key(self, layout: HeatLayout, codes: Codes, words: Mapping[int, str]) -> tuple[list[Part], list[Part]]:
+        """Parts of the legend, the most important first: what is drawn, and the signs that only might be."""
+        dim = self.palette.style(Token.DIM)
         ends = [f"{number(end, self.scale.unit)}" for end in (self.scale.low, self.scale.high)]
         begin, end = f"{self.scale.title} {ends[0]} ", f" {ends[1]}{self.scale.unit.value} "
-        parts = [[(begin, dim), *self._ramp[:LEVELS], (end, dim)]]
+        drawn: list[Part] = [[(begin, dim), *self._ramp[:LEVELS], (end, dim)]]
         if layout.density.merge > 1:
             how = "highest" if self.scale.worst_high else "mean"
-            parts.append([(f" {how} of {layout.density.merge} ", dim)])
-        for state in (State.CRITICAL, State.WARNING):
-            parts.append([(" ", dim), (self.palette.glyph(state), self._state_style(state)), (f" {state.label} ", dim)])
-        parts.append([(f" {glyphs.missing} missing ", dim)])
-        parts.append([(f" {glyphs.stale} stale ", dim)])
-        return parts
+            drawn.append([(f" {how} of {layout.density.merge} ", dim)])
+        others: list[Part] = []
+        for sign, word in words.items():
+            glyph, look = self._plain(sign)
+            part = [(" ", dim), (glyph, look if sign in _FLAGS else dim), (f" {word} ", dim)]
+            (drawn if _is_drawn(codes, sign) else others).append(part)
+        return drawn, others
+
+
+def _wide(parts: Sequence[Part]) -> int:
+    return sum(cell_len(text) for part in parts for text, _ in part)
 
 
 def _joined(pieces: Sequence[Piece], width: int, ground: Style) -> list[Segment]:

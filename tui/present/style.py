@@ -193,8 +193,9 @@ _DEFAULT: dict[Token, Style] = {
     **_scale(HEAT, "#2a2833 #3a2c52 #4a3170 #603988 #77429c #9050aa #a762b7 #be78c2 #d594cf #ecb3dc"),
 }
 
-# after the cividis map (doi:10.1371/journal.pone.0199239): lightness alone tells the levels apart
-_CIVIDIS = "#242b3a #18325e #203d6f #3c4d6e #58606f #757470 #928b70 #b1a465 #cdbd5d #e8d65a"
+# from blue to yellow by lightness, as the cividis map (doi:10.1371/journal.pone.0199239), but of steps that the
+# 256-colour table has and without that map's grey middle: grey is what is missing
+_BLUE_TO_YELLOW = "#00005f #000087 #0000af #005f87 #005faf #5f87af #af875f #afaf5f #d7d75f #ffff5f"
 
 # blue and orange differ for every common kind of colour blindness
 _COLORBLIND: dict[Token, Style] = {
@@ -202,8 +203,8 @@ _COLORBLIND: dict[Token, Style] = {
     Token.OK: _ink(75),
     Token.WARNING: _ink(221, bold=True),
     Token.CRITICAL: _ink(202, bold=True),
-    **_scale(LOAD, _CIVIDIS),
-    **_scale(HEAT, _CIVIDIS),
+    **_scale(LOAD, _BLUE_TO_YELLOW),
+    **_scale(HEAT, _BLUE_TO_YELLOW),
 }
 
 _PLAIN = _ink()

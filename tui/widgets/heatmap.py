@@ -103,7 +103,7 @@ class HeatMap(Drawn, can_focus=True):
         if self._painter is None:
             return Strip.blank(width, self.ground)
         if y == self.size.height - LEGEND_LINES:
-            segments = self._painter.legend(self._layout_of_tiles, self._described(), width)
+            segments = self._painter.legend(self._layout_of_tiles, self._codes, self._described(), width)
             return Strip(segments, width).apply_style(self.ground)
         if y >= self._layout_of_tiles.lines:
             return Strip.blank(width, self.ground)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -25,6 +25,7 @@ from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec, Scope
 from watchfloor.snapshot.document import document
 from watchfloor.snapshot.exposition import exposition
+from watchfloor.snapshot.hanging import hanging
 from watchfloor.snapshot.selection import Selection, failed_nodes, is_read, select
 from watchfloor.snapshot.table import table as table_text
 
@@ -84,11 +85,18 @@ def collected(
 
 def tell_of_silent(frame: Frame) -> None:
     """What was read of these nodes may lack what samplers would have told that had not answered."""
-    waited_for = {node: silent(frame, node) for node in range(len(frame.specs)) if is_read(frame, node)}
-    late = [f"{frame.specs[node].name} ({_few(names, ', ')})" for node, names in waited_for.items() if names]
+    nodes = [node for node in range(len(frame.specs)) if is_read(frame, node)]
+    hung = _by_node(frame, {node: list(hanging(frame, node)) for node in nodes})
+    if hung:
+        output.remark(f"samplers that hang, for which no --timeout is long enough: {hung}")
+    late = _by_node(frame, {node: silent(frame, node) for node in nodes})
     if late:
-        told = _few(late, "; ")
-        output.remark(f"samplers without an answer when the time was over (--timeout waits longer): {told}")
+        output.remark(f"samplers without an answer when the time was over (--timeout waits longer): {late}")
+
+
+def _by_node(frame: Frame, samplers: Mapping[int, Sequence[str]]) -> str:
+    told = [f"{frame.specs[node].name} ({_few(names, ', ')})" for node, names in samplers.items() if names]
+    return _few(told, "; ")
 
 
 def _few(names: Sequence[str], between: str) -> str:

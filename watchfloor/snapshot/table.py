@@ -13,6 +13,7 @@ from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE, Kind, Metric
 from watchfloor.model import Missing, Scope, State
+from watchfloor.snapshot import hanging
 from watchfloor.snapshot.selection import Selection, unread
 from watchfloor.snapshot.words import cells_wide, legend, shown
 
@@ -51,7 +52,7 @@ class Column:
 
 
 def table(selection: Selection, names: Sequence[str] = (), width: int | None = None, colour: bool = False) -> str:
-    """The rows of the selection's scope, then a line for each node that could not be read.
+    """The rows of the selection's scope, then a line for each node that could not be read, or of which a sampler hangs.
 
     Raises ConfigError for a column that the catalogue doesn't have.
     """
@@ -86,6 +87,8 @@ def _filled(frame: Frame, scope: Scope, column: Column, rows: Sequence[int]) -> 
     source, name = (frame.nodes if column.of_node else view), column.metric.name
     cells = [source.cell(int(nodes[row]) if column.of_node else row, name) for row in rows]
     texts = tuple(shown(column.metric, cell) for cell in cells)
+    if source is frame.nodes and name == "problem":  # a node whose driver hangs is in trouble, however well it is read
+        texts = tuple(text or hanging.in_a_word(frame, int(nodes[row])) for text, row in zip(texts, rows, strict=True))
     return replace(column, cells=texts, width=max(cells_wide(text) for text in (column.title, *texts)))
 
 
@@ -129,7 +132,7 @@ def _painted(line: str, state: State) -> str:
 
 
 def _footer(selection: Selection, columns: list[Column], fitted: list[Column], rows: list[int]) -> list[str]:
-    frame, lines = selection.frame, unread(selection.frame)
+    frame, lines = selection.frame, unread(selection.frame) + hanging.lines(selection.frame)
     hidden = [column.metric.name for column in columns[len(fitted) :]]
     if hidden:
         lines.append(f"not shown, the terminal is too narrow: {', '.join(hidden)}")
