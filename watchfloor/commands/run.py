@@ -43,6 +43,7 @@ _POLL_SECONDS = 1.0
 _REFUSALS = {
     "not-approved": Exit.WAITS_FOR_APPROVAL,
     "denied": Exit.DENIED,
+    "no-policy": Exit.DENIED,
     "rejected": Exit.DENIED,
     "moved": Exit.VOID,
     "expired": Exit.VOID,
