@@ -17,7 +17,7 @@ import msgspec
 from agents.action import Scene
 from agents.carrying import STOPPED, Leave, Result, World
 from agents.desk import Count, Desk
-from agents.fingerprint import moved
+from agents.fingerprint import change
 from agents.holding import Holding
 from agents.interlocks import Case, held_back
 from agents.onrecord import facts_of
@@ -160,6 +160,8 @@ class Harness:
     def _may_not(self, record: RunRecord, plan: Plan) -> tuple[str, str] | None:
         """A word for the ledger and a sentence, where it must not go on."""
         verdict = self._desk.judge(plan, self._desk.floor.frame())
+        if unread := self.unread(record, plan):
+            return "interlocked", f"not heard yet, or not just now: {', '.join(unread)}"
         if why := self._never(record, plan, verdict):
             return why
         lacking = self._not_approved(record, plan, verdict)
@@ -168,17 +170,25 @@ class Harness:
         held = self._held(plan, None, record.run) if not record.begun else {}
         return ("interlocked", "; ".join(held.values())) if held else lacking
 
+    def unread(self, record: RunRecord, plan: Plan) -> tuple[str, ...]:
+        """What a plan relies on and nobody can tell just now, so that neither it nor policy can be held against it;
+        nothing where something else is void for certain, or the run has begun."""
+        if record.begun or self._desk.clock.now() >= plan.expires:
+            return ()
+        found = change(self._desk.floor.frame(), plan.steps, plan.state)
+        return () if found.moved else found.unread
+
     def _never(self, record: RunRecord, plan: Plan, verdict: Verdict) -> tuple[str, str] | None:
         """Why no approval helps: policy denies it, the plan is void, or everything is stopped."""
         desk = self._desk
         now, frame = desk.clock.now(), desk.floor.frame()
         if verdict.ruling is Ruling.DENY:
-            return "denied", _denial(verdict)
+            return ("denied" if verdict.sound else "no-policy"), _denial(verdict)
         if not record.begun:
             if now >= plan.expires:
                 return "expired", "the plan is too old: make a new one"
-            if changes := moved(frame, plan.steps, plan.state):
-                return "moved", f"since the plan was made, {'; '.join(changes)}"
+            if moved := change(frame, plan.steps, plan.state).moved:
+                return "moved", f"since the plan was made, {'; '.join(moved)}"
             if stopped := desk.book.stopped():
                 return "interlocked", f"everything is stopped: {stopped}"
         return None

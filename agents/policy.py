@@ -149,7 +149,9 @@ def _verdict(ruling: Ruling, reasons: Iterable[str], rules: Sequence[Rule], poli
 
 
 def _denied(policies: Policies, reasons: Sequence[str], advice: str = "") -> Verdict:
-    return replace(_verdict(Ruling.DENY, reasons, (), policies), would_change=(advice,) if advice else ())
+    """It couldn't be asked."""
+    would_change = (advice,) if advice else ()
+    return replace(_verdict(Ruling.DENY, reasons, (), policies), would_change=would_change, sound=False)
 
 
 def _rules(steps: Iterable[Judged]) -> list[Rule]:

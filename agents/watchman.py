@@ -34,6 +34,7 @@ from watchfloor.schedule import within
 POLL_SECONDS = 1.0  # between two looks into the ledger
 HEARTBEAT_SECONDS = 60.0
 AGAIN_SECONDS = 300.0  # between two tries of a run that was held back
+COUNT_SECONDS = 30.0  # between two looks at the same signatures
 WEIGH_SECONDS = 5.0  # between two looks at proposals that an interlock holds back
 MOST_PLANS = 4  # for one incident, where what each relied on had become another before it began
 _NO_FRAME_SECONDS = 5.0
@@ -93,7 +94,8 @@ class Watchman:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._causes: dict[str, tuple[Incident, int]] = {}  # of runs begun here: the how manyth plan for what it is
         self._tried: dict[str, float] = {}  # monotonic
-        self._weighed: dict[str, int] = {}  # so many statements of a run were looked at already
+        self._weighed: dict[str, tuple[int, float]] = {}  # so many statements of a run were looked at, and when
+        self._held_back: set[str] = set()  # runs that were tried, and are held back since
         self._polled, self._beaten, self._weighed_at = float("-inf"), float("-inf"), float("-inf")
         self._broken: Exception | None = None
         self.account = Account()
@@ -238,11 +240,15 @@ class Watchman:
     def _may_take_up(self, record: RunRecord) -> bool:
         now, plan = self._means.clock.now(), record.plan
         since = self._means.clock.monotonic() - self._tried.get(record.run, float("-inf"))
-        if plan is None or since < AGAIN_SECONDS or self._means.held(record.run):
+        if (
+            plan is None
+            or self._means.held(record.run)
+            or (since < AGAIN_SECONDS and not self._is_let_go(record, plan))
+        ):
             return False
         if record.standing is Standing.RUNNING or (not record.begun and now >= plan.expires):
             return True
-        if not self._within(plan):
+        if not self._within(plan) or self._means.harness.unread(record, plan):
             return False
         if record.standing is Standing.READY:
             return now - record.proposed > LEASE_SECONDS
@@ -253,11 +259,26 @@ class Watchman:
         guards = self._guards.get(plan.playbook)
         return guards is None or within(guards.windows, self._means.clock.now(), self._zone)
 
-    def _approved(self, record: RunRecord, plan: Plan) -> bool:
-        """Signatures are looked at when there is a new one, or after a try that was held back."""
-        if self._weighed.get(record.run) == len(record.given) and record.run not in self._tried:
+    def _is_let_go(self, record: RunRecord, plan: Plan) -> bool:
+        """Whether what held back a try that was made a moment ago does so no more: once for every time that it did."""
+        if record.begun:
             return False
-        self._weighed[record.run] = len(record.given)
+        if self._means.harness.weigh(plan).held or self._means.harness.unread(record, plan):
+            self._held_back.add(record.run)
+            return False
+        if record.run not in self._held_back:
+            return False
+        self._held_back.discard(record.run)
+        return True
+
+    def _approved(self, record: RunRecord, plan: Plan) -> bool:
+        """Signatures are looked at when there is a new one, after a try that was held back, and now and then: what
+        policy asks for hangs on the fleet, too."""
+        now, seen = self._means.clock.monotonic(), len(record.given)
+        count, at = self._weighed.get(record.run, (0, 0.0))
+        if count == seen and now - at < COUNT_SECONDS and record.run not in self._tried:
+            return False
+        self._weighed[record.run] = seen, now
         return bool(record.given) and self._means.approved(plan)
 
     # -- what an interlock holds back

@@ -254,6 +254,7 @@ class Verdict(msgspec.Struct, frozen=True):
     not_requester: bool = False
     approvers: tuple[str, ...] = ()  # groups that they must be of; empty: anybody who may approve
     would_change: tuple[str, ...] = ()  # what would change the ruling
+    sound: bool = True  # False: it couldn't be asked, and denies for that
 
 
 class Outcome(StrEnum):

@@ -2,7 +2,8 @@
 
 A finding that goes away for a moment and comes back is the same one; only what stays away for SETTLED_SECONDS is over.
 What a silent node had is not over: nobody knows. Why it is silent, the console knows itself. Nor is what a node had
-whose probe has let go of a driver for a while. Times are console time, in seconds since the epoch.
+whose probe has let go of a driver for a while, or what a job had whose scheduler doesn't answer. Times are console
+time, in seconds since the epoch.
 
 Must not do: I/O. `watchfloor.records.findings` keeps it on disk.
 """
@@ -12,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from watchfloor.checks import CONSOLE
 from watchfloor.checks.nodes import OF_SILENCE
 from watchfloor.frame import Frame
+from watchfloor.jobs.model import SourceState
 from watchfloor.model import Finding, Scope, Subject
 from watchfloor.record import Acknowledgement, Record, RecordKey, Records
 
@@ -36,6 +40,7 @@ class FindingLog:
     forgotten: set[RecordKey] = field(default_factory=set)  # what was cleared, and a store still has
     _said_here: set[RecordKey] = field(default_factory=set)  # acknowledged, or no longer, since the last save
     _missed: dict[RecordKey, float] = field(default_factory=dict)  # since when a finding that holds was not seen
+    _of_jobs: set[RecordKey] = field(default_factory=set)  # told by frames, of jobs, and not over
     _now: frozenset[RecordKey] = frozenset()  # what the last frame told
     _noted: float = 0.0
 
@@ -94,6 +99,8 @@ class FindingLog:
     def _seen(self, known: dict[RecordKey, Record], key: RecordKey, finding: Finding, at: float, due: bool) -> None:
         before = known.get(key)
         self._missed.pop(key, None)
+        if finding.subject.scope is Scope.JOB:
+            self._of_jobs.add(key)
         if before is None:
             known[key] = Record(finding, at, at)
         elif not before.holds:
@@ -122,16 +129,30 @@ class FindingLog:
         if frame.at - since >= SETTLED_SECONDS:
             known[key] = replace(record, last=since, holds=False)
             del self._missed[key]
+            self._of_jobs.discard(key)
             self.changed.add(key)
 
-    @staticmethod
-    def _would_be_seen(key: RecordKey, node: int | None, frame: Frame) -> bool:
+    def _would_be_seen(self, key: RecordKey, node: int | None, frame: Frame) -> bool:
         """Whether a frame would tell it if it held: not of another fleet, and not what only a silent node could say, or
         one that is paused."""
         subject, code = key
+        if subject.scope is Scope.JOB:
+            return self._would_be_seen_of_job(key, frame)
         if node is None:
             return subject == CONSOLE
-        return bool(frame.live[node] and not frame.detail[node].is_paused) or code in OF_SILENCE
+        return _tells(frame, node) or code in OF_SILENCE
+
+    def _would_be_seen_of_job(self, key: RecordKey, frame: Frame) -> bool:
+        """A job that is told of no longer is gone, if it ever was one of this fleet."""
+        jobs = frame.jobs
+        row = jobs.index.get(key[0].key)
+        if row is None:
+            return key in self._of_jobs
+        job = jobs.rows[row]
+        if any(source.name == job.source and source.state is not SourceState.OK for source in jobs.sources):
+            return False
+        nodes = set(frame.accelerators.node[np.flatnonzero(jobs.owners == row)].tolist())
+        return all(_tells(frame, node) for node in nodes)
 
     def _forget_oldest(self, known: dict[RecordKey, Record]) -> None:
         over = [key for key, record in known.items() if not record.holds] if len(known) > KEPT else []
@@ -199,6 +220,10 @@ class FindingLog:
             left = {key: record for key, record in self.records.by_key.items() if key not in gone}
             self.records = replace(self.records, by_key=left)
             self.changed -= gone
+
+
+def _tells(frame: Frame, node: int) -> bool:
+    return bool(frame.live[node] and not frame.detail[node].is_paused)
 
 
 def _said(finding: Finding) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ HIDDEN = "***"
 
 # names of what opens nothing: marks in a model's texts (--pad-token), and what is sorted or looked up by (--sort-key)
 _MARKS = "pad bos eos sep cls mask unk"
-_ORDERS = "sort foreign partition cache shard group merge dict"
+_ORDERS = "sort foreign partition cache shard group merge dict unknown"
 
 
 def _not_behind(words):

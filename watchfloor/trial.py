@@ -44,6 +44,7 @@ def environment(folder: Path, person: str) -> Mapping[str, str]:
     return {
         "XDG_STATE_HOME": str(folder / "state"),
         "XDG_CONFIG_HOME": str(folder / "config"),
+        "WATCHFLOOR_LINEAGE": str(folder / "lineage.db"),
         "WATCHFLOOR_KEY": str(folder / f"{person}.key"),
     }
 

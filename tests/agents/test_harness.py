@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from agents.action import Parameter
-from agents.fingerprint import moved
+from agents.fingerprint import change
 from agents.interlocks import Limits
 from agents.plan import Asked, CannotPlan, make_plan, single
 from tests.support.road import ANNA, Killed, Points, Road, SetValue, node, origin
@@ -100,7 +100,7 @@ async def test_a_plan_is_void_when_the_state_has_moved(road: Road) -> None:
 
 def test_what_has_moved_is_told_in_the_words_of_the_plan(road: Road) -> None:
     made = plan(road)
-    (told,) = moved(road.floor.frame(), made.steps, {**made.state, "dgx-01 boot": True})
+    (told,) = change(road.floor.frame(), made.steps, {**made.state, "dgx-01 boot": True}).moved
     assert told == "dgx-01 boot was yes, and is boot-0000"
 
 

@@ -114,6 +114,15 @@ def test_an_array_that_was_cancelled_before_its_first_task_has_no_task() -> None
     assert (job.id, job.number, job.array_tasks) == ("slurm:4", "4", "")
 
 
+@pytest.mark.parametrize(("nodes", "ran"), [("", False), ("NodeList=gpu001 ", True)])
+def test_what_was_cancelled_while_it_waited_never_started(nodes: str, ran: bool) -> None:
+    """scontrol has the time of the cancellation as its start."""
+    at = "2026-11-29T06:05:55"
+    line = f"JobId=268 JobName=held JobState=CANCELLED Reason=JobHeldUser {nodes}StartTime={at} EndTime={at}"
+    (job,) = jobs_text.jobs(line, "lab")
+    assert (job.started is not None, job.ended is not None) == (ran, True)
+
+
 def test_what_waits_says_why_and_has_not_started() -> None:
     jobs = _by_number(jobs_json.jobs(_live("squeue.json").read_bytes(), "lab")[0])
     assert (jobs["10"].state, jobs["10"].reason) == (JobState.HELD, "JobHeldUser")

@@ -8,9 +8,10 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.boards import Boards
@@ -18,6 +19,8 @@ from tests.support.patience import PATIENCE_SECONDS
 from watchfloor.checks import CONSOLE
 from watchfloor.findings import KEPT, SETTLED_SECONDS, FindingLog
 from watchfloor.frame import Frame
+from watchfloor.jobs.model import Job, JobState, SourceState, SourceStatus
+from watchfloor.jobs.view import Jobs
 from watchfloor.keeper import Keeper
 from watchfloor.model import Finding, NodeStatus, Phase, Scope, State, Subject
 from watchfloor.record import Acknowledgement, Record
@@ -26,6 +29,7 @@ from watchfloor.records.findings import FindingStore, StoreError
 SUBJECT = Subject(Scope.ACCELERATOR, "n0", "g0")
 KEY = (SUBJECT, "throttled")
 HOT = Finding(SUBJECT, "throttled", State.WARNING, "gpu0 is hot", (("temp", "91"),))
+OF_JOB = Finding(Subject(Scope.JOB, "", "slurm:7"), "job-on-drained-node", State.WARNING, "job 7 runs on n0")
 ACK = Acknowledgement("ann", 5.0, "ticket 17")
 
 
@@ -96,6 +100,58 @@ def test_what_another_fleet_has_is_left_alone_and_what_is_of_the_console_is_not(
     floor.see(after=SETTLED_SECONDS)
     holds = {record.finding.code: record.holds for record in floor.log.records.by_key.values()}
     assert holds == {"oom": True, "check-failed": False}
+
+
+@dataclass
+class JobsFloor:
+    """A job whose findings and source a test sets. `silent`: a node on which it has an accelerator can't be read."""
+
+    log: FindingLog = field(default_factory=FindingLog)
+    at: float = 1_000_000.0
+    source: SourceState = SourceState.OK
+    job: Job | None = field(default_factory=lambda: Job("slurm:7", "alpha", "slurm", "7", state=JobState.RUNNING))
+    silent: bool = False
+
+    def see(self, *findings: Finding, after: float = 1.0) -> Record | None:
+        boards = Boards()
+        boards.pass_time(1)
+        if self.silent:
+            boards.fleet.status(0, NodeStatus(Phase.BACKOFF))
+        self.at += after
+        told = Jobs(
+            [self.job] if self.job else [],
+            owners=np.zeros(2, np.int32) if self.job else np.full(2, -1, np.int32),
+            sources=[SourceStatus("alpha", "slurm", self.source)],
+        )
+        frame = replace(boards.frame(), at=self.at, jobs=told, findings=findings)
+        return self.log.update(frame).by_key.get((OF_JOB.subject, OF_JOB.code))
+
+    def holds_much_later(self) -> bool:
+        self.see()
+        record = self.see(after=SETTLED_SECONDS)
+        assert record is not None
+        return record.holds
+
+
+def test_what_a_job_had_is_over_once_it_is_told_no_more_or_the_job_is_gone() -> None:
+    goes_on, waits, gone = JobsFloor(), JobsFloor(), JobsFloor()
+    for floor in (goes_on, waits, gone):
+        floor.see(OF_JOB)
+    assert waits.job is not None
+    waits.job, gone.job = replace(waits.job, state=JobState.PENDING), None
+    assert [floor.holds_much_later() for floor in (goes_on, waits, gone)] == [False, False, False]
+    again = goes_on.see(OF_JOB)
+    assert again is not None
+    assert (again.holds, again.times) == (True, 2)
+
+
+def test_what_a_job_had_is_not_over_while_nobody_could_tell() -> None:
+    no_answer, silent, elsewhere = JobsFloor(), JobsFloor(), JobsFloor(job=None)
+    for floor in (no_answer, silent):
+        floor.see(OF_JOB)
+    no_answer.source, silent.silent = SourceState.FAILED, True
+    elsewhere.log.load([Record(OF_JOB, 1.0, 2.0)])  # of another fleet, for all that is known here
+    assert [floor.holds_much_later() for floor in (no_answer, silent, elsewhere)] == [True, True, True]
 
 
 def test_an_acknowledgement_lasts_until_it_gets_worse_or_comes_anew() -> None:

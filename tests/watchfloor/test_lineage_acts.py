@@ -29,7 +29,7 @@ from watchfloor.model import Finding, Scope, State, Subject
 from watchfloor.record import Record
 from watchfloor.records import ledgerwords as words
 from watchfloor.records.lineage import LineageStore
-from watchfloor.runs import RunRecord, fold
+from watchfloor.runs import Heard, RunRecord, fold
 from watchfloor.snapshot.lineage import LineageReport
 
 NOW = Times(TEN + 120 * MINUTE)
@@ -88,6 +88,17 @@ def test_a_plan_that_never_began_says_how_it_stands_and_acted_on_nothing() -> No
     assert f"└ run {BY_HAND} waits for approval" in told(NODE, waits)
     acted = [one for one in of_run(waits) if isinstance(one, Edge) and one.relation is Relation.ACTED_ON]
     assert acted == [] and "carried out" not in told(NODE, waits)
+
+
+def test_a_plan_that_has_all_its_approvals_waits_for_none(tmp_path: Path) -> None:
+    book, entries = book_of(tmp_path, lineages.watched()), lineages.entries()
+    waits, approved = (fold(entries[:most])[RUN] for most in (2, 3))
+    assert f"run {RUN} waits for approval" in told(JOB, waits)
+    assert f"run {RUN} may begin" in told(JOB, approved) and "waits" not in told(JOB, approved)
+    answer = book.report("4242", NOW.now, ledger=picture(approved)).answer
+    assert f"run {RUN} of fatal-xid, approved by anna, may begin" in answer
+    disowned = replace(approved, heard={approved.given[0].number: Heard("anna", "revoked")})
+    assert f"run {RUN} waits for approval" in told(JOB, disowned)
 
 
 def test_a_plan_is_told_once_and_then_only_named() -> None:

@@ -133,6 +133,7 @@ def test_urls_key_blocks_and_logins(text: str, shown: str) -> None:
         "the tokenizer is llama3",
         "module verification failed: signature and/or required key missing",
         'run --note "it\'s --late"',
+        "doesn't count, unknown-key: no key that counts has signed it",  # the word of an approval
         "train.py --pad-token <pad> --eos_token </s> --bos-token=<s> pad_token=[PAD] --sort-key time --cache-key run",
         "a basic training of 8 epochs, with the password policy 2",
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ from watchfloor.fleettext import fleet_text
 from watchfloor.frame import Frame
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import Phase
-from watchfloor.places import ledger_file, sessions_folder
+from watchfloor.places import ledger_file, lineage_place, sessions_folder
 from watchfloor.snapshot.selection import failed_nodes, select
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _prepare(fleet: DemoFleet, record: bool) -> None:
 def _act(fleet: DemoFleet, context: str, record: bool) -> int:
     from watchfloor.actingfeed import ActingFeed  # noqa: PLC0415 - what only watches holds nothing that acts
 
-    work = fleet.work
+    work = replace(fleet.work, lineage=lineage_place())  # the same that the second shells tell and ask
     ledger = LedgerFollower(ledger_file(), heard)
     acting = ActingFeed(fleet.specs, work=work, ledger=ledger)
     with lineagebook.opened(work.lineage or "") as book, recording_of(acting, record) as (feed, recording):

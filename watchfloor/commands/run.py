@@ -47,6 +47,7 @@ _MOST_NAMED = 5
 _REFUSALS = {
     "not-approved": Exit.WAITS_FOR_APPROVAL,
     "denied": Exit.DENIED,
+    "no-policy": Exit.DENIED,
     "rejected": Exit.DENIED,
     "moved": Exit.VOID,
     "expired": Exit.VOID,

@@ -43,7 +43,7 @@ _WORST_FIRST = (
     (Outcome.ABANDONED, Exit.ABANDONED),
 )
 _RULINGS = (
-    ({"deny", "denied", "rejected"}, Exit.DENIED),
+    ({"deny", "denied", "no-policy", "rejected"}, Exit.DENIED),
     ({"interlocked", "lease", "waited", "stopped"}, Exit.INTERLOCKED),
     ({"moved", "over"}, Exit.VOID),
     ({"needs-approval", "not-approved"}, Exit.WAITS_FOR_APPROVAL),

@@ -108,6 +108,8 @@ def _run_facts(run: RunRecord) -> dict[str, str]:
 
 
 def _stands(run: RunRecord) -> str:
+    if run.standing is Standing.WAITING and not run.lacks and not run.rejected_by:
+        return Standing.READY.value  # as far as its approvals say; all is looked at again when it begins
     return run.ruling if run.standing is Standing.PROPOSED and run.ruling else run.standing.value
 
 

@@ -66,7 +66,9 @@ def job_of(record: Record, source: str, cluster: str = "") -> Job:
     begun = state.holds_nodes or state.is_over
     over = state.is_over
     wanted, kind = _wanted(record)
-    started = record.started if begun else None
+    # of what is cancelled while it waits, scontrol and squeue tell that time as its start, too
+    never = over and not record.nodes and record.started == record.ended
+    started = record.started if begun and not never else None
     return Job(
         id=numbered("slurm", record.job_id, cluster),
         source=source,
