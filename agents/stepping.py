@@ -23,6 +23,8 @@ from watchfloor.runs import Attempt, RunRecord, StepRecord, StepState, state_aft
 
 SETTLED = (StepState.VERIFIED, StepState.SKIPPED, StepState.FAILED, StepState.UNVERIFIED)
 _LOOK_SECONDS = 1.0  # between two looks at whether something took effect
+_PASSED_SECONDS = 200.0  # room that was made has passed by itself by then: no probe lets go of a driver for longer
+_TOLD_SECONDS = 15.0  # and what it hid is told anew by then
 
 
 class Stepping:
@@ -230,13 +232,37 @@ class Stepping:
         if seen.effect is Effect.TOOK:
             return await self._seen(step, Effect.TOOK, f"after a stop: {seen.text}", seen)
         if len(done) < len(step.deeds) and None not in done and not self._world.rebooted(step):
-            await self._may(step)
-            if 0 < len(done) <= preparing(self._world.actions[step.action]):
+            room = 0 < len(done) <= preparing(self._world.actions[step.action])
+            await (self._may_once_told(step) if room else self._may(step))
+            if room:
                 anew = await self._prepared_anew(step, last)
                 if not anew[-1].ok:
                     return await self._failed(step, len(anew) - 1, _words(anew[-1]))
             return await self._judged(step, await self._applied(step, last.operation, last.number, len(done)))
         return await self._verified(step, len(done) == len(step.deeds) and set(done) == {0})
+
+    async def _may_once_told(self, step: Step) -> None:
+        """As `_may`. Room that was made before the stop may hide what is looked at: that it passes is waited for."""
+        clock = self._world.clock
+        told_by = clock.monotonic()
+        longest = told_by + _PASSED_SECONDS
+        while True:
+            now = clock.monotonic()
+            if self._is_paused(step):
+                told_by = min(now + _TOLD_SECONDS, longest)
+            try:
+                await self._may(step)
+            except Held as held:
+                if held.why == STOPPED or now >= told_by:
+                    raise
+            else:
+                return
+            await self._a_while(_LOOK_SECONDS)
+
+    def _is_paused(self, step: Step) -> bool:
+        frame = self._world.floor.frame()
+        node = frame.node_index.get(step.target.node)
+        return node is not None and frame.detail[node].is_paused
 
     async def _prepared_anew(self, step: Step, last: Attempt) -> Sequence[Done]:
         """What only makes room, once more, under a name that its place has never heard. What it makes room for keeps

@@ -4,16 +4,20 @@ and that what was held open is let go of again. And hands that break in ways tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from agents.action import Scene, done_in_order
-from tests.support.road import ANNA, Killed, Points, Road, SetValue
+from tests.support.frames import SyntheticFleet
+from tests.support.road import ANNA, Killed, Points, Road, SetValue, StillFloor
 from watchfloor.change import Command, Done, Outcome, Seen, Step
+from watchfloor.frame import Frame
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Floor, Hands
+from watchfloor.report import PAUSED, SamplerStatus
 
 _ONE = Playbook("one", "set", steps=(StepRule("first", "set_value", parameters={"value": "a"}),), guards=Guards())
 
@@ -116,6 +120,46 @@ async def test_room_that_may_have_passed_is_made_again_and_what_it_was_made_for_
         if "dgx-01=a" not in before:
             assert log[len(before) :] == ["room=made", "dgx-01=a", "room=given back"], (first, second, log)
         road.close()
+
+
+class Hiding(StillFloor):
+    """Room that was made hides what is on a node, until it has passed."""
+
+    def __init__(self, fleet: SyntheticFleet, until: float) -> None:
+        self._until = until
+        super().__init__(fleet)
+
+    def _made(self) -> Frame:
+        frame = super()._made()
+        if self.fleet.now >= self._until:
+            return frame
+        paused = {"nvidia": SamplerStatus(PAUSED, "let go of for a reset")}
+        return replace(frame, detail=[replace(detail, samplers=paused) for detail in frame.detail])
+
+
+class Looking(Roomy):
+    """It can't be done to what isn't told."""
+
+    def precheck(self, scene: Scene, step: Step) -> str:
+        return "it isn't known who is on it" if scene.frame.detail[0].is_paused else self.why_not
+
+
+@pytest.mark.parametrize("why_not", ["", "somebody is on it"])
+async def test_what_room_made_before_a_stop_hides_is_waited_for_and_then_decides(roomy: Road, why_not: str) -> None:
+    roomy.actions["set_value"] = action = Looking()
+    run = (await roomy.console().propose(roomy.planned(_ONE))).run
+    with pytest.raises(Killed):
+        await roomy.console("one", Points(die_at=_ROOM_MADE)).carry_out(run, ANNA)
+    roomy.leases.release(run, "one")
+    action.why_not, began = why_not, roomy.now()
+    roomy.floor = Hiding(roomy.fleet, began + 20.0)
+    result = await roomy.console("two").carry_out(run, ANNA)
+    assert roomy.now() >= began + 20.0
+    if why_not:
+        assert result.outcome is Outcome.ABANDONED and why_not in result.text and roomy.now() < began + 60.0
+        return
+    assert result.outcome is Outcome.SUCCEEDED, result.text
+    assert roomy.nodes.log == ["room=made", "room=made", "dgx-01=a", "room=given back"]
 
 
 async def test_room_that_is_made_again_is_on_record_and_can_be_refused(roomy: Road) -> None:
