@@ -6,6 +6,7 @@ where one has several meanings. What watchfloor did is joined from a ledger wher
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ _LEAST_LETTERS = 4  # of a run's id, by which it is found
 _GUESSED_FROM = 2_000  # names: a misspelt one is looked for among these
 _MOST_ALIKE = 10  # jobs of one name that are listed
 _MOST_TASKS = 1_000  # of an array that are counted
+_WAITING_TASKS = re.compile(r".*_\[([^]%]*)(?:%\d+)?\]")
+_TASK_SPAN = re.compile(r"(\d+)(?:-(\d+))?(?::([1-9]\d*))?")
 _NOTHING = Graph((), ())
 USUAL_DAYS = 7.0  # how far back is told of what is no job
 
@@ -209,10 +212,12 @@ def _array(number: str, tasks: Sequence[Entity]) -> str:
         by_state.setdefault(task.facts.get("state", "unknown"), []).append(task.name)
     bad_first = sorted(by_state.items(), key=lambda item: (item[0] not in FAILURES, item[0]))
     told = [
-        f"{len(names)} {state}" + (f" ({', '.join(sorted(names)[:_MOST_ALIKE])})" if state in FAILURES else "")
+        f"{sum(map(_tasks, names))} {state}"
+        + (f" ({', '.join(sorted(names)[:_MOST_ALIKE])})" if state in FAILURES else "")
         for state, names in bad_first
     ]
-    count = f"more than {_MOST_TASKS}" if len(tasks) > _MOST_TASKS else str(len(tasks))
+    most = len(tasks) > _MOST_TASKS
+    count = f"more than {_MOST_TASKS}" if most else str(sum(_tasks(task.name) for task in tasks))
     return f"job {number} is an array of {count} tasks on record: {', '.join(told)}"
 
 
@@ -232,3 +237,12 @@ def opened(place: str) -> Iterator[LineageBook]:
 def usual_since(key: Key, now: float) -> float | None:
     """From when on something is told where nobody says otherwise: a job is told whole."""
     return None if key.kind in _WHOLE else now - USUAL_DAYS * 86_400
+
+
+def _tasks(number: str) -> int:
+    """How many tasks of an array this is: Slurm tells those that wait as one, `4242_[4-7,9%2]` or `4242_[0-8:4]`."""
+    waiting = _WAITING_TASKS.fullmatch(number)
+    if waiting is None:
+        return 1
+    spans = (_TASK_SPAN.fullmatch(span) for span in waiting[1].split(","))
+    return sum((int(span[2] or span[1]) - int(span[1])) // int(span[3] or 1) + 1 for span in spans if span)

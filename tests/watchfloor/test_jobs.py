@@ -196,6 +196,12 @@ def test_accelerators_that_jobs_hold_and_nobody_sees_are_said_to_be_the_schedule
     assert "not seen here" not in JobReport(at_home).text()
 
 
+@pytest.mark.parametrize(("state", "words"), [(SourceState.WAITING, "no jobs are known"), (SourceState.OK, "no jobs")])
+def test_that_there_are_no_jobs_is_the_word_of_schedulers_that_answered(state: SourceState, words: str) -> None:
+    told = SourceAnswer(SourceStatus("alpha", "slurm", state, at=START))
+    assert JobReport(Floor().frame(told)).text().splitlines()[0] == words
+
+
 def test_nodes_that_were_not_read_are_said_below_the_jobs() -> None:
     text = JobReport(Floor(faults=True).frame()).text()
     assert "l40-03: not read: " in text

@@ -171,6 +171,26 @@ def test_the_number_of_an_array_is_that_of_all_its_tasks(place: str, capsys: pyt
     assert [run(capsys, name)[0] for name in (*ids, *ids.values())] == [Exit.OK] * 6
 
 
+def test_tasks_of_an_array_that_wait_are_counted_one_by_one(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Slurm tells them as one."""
+    names = {"4200_[4-7,9%2]": "slurm:4200", "4200_1": "slurm:4201"}
+    states = {"4200_[4-7,9%2]": JobState.PENDING, "4200_1": JobState.DONE}
+    watch = Watch()
+    watch.update(
+        TEN, [job(replace(FIRST, state=states[name]), id=names[name], number=name, array="4200") for name in names]
+    )
+    store = LineageStore(place)
+    store.save(watch.due(), time.time())
+    store.close()
+    assert "job 4200 is an array of 6 tasks on record: 1 done, 5 pending" in run(capsys, "4200")[2]
+
+
+def test_who_asks_makes_no_store(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "4242")
+    assert code == Exit.USAGE and "4242" in err
+    assert not Path(place).parent.exists()
+
+
 def test_why_a_job_waited_is_no_fact_of_it_once_it_runs(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     waits = job(
         Attempt(1, JobState.PENDING, "PENDING"), reason="Priority", labels={"expected start": "2027-01-01T00:00:00Z"}

@@ -27,6 +27,7 @@ from watchfloor.lineagebook import LineageBook, lacking, usual_since
 from watchfloor.lineagereceiver import PATH, serve
 from watchfloor.metrics import Unit
 from watchfloor.places import ledger_file, lineage_place
+from watchfloor.records.databases import database, readable
 from watchfloor.records.lineage import LineageStore
 from watchfloor.snapshot.lineage import LineageReport
 from watchfloor.systemclock import here
@@ -55,7 +56,7 @@ def lineage(
     if not (of or read or listen):
         raise ConfigError("the lineage of what?", "watchfloor lineage JOB, NODE, USER or RUN", file="lineage")
     seconds = _seconds(since) if since else None
-    kept = LineageStore(store or lineage_place())
+    kept = LineageStore(store or lineage_place(), database if read is not None or listen else readable)
     try:
         if read is not None:
             _import(kept, read, as_json=json and not of)

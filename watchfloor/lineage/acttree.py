@@ -180,5 +180,6 @@ def _in_short(step: Entity) -> str:
 def _listed(done: list[str]) -> str:
     if not done:
         return ""
-    more = f"; and {len(done) - _MOST_SUMMED_UP} more steps" if len(done) > _MOST_SUMMED_UP else ""
+    left = len(done) - _MOST_SUMMED_UP
+    more = f"; and {left} more step{'s' if left > 1 else ''}" if left > 0 else ""
     return f": {'; '.join(done[:_MOST_SUMMED_UP])}{more}"

@@ -104,7 +104,8 @@ class JobReport:
         """An aligned table, then what is to be said of the sources, and which nodes were not read."""
         lines = [[CATALOGUE[Scope.JOB][name].title for name in COLUMNS]]
         lines += [[self._shown(row, name) for name in COLUMNS] for row in self._rows]
-        body = _aligned(lines) if self._rows else ["no jobs"]
+        answered = all(source.state is SourceState.OK for source in self._frame.jobs.sources)
+        body = _aligned(lines) if self._rows else ["no jobs" if answered else "no jobs are known"]
         notes = [source_words(source, self._frame.at) for source in self._frame.jobs.sources]
         held, where = held_unseen(self._frame)
         unseen = [f"running jobs hold {held} accelerators that are not seen here, {where}"] if held else []
