@@ -198,8 +198,11 @@ def test_accelerators_that_jobs_hold_and_nobody_sees_are_said_to_be_the_schedule
 
 @pytest.mark.parametrize(("state", "words"), [(SourceState.WAITING, "no jobs are known"), (SourceState.OK, "no jobs")])
 def test_that_there_are_no_jobs_is_the_word_of_schedulers_that_answered(state: SourceState, words: str) -> None:
-    told = SourceAnswer(SourceStatus("alpha", "slurm", state, at=START))
-    assert JobReport(Floor().frame(told)).text().splitlines()[0] == words
+    fleet, roll = Fleet([NodeSpec("n1")], lambda: START), Roll()
+    roll.answer(SourceAnswer(SourceStatus("alpha", "slurm", state, at=START)))
+    fleet.tick()
+    frame = fleet.frame()
+    assert JobReport(replace(frame, jobs=roll.frame(frame))).text().splitlines()[0] == words
 
 
 def test_nodes_that_were_not_read_are_said_below_the_jobs() -> None:
