@@ -159,9 +159,9 @@ class Harness:
 
     def _may_not(self, record: RunRecord, plan: Plan) -> tuple[str, str] | None:
         """A word for the ledger and a sentence, where it must not go on."""
-        verdict = self._desk.judge(plan, self._desk.floor.frame())
         if unread := self.unread(record, plan):
             return "interlocked", f"not heard yet, or not just now: {', '.join(unread)}"
+        verdict = self._desk.judge(plan, self._desk.floor.frame())
         if why := self._never(record, plan, verdict):
             return why
         lacking = self._not_approved(record, plan, verdict)

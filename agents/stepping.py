@@ -7,7 +7,7 @@ for `agents/runner.py`, the only one that has these made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -145,17 +145,8 @@ class Stepping:
 
     async def _applied(self, step: Step, operation: str, attempt: int, known: int = 0) -> Sequence[Done]:
         """`known`: so many deeds are on record already, from before a stop."""
-        action = self._world.actions[step.action]
-        try:
-            async with asyncio.timeout(step.timeout_seconds):
-                done = list(await action.apply(step, self._world.hands, operation))
-        except TimeoutError:
-            done = _cut_off(known, Done(None, stderr=f"no answer within {step.timeout_seconds:g} s"), operation)
-        except HandsError as error:
-            done = _cut_off(known, Done(1, stderr=str(error), transient=error.transient), operation)
-        except Exception as error:  # likewise; what it had begun by then, nobody knows
-            wrong = f"{step.action} failed: {type(error).__name__}: {error}"
-            done = _cut_off(known, Done(None, stderr=wrong), operation)
+        doing = self._world.actions[step.action].apply(step, self._world.hands, operation)
+        done = await _done(step, doing, operation, known)
         await self._tell(step, done[known:], attempt, first=known)
         return done
 
@@ -274,7 +265,7 @@ class Stepping:
         except Exception as error:  # whatever it is, a run that was begun comes to an end that is on record
             return [Done(1, stderr=str(error))]
         operation = f"{last.operation}-anew{number}"
-        done = await self._in_order(deeds, operation, step.timeout_seconds)
+        done = await _done(step, done_in_order(deeds, hands, operation), operation)
         await self._tell(step, done, last.number)
         for place, deed in enumerate(deeds[: len(done)]):
             await hands.acknowledge(deed, f"{operation}.{place}")
@@ -308,23 +299,11 @@ class Stepping:
         """Do what undoes it: what went wrong, "" where nothing did."""
         operation = f"{self._run.run}-{number}-undo"
         await self._intend(step, operation, 1, {"undo": True})
-        done = await self._in_order(step.undo, operation, step.timeout_seconds)
+        done = await _done(step, done_in_order(step.undo, self._world.hands, operation), operation)
         await self._tell(step, done, 1, deeds=step.undo)
         wrong = "" if done[-1].ok else _words(done[-1])
         await self._seen(step, Effect.NONE if wrong else Effect.TOOK, wrong or "undone")
         return wrong
-
-    async def _in_order(self, deeds: Sequence[Deed], operation: str, seconds: float) -> Sequence[Done]:
-        """As `done_in_order`, within this time. Never raises for what happens there."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await done_in_order(deeds, self._world.hands, operation)
-        except TimeoutError:
-            return [Done(None, stderr=f"no answer within {seconds:g} s", operation=operation)]
-        except HandsError as error:
-            return [Done(1, stderr=str(error), operation=operation)]
-        except Exception as error:  # what it had begun by then, nobody knows
-            return [Done(None, stderr=f"{type(error).__name__}: {error}", operation=operation)]
 
     # -- the ledger
 
@@ -348,6 +327,20 @@ class Stepping:
         subject = f"{target.scope}:{target}"
         node = (f"node:{target.node}",) if target.node and target.scope != "node" else ()
         await self._world.keep(Note(self._who, body, (subject, *node), self._run.run, self._run.digest))
+
+
+async def _done(step: Step, doing: Awaitable[Sequence[Done]], operation: str, known: int = 0) -> Sequence[Done]:
+    """Within the step's time. Never raises for what happens there. `known`: as `_cut_off` takes it."""
+    try:
+        async with asyncio.timeout(step.timeout_seconds):
+            return list(await doing)
+    except TimeoutError:
+        end = Done(None, stderr=f"no answer within {step.timeout_seconds:g} s")
+    except HandsError as error:
+        end = Done(1, stderr=str(error), transient=error.transient)
+    except Exception as error:  # what it had begun by then, nobody knows
+        end = Done(None, stderr=f"{step.action} failed: {type(error).__name__}: {error}")
+    return _cut_off(known, end, operation)
 
 
 def _cut_off(known: int, end: Done, operation: str) -> list[Done]:

@@ -239,12 +239,7 @@ class Watchman:
 
     def _may_take_up(self, record: RunRecord) -> bool:
         now, plan = self._means.clock.now(), record.plan
-        since = self._means.clock.monotonic() - self._tried.get(record.run, float("-inf"))
-        if (
-            plan is None
-            or self._means.held(record.run)
-            or (since < AGAIN_SECONDS and not self._is_let_go(record, plan))
-        ):
+        if plan is None or self._means.held(record.run) or self._rests(record, plan):
             return False
         if record.standing is Standing.RUNNING or (not record.begun and now >= plan.expires):
             return True
@@ -259,16 +254,17 @@ class Watchman:
         guards = self._guards.get(plan.playbook)
         return guards is None or within(guards.windows, self._means.clock.now(), self._zone)
 
-    def _is_let_go(self, record: RunRecord, plan: Plan) -> bool:
-        """Whether what held back a try that was made a moment ago does so no more: once for every time that it did."""
-        if record.begun:
-            return False
+    def _rests(self, record: RunRecord, plan: Plan) -> bool:
+        """Whether it was tried a short while ago, in which case it waits, but for this: what held it back by then does
+        so no more, which counts once for every time that it did."""
+        since = self._means.clock.monotonic() - self._tried.get(record.run, float("-inf"))
+        if since >= AGAIN_SECONDS or record.begun:
+            return since < AGAIN_SECONDS
         if self._means.harness.weigh(plan).held or self._means.harness.unread(record, plan):
             self._held_back.add(record.run)
+        elif record.run in self._held_back:
+            self._held_back.discard(record.run)
             return False
-        if record.run not in self._held_back:
-            return False
-        self._held_back.discard(record.run)
         return True
 
     def _approved(self, record: RunRecord, plan: Plan) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from watchfloor.lineage.watch import MOST_TOLD, Watch
@@ -40,15 +41,14 @@ class FollowedActs:
             self._looking = asyncio.create_task(self._look())
 
     async def close(self) -> None:
-        """Take what is left."""
-        try:
+        """Take what is left, as far as there is time."""
+        with suppress(TimeoutError):  # whoever follows this ledger next tells what is left
             async with asyncio.timeout(_LAST_SECONDS):
                 if self._looking is not None:
                     await asyncio.wait([self._looking])
-                while await self._look():
-                    pass
-        except TimeoutError:
-            pass  # whoever follows this ledger next tells it
+                more = True
+                while more:
+                    more = await self._look()
 
     async def _look(self) -> bool:
         """Whether there was anything new."""

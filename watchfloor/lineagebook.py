@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from watchfloor.errors import ConfigError
 from watchfloor.lineage.checkpoints import Checkpoint, checkpoints
-from watchfloor.lineage.graph import Entity, Graph, Key, Kind
+from watchfloor.lineage.graph import NOTHING, Entity, Graph, Key, Kind
 from watchfloor.lineage.reach import WHOLE_JOBS, Asked
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.words import FAILURES
@@ -53,7 +53,6 @@ _MOST_ALIKE = 10  # jobs of one name that are listed
 _MOST_TASKS = 1_000  # of an array that are counted
 _WAITING_TASKS = re.compile(r".*_\[([^]%]*)(?:%\d+)?\]")
 _TASK_SPAN = re.compile(r"(\d+)(?:-(\d+))?(?::([1-9]\d*))?")
-_NOTHING = Graph((), ())
 USUAL_DAYS = 7.0  # how far back is told of what is no job
 
 
@@ -105,7 +104,7 @@ class LineageBook:
     def _acts_of(self, ledger: LedgerPicture | None) -> Graph:
         """What the runs of this picture did."""
         if ledger is None or not ledger.runs:
-            return _NOTHING
+            return NOTHING
         if self._acts is None:
             from watchfloor.lineage.acts import Acts  # noqa: PLC0415 - where a ledger tells of any
 
@@ -221,6 +220,15 @@ def _array(number: str, tasks: Sequence[Entity]) -> str:
     return f"job {number} is an array of {count} tasks on record: {', '.join(told)}"
 
 
+def _tasks(number: str) -> int:
+    """How many tasks of an array this is: Slurm tells those that wait as one, `4242_[4-7,9%2]` or `4242_[0-8:4]`."""
+    waiting = _WAITING_TASKS.fullmatch(number)
+    if waiting is None:
+        return 1
+    spans = (_TASK_SPAN.fullmatch(span) for span in waiting[1].split(","))
+    return sum((int(span[2] or span[1]) - int(span[1])) // int(span[3] or 1) + 1 for span in spans if span)
+
+
 @contextmanager
 def opened(place: str) -> Iterator[LineageBook]:
     """What is kept in a file, or at postgresql://…, for as long as the block runs. Raises ConfigError."""
@@ -237,12 +245,3 @@ def opened(place: str) -> Iterator[LineageBook]:
 def usual_since(key: Key, now: float) -> float | None:
     """From when on something is told where nobody says otherwise: a job is told whole."""
     return None if key.kind in _WHOLE else now - USUAL_DAYS * 86_400
-
-
-def _tasks(number: str) -> int:
-    """How many tasks of an array this is: Slurm tells those that wait as one, `4242_[4-7,9%2]` or `4242_[0-8:4]`."""
-    waiting = _WAITING_TASKS.fullmatch(number)
-    if waiting is None:
-        return 1
-    spans = (_TASK_SPAN.fullmatch(span) for span in waiting[1].split(","))
-    return sum((int(span[2] or span[1]) - int(span[1])) // int(span[3] or 1) + 1 for span in spans if span)

@@ -31,14 +31,25 @@ _ARMOUR_WIDTH = 70  # characters of a line
 _AGENT_SECONDS = 5.0  # to list what it has
 
 
-def keygen(words: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
-    """It may ask for a passphrase at the terminal. Raises ConfigError where ssh-keygen lacks or never ends."""
-    return _keygen(words, data)
+def keygen(words: Sequence[str], data: bytes, new_session: bool = False) -> subprocess.CompletedProcess[bytes]:
+    """It may ask for a passphrase at the terminal; in a `new_session` it has none.
+
+    Raises ConfigError where ssh-keygen lacks or never ends.
+    """
+    try:
+        return subprocess.run(
+            ["ssh-keygen", *words], input=data, capture_output=True, timeout=_SECONDS, check=False,
+            env=_environment(), start_new_session=new_session,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise ConfigError("there is no ssh-keygen", "install OpenSSH's client (8.9 or newer)") from error
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError("ssh-keygen has not answered for two minutes", "is the key waiting to be touched?") from error
 
 
 def keygen_unasked(words: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
     """For who has the terminal: no prompt appears there. Raises as `keygen`, KeyLocked where it takes a passphrase."""
-    done = _keygen(words, data, new_session=True)
+    done = keygen(words, data, new_session=True)
     if done.returncode != 0 and _LOCKED.search(done.stderr):
         raise KeyLocked("this key takes a passphrase", "ssh-add it, or type it where ssh-keygen asks for it")
     return done
@@ -66,7 +77,7 @@ class SshSigner:
 
     def fingerprint(self) -> str:
         """As in SHA256:…. Raises ConfigError."""
-        done = _keygen(["-l", "-E", "sha256", "-f", str(self.key)], b"")
+        done = keygen(["-l", "-E", "sha256", "-f", str(self.key)], b"")
         words = done.stdout.decode("utf-8", "replace").split()
         if done.returncode != 0 or len(words) < 2:
             raise ConfigError(f"this is no SSH key: {_words(done)}", "a key's file", file=str(self.key))
@@ -120,13 +131,13 @@ def check(signers: Path, namespace: str, data: bytes, signature: str, at: float 
         kept.flush()
         when = [] if at is None else [f"-Overify-time={datetime.fromtimestamp(at, UTC):%Y%m%d%H%M%SZ}"]
         with_file = ["-f", str(signers), "-s", kept.name]
-        found = _keygen(["-Y", "find-principals", *when, *with_file], b"")
+        found = keygen(["-Y", "find-principals", *when, *with_file], b"")
         why = _words(found)
         for principal in found.stdout.decode("utf-8", "replace").split("\n"):
             name = principal.strip().split(",")[0]
             if not name:
                 continue
-            done = _keygen(["-Y", "verify", *when, *with_file, "-I", name, "-n", namespace], data)
+            done = keygen(["-Y", "verify", *when, *with_file, "-I", name, "-n", namespace], data)
             if done.returncode == 0:
                 return Checked(name, fingerprint=fingerprint_of(signature))
             why = _words(done)
@@ -138,13 +149,13 @@ def check_alone(namespace: str, data: bytes, signature: str) -> Checked:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="replace", suffix=".sig") as kept:
         kept.write(signature)
         kept.flush()
-        done = _keygen(["-Y", "check-novalidate", "-n", namespace, "-s", kept.name], data)
+        done = keygen(["-Y", "check-novalidate", "-n", namespace, "-s", kept.name], data)
     return Checked("", _words(done)) if done.returncode else Checked("", fingerprint=fingerprint_of(signature))
 
 
 def make_key(path: Path, principal: str) -> str:
     """A new key without a passphrase, for a trial: its line in an allowed_signers file. Raises ConfigError."""
-    done = _keygen(["-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(path)], b"")
+    done = keygen(["-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(path)], b"")
     if done.returncode != 0:
         raise ConfigError(f"ssh-keygen makes no key: {_words(done)}", "another folder", file=str(path))
     return f"{principal} {' '.join(path.with_name(path.name + '.pub').read_text('utf-8').split()[:2])}\n"
@@ -244,19 +255,6 @@ def _words_of(file: Path) -> list[str]:
         return file.read_text("utf-8").split()
     except (OSError, UnicodeDecodeError):
         return []
-
-
-def _keygen(words: Sequence[str], data: bytes, new_session: bool = False) -> subprocess.CompletedProcess[bytes]:
-    """`new_session`: away from the terminal. Raises ConfigError where ssh-keygen lacks or never ends."""
-    try:
-        return subprocess.run(
-            ["ssh-keygen", *words], input=data, capture_output=True, timeout=_SECONDS, check=False,
-            env=_environment(), start_new_session=new_session,
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        raise ConfigError("there is no ssh-keygen", "install OpenSSH's client (8.9 or newer)") from error
-    except subprocess.TimeoutExpired as error:
-        raise ConfigError("ssh-keygen has not answered for two minutes", "is the key waiting to be touched?") from error
 
 
 def _environment() -> dict[str, str]:

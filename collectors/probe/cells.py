@@ -115,6 +115,9 @@ class Board:
         self.holders = {}
 
 
+_FOUR_DIGITS = 10000.0
+
+
 def told_rate(rate: float) -> float:
     """With four digits: when a counter is read is known to a thousandth of the second between two looks at best, and
     digits that are noise would be sent, and recorded, every second."""
@@ -122,9 +125,6 @@ def told_rate(rate: float) -> float:
         return rate
     worth = 10.0 ** (len(str(int(rate))) - 4)
     return int(rate / worth + 0.5) * worth
-
-
-_FOUR_DIGITS = 10000.0
 
 
 class Rates:

@@ -36,8 +36,8 @@ def listening(world, folder: str = _OWN) -> "dict[int, tuple[str, str]]":
             return told(world.listening_sockets())
         except OSError:  # a kernel, or a sandbox, without it
             pass
-    found = listed(_text(world, folder + "tcp6"))
-    found.update(listed(_text(world, folder + "tcp")))
+    found = listed(world.read_or_blank(folder + "tcp6"))  # a kernel may be without IPv6
+    found.update(listed(world.read_or_blank(folder + "tcp")))
     return found
 
 
@@ -127,10 +127,3 @@ def _reached_at(address: bytes) -> str:
             return ""
         address = address[12:]
     return socket.inet_ntoa(address)
-
-
-def _text(world, path: str) -> str:
-    try:
-        return world.read(path)
-    except OSError:  # a kernel without IPv6, or without /proc
-        return ""

@@ -54,7 +54,7 @@ class Finder:
         found, seen = [], set()
         for holder in pids[:_MOST_PIDS]:
             for pid in self._ancestry(holder, seen):
-                served = server_of(self._text("/proc/%d/cmdline" % pid).split("\0"))
+                served = server_of(self._world.read_or_blank("/proc/%d/cmdline" % pid).split("\0"))
                 if served:
                     found.append((pid, *served))
         return found
@@ -66,7 +66,7 @@ class Finder:
                 return
             seen.add(pid)
             yield pid
-            pid = _parent(self._text("/proc/%d/stat" % pid))
+            pid = _parent(self._world.read_or_blank("/proc/%d/stat" % pid))
 
     def _place(self, pid: int, kind: str, port: int, here: dict) -> "Place | None":
         if port in here:
@@ -74,14 +74,8 @@ class Finder:
         inside = listening(self._world, "/proc/%d/net/" % pid)
         if port not in inside:
             return None
-        host = own_address(self._text("/proc/%d/net/fib_trie" % pid))
+        host = own_address(self._world.read_or_blank("/proc/%d/net/fib_trie" % pid))
         return Place(host, port, kind, inside[port][1]) if host else None
-
-    def _text(self, path: str) -> str:
-        try:
-            return self._world.read(path)
-        except OSError:
-            return ""
 
 
 def server_of(argv: "list[str]") -> "tuple[str, int] | None":

@@ -74,7 +74,7 @@ class Runtimes:
             network = self._network(pid) or here
             if network not in tables:
                 tables[network] = listening(self._world, "/proc/%d/net/" % pid)
-            inside = "" if network == here else own_address(self._text("/proc/%d/net/fib_trie" % pid))
+            inside = "" if network == here else own_address(self._world.read_or_blank("/proc/%d/net/fib_trie" % pid))
             for port in named or usual:
                 host, inode = tables[network].get(port, ("", ""))
                 if host and (inside or network == here):
@@ -101,11 +101,5 @@ class Runtimes:
         """Which network a process lives in; "" where that can't be seen."""
         try:
             return self._world.readlink("/proc/%s/ns/net" % pid)
-        except OSError:
-            return ""
-
-    def _text(self, path: str) -> str:
-        try:
-            return self._world.read(path)
         except OSError:
             return ""

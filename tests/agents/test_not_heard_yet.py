@@ -10,7 +10,7 @@ import pytest
 from agents.fingerprint import Change, change, state_of
 from agents.harness import Harness
 from tests.agents.test_harness import TWO, plan
-from tests.agents.test_watchman import FATAL, Told, approve, rounds, watchman, xid
+from tests.agents.test_watchman import FATAL, Told, approve, awaiting, rounds, watchman
 from tests.support.road import ANNA, Road
 from watchfloor.change import Outcome, Plan, Risk, Ruling, Step, Target, Verdict
 from watchfloor.fleet import Fleet
@@ -71,11 +71,7 @@ async def test_an_approved_plan_is_not_void_because_a_console_has_just_begun(roa
 
 async def test_a_watch_that_begins_waits_until_it_has_heard_what_an_approved_plan_relies_on(road: Road) -> None:
     told = Told()
-    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
-    first = watchman(road, told)
-    await rounds(road, first, 2)
-    xid(road, "dgx-02")
-    await rounds(road, first, 3)
+    await awaiting(road, told)
     approve(road)
     road.floor = Beginning(road, 6)  # type: ignore[assignment]
     again = watchman(road, told)
@@ -88,11 +84,7 @@ async def test_a_watch_that_begins_waits_until_it_has_heard_what_an_approved_pla
 async def test_signatures_that_did_not_do_once_are_looked_at_again(road: Road) -> None:
     """What policy asks for hangs on the fleet, too: on its first frame it may have asked for more."""
     told = Told()
-    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
-    man = watchman(road, told, replace(FATAL, lifetime_seconds=3600.0))
-    await rounds(road, man, 2)
-    xid(road, "dgx-02")
-    await rounds(road, man, 3)
+    man = await awaiting(road, told, replace(FATAL, lifetime_seconds=3600.0))
     approve(road)
     road.approved = False
     await rounds(road, man, 3)
@@ -105,11 +97,7 @@ async def test_signatures_that_did_not_do_once_are_looked_at_again(road: Road) -
 
 async def test_what_held_an_approved_run_back_lets_it_begin_as_soon_as_it_lets_go(road: Road) -> None:
     told = Told()
-    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
-    man = watchman(road, told, replace(FATAL, lifetime_seconds=3600.0))
-    await rounds(road, man, 2)
-    xid(road, "dgx-02")
-    await rounds(road, man, 3)
+    man = await awaiting(road, told, replace(FATAL, lifetime_seconds=3600.0))
     usual, road.limits = road.limits, replace(road.limits, fresh_seconds=-1.0)
     man._means = replace(man._means, harness=road.console())
     approve(road)

@@ -178,14 +178,20 @@ async def test_a_restart_neither_repeats_nor_forgets(road: Road) -> None:
     assert road.nodes.log == ["dgx-02=drained"]
 
 
-async def test_a_run_that_was_approved_meanwhile_is_taken_up(road: Road) -> None:
-    told = Told()
+async def awaiting(road: Road, told: Told, playbook: Playbook = FATAL) -> Watchman:
+    """One that has proposed what a person has to approve."""
     road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
-    man = watchman(road, told)
+    man = watchman(road, told, playbook)
     await rounds(road, man, 2)
     xid(road, "dgx-02")
-    await rounds(road, man, 5)
+    await rounds(road, man, 3)
     assert (road.nodes.log, told.lines) == ([], ["fatal needs-approval"])
+    return man
+
+
+async def test_a_run_that_was_approved_meanwhile_is_taken_up(road: Road) -> None:
+    told = Told()
+    man = await awaiting(road, told)
     approve(road)
     await rounds(road, man, 3)
     assert (road.nodes.log, told.lines[-1]) == (["dgx-02=drained"], "r1 succeeded")
@@ -202,15 +208,10 @@ def approve(road: Road) -> None:
 
 async def test_what_was_approved_outside_of_its_window_begins_within_the_next_one(road: Road) -> None:
     told = Told()
-    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
     proposed = datetime.fromtimestamp(road.now(), UTC)
     windows = tuple(f"{hour % 24:02}:00-{hour % 24:02}:59" for hour in (proposed.hour, proposed.hour + 2))
     one = replace(FATAL, lifetime_seconds=8 * 3600.0, guards=replace(FATAL.guards, windows=windows))
-    man = watchman(road, told, one)
-    await rounds(road, man, 2)
-    xid(road, "dgx-02")
-    await rounds(road, man, 3)
-    assert told.lines == ["fatal needs-approval"]
+    man = await awaiting(road, told, one)
     road.fleet.now += 3600.0
     approve(road)
     await rounds(road, man, 5)
@@ -221,11 +222,7 @@ async def test_what_was_approved_outside_of_its_window_begins_within_the_next_on
 
 
 async def test_a_plan_that_an_earlier_watch_left_waiting_is_told_by_a_single_look(road: Road) -> None:
-    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
-    man = watchman(road, Told(), replace(FATAL, lifetime_seconds=60.0))
-    await rounds(road, man, 2)
-    xid(road, "dgx-02")
-    await rounds(road, man, 3)
+    await awaiting(road, Told(), replace(FATAL, lifetime_seconds=60.0))
     assert await single_look(road) == Exit.WAITS_FOR_APPROVAL
     approve(road)
     road.approved = False
@@ -243,11 +240,7 @@ async def single_look(road: Road) -> int:
 
 async def test_a_plan_that_nobody_approved_in_time_is_over(road: Road) -> None:
     told = Told()
-    road.verdict = Verdict(Ruling.NEEDS_APPROVAL, approvals=1)
-    man = watchman(road, told, replace(FATAL, lifetime_seconds=60.0))
-    await rounds(road, man, 2)
-    xid(road, "dgx-02")
-    await rounds(road, man, 3)
+    man = await awaiting(road, told, replace(FATAL, lifetime_seconds=60.0))
     await rounds(road, man, 10, 10.0)
     assert told.lines == ["fatal needs-approval", "r1 refused"]
     assert road.kinds().count("outcome") == 1

@@ -13,8 +13,9 @@ from cyclopts import Parameter
 
 from watchfloor import lineagebook, trial, wiring
 from watchfloor.commands import output
+from watchfloor.commands.signatures import heard
 from watchfloor.commands.snapshot import show
-from watchfloor.commands.terminal import heard, recording_of, what_reviews
+from watchfloor.commands.terminal import recording_of, what_reviews
 from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.fleettext import fleet_text

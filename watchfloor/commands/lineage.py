@@ -13,7 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from watchfloor.commands import output
-from watchfloor.commands.terminal import heard
+from watchfloor.commands.signatures import heard
 from watchfloor.errors import ConfigError, StoreError
 from watchfloor.exits import Exit
 from watchfloor.httpserver import address_of, shown_address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from cyclopts import Parameter
 
 from watchfloor.commands.arguments import Hosts, Source, refuse_misspelt
 from watchfloor.commands.output import need_terminal, remark
+from watchfloor.commands.signatures import heard
 from watchfloor.errors import ConfigError
 from watchfloor.ledgerfollower import LedgerFollower
 from watchfloor.model import NodeSpec
@@ -89,13 +89,6 @@ def say_where(recorder: Recorder) -> None:
         remark(recorder.trouble)
     elif recorder.path is not None:
         remark(f"recorded in {recorder.path}; `watchfloor replay` shows it again")
-
-
-def heard(run: RunRecord) -> RunRecord:
-    """With what the signatures of its approvals say."""
-    from watchfloor import governance  # noqa: PLC0415 - not before there is an approval on record
-
-    return governance.heard(run, time.time())
 
 
 def _acting(specs: Sequence[NodeSpec], **how: Any) -> ActingFeed:

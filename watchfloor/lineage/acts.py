@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 
 from watchfloor.change import Plan, Step
-from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation, facts
+from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation, facts, mention
 from watchfloor.lineage.jobwords import subject_key
 from watchfloor.records.ledgerentry import Entry, Who
 from watchfloor.records.ledgerwords import Decided, JobImpact
@@ -21,6 +21,7 @@ MOST_STEPS = 1_000  # of one run; a run says how many it has
 MOST_VERDICTS = 4  # of one run, the first and the newest
 FINDINGS = "findings"  # the sample of a plan's origin that names what led to it, as lineage names findings
 SHORT = 12  # letters of a digest, as people see it
+_UNSEEN_SECONDS = 7_200.0  # for so long an attempt that nobody told of is taken to go on
 
 Mark = tuple[int, Mapping[int, Heard] | None]  # the last entry of a run, and whose word its approvals are
 Told = tuple[Entity | Edge, ...]
@@ -87,7 +88,7 @@ def _of_run(run: RunRecord) -> Iterator[Entity | Edge]:
         yield Edge(planned, key, Relation.CARRIED_OUT_AS, run.begun, run.ended or None)
     for finding in findings_of(plan):
         cause = Key.of(Kind.FINDING, finding)
-        yield _mention(cause, plan.created)
+        yield mention(cause, plan.created)
         yield Edge(cause, planned, Relation.LED_TO, plan.created, plan.created)
     yield from _approvals(run, planned)
     yield from _targets(run, plan, planned)
@@ -199,7 +200,7 @@ def _targets(run: RunRecord, plan: Plan, planned: Key) -> Iterator[Entity | Edge
     wanted.update((Key.of(Kind.JOB, hit.job), None) for hit in plan.impact.jobs)
     for key in wanted:
         if key.id:
-            yield _mention(key, plan.created)
+            yield mention(key, plan.created)
             yield Edge(planned, key, Relation.PLANNED_FOR, plan.created, run.ended or None)
 
 
@@ -228,7 +229,7 @@ def _acted(run: RunRecord, key: Key) -> Iterator[Entity | Edge]:
         done = acts.get(target, [])
         times = [time for _, record in done for time in (record.attempts[0].at, record.at)] or [run.ended or run.begun]
         said = facts(actions=", ".join(dict.fromkeys(step.action for step, _ in done)))
-        yield _mention(target, min(times))
+        yield mention(target, min(times))
         yield Edge(key, target, Relation.ACTED_ON, min(times), max(times), {**said, **_effect(done, hits.get(target))})
 
 
@@ -238,10 +239,6 @@ def _effect(done: list[tuple[Step, StepRecord]], hit: JobImpact | None) -> Mappi
         lost = f"{hit.gpu_hours_lost:.1f}" if hit.gpu_hours_lost is not None else ""
         return facts(effect=hit.effect, user=hit.user, accelerator_hours_lost=lost)
     return facts(effect=next((step.harms for step, record in done if record.state is StepState.VERIFIED), ""))
-
-
-def _mention(key: Key, at: float) -> Entity:
-    return Entity(key, at, mentioned=True)
 
 
 def meanwhile(graph: Graph, acts: Graph) -> Graph:
@@ -259,6 +256,3 @@ def meanwhile(graph: Graph, acts: Graph) -> Graph:
         return acts
     ends = [replace(attempt, mentioned=True) for attempt in attempts]
     return Graph([*acts.entities.values(), *ends], [*acts.edges, *found], acts.cut)
-
-
-_UNSEEN_SECONDS = 7_200.0  # for so long an attempt that nobody told of is taken to go on

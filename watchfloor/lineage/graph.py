@@ -223,3 +223,6 @@ def _safe(text: str) -> str:
 
 def clipped(text: str) -> str:
     return text if len(text) <= LONGEST_FACT else text[: LONGEST_FACT - 1] + "…"
+
+
+NOTHING = Graph((), ())

@@ -146,7 +146,10 @@ class Postgres:
             with self._connected().transaction():
                 return self._base.execute(_with_percent(sql), values).fetchall()
         except self._library.Error as error:
-            raise self._trouble(error) from error
+            return self._unread(error)
+
+    def _unread(self, error: Exception) -> list[Row]:
+        raise self._trouble(error) from error
 
     def write(self, statements: Iterable[Statement]) -> int:
         concerned = 0
@@ -199,14 +202,8 @@ class Postgres:
 
 
 class PostgresReader(Postgres):
-    def read(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
-        try:
-            with self._connected().transaction():
-                return self._base.execute(_with_percent(sql), values).fetchall()
-        except self._library.errors.UndefinedTable:
-            return []
-        except self._library.Error as error:
-            raise self._trouble(error) from error
+    def _unread(self, error: Exception) -> list[Row]:
+        return [] if isinstance(error, self._library.errors.UndefinedTable) else super()._unread(error)
 
 
 def _library() -> Any:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from watchfloor.errors import StoreError
-from watchfloor.lineage.graph import Changes, Edge, Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.graph import NOTHING, Changes, Edge, Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.reach import Asked, reach
 from watchfloor.records.databases import Database, Row, Statement, Value, database
 
@@ -19,7 +19,6 @@ VERSION = 1
 KEPT_DAYS = 90.0
 KEPT_ROWS = 2_000_000  # of edges, and as many of entities
 MOST_TOLD = 300_000  # entities, and edges, of one stretch of time
-NOTHING = Graph((), ())
 _BATCH = 200  # keys in one question
 _ENDLESS = 1e18  # seconds: later than any time
 
