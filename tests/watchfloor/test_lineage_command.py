@@ -112,7 +112,7 @@ def test_what_only_the_ledger_knows_is_told_from_it(
     kept_in_ledger(tmp_path / "ledger.db", lineages.entries())
     code, out, _ = run(capsys, word.format(plan=lineages.REPAIR.digest[:12]))
     assert code == Exit.OK and "approved by anna at" in out and f"carried out as run {lineages.RUN}" in out
-    assert ("finding xid-fatal@n2/GPU-2-3" in out) == (word != "slurm:4242")
+    assert ("finding xid-fatal on n2/GPU-2-3" in out) == (word != "slurm:4242")
 
 
 def test_a_ledger_that_cannot_be_read_is_told_and_the_rest_is_answered(

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from tests.support.frames import settled
 from tests.support.lineages import FIRST, job
+from watchfloor.fleet import Fleet
 from watchfloor.jobs.model import SchedulerNode
 from watchfloor.jobs.view import Jobs
-from watchfloor.lineage.graph import Graph, Kind
+from watchfloor.lineage.graph import Graph, Key, Kind
+from watchfloor.lineage.reach import Asked
 from watchfloor.lineage.sights import Sights
 from watchfloor.lineage.watch import MOST_NEWS, Watch
+from watchfloor.model import Finding, Scope, State, Subject
+from watchfloor.record import Record, Records
+from watchfloor.records.lineage import LineageStore
 
 
 def test_nodes_and_boards_go_by_the_names_of_the_fleet() -> None:
@@ -53,3 +59,21 @@ def test_all_jobs_of_a_command_that_asks_once_are_on_record() -> None:
     sights.take(replace(frame, jobs=Jobs(told)))
     sights.take_last()
     assert sum(entity.key.kind is Kind.JOB for entity in watch.due().entities) == len(told)
+
+
+def test_a_board_that_a_console_has_not_heard_of_yet_keeps_the_name_that_it_had(tmp_path: Path) -> None:
+    """What is on record of a finding is there before its node has said anything."""
+    frame = settled()
+    board, node = frame.accelerators.keys[0], frame.specs[int(frame.accelerators.node[0])].name
+    found = Finding(Subject(Scope.ACCELERATOR, node, board), "xid-fatal", State.CRITICAL, "it has fallen off the bus")
+    unheard = Fleet(frame.specs, lambda: frame.at)
+    unheard.tick()
+    store = LineageStore(str(tmp_path / "lineage.db"))
+    for seen in (frame, unheard.frame()):
+        record, watch = Record(found, frame.at, frame.at), Watch()
+        Sights(watch).take(replace(seen, records=Records({record.key: record}, frame.at)))
+        store.save(watch.due(), frame.at)
+    kept = store.around(Asked(Key.of(Kind.FINDING, f"xid-fatal@{found.subject}"), None, None))
+    store.close()
+    (finding,) = kept.of_kind(Kind.FINDING)
+    assert (finding.label, finding.facts["on"]) == (f"xid-fatal on {node}/gpu0", f"{node}/gpu0")

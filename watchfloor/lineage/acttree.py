@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from watchfloor.lineage.branch import Branch, by_time
 from watchfloor.lineage.graph import Edge, Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
+from watchfloor.lineage.words import finding_name
 
 _EARLY_SECONDS = 60.0  # a plan may be told of so long before the finding that led to it: clocks and seconds
 _LATE_SECONDS = 900.0  # and so long after that was over
@@ -59,7 +60,7 @@ class Acts:
         finding = self._graph.entities[edge.cause]
         said = f": {finding.facts['text']}" if finding.facts.get("text") else ""
         state = finding.facts.get("state", "")
-        return Branch(finding.key, finding.start, f"finding {finding.name}{said}", (), state, finding.end)
+        return Branch(finding.key, finding.start, f"finding {finding_name(finding)}{said}", (), state, finding.end)
 
     def _plan(self, plan: Entity, led: str) -> Branch:
         said = plan.facts

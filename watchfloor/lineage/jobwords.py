@@ -33,7 +33,8 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How people and the fleet call things: a scheduler's name of a node -> the fleet's, and a subject's short name."""
+    """How people and the fleet call things: a scheduler's name of a node -> the fleet's, and a subject's short name, ""
+    where nobody knows it just now."""
 
     nodes: Mapping[str, str] = field(default_factory=dict)
     of: Callable[[Subject], str] = str

@@ -119,14 +119,17 @@ def _said(told: Provenance) -> dict[str, str]:
 
 
 def _names(frame: Frame) -> Names:
-    """Nodes by the fleet's names, their parts by those that the boards have (n2/gpu3), jobs by their numbers."""
+    """Nodes by the fleet's names, their parts by those that the boards have (n2/gpu3), jobs by their numbers; "" for a
+    part or a job that this frame doesn't know: what it was called before stays."""
 
     def short(subject: Subject) -> str:
         if subject.scope is Scope.JOB:
             row = frame.row(subject)
-            return f"job {frame.jobs.rows[row].number if row is not None else subject.key}"
-        row = frame.row(subject) if subject.scope in _PARTS else None
+            return f"job {frame.jobs.rows[row].number}" if row is not None else ""
+        if subject.scope not in _PARTS:
+            return str(subject)
+        row = frame.row(subject)
         name = frame.view(subject.scope).text(row, "name") if row is not None else ""
-        return f"{subject.node}/{name}" if name else str(subject)
+        return f"{subject.node}/{name}" if name else ""
 
     return Names({told.name: frame.specs[node].name for node, told in frame.jobs.scheduler.items()}, short)

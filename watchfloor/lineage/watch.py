@@ -305,7 +305,8 @@ class Watch:
         said = facts(code=finding.code, on=name, state=finding.state.label, text=finding.text)
         for told in of_subject(subject, names, record.first):
             self._put(told)
-        self._put(Entity(key, record.first, end, f"{finding.code} on {name}", {**said, "times": str(record.times)}))
+        label = f"{finding.code} on {name}" if name else ""
+        self._put(Entity(key, record.first, end, label, {**said, "times": str(record.times)}))
         self._put(episode(finding, subject, noted.began, end, name))
         self._put(Edge(subject_key(subject), key, Relation.FOUND_ON, noted.began, end))
         # one that began behind its end, before anybody knew of that, is told the end, too

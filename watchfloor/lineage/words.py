@@ -107,7 +107,7 @@ class Words:
         else:
             when = self._times.between(edge.start, edge.end)
         text = said.get("text", "")
-        return f"{finding.name} {when}{': ' if text else ''}{text}"
+        return f"{finding_name(finding)} {when}{': ' if text else ''}{text}"
 
     @staticmethod
     def alike(finding: Entity, said: Facts) -> str:
@@ -157,3 +157,8 @@ class Words:
             tracker, _, run = entity.key.id.partition(":")
             return f"{tracker} run {entity.label or run}"
         return f"{entity.key.kind.value} {entity.name}"
+
+
+def finding_name(finding: Entity) -> str:
+    """`xid-fatal on n2/gpu3`; by its id, where nobody ever knew what people call the board."""
+    return finding.label or finding.key.id.replace("@", " on ", 1)
