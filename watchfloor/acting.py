@@ -24,6 +24,7 @@ from agents.chronicle import KEPT_SECONDS, Chronicle
 from agents.desk import Desk
 from agents.harness import Harness
 from agents.homes import KnownHomes
+from agents.interlocks import Limits
 from agents.limits import read_limits
 from agents.past import Past
 from agents.plan import Asked, bounded, make_plan, single, wished
@@ -31,7 +32,7 @@ from agents.policyworld import world_of_frame
 from agents.savedwork import SavedWork
 from agents.triggers import Incident, asked_by
 from agents.watchman import Means, Tell, Watchman
-from collectors.acting.endpoints import read_endpoints
+from collectors.acting.endpoints import Endpoint, read_endpoints
 from collectors.acting.hands import FleetHands, Places
 from watchfloor import repertoire
 from watchfloor.change import Origin, Plan, Value, Verdict
@@ -187,6 +188,11 @@ class Post:
         return await self.floor.first()
 
 
+def settings() -> tuple[Limits, dict[str, Endpoint]]:
+    """What bounds every act, and where calls may go. Raises ConfigError: then nothing can be done."""
+    return read_limits(limits_file()), read_endpoints(endpoints_file())
+
+
 @asynccontextmanager
 async def post(
     specs: Sequence[NodeSpec],
@@ -201,7 +207,7 @@ async def post(
 
     Raises StoreError where ledger or leases can't stand, ConfigError for limits, endpoints: nothing can be done.
     """
-    limits = read_limits(limits_file())
+    limits, endpoints = settings()
     clock, known = SystemClock(), actions()
     followed = LedgerFollower(ledger_file())
     collection = collection or Collection(specs, findings_file=findings, work=work, ledger=followed)
@@ -209,7 +215,7 @@ async def post(
     floor, homes = LiveFloor(collection, seen), KnownHomes({spec.name: spec for spec in sources})
     saved, mine = SavedWork(lineage or work.lineage, clock), this_process()
     notes = state_folder(os.environ) / "operations"
-    places = Places(specs, sources, read_endpoints(endpoints_file()))
+    places = Places(specs, sources, endpoints)
     hands = FleetHands(places, collection.transport_for, clock, notes)
     with Ledger(ledger_file()) as ledger:
         leases, book, law = Leases(leases_file()), LedgerBook(ledger), Law(known)

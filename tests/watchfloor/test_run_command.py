@@ -20,6 +20,7 @@ from tui.present.choice import Sort
 from tui.present.rows import Column
 from tui.present.runs import RunTable, steps_lines
 from tui.present.style import UNICODE
+from watchfloor import cli
 from watchfloor.actingfeed import ActingFeed
 from watchfloor.change import Plan, Ruling, Verdict
 from watchfloor.cli import _explained
@@ -31,6 +32,7 @@ from watchfloor.model import Scope
 from watchfloor.playbook import Guards, Playbook, StepRule
 from watchfloor.ports import Weighed
 from watchfloor.records.ledgerentry import Note
+from watchfloor.records.ledgerreader import LedgerReader
 from watchfloor.records.ledgerwords import Outcome as Ended
 from watchfloor.snapshot.runs import runs_text
 from watchfloor.stopping import stopped
@@ -232,3 +234,23 @@ async def test_what_could_not_be_planned_is_on_record_where_it_was_to_be_done(
     told = road.entries()[1:]
     assert [entry.kind for entry in told] == kinds
     assert all("900 steps" in entry.body["text"] and entry.body["what"] == "one" for entry in told)
+
+
+@pytest.mark.parametrize("apply", [True, False])
+def test_what_is_refused_for_limits_that_cannot_be_read_is_on_record_where_it_was_to_be_done(
+    apply: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "config" / "watchfloor").mkdir(parents=True)
+    (tmp_path / "config" / "watchfloor" / "limits.yaml").write_text("rack_nodes: many\n")
+    words = ["run", "drain-node", "--target", 'node == "n1"', *(["--apply", "--no-record"] if apply else [])]
+    assert cli.run(words) == Exit.USAGE
+    assert "limits.yaml:1:13" in capsys.readouterr().err
+    ledger = tmp_path / "state" / "watchfloor" / "ledger.db"
+    assert ledger.exists() is apply
+    if apply:
+        with LedgerReader(ledger) as reader:
+            (entry,) = reader.entries()
+        assert (entry.kind, entry.body["why"], entry.body["what"]) == ("refused", "no-settings", "drain-node")
+        assert "limits.yaml:1:13" in entry.body["text"]

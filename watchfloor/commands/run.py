@@ -25,10 +25,11 @@ from watchfloor.frame import Frame
 from watchfloor.keeper import account
 from watchfloor.lineage.times import Times
 from watchfloor.model import Subject
-from watchfloor.places import findings_file, lineage_place, signers_file
+from watchfloor.places import findings_file, ledger_file, lineage_place, signers_file
 from watchfloor.playbook import Playbook
 from watchfloor.query.unseen import may_hold_on
-from watchfloor.records.ledgerentry import Party, Who
+from watchfloor.records.ledgerentry import Note, Party, Who
+from watchfloor.records.ledgerwords import Refused
 from watchfloor.signing import own_key
 from watchfloor.snapshot import letting_go
 from watchfloor.snapshot.plan import plan_text
@@ -125,6 +126,7 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, 
 
     lineage, findings = lineage_place(), findings_file() if asked.apply else None
     if asked.apply:
+        _refuse_without_settings(asked)
         work = replace(work, lineage=lineage)
     async with post(specs, work, findings=findings, seen=seen, lineage=lineage) as at:
         known = at.book.run(asked.what)
@@ -141,6 +143,19 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, 
         if not asked.apply:
             return _shown(asked, at, at.harness.weigh(plan))
         return await _applied(asked, at, await at.harness.propose(plan))
+
+
+def _refuse_without_settings(asked: _Asked) -> None:
+    """Raises ConfigError where what bounds an act can't be read: that nothing is done for that is on record."""
+    from watchfloor.acting import settings  # noqa: PLC0415 - as above
+    from watchfloor.records.ledger import Ledger  # noqa: PLC0415
+
+    try:
+        settings()
+    except ConfigError as error:
+        with Ledger(ledger_file()) as ledger:
+            ledger.append(Note(asked.who, Refused(why="no-settings", text=str(error), what=asked.what)))
+        raise
 
 
 async def _planned(asked: _Asked, at: Post, playbook: Playbook, targets: Sequence[Subject]) -> Plan:
