@@ -207,12 +207,15 @@ async def test_no_target_is_no_word_of_nodes_that_have_not_told(scope: Scope, ta
 
     at: Any = SimpleNamespace(floor=SimpleNamespace(frame=settled), not_planned=not_planned)
     wanted = command._Asked("one", target, {}, "because", True, 0.0, False, ANNA)
-    assert command._targets(wanted, replace(ONE, scope=scope), settled()) == []
+    playbook = replace(ONE, scope=scope)
+    assert command._targets(wanted, playbook, settled()) == []
+    untold = command._untold(wanted, playbook, settled())
+    assert [name for name in ("dgx-04: ", "l40-03: ") if name in untold] == named
     if not named:
-        assert await command._nothing(wanted, at, replace(ONE, scope=scope)) is Exit.NOTHING_TO_DO and not put
+        assert await command._nothing(wanted, at, playbook, untold) is Exit.NOTHING_TO_DO and not put
         return
     with pytest.raises(CannotPlan) as told:
-        await command._nothing(wanted, at, replace(ONE, scope=scope))
+        await command._nothing(wanted, at, playbook, untold)
     assert [name for name in ("dgx-04: ", "l40-03: ") if name in told.value.message] == named
     assert put == [told.value] and _explained(told.value)[0] is Exit.NO_PLAN
 

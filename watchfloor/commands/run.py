@@ -137,8 +137,11 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, 
             return await _go_on(asked, at, known.run)
         playbook = at.playbook(asked.what, asked.given)
         targets = _targets(asked, playbook, at.floor.frame())
+        untold = _untold(asked, playbook, at.floor.frame())
         if not targets:
-            return await _nothing(asked, at, playbook)
+            return await _nothing(asked, at, playbook, untold)
+        if untold:
+            output.remark(f"whether --target asks for more isn't known of {untold}")
         plan = await _planned(asked, at, playbook, targets)
         if not asked.apply:
             return _shown(asked, at, at.harness.weigh(plan))
@@ -176,14 +179,11 @@ def _targets(asked: _Asked, playbook: Playbook, frame: Frame) -> list[Subject]:
     return [frame.subject(playbook.scope, row) for row in np.flatnonzero(mask).tolist()]
 
 
-async def _nothing(asked: _Asked, at: Post, playbook: Playbook) -> int:
+async def _nothing(asked: _Asked, at: Post, playbook: Playbook, untold: str) -> int:
     """Raises CannotPlan where there may be something that nobody has told of, which is on record likewise."""
-    if untold := _untold(asked, playbook, at.floor.frame()):
-        named = "; ".join(f"{name}: {why}" for name, why in untold[:_MOST_NAMED])
-        more = f"; and {len(untold) - _MOST_NAMED:,} more nodes" if len(untold) > _MOST_NAMED else ""
+    if untold:
         error = CannotPlan(
-            f"nothing is known to be what --target asks for, but it may be on nodes of which that isn't known: "
-            f"{named}{more}",
+            f"nothing is known to be what --target asks for, but it may be on nodes of which that isn't known: {untold}",
             "ask again when they tell, or leave them out: … and node != NAME",
         )
         if asked.apply:
@@ -196,12 +196,14 @@ async def _nothing(asked: _Asked, at: Post, playbook: Playbook) -> int:
     return Exit.NOTHING_TO_DO
 
 
-def _untold(asked: _Asked, playbook: Playbook, frame: Frame) -> list[tuple[str, str]]:
-    """Nodes on which there may be a target, by name, and why that isn't known."""
+def _untold(asked: _Asked, playbook: Playbook, frame: Frame) -> str:
+    """The nodes on which there may be a target, and why that isn't known: `h100-01: …; h100-02: …`."""
     why = {**reasons_not_read(frame), **letting_go.by_name(frame)}
     nodes = [frame.node_index[name] for name in why]
     held = may_hold_on(query.parse(asked.target, playbook.scope), frame, nodes)
-    return [(name, why[name]) for name in (frame.specs[node].name for node in held)]
+    names = [frame.specs[node].name for node in held]
+    more = f"; and {len(names) - _MOST_NAMED:,} more nodes" if len(names) > _MOST_NAMED else ""
+    return "; ".join(f"{name}: {why[name]}" for name in names[:_MOST_NAMED]) + more
 
 
 def _shown(asked: _Asked, at: Post, decision: Decision) -> int:
