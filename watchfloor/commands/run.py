@@ -183,7 +183,7 @@ async def _nothing(asked: _Asked, at: Post, playbook: Playbook, untold: str) -> 
     """Raises CannotPlan where there may be something that nobody has told of, which is on record likewise."""
     if untold:
         error = CannotPlan(
-            f"nothing is known to be what --target asks for, but it may be on nodes of which that isn't known: {untold}",
+            f"nothing is known to be what --target asks for; whether it is on other nodes isn't known: {untold}",
             "ask again when they tell, or leave them out: … and node != NAME",
         )
         if asked.apply:
