@@ -153,7 +153,7 @@ class LineagePage(TablePage):
             self.summary.show(lambda width: [told])
             self.table.show(Listing((), ()))
         else:
-            most = max(2, min(6, self.size.height // 8))
+            most = max(2, min(6, self.size.height // 6))
             then = [[(_THEN, Token.ACCENT)]] if self.desk.replay is not None else []
             lacking = [[(f" {report.lacking}", Token.DIM)]] if report.lacking else []
             self.summary.show(
