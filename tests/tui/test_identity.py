@@ -51,6 +51,8 @@ def test_samplers_that_say_the_same_say_it_once(frame: Frame) -> None:
     said = text_of(identity_lines(paused, 0, 120, UNICODE))
     assert f"nvidia, nvidia_xid {UNICODE.states[State.WARNING]} {words}" in said
     assert said.count(words) == 1 and "1 ok" in said
+    brief = text_of(brief_lines(paused, 0, 78, UNICODE, 4)).splitlines()
+    assert len(brief) == 4 and brief[2].strip() == f"{UNICODE.states[State.WARNING]} driver {words}"
 
 
 @pytest.mark.parametrize("most", [2, 3, 6])

@@ -13,6 +13,7 @@ from watchfloor.frame import Frame
 from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Finding, Missing, Scope, State
 from watchfloor.report import PAUSED, SamplerStatus
+from watchfloor.snapshot import letting_go
 
 _FOUND_LINES = 2  # of a finding that is told whole
 
@@ -28,10 +29,10 @@ def identity_lines(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Seque
 
 def brief_lines(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int) -> Sequence[Line]:
     """The same in at most so many lines: name, what is the matter, and of the facts what there is room for. Samplers
-    that work are left out, and those that don't are among the findings.
+    that work are left out, and those that don't are among the findings, but for a driver that was let go of.
     """
     who, *facts = flow([_name(frame, node, glyphs), *_software(frame, node)[1:2], *_boards(frame, node)], width)
-    troubles = _troubles(frame, node, width, glyphs, 2, 1)[: max(1, most - 1)]
+    troubles = [*_let_go(frame, node, width, glyphs), *_troubles(frame, node, width, glyphs, 2, 1)][: max(1, most - 1)]
     facts += flow(_clocks(frame, node)[1:], width)
     return [who, *facts[: max(0, most - 1 - len(troubles))], *troubles][:most]
 
@@ -96,6 +97,15 @@ def _samplers(samplers: Mapping[str, SamplerStatus], glyphs: Glyphs) -> Sequence
     ]
     absent = f", {states['absent']} not here" if states["absent"] else ""
     return [_fact("samplers", f"{states['ok']} ok{absent}"), *found] if samplers else found
+
+
+def _let_go(frame: Frame, node: int, width: int, glyphs: Glyphs) -> Sequence[Line]:
+    """`▲ driver let go of for a reset that anna asked for, until 12:03:04 UTC`; no line where it isn't."""
+    said = letting_go.words(frame, node)
+    if not said:
+        return ()
+    words = paragraphs(f"driver {said}", width - 4)
+    return _signed([[(text, Token.WARNING)] for text in words], State.WARNING, glyphs)
 
 
 def _troubles(frame: Frame, node: int, width: int, glyphs: Glyphs, most: int, each: int) -> Sequence[Line]:
