@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING
@@ -132,6 +132,11 @@ class LineageBook:
         graph = self.around(key, usual_since(key, now), until, ledger)
         return LineageReport(graph, key, Times(now, zone or here()), lacking(ledger))
 
+    def close(self) -> None:
+        """After the question that is being answered."""
+        with self._one_at_a_time:
+            self._store.close()
+
     def _meant(self, word: str, acts: Graph) -> Meant:
         prefix, colon, rest = word.partition(":")
         if colon and prefix in KINDS:
@@ -235,11 +240,8 @@ def opened(place: str) -> Iterator[LineageBook]:
     from watchfloor.records.databases import readable  # noqa: PLC0415 - with SQLite, where there is something kept
     from watchfloor.records.lineage import LineageStore  # noqa: PLC0415 - as above
 
-    store = LineageStore(place, readable)
-    try:
-        yield LineageBook(store)
-    finally:
-        store.close()
+    with closing(LineageBook(LineageStore(place, readable))) as book:
+        yield book
 
 
 def usual_since(key: Key, now: float) -> float | None:

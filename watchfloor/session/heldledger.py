@@ -41,15 +41,20 @@ class HeldLedger:
         self._picture = LedgerPicture(place, as_of=at())
         self._read = (0, -1)  # rows that were there, and the number of the newest entry that is shown
         self._rows = 0
+        self._closed = False
 
     def take(self, rows: Sequence[Row]) -> None:
         """What the session has besides."""
         with self._one_at_a_time:
-            self._held.take(rows)
-            self._rows += len(rows)
+            if not self._closed:
+                self._held.take(rows)
+                self._rows += len(rows)
 
     def look(self) -> LedgerPicture:
+        """The picture of the moment that is shown; once closed, the last one."""
         with self._one_at_a_time:
+            if self._closed:
+                return self._picture
             at = self._at()
             newest = next(self._held.entries(Wanted(until=at), 1, newest_first=True), None)
             read = (self._rows, newest.number if newest is not None else -1)
@@ -64,8 +69,10 @@ class HeldLedger:
         return LedgerPicture(self.place, size, shown, stopped(self._held, at), as_of=at)
 
     def entries(self, wanted: Wanted, most: int) -> list[Entry]:
-        """The newest, the last of them first. Raises StoreError."""
+        """The newest, the last of them first; none once closed. Raises StoreError."""
         with self._one_at_a_time:
+            if self._closed:
+                return []
             at = self._at()
             bounded = replace(wanted, until=at if wanted.until is None else min(at, wanted.until))
             return list(self._held.entries(bounded, most, newest_first=True))
@@ -74,4 +81,7 @@ class HeldLedger:
         return self.look().run(name)
 
     def close(self) -> None:
-        self._held.close()
+        """After the question that is being answered: SQLite dies of a base that is closed while it is read."""
+        with self._one_at_a_time:
+            self._closed = True
+            self._held.close()
