@@ -10,7 +10,8 @@ import pytest
 from agents.fingerprint import Change, change, state_of
 from agents.harness import Harness
 from tests.agents.test_harness import TWO, plan
-from tests.agents.test_watchman import FATAL, Told, approve, awaiting, rounds, watchman
+from tests.agents.test_watchman import FATAL, Told, approve, awaiting, rounds, watchman, xid
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.road import ANNA, Road
 from watchfloor.change import Outcome, Plan, Risk, Ruling, Step, Target, Verdict
 from watchfloor.fleet import Fleet
@@ -107,6 +108,22 @@ async def test_what_held_an_approved_run_back_lets_it_begin_as_soon_as_it_lets_g
     man._means = replace(man._means, harness=road.console())
     await rounds(road, man, 3)
     assert (road.nodes.log, told.lines[-1]) == (["dgx-02=drained"], "r1 succeeded")
+
+
+@pytest.mark.parametrize("answered", [SourceState.OK, SourceState.FAILED])
+async def test_a_fault_of_the_first_moments_is_planned_for_once_the_scheduler_was_asked(
+    road: Road, answered: SourceState
+) -> None:
+    """Before, the plan would be made without the drain and the jobs, and its cooldown would keep the right one away."""
+    told = Told()
+    man = watchman(road, told)
+    xid(road, "dgx-02")
+    for _ in range(3):
+        await man.look(with_source(road, SourceState.WAITING))
+    assert told.lines == []
+    await man.look(with_source(road, answered))
+    assert told.lines == ["fatal permit"]
+    await man._leave(PATIENCE_SECONDS)
 
 
 async def test_policy_that_cannot_be_asked_refuses_and_ends_nothing(road: Road) -> None:

@@ -15,7 +15,9 @@ import pytest
 from collectors.simulator.fleet import DemoFleet
 from tests.support.slurm import Slurm
 from tests.support.trial import console, demo, permitted, repaired, signed_by_colleague, states, unused_after
+from watchfloor.frame import Frame
 from watchfloor.jobs.config import Work
+from watchfloor.jobs.model import JobState
 from watchfloor.model import NodeSpec
 
 STRUCK, IDLE = 0, 1  # of the nodes: that of the incident, and the other one
@@ -30,6 +32,12 @@ def named_as_in(lab: Slurm, fleet: DemoFleet) -> Callable[[NodeSpec], NodeSpec]:
 
 def work_of(lab: Slurm, fleet: DemoFleet) -> Work:
     return replace(fleet.work, sources=(replace(lab.spec(), period_seconds=1.0),))
+
+
+def runs_there(*jobs: int) -> Callable[[Frame], bool]:
+    """Slurm has begun them and told so: it takes a moment after a job was submitted."""
+    wanted = {f"slurm:{job}" for job in jobs}
+    return lambda frame: wanted <= {job.id for job in frame.jobs.rows if job.state is JobState.RUNNING}
 
 
 def node_state(lab: Slurm, node: str) -> str:
@@ -59,7 +67,7 @@ async def test_what_a_fatal_xid_took_out_returns_and_what_is_held_unused_is_recl
     policy = permitted("fatal-xid", "return-to-service")
     async with (
         demo(tmp_path, monkeypatch, "xid95", every, nodes=2, ahead=11.0, policy=policy) as fleet,
-        console(fleet, every, named_as_in(lab, fleet), work_of(lab, fleet)) as stage,
+        console(fleet, every, named_as_in(lab, fleet), work_of(lab, fleet), runs_there(computing, holding)) as stage,
     ):
         stage.end(SIMULATED)
         out = await stage.run_of("fatal-xid")
@@ -95,7 +103,7 @@ async def test_a_repeat_offender_is_quarantined_and_nothing_returns_it(
     job = lab.submit(f"--nodelist={struck}")
     async with (
         demo(tmp_path, monkeypatch, "offender", both, nodes=2, ahead=812.0, policy=permitted(*both)) as fleet,
-        console(fleet, both, named_as_in(lab, fleet), work_of(lab, fleet)) as stage,
+        console(fleet, both, named_as_in(lab, fleet), work_of(lab, fleet), runs_there(job)) as stage,
     ):
         run = await stage.run_of("repeat-offender")
         assert states(run) == {"drain_node": "verified", "open_ticket": "verified"}
