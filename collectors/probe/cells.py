@@ -115,16 +115,23 @@ class Board:
         self.holders = {}
 
 
-_FOUR_DIGITS = 10000.0
+_RATE_BITS = 9
+_WHOLE_FROM = 100.0  # watts
 
 
 def told_rate(rate: float) -> float:
-    """With four digits: when a counter is read is known to a thousandth of the second between two looks at best, and
-    digits that are noise would be sent, and recorded, every second."""
-    if rate < _FOUR_DIGITS:
+    """With nine binary digits, which is within two thousandths: when a counter is read is known no better, and digits
+    that are noise would be sent, and recorded, every second."""
+    noise = int(rate).bit_length() - _RATE_BITS
+    if noise < 0:
         return rate
-    worth = 10.0 ** (len(str(int(rate))) - 4)
+    worth = 1 << noise
     return int(rate / worth + 0.5) * worth
+
+
+def told_power(watts: float) -> float:
+    """Whole watts from a hundred on: boards measure their power to some percent."""
+    return round(watts, 1) if watts < _WHOLE_FROM else int(watts + 0.5)
 
 
 class Rates:

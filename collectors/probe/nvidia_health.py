@@ -7,7 +7,7 @@ before 580 gave them the numbers that newer ones use for something else, and the
 
 import ctypes
 
-from .cells import UNSUPPORTED, Missing, Reading
+from .cells import UNSUPPORTED, Missing, Reading, told_power
 from .nvidia_fabric import fabric
 from .nvml import answers, closed, field_values, gpus, held, lost, plain
 
@@ -28,7 +28,7 @@ def _module_power(nvml, handle) -> tuple:
     """Watts; only boards that carry their CPU have a module."""
     drawn = field_values(nvml, handle, [(_AVERAGE, _MODULE), (_INSTANT, _MODULE)])
     known = [power for power in drawn if not isinstance(power, Missing)]
-    return (round(known[0] / 1000.0, 1) if known else drawn[0],)
+    return (told_power(known[0] / 1000.0) if known else drawn[0],)
 
 
 def _on_chip_errors(nvml, handle) -> tuple:

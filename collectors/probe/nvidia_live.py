@@ -3,7 +3,7 @@
 A question is (metric names, function of the pynvml module and a device handle that gives one value for each).
 """
 
-from .cells import UNSUPPORTED, Missing
+from .cells import UNSUPPORTED, Missing, told_power
 from .nvml import ask, field_values, plain
 from .nvml_fields import ListSize
 
@@ -35,7 +35,7 @@ def _memory(nvml, handle) -> tuple:
 
 
 def _power(nvml, handle) -> tuple:
-    return (round(nvml.nvmlDeviceGetPowerUsage(handle) / 1000.0, 1),)
+    return (told_power(nvml.nvmlDeviceGetPowerUsage(handle) / 1000.0),)
 
 
 def _energy(nvml, handle) -> tuple:

@@ -10,6 +10,7 @@ calls and tells the reason; so is everything where the module isn't the real pyn
 import ctypes
 import struct
 
+from .cells import told_power
 from .nvidia_live import CORE, QUICK
 from .nvml import answers
 
@@ -99,7 +100,7 @@ def _cells(values: tuple) -> dict:
         "mem_used": used,
         "mem_total": total,
         "mem_reserved": reserved,
-        "power": round(milliwatts / 1000.0, 1),
+        "power": told_power(milliwatts / 1000.0),
         "temp": temp,
         "temp_margin": margin,
         "clock_sm": clock,

@@ -90,7 +90,7 @@ def _accelerators(accelerators: int, rng: np.random.Generator) -> Cube:
     columns = {
         "index": np.arange(accelerators), "util": busy.round(), "mem_util": (busy * 0.7 + noise).round().clip(0, 100),
         "mem_used": rng.integers(40, 78) * 2**30, "mem_total": 85_520_809_984, "temp": heat.round(),
-        "temp_mem": (heat + 9).round(), "temp_margin": 87 - heat.round(), "power": power.round(1), "power_limit": 700,
+        "temp_mem": (heat + 9).round(), "temp_margin": 87 - heat.round(), "power": power.round(), "power_limit": 700,
         "clock_sm": 1980 - 15 * (power > 640), "clock_mem": 2619, "throttle": np.where(power > 640, 4, 0),
         "pcie_gen": 5, "pcie_width": 16, "pcie_rx": _rate(busy * 2.1e7 + 1e6 * noise),
         "pcie_tx": _rate(busy * 0.8e7 + 1e6 * noise), "processes": 1,
@@ -115,9 +115,8 @@ def _host(rng: np.random.Generator) -> Cube:
 
 
 def _rate(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """With four digits, as the probe tells rates (collectors.probe.cells.told_rate)."""
-    values = values.clip(1.0)
-    worth = 10.0 ** np.maximum(np.floor(np.log10(values)) - 3, 0)
+    """With as many digits as the probe tells rates (collectors.probe.cells.told_rate)."""
+    worth = np.exp2(np.maximum(np.frexp(values)[1] - 9, 0))
     return np.rint(values / worth) * worth
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.probe.assembly import Assembly
-from collectors.probe.cells import LONGEST_WORDS, Absent, Missing, Rates, Reading, told_rate
+from collectors.probe.cells import LONGEST_WORDS, Absent, Missing, Rates, Reading, told_power, told_rate
 from collectors.probe.cells import NOT_YET as NOT_YET_CELL
 from collectors.probe.engine import Engine
 from collectors.probe.outbox import Outbox
@@ -221,11 +221,16 @@ def test_rates_of_counters() -> None:
     assert rates.rate("a", 30, at=3.5) == 40
 
 
-def test_a_rate_has_four_digits() -> None:
+def test_a_rate_is_told_within_two_thousandths() -> None:
     rates = Rates()
     rates.rate("a", 0, at=1.0)
-    assert rates.rate("a", 159_178_234_112, at=2.0007) == 159_100_000_000
-    assert [told_rate(rate) for rate in (0.0, 0.25, 9999.5, 12_345.6, 99_996.0)] == [0.0, 0.25, 9999.5, 12_350, 100_000]
+    assert rates.rate("a", 159_178_234_112, at=2.0007) == 296 * 2**29
+    assert [told_rate(rate) for rate in (0.0, 0.25, 255.75, 300.25, 511.5, 513.0)] == [0.0, 0.25, 255.75, 300, 512, 514]
+    assert all(abs(told_rate(rate) / rate - 1) < 0.002 for rate in (1.017**power for power in range(2_000)))
+
+
+def test_power_is_told_in_whole_watts_where_a_tenth_is_noise() -> None:
+    assert [told_power(watts) for watts in (0.04, 71.26, 99.96, 100.4, 699.5)] == [0.0, 71.3, 100.0, 100, 700]
 
 
 class _Spoken:

@@ -73,7 +73,7 @@ def test_every_value_of_a_gpu_comes_through_in_the_catalogues_units(probe: Runni
         "serial": "1652923000000", "bus_id": "00000000:19:00.0", "board": "692-2G520-0200-000",
         "driver": "580.95.05", "runtime": "CUDA 13.0", "firmware": "96.00.74.00.11", "partition_of": "",
         "util": 97, "mem_util": 61, "mem_used": 60 * GIB, "mem_total": 80 * GIB, "mem_reserved": GIB // 2,
-        "temp": 40, "temp_mem": 52, "temp_margin": 40, "power": 652.3, "power_limit": 700, "power_min": 200,
+        "temp": 40, "temp_mem": 52, "temp_margin": 40, "power": 652, "power_limit": 700, "power_min": 200,
         "power_max": 700, "clock_sm": 1755, "clock_mem": 2619, "clock_sm_max": 1980, "clock_mem_max": 2619,
         "throttle": 0, "pstate": 0, "pcie_gen": 5, "pcie_gen_max": 5, "pcie_width": 16, "pcie_width_max": 16,
         "pcie_replays": 3, "ecc_mode": 1, "ecc_corrected": 2, "ecc_uncorrected": 0, "ecc_corrected_total": 12,

@@ -303,7 +303,7 @@ def test_of_a_node_that_is_silent_no_draw_is_made_up(recorded: tuple[Path, Windo
 
 
 def test_a_recording_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    (tmp_path / "torn.session").write_bytes(b"watchfloor session 2\nH")
+    (tmp_path / "torn.session").write_bytes(b"watchfloor session 3\nH")
     found = from_sessions(tmp_path, Window(0.0, 4e9))
     assert found.watching == [] and found.troubles[0].startswith("the recording torn.session is left out: ")
 

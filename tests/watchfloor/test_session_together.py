@@ -62,20 +62,22 @@ def test_what_is_no_code_is_refused(data: bytes, count: int) -> None:
         return
 
 
-def test_the_last_of_four_digits() -> None:
-    numbers = np.array([0, 7, -9_999, 10_000, 99_999, 123_456, 10**15])
-    assert last_digits(numbers, 4).tolist() == [1, 1, 1, 10, 10, 100, 10**12]
-    assert own_steps(np.array([10_000, 11_200]), 4).tolist() == [1, 10]  # 10,000 may be 9,999 next
+def test_what_the_last_of_nine_binary_digits_is_worth() -> None:
+    numbers = np.array([0, 7, -511, 512, 1_023, 1_024, 2**40])
+    assert last_digits(numbers, 9, 1.0).tolist() == [1, 1, 1, 2, 2, 4, 2**32]
+    assert last_digits(numbers, 9, 10.0).tolist() == [1, 1, 1, 1, 1, 1, 10 * 2**28]  # 102.4 in tenths
+    assert last_digits(numbers * 10, 9, 10.0).tolist() == [1, 1, 10, 20, 20, 40, 10 * 2**32]
+    assert own_steps(np.array([512, 600]), 9, 1.0).tolist() == [1, 2]  # 512 may be 511 next
 
 
 def test_rates_of_any_size_take_as_much_as_their_digits() -> None:
     rng = np.random.default_rng(5)
     size = np.where(np.arange(NODES * BOARDS) % 2, 1.6e11, 3.2e4)
-    before, now = ({"a.rate": four_digits(size * rng.normal(1, 0.05, len(size)))} for _ in range(2))
+    before, now = ({"a.rate": nine_digits(size * rng.normal(1, 0.05, len(size)))} for _ in range(2))
     telling = Teller().tell(before, now, NODE)
     assert telling is not None
-    assert telling.told.columns[0] is not None and telling.told.columns[0].digits == 4
-    assert sum(map(len, telling.told.columns[0].numbers)) < len(size) * 11 / 8
+    assert telling.told.columns[0] is not None and telling.told.columns[0].digits == 9
+    assert sum(map(len, telling.told.columns[0].numbers)) < len(size) * 8 / 8
 
 
 def seconds(seed: int = 1) -> Iterator[Columns]:
@@ -87,7 +89,7 @@ def seconds(seed: int = 1) -> Iterator[Columns]:
         power = (90 + 5.9 * busy).round(1)
         energy = energy + power.round()
         rate = busy * 1.9e9 * np.where(np.arange(NODES * BOARDS) % 5, 1, 1e-4)
-        columns = {"a.power": power, "a.energy": energy, "a.util": busy.round(), "a.rate": four_digits(rate)}
+        columns = {"a.power": power, "a.energy": energy, "a.util": busy.round(), "a.rate": nine_digits(rate)}
         columns["a.odd"] = busy / 3  # whole numbers of nothing
         columns["a.still"] = np.full(NODES * BOARDS, 5.0)
         gone = rng.integers(0, NODES * BOARDS, 3)
@@ -95,8 +97,9 @@ def seconds(seed: int = 1) -> Iterator[Columns]:
         yield columns
 
 
-def four_digits(values: NDArray) -> NDArray:
-    return np.array([float(f"{value:.3e}") for value in values])
+def nine_digits(values: NDArray) -> NDArray:
+    worth = np.exp2(np.frexp(values)[1] - 9)
+    return np.rint(values / worth) * worth
 
 
 def told_of(moments: list[Columns]) -> list[tuple[Together | None, dict[str, bytes]]]:

@@ -1,6 +1,6 @@
 """Blocks in a file: what a session is kept in. Appended to, never changed; whoever reads it may do so at any time.
 
-    watchfloor session 2\\n
+    watchfloor session 3\\n
     block: kind (1 byte), length and CRC-32 of the body (4 bytes each), console time (8 bytes), body
 
 Kinds: H the head; K, D moments (a key, a difference); S the moment before it once more, as the difference to its key;
@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 from watchfloor.errors import SessionError
 
-MAGIC = b"watchfloor session 2\n"
+MAGIC = b"watchfloor session 3\n"
 _ANY_MAGIC = b"watchfloor session "
 HEAD, KEY, CHANGE, SINCE_KEY, TERMINAL, MARK, LEDGER, INDEX, END = (kind.encode() for kind in "HKDSTMLIE")
 _HEADER = Struct("<cIId")

@@ -14,7 +14,7 @@ from watchfloor.session.fitting import Study
 from watchfloor.session.forecast import Floats, Forecast, Parts
 from watchfloor.session.together import Array, Column, End, Together, known_of, moved, own_steps, whole_steps
 
-RATE_DIGITS = 4  # with so many a probe tells rates (collectors.probe.cells.told_rate)
+RATE_DIGITS = 9  # binary ones; with so many a probe tells rates (collectors.probe.cells.told_rate)
 _MOMENTS = 20  # a forecast is made anew after so many, the first ones sooner
 _FEWEST_ROWS = 64  # fewer aren't worth a forecast
 _ALIKE_BITS = 0.4  # a row: parts that differ by less
@@ -139,7 +139,7 @@ def _move(before: Array | None, now: Array) -> _Move | None:
     if not divisor:
         return None
     moves = arrays.whole(new, divisor) - arrays.whole(old, divisor)
-    digits, sizes, fits = _own_steps(arrays.whole(old, divisor), moves)
+    digits, sizes, fits = _own_steps(arrays.whole(old, divisor), moves, divisor)
     moves = np.where(fits, moves // sizes, 0)
     factor = int(np.gcd.reduce(moves))
     if not factor:
@@ -150,9 +150,9 @@ def _move(before: Array | None, now: Array) -> _Move | None:
     return _Move(divisor, factor, digits, steps, sizes / divisor, known, [])
 
 
-def _own_steps(before: Ints, moves: Ints) -> tuple[int, Ints, Mask]:
+def _own_steps(before: Ints, moves: Ints, divisor: float) -> tuple[int, Ints, Mask]:
     """With how many digits they are told (0: all of them), what a step is worth, and which move by such steps."""
-    sizes = own_steps(before, RATE_DIGITS)
+    sizes = own_steps(before, RATE_DIGITS, divisor)
     fits = moves % sizes == 0
     if sizes.max(initial=1) > 1 and np.count_nonzero(~fits) <= _MOST_APART * len(moves):
         return RATE_DIGITS, sizes, fits

@@ -25,7 +25,7 @@ Array = NDArray
 
 class Column(msgspec.Struct, frozen=True, array_like=True):
     """Its values are whole numbers of a part of 1. They move in steps of so many of these, and, where `digits` isn't 0,
-    of what the last one of so many digits of a value is worth.
+    of what the last one of so many binary digits of a value is worth.
 
     `foretold`, `common`: by part of the rows, whether the forecast counts there, and what all of them have in common
     besides. `numbers`: what is left, by part, or of all parts at once.
@@ -53,7 +53,9 @@ class Column(msgspec.Struct, frozen=True, array_like=True):
         if self.divisor not in arrays.DIVISORS:
             raise ValueError(f"parts of {self.divisor}")
         whole = arrays.whole(before, self.divisor)
-        return whole, own_steps(whole, self.digits) * self.factor if self.digits else np.full_like(whole, self.factor)
+        if not self.digits:
+            return whole, np.full_like(whole, self.factor)
+        return whole, own_steps(whole, self.digits, self.divisor) * self.factor
 
 
 class Together(msgspec.Struct, frozen=True, array_like=True):
@@ -153,17 +155,16 @@ def _where_known(before: Array, now: Array) -> Array:
     return np.where(unknown, before, now) if unknown.any() else now
 
 
-def own_steps(before: Ints, digits: int) -> Ints:
-    """What the last one of so many digits is worth, of a number that may become a tenth smaller."""
+def own_steps(before: Ints, digits: int, divisor: float) -> Ints:
+    """What the last one of so many binary digits is worth, of a number that may become a tenth smaller. Numbers are of
+    parts of 1, so many of which are 1; those with fewer digits move by parts."""
     size = np.abs(before)
-    return last_digits(size - size // 10, digits)
+    return last_digits(size - size // 10, digits, divisor)
 
 
-def last_digits(numbers: Ints, digits: int) -> Ints:
-    """What the last one of so many digits is worth: of 12,345 the fourth one 10."""
-    size = np.abs(numbers)
-    fewest, most = (max(len(str(end)) - digits, 0) for end in (size.min(initial=2**62), size.max(initial=0)))
-    worth = np.full_like(size, 10 ** min(fewest, most))
-    for more in range(fewest, most):
-        worth[size >= 10 ** (digits + more)] *= 10
-    return worth
+def last_digits(numbers: Ints, digits: int, divisor: float) -> Ints:
+    """The same of these numbers: of 600 in parts of 1 the ninth digit is worth 2, in tenths 20; of 20.5 a tenth."""
+    size = np.abs(numbers) / divisor
+    noise = np.frexp(size)[1] - digits
+    worth = np.left_shift(1, np.maximum(noise, 0), dtype=np.int64) * int(divisor)
+    return np.where(noise < 0, 1, worth)
