@@ -93,7 +93,7 @@ class Stage:
                 for name, change in moment.tables.items()
                 if name in _KINDS  # a newer watchfloor may keep more
             }
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, LookupError, AttributeError) as error:
             raise SessionError(f"a table of it can't be read: {error}") from error
         self._note_nodes(moment)
         if "events" in moment.tables:
@@ -106,7 +106,7 @@ class Stage:
 
     def _note_nodes(self, moment: Moment) -> None:
         """What is known of the nodes of which anything was told, anew."""
-        told = {key for name in _OF_NODES & moment.tables.keys() for key in moment.tables[name].put}
+        told = {key for name in _OF_NODES & moment.tables.keys() for key in moment.tables[name].told}
         for node in told:
             detail = {name: table[node] for name in DETAILS if (table := self._tables[f"detail.{name}"])[node]}
             hello, samplers, notes = (self._tables[name][node] for name in ("hello", "samplers", "notes"))
