@@ -27,7 +27,7 @@ from watchfloor.session.moment import Moment
 from watchfloor.session.player import Player, Standing
 from watchfloor.session.reader import Session
 from watchfloor.session.reel import Reel
-from watchfloor.session.salvage import keys_after, nearest
+from watchfloor.session.salvage import nearest, stops_after
 from watchfloor.session.seeking import Jump
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _BEHIND_SECONDS = 0.03  # between two turns while something is gathered behind w
 _NEAR_SECONDS = 30.0  # what is further ahead is reached by a seek
 _MOST_SECONDS = 0.2  # of work in a turn: beyond it a replay is as fast as the machine
 _MOMENT = 1e-6  # seconds: less than what lies between two
-_OLDER_KEYS = 4  # read in one turn, in search of chapters
+_OLDER_STOPS = 4  # read in one turn, in search of chapters
 
 
 class ReplayFeed:
@@ -258,10 +258,10 @@ class ReplayFeed:
         return self._reel
 
     def _beyond(self, error: SessionError, reel: Reel) -> Reel:
-        """Past what can't be read, to the first key that can; where there is none it stays."""
+        """Past what can't be read, to the first stop that can; where there is none it stays."""
         self._note(error.message)
-        for key in keys_after(self._session, reel.at):
-            if self._reach(key).at > reel.at:
+        for stop in stops_after(self._session, reel.at):
+            if self._reach(stop).at > reel.at:
                 return self._reel or reel
         self._player = self._player.placed(reel.at, self._clock()).halted(self._clock())
         return self._reel or reel
@@ -270,7 +270,7 @@ class ReplayFeed:
 
     def _gather(self) -> bool:
         """A little of what lies before: whether there is more."""
-        for _ in range(_OLDER_KEYS):
+        for _ in range(_OLDER_STOPS):
             self._contents.read_older()
         end = self._clock() + _BEHIND_SECONDS
         while self._depth < len(DEPTHS) and self._reel is not None:

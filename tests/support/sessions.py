@@ -20,6 +20,8 @@ from watchfloor.model import Finding, Scope
 from watchfloor.report import Event, Hello, Report, SamplerStatus, Schema
 from watchfloor.session.writer import Head, Mark, SessionWriter
 
+KEY_SECONDS = 60.0  # between two keys of a test's session: several in a short one
+
 
 class Floor:
     """A console: each `step` is a second of it, with reports, now and then an answer of a scheduler, or an event."""
@@ -67,8 +69,8 @@ class Floor:
         self.machines.fleet.schema(index, Schema(1, tables_of(machine)))
 
     def recorded(self, path: Path, seconds: int, marks: Mapping[int, str] | None = None) -> list[Frame]:
-        """So many seconds in a file; the frames. `marks`: what was put on record behind which frame."""
-        writer, frames = SessionWriter(path, self.head()), []
+        """So many seconds in a file, with a key a minute; the frames. `marks`: what was put on record behind which."""
+        writer, frames = SessionWriter(path, self.head(), KEY_SECONDS), []
         for number in range(seconds):
             frame = self.step()
             writer.frame(frame)

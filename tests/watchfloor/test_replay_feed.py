@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.sessions import Floor, differences
+from tests.support.sessions import KEY_SECONDS, Floor, differences
 from watchfloor.errors import ConfigError, SessionError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
@@ -15,7 +15,7 @@ from watchfloor.replayfeed import ReplayFeed, past_of
 from watchfloor.session.player import SPEEDS
 from watchfloor.session.reader import Session
 from watchfloor.session.seeking import Jump
-from watchfloor.session.writer import KEY_SECONDS, SessionWriter
+from watchfloor.session.writer import SessionWriter
 
 SECONDS = int(KEY_SECONDS) + 15
 MARKED = {20: "proposed: drain dgx-02", 64: "outcome: succeeded"}
@@ -184,19 +184,19 @@ def with_altered(path: Path, frame: Frame, copy: Path) -> Path:
 
 @pytest.fixture
 def altered(told: Told, tmp_path: Path) -> Path:
-    return with_altered(told[0], told[1][30], tmp_path / "s")
+    return with_altered(told[0], told[1][20], tmp_path / "s")
 
 
 def test_what_was_altered_is_told_and_passed_over(told: Told, altered: Path) -> None:
     frames = told[1]
-    watched = Watched(altered, at=frames[28].at)
-    assert same(frames[29], watched.after(1.0))
-    assert same(frames[60], watched.after(1.0))
+    watched = Watched(altered, at=frames[18].at)
+    assert same(frames[19], watched.after(1.0))
+    assert same(frames[30], watched.after(1.0))  # told by what changed since the key, too
     assert "was altered" in watched.feed.standing.trouble
-    watched.feed.seek(frames[35].at)
-    assert same(frames[29], watched.after(0.0))
+    watched.feed.seek(frames[25].at)
+    assert same(frames[19], watched.after(0.0))
     watched.feed.seek(frames[40].at)
-    assert same(frames[40], watched.after(0.0))  # told by what changed since the key, too
+    assert same(frames[40], watched.after(0.0))
 
 
 def test_where_nothing_whole_follows_it_stays_at_what_was(told: Told, tmp_path: Path) -> None:

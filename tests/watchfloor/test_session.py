@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.sessions import Floor, differences
+from tests.support.sessions import KEY_SECONDS, Floor, differences
 from watchfloor.errors import SessionError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
 from watchfloor.session.reader import Session
 from watchfloor.session.tape import TapeReader
-from watchfloor.session.writer import KEY_SECONDS, LEAP_SECONDS, Mark, SessionWriter
+from watchfloor.session.writer import LEAP_SECONDS, Mark, SessionWriter
 
 SECONDS = 125  # three keys, two of them with all that follows; a node boots between them
 Told = tuple[Path, list[Frame], Frame]
@@ -130,11 +130,11 @@ def test_a_file_that_was_torn_off_anywhere_loses_only_what_was_not_whole(told: T
 
 
 def test_what_is_no_session_is_refused(tmp_path: Path) -> None:
-    for data in (b"", b"watchfloor session 2\n", b"#!/bin/sh\n" * 99):
+    for data in (b"", b"watchfloor session 3\n", b"#!/bin/sh\n" * 99):
         (tmp_path / "s").write_bytes(data)
         with pytest.raises(SessionError):
             Session(tmp_path / "s")
-    (tmp_path / "s").write_bytes(b"watchfloor session 1\n")
+    (tmp_path / "s").write_bytes(b"watchfloor session 2\n")
     with pytest.raises(SessionError, match="another version"):
         Session(tmp_path / "s")
     with pytest.raises(SessionError, match="No such file"):
@@ -143,7 +143,7 @@ def test_what_is_no_session_is_refused(tmp_path: Path) -> None:
 
 def test_a_session_is_read_while_it_grows(tmp_path: Path) -> None:
     floor = Floor()
-    writer = SessionWriter(tmp_path / "s", floor.head())
+    writer = SessionWriter(tmp_path / "s", floor.head(), KEY_SECONDS)
     writer.frame(floor.step())
     session = Session(tmp_path / "s")
     for _ in range(int(KEY_SECONDS) + 5):

@@ -12,7 +12,7 @@ from collectors.simulator.faults import Incident, scenarios
 from collectors.simulator.floor import NodePlan, plan_floor
 from collectors.simulator.hardware import SHAPES
 from tests.support.forwarded import ForwardedDemo
-from tests.support.sessions import differences
+from tests.support.sessions import KEY_SECONDS, differences
 from tests.watchfloor.test_partitions import fleet_of_partitions
 from watchfloor import checks
 from watchfloor.events import EventLog
@@ -24,7 +24,7 @@ from watchfloor.report import Schema, Table
 from watchfloor.session.chapters import EVENT, neighbour
 from watchfloor.session.contents import Contents
 from watchfloor.session.reader import Session
-from watchfloor.session.writer import KEY_SECONDS, Head, SessionWriter
+from watchfloor.session.writer import Head, SessionWriter
 
 SECONDS = int(KEY_SECONDS) + 10  # two keys; all that goes wrong has begun, and some of it is over
 SOME = 3  # each so manieth second is compared
@@ -35,7 +35,7 @@ def test_a_floor_of_all_vendors_with_faults_jobs_and_links_comes_back(tmp_path: 
     names = ("hung", "nodelost", "xid79", "nvlink", "gaudiport", "ringhang")
     incidents = [replace(one, lasts=40) for name in names for one in scenarios()[name].place(floor)]
     demo, roll = ForwardedDemo(floor, incidents, _one_of_each(floor.nodes, incidents)), Roll()
-    writer = SessionWriter(tmp_path / "s", Head(demo.at, list(demo.fleet.specs), {}))
+    writer = SessionWriter(tmp_path / "s", Head(demo.at, list(demo.fleet.specs), {}), KEY_SECONDS)
     frames: list[Frame] = []
     for second in range(SECONDS):
         frame = demo.step()

@@ -29,11 +29,12 @@ from watchfloor.redact import redact
 from watchfloor.session.leaves import AGE
 from watchfloor.session.reader import Session
 from watchfloor.session.reel import Reel
-from watchfloor.session.salvage import keys_after
+from watchfloor.session.salvage import stops_after
 from watchfloor.view import View
 
 FORMAT = "watchfloor.evidence-telemetry/1"
 EVERY_SECONDS = 3_600.0  # a longer stretch is told once a minute
+_MINUTE_SECONDS = 59.0  # at least: two moments a minute apart are some milliseconds nearer, or further
 _ALWAYS = (Scope.NODE, Scope.ACCELERATOR, Scope.SERVICE)
 _RECKONED = {scope: {*DERIVED[scope], "state", AGE} for scope in _ALWAYS}  # of other columns, or of findings
 _TOLD_EVERY = 30  # frames between two looks at what is told of findings, events and jobs
@@ -120,7 +121,7 @@ def cut(session: Session, begin: float, end: float, nodes: Sequence[str], jobs: 
 def _frames(session: Session, begin: float, end: float, troubles: list[str]) -> Iterator[Frame]:
     """Of the whole moments in this time. What can't be read is passed over to the next one that stands alone."""
     if end - begin > EVERY_SECONDS:
-        for at in (key for key in session.keys if begin <= key <= end):
+        for at in _once_a_minute([stop for stop in session.stops if begin <= stop <= end]):
             yield from _run(session, at, at, at, troubles)
         return
     at = begin
@@ -130,10 +131,18 @@ def _frames(session: Session, begin: float, end: float, troubles: list[str]) -> 
         for frame in _run(session, at, begin, end, troubles):
             reached = frame.at
             yield frame
-        later = keys_after(session, reached)
+        later = stops_after(session, reached)
         if len(troubles) == before or not later or later[0] > end:
             return
         at = later[0]
+
+
+def _once_a_minute(times: Iterable[float]) -> Iterator[float]:
+    last = float("-inf")
+    for at in times:
+        if at - last > _MINUTE_SECONDS:
+            last = at
+            yield at
 
 
 def _run(session: Session, at: float, begin: float, end: float, troubles: list[str]) -> Iterator[Frame]:

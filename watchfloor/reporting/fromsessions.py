@@ -1,12 +1,12 @@
 """What recordings tell of a window: who was watched when, where nodes stand, and what their accelerators drew.
 
-A few keys of each file are read, about one an hour, never what lies between. Raises nothing: a file that can't be read
-is told.
+A few moments of each file are read, about one an hour, of those for which little has to be read. Raises nothing: a file
+that can't be read is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.errors import SessionError
+from watchfloor.frame import Frame
 from watchfloor.model import NodeSpec
+from watchfloor.partitions import is_partition
 from watchfloor.reporting.kept import PAUSE_SECONDS, Energy, Watching, Window
 from watchfloor.reporting.spans import Spans, common, total, united
-from watchfloor.session import arrays
 from watchfloor.session.folder import files
-from watchfloor.session.moment import Moment
 from watchfloor.session.reader import Session
+from watchfloor.session.reel import Reel
 
-SAMPLE_SECONDS = 3_600.0  # between two keys that are read
+SAMPLE_SECONDS = 3_600.0  # between two moments that are read
 _MOST_WATTS = 10_000.0  # of one accelerator: a counter that moved faster was set, not counted
 
 
@@ -47,7 +48,7 @@ class FromSessions:
         names = [spec.name for spec in session.head.specs]
         self.specs |= {spec.name: spec for spec in session.head.specs}
         self.watching += [Watching(span, "recording", frozenset(names)) for span in spans]
-        samples = [sample for number in _chosen(session.keys, window) if (sample := _sample(session, number))]
+        samples = [sample for at in _chosen(session.stops, window) if (sample := _sample(session, at))]
         for before, after in pairwise(samples):
             self._reckon(names, before, after, total(common(((before.at, after.at),), spans)))
         if samples:
@@ -84,25 +85,25 @@ def from_sessions(folder: Path, window: Window) -> FromSessions:
 
 
 def _recorded(session: Session) -> Spans:
-    """Where its keys follow one another: a machine that slept recorded nothing."""
-    times = [*session.keys, session.end] if session.keys else []
+    """Where its stops follow one another: a machine that slept recorded nothing."""
+    times = [*session.stops, session.end] if session.stops else []
     return united(pair for pair in pairwise(times) if pair[1] - pair[0] <= PAUSE_SECONDS)
 
 
-def _chosen(keys: Sequence[float], window: Window) -> Iterator[int]:
-    """Numbers of the first two and the last key within the window, and of about one an hour between.
+def _chosen(stops: Sequence[float], window: Window) -> Iterator[float]:
+    """The first two and the last stop within the window, and about one an hour between.
 
     When the first one is written, nodes are still connecting.
     """
-    inside = [number for number, at in enumerate(keys) if window.since <= at <= window.until]
+    inside = [at for at in stops if window.since <= at <= window.until]
     before = float("-inf")
-    for number in inside:
-        if keys[number] - before >= SAMPLE_SECONDS or number in (*inside[1:2], inside[-1]):
-            before = keys[number]
-            yield number
+    for at in inside:
+        if at - before >= SAMPLE_SECONDS or at in (*inside[1:2], inside[-1]):
+            before = at
+            yield at
 
 
-# -- one key
+# -- one moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,34 +136,29 @@ def _long(array: NDArray[Any], count: int, fill: float) -> NDArray[Any]:
     return np.concatenate([array[:count], np.full(max(0, count - len(array)), fill, array.dtype)])
 
 
-def _sample(session: Session, number: int) -> Sample | None:
-    moment = session.moment_at_key(number)
-    if moment is None or "accelerator.node" not in moment.arrays:
+def _sample(session: Session, at: float) -> Sample | None:
+    """None where its bytes were altered."""
+    reel = Reel(session.head.specs)
+    try:
+        for moment in session.moments(at, at):
+            reel.skip(moment)
+        return _of_frame(reel.frame())
+    except SessionError:
         return None
-    node = arrays.patched(None, moment.arrays["accelerator.node"])
-    count = min(len(node), len(moment.texts["accelerator.keys"].more))
-    live = arrays.patched(None, moment.arrays["live"])[node[:count]]
-    unlisted = arrays.patched(None, moment.arrays["accelerator.unlisted"])[:count]
-    part = _column(moment, "partition_of", count)
+
+
+def _of_frame(frame: Frame) -> Sample:
+    view = frame.accelerators
+    node = view.node[: view.count]
+    live = frame.live[node]
     return Sample(
-        moment.at,
-        node[:count],
-        (unlisted == 0) & ~(part > 0),  # text 0 is none
-        np.where(live, _column(moment, "energy", count), np.nan),
-        np.where(live, _column(moment, "power", count), np.nan),
-        _texts(moment, "model", count),
+        frame.at,
+        node,
+        (view.unlisted[: view.count] == 0) & ~is_partition(view),
+        np.where(live, view.known("energy"), np.nan),
+        np.where(live, view.known("power"), np.nan),
+        [view.text(row, "model") for row in range(view.count)],
     )
-
-
-def _column(moment: Moment, name: str, count: int) -> NDArray[np.float64]:
-    told: Mapping[str, bytes] = moment.arrays
-    values = arrays.patched(None, told[f"accelerator.{name}"])[:count].astype(np.float64)
-    return np.where(arrays.patched(None, told[f"accelerator.{name}?"])[:count] == 0, values, np.nan)
-
-
-def _texts(moment: Moment, name: str, count: int) -> list[str]:
-    texts, codes = moment.texts["texts"].more, _column(moment, name, count)
-    return [texts[int(code)] if code == code and 0 <= code < len(texts) else "" for code in codes.tolist()]
 
 
 # -- between two

@@ -1,7 +1,7 @@
 """The chapters of a session, found in its file.
 
-Events and findings stand in the keys of a file, so a key a minute is read, the newest first, and of it these two tables
-alone; what came after the last key is read moment by moment.
+Events and findings stand in the stops of a file, so one each half minute is read, the newest first, and of it these two
+tables alone; what came after the last one is read moment by moment.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Contents:
         self._marks: list[Chapter] = []
         self._events: dict[int, Chapter] = {}
         self._findings: dict[tuple[str, float], Chapter] = {}
-        self._older = list(range(len(session.keys)))  # keys that were not read yet
-        self._read_to = session.keys[-1] - 1e-6 if session.keys else session.begin
+        self._older = list(range(len(session.stops)))  # stops that were not read yet
+        self._read_to = session.stops[-1] - 1e-6 if session.stops else session.begin
         self._sorted: Sequence[Chapter] | None = None
 
     @property
@@ -44,7 +44,7 @@ class Contents:
         return bool(self._older)
 
     def read_new(self) -> None:
-        """What came since, and at first what came after the last key."""
+        """What came since, and at first what came after the last stop."""
         marks = self._session.marks_from(len(self._marks))
         self._marks += [Chapter(mark.at, mark.kind, mark.text, facts=mark.facts) for mark in marks]
         self._sorted = None if marks else self._sorted
@@ -53,9 +53,9 @@ class Contents:
             self._take(told)
 
     def read_older(self) -> None:
-        """One key more, the newest first."""
+        """One stop more, the newest first."""
         if self._older:
-            told = self._session.told_at_key(self._older.pop())
+            told = self._session.told_at_stop(self._older.pop())
             if told is not None:
                 self._take(told)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ class Session:
                 raise SessionError(f"{path} was torn off before it began")
             self.head = msgspec.json.decode(self._tape.body(first), type=Head)
             self._keys: list[tuple[int, float]] = []
+            self._stops: list[tuple[int, float]] = []
             self._marks: list[tuple[int, float]] = []
             self._entries: list[tuple[int, float]] = []
             self._scanned = first.end
@@ -55,6 +57,11 @@ class Session:
     def keys(self) -> Sequence[float]:
         """Console times of the moments that stand alone."""
         return [at for _, at in self._keys]
+
+    @property
+    def stops(self) -> Sequence[float]:
+        """Console times of the moments for which little has to be read: keys, and what changed since them."""
+        return [at for _, at in self._stops]
 
     def marks(self) -> list[Mark]:
         return self.marks_from(0)
@@ -96,28 +103,21 @@ class Session:
         """The tables of the moments after this time."""
         return (self._read(told, body) for when, body in self._bodies(after) if when > after)
 
-    def told_at_key(self, number: int) -> Told | None:
-        """All tables, as they are in this key; None where it isn't whole any more."""
-        return self._at_key(told, number)
-
-    def moment_at_key(self, number: int) -> Moment | None:
-        """The moment that stands alone there; None where it isn't whole any more."""
-        return self._at_key(decoded, number)
-
-    def _at_key(self, decode: Callable[[bytes], Read], number: int) -> Read | None:
-        start, _ = self._keys[number]
+    def told_at_stop(self, number: int) -> Told | None:
+        """All tables where it is a key, else what changed in them since; None where it isn't whole any more."""
+        start, _ = self._stops[number]
         try:
-            return self._read(decode, self._tape.body(self._tape.block(start)))
+            return self._read(told, self._tape.body(self._tape.block(start)))
         except SessionError:
             return None
 
-    def _bodies(self, since: float, until: float = float("inf")) -> Iterator[tuple[float, bytes]]:
+    def _bodies(self, since: float, until: float = inf) -> Iterator[tuple[float, bytes]]:
         """Time and bytes of each moment, from the last key before `since` on; what follows it by the shortest way."""
         number = max(0, bisect_right([at for _, at in self._keys], since) - 1)
         for start, end in self._stretches(number):
             if start >= end or (key := self._tape.block(start)).at > until:
                 return
-            near = self._last_since_key(key, end, since)
+            near = self._last_stop(start, end, since)
             if near is not None:
                 yield key.at, self._tape.body(key)
                 yield near.at, self._tape.body(near)
@@ -125,10 +125,12 @@ class Session:
                 if block.kind in (KEY, CHANGE):
                     yield block.at, body
 
-    def _last_since_key(self, key: Block, end: int, until: float) -> Block | None:
-        """The last moment up to this time that is told by what changed since this key."""
-        blocks = (block for block in self._tape.blocks(key.start, end) if block.kind == SINCE_KEY and block.at <= until)
-        return max(blocks, key=lambda block: block.start, default=None)
+    def _last_stop(self, key: int, end: int, until: float) -> Block | None:
+        """The last moment up to this time that is told by what changed since the key that begins there."""
+        first, behind = bisect_right(self._stops, (key, inf)), bisect_left(self._stops, (end, 0.0))
+        starts = (start for start, at in reversed(self._stops[first:behind]) if at <= until)
+        last = next(starts, None)
+        return self._tape.block(last) if last is not None else None
 
     def _read(self, decode: Callable[[bytes], Read], body: bytes) -> Read:
         try:
@@ -184,12 +186,15 @@ class Session:
             start = found[-1].before
         for index in reversed(found):
             self._keys += index.keys
+            self._stops += index.stops
             self._marks += index.marks
             self._entries += index.entries
         self._end, self._scanned = block.at, block.end
 
     def _scan(self, start: int) -> None:
         for block in self._tape.blocks(start):
+            if block.kind in (KEY, SINCE_KEY):
+                self._stops.append((block.start, block.at))
             if block.kind == KEY:
                 self._keys.append((block.start, block.at))
             elif block.kind == MARK:

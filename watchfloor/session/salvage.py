@@ -31,6 +31,7 @@ def nearest(session: Session, at: float) -> tuple[Reel, str]:
     raise SessionError(trouble or f"{session.path} holds no moment", "it was killed before the first frame")
 
 
-def keys_after(session: Session, at: float) -> Sequence[float]:
-    """When the next moments are that stand alone."""
-    return session.keys[bisect_right(session.keys, at) :]
+def stops_after(session: Session, at: float) -> Sequence[float]:
+    """When the next moments are for which little has to be read."""
+    stops = session.stops
+    return stops[bisect_right(stops, at) :]

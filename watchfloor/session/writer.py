@@ -14,8 +14,8 @@ from watchfloor.session.moment import Changes, Moment, encoded
 from watchfloor.session.packing import packed
 from watchfloor.session.tape import CHANGE, HEAD, INDEX, KEY, LEDGER, MARK, SINCE_KEY, TERMINAL, Block, TapeWriter
 
-KEY_SECONDS = 60.0  # a seek reads from a key on
-LEAP_SECONDS = 20.0  # and needs no more of what follows it: so often is told what changed since the key
+KEY_SECONDS = 300.0  # a seek reads from a key on
+LEAP_SECONDS = 30.0  # and needs no more of what follows it: so often is told what changed since the key
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -36,10 +36,14 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """Keys, marks and entries since the index before (at byte `before`, 0 for none): where each begins, and when."""
+    """What came since the index before, which is at byte `before` (0: there is none): where each begins, and when.
+
+    A stop is a key, or the moment before it once more, by what changed since its key.
+    """
 
     before: int
     keys: list[tuple[int, float]]
+    stops: list[tuple[int, float]]
     marks: list[tuple[int, float]]
     entries: list[tuple[int, float]] = []
 
@@ -47,12 +51,14 @@ class Index(msgspec.Struct, frozen=True):
 class SessionWriter:
     """Not thread-safe. Raises SessionError where the file can't be written; nothing more may be told to it then."""
 
-    def __init__(self, path: Path, head: Head) -> None:
+    def __init__(self, path: Path, head: Head, key_seconds: float = KEY_SECONDS) -> None:
         self._tape = TapeWriter(path)
+        self._key_seconds = key_seconds
         self._picker = Picker()
         self._changes = Changes()
         self._keyed = self._leapt = float("-inf")
         self._keys: list[tuple[int, float]] = []
+        self._stops: list[tuple[int, float]] = []
         self._marks: list[tuple[int, float]] = []
         self._entries: list[tuple[int, float]] = []
         self._indexed = 0
@@ -70,7 +76,7 @@ class SessionWriter:
     def frame(self, frame: Frame) -> None:
         """The fleet at this moment."""
         leaves = self._picker.leaves(frame)
-        is_key = not 0 <= frame.at - self._keyed < KEY_SECONDS
+        is_key = not 0 <= frame.at - self._keyed < self._key_seconds
         self.moment(KEY if is_key else CHANGE, self._changes.moment(leaves, is_key))
         if not is_key and frame.at - self._leapt >= LEAP_SECONDS:
             self.moment(SINCE_KEY, self._changes.since_key())
@@ -82,10 +88,12 @@ class SessionWriter:
         if kind == CHANGE:
             return
         self._leapt = moment.at
+        self._stops.append((block.start, moment.at))
         if kind == KEY:
             self._keyed = moment.at
             self._keys.append((block.start, moment.at))
             self._write_index()
+        self._tape.sync()
 
     def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
         """What the screen showed: (console time, asciicast's code of the event, its data)."""
@@ -102,10 +110,9 @@ class SessionWriter:
         self._entries.append((block.start, at))
 
     def _write_index(self) -> None:
-        index = Index(self._indexed, self._keys, self._marks, self._entries)
+        index = Index(self._indexed, self._keys, self._stops, self._marks, self._entries)
         self._indexed = self._tape.append(INDEX, self._at, msgspec.msgpack.encode(index)).start
-        self._keys, self._marks, self._entries = [], [], []
-        self._tape.sync()
+        self._keys, self._stops, self._marks, self._entries = [], [], [], []
 
     def end(self) -> str:
         """Seal it: the SHA-256 of everything in it, in hexadecimal."""
