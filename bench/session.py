@@ -1,10 +1,10 @@
 """What recording costs, how large a day is, how long it takes to open a session and to show any moment of it.
 
-    python -m bench.session [--nodes 1000] [--seconds 180]
+    python -m bench.session [--nodes 1000] [--seconds 300]
 
 The fleet tells what the wire-level simulation tells: thirteen values of each of eight accelerators are other ones, most
 of them every second and as noisy as sensors are, with the digits that the probe gives them: whole percents, degrees,
-joules and megahertz, tenths of a watt, rates with four digits. A report arrives in the phase of its node, some
+joules, megahertz and watts, rates with nine binary digits. A report arrives in the phase of its node, some
 milliseconds early or late. The simulation has two sources of noise a board, one of them shared by how busy it is, power
 and traffic; boards of one node work in one rhythm. Where real sensors are noisy each by itself, a day takes more.
 
@@ -13,7 +13,9 @@ slowly moving mean. There are as many scripts as it takes for few nodes to be in
 Beside it, in the same run, the plain way: all columns of every second, compressed with zstd, and what their changed
 values would take as numbers of eight bytes.
 
-Beside it a whole day of a small fleet, of which every moment is there.
+Beside it what such nodes take that tell more: real samplers on simulated H100 nodes, with each NVLink's own rates, the
+activity of units, and processes; some of them, so that what is told once a moment counts too much. And a whole day of
+a small fleet, of which every moment is there.
 
 Limits: 10 % of a core and 2 GB a day; a session of a day opens within 1 s, any moment of it shows within 300 ms.
 """
@@ -34,7 +36,10 @@ from msgspec import structs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from collectors.simulator.floor import plan_floor
+from collectors.simulator.hardware import SHAPES
 from collectors.simulator.wire_lines import accelerator_keys, hello_line, identity_line, make_scripts, schema_line
+from tests.support.forwarded import ForwardedDemo
 from watchfloor import checks
 from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
@@ -52,7 +57,8 @@ BOARDS = 8
 SCRIPTS = 240
 JITTER_SECONDS = 0.003  # of how long a report is under way
 DAY_SECONDS = 86_400
-SMALL_NODES, SMALL_SECONDS = 16, 180
+SMALL_NODES, SMALL_SECONDS = 16, 300
+DETAILED_FLOOR = 130  # simulated nodes, of all kinds
 LIMITS = {"percent": 10.0, "gigabytes": 2.0, "open": 1.0, "show": 0.3}
 
 
@@ -135,7 +141,7 @@ def record(floor: WireFloor, path: Path, seconds: int) -> None:
         if number < 3:
             plain.take(frame)
     writer.end()
-    a_day, percent = path.stat().st_size / seconds * DAY_SECONDS / 1e9, spent / seconds * 100
+    a_day, percent = day_bytes(path, seconds) / 1e9, spent / seconds * 100
     print(f"  recording                    {percent:6.2f} % of a core   {said(percent, LIMITS['percent'])}")
     print(f"  a day                        {a_day:6.2f} GB            {said(a_day, LIMITS['gigabytes'])}")
     whole, changed = (size * DAY_SECONDS / 1e9 for size in (plain.bytes, plain.changed_bytes))
@@ -143,8 +149,26 @@ def record(floor: WireFloor, path: Path, seconds: int) -> None:
     print(f"  beside it, changed values    {changed:6.1f} GB a day as they are")
 
 
+def day_bytes(path: Path, seconds: int) -> float:
+    """The head is written once, what follows it at every second."""
+    head = next(TapeReader(path).blocks()).end
+    return head + (path.stat().st_size - head) / seconds * DAY_SECONDS
+
+
 def said(figure: float, limit: float) -> str:
     return f"limit {limit:g}, {figure / limit:.2f} of it{', MISSED' if figure > limit else ''}"
+
+
+def record_detailed(path: Path, seconds: int) -> None:
+    plan = plan_floor(DETAILED_FLOOR, seed=1)
+    nodes = [node for node in plan.nodes if node.shape is SHAPES["h100"]]
+    demo = ForwardedDemo(plan, [], nodes)
+    writer = SessionWriter(path, Head(demo.at, list(demo.fleet.specs)))
+    for _ in range(seconds):
+        writer.frame(demo.step())
+    writer.end()
+    a_day = day_bytes(path, seconds) / len(nodes) * 1_000 / 1e9
+    print(f"  beside it, nodes that tell more {a_day:3.1f} GB a day of 1,000, of which {len(nodes)} were recorded")
 
 
 def show(path: Path) -> None:
@@ -196,13 +220,14 @@ def record_small(path: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=1_000)
-    parser.add_argument("--seconds", type=int, default=180)
+    parser.add_argument("--seconds", type=int, default=300, help="as many as from one key to the next")
     asked = parser.parse_args()
     print(f"{asked.nodes:,} nodes × {BOARDS} accelerators at 1 Hz, {asked.seconds} s")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.session"
         record(WireFloor(asked.nodes), path, asked.seconds)
         show(path)
+        record_detailed(Path(folder) / "detailed.session", asked.seconds)
         show_a_day(Path(folder) / "minutes.session", Path(folder) / "day.session")
     return 0
 
