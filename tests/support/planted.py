@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watchfloor.errors import SessionError
 from watchfloor.session.packing import unpacked
-from watchfloor.session.tape import CHANGE, KEY, LEDGER, TERMINAL, TapeReader
+from watchfloor.session.tape import CHANGE, KEY, LEDGER, SINCE_KEY, TERMINAL, TapeReader
 
 _NUMBERS = count(10)
 _MARK = b"plantedSecret"  # of all of them
@@ -43,7 +43,7 @@ def _blocks(path: Path) -> Iterable[bytes]:
         tape = TapeReader(path)
         for block in tape.blocks():
             body = tape.body(block)
-            yield unpacked(body) if block.kind in (KEY, CHANGE, TERMINAL, LEDGER) else body
+            yield unpacked(body) if block.kind in (KEY, CHANGE, SINCE_KEY, TERMINAL, LEDGER) else body
         tape.close()
 
 

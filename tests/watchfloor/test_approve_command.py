@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from tests.support.governed import NEEDS_ONE, Person, person, plan, proposed, ssh_agent
 from tests.support.parts import ROOT
+from tests.support.planted import leaks, planted
 from tui.present import approvals as words
 from watchfloor import cli, governance
 from watchfloor.change import Plan, Ruling, Verdict
@@ -240,23 +241,43 @@ def test_without_a_terminal_nothing_is_signed_unasked(office: Office, capfd: pyt
     assert "--yes signs without a question" in capfd.readouterr().err
 
 
+def typed(key: Path, *answers: tuple[bytes, str]) -> tuple[int, bytes]:
+    """`approve` at a terminal of its own, where each answer is typed once its question is there: exit code, screen."""
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "watchfloor", "approve", "r1", "--reason", "seen", "--key", str(key)]
+    with subprocess.Popen(["setsid", "-c", *words], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        shown, after = b"", 0
+        for question, answer in answers:
+            while question not in shown[after:]:
+                shown += os.read(ours, 4096)
+            after = len(shown)
+            os.write(ours, answer.encode() + b"\n")
+        with contextlib.suppress(OSError):  # so a pty says that its other end was closed
+            while more := os.read(ours, 4096):
+                shown += more
+        code = running.wait(30)
+    os.close(ours)
+    return code, shown
+
+
 @pytest.mark.parametrize(("answer", "code"), [("yes", Exit.OK), ("y", Exit.USAGE), ("", Exit.USAGE)])
 def test_in_a_terminal_the_plan_is_shown_and_yes_is_typed(office: Office, answer: str, code: int) -> None:
-    ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "watchfloor", "approve", "r1", "--reason", "seen", "--key", str(office.carol.key)]
-    with subprocess.Popen(words, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs) as running:
-        os.close(theirs)
-        shown = b""
-        while b"Type yes:" not in shown:
-            shown += os.read(ours, 4096)
-        assert office.plan.digest[:16].encode() in shown and b"drain_node n1" in shown
-        os.write(ours, answer.encode() + b"\n")
-        with contextlib.suppress(OSError):  # so a pty says that its other end was closed
-            while os.read(ours, 4096):
-                pass
-        assert running.wait(30) == code
-    os.close(ours)
-    assert (office.newest().kind == "approval") is (code == Exit.OK)
+    ended, shown = typed(office.carol.key, (b"Type yes:", answer))
+    assert office.plan.digest[:16].encode() in shown and b"drain_node n1" in shown
+    assert (ended, office.newest().kind == "approval") == (code, code == Exit.OK)
+
+
+def test_a_passphrase_is_typed_to_ssh_keygen_shown_and_kept_nowhere(office: Office) -> None:
+    passphrase = planted()
+    set_it = ["ssh-keygen", "-q", "-p", "-P", "", "-N", passphrase, "-f", office.carol.key]
+    subprocess.run(set_it, check=True, stdout=subprocess.DEVNULL)
+    asked = b"Enter passphrase"
+    wrong, _ = typed(office.carol.key, (b"Type yes:", "yes"), (asked, f"not {passphrase}"))
+    assert (wrong, office.newest().kind) == (Exit.USAGE, "decided")
+    code, shown = typed(office.carol.key, (b"Type yes:", "yes"), (asked, passphrase))
+    assert (code, office.newest().kind) == (Exit.OK, "approval")
+    assert passphrase.encode() not in shown and leaks(office.folder) == []
 
 
 def test_show_names_whose_key_signed_and_what_does_not_count(office: Office, capfd: pytest.CaptureFixture[str]) -> None:
