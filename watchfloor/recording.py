@@ -21,6 +21,7 @@ from watchfloor.keeper import account
 from watchfloor.model import Finding, State, Subject
 from watchfloor.places import ledger_file, sessions_folder
 from watchfloor.ports import Feed
+from watchfloor.record import Record
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note, Party, Who
 from watchfloor.records.ledgerwords import Recording
@@ -81,13 +82,17 @@ class RecordedFeed:
 
     def __init__(self, feed: Feed, recorder: Recorder) -> None:
         self._feed, self._recorder = feed, recorder
+        self._stopped = 0.0  # console time of the first frame that was not recorded; 0: there is none
 
     def start(self, on_frame: Callable[[Frame], None]) -> None:
         self._feed.start(lambda frame: on_frame(self._noted(frame)))
 
     def _noted(self, frame: Frame) -> Frame:
         self._recorder.frame(frame)
-        return with_trouble(frame, self._recorder.trouble)
+        if not self._recorder.trouble:
+            return frame
+        self._stopped = self._stopped or frame.at
+        return with_trouble(frame, self._recorder.trouble, self._stopped)
 
     def reconnect(self, node: int) -> None:
         self._feed.reconnect(node)
@@ -105,8 +110,8 @@ class RecordedFeed:
         self._feed.stop()
 
 
-def with_trouble(frame: Frame, trouble: str) -> Frame:
-    """A frame in which it stands that recording has stopped."""
-    if not trouble:
-        return frame
-    return replace(frame, findings=(*frame.findings, Finding(CONSOLE, STOPPED, State.WARNING, trouble)))
+def with_trouble(frame: Frame, trouble: str, since: float) -> Frame:
+    """A frame in which it stands that recording has stopped, and when that was, in console time."""
+    record = Record(Finding(CONSOLE, STOPPED, State.WARNING, trouble), since, frame.at)
+    records = replace(frame.records, by_key={**frame.records.by_key, record.key: record})
+    return replace(frame, findings=(*frame.findings, record.finding), records=records)

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.feeds import HandFeed
 from tests.support.ledgers import beat
 from tests.support.runstory import ANNA, written
 from tests.support.sessions import Floor, differences
+from watchfloor.checks import CONSOLE
 from watchfloor.errors import ConfigError
-from watchfloor.recording import STOPPED, recorded, with_trouble
+from watchfloor.frame import Frame
+from watchfloor.recording import STOPPED, RecordedFeed, recorded, with_trouble
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note
 from watchfloor.records.ledgerreader import LedgerReader, Wanted
@@ -97,9 +100,23 @@ def test_a_folder_that_cant_be_written_stops_recording_and_says_so(tmp_path: Pat
     made.frame(frame)
     made.wait_written()
     assert "recording stopped" in made.trouble and "can't be written" in made.trouble
-    made.frame(floor.step())  # nothing is raised
-    found = [finding for finding in with_trouble(frame, made.trouble).findings if finding.code == STOPPED]
-    assert [finding.text for finding in found] == [made.trouble]
+    made.frame(later := floor.step())  # nothing is raised
+    told = with_trouble(later, made.trouble, frame.at)
+    (found,) = [finding for finding in told.findings if finding.code == STOPPED]
+    record = told.records.of(found)
+    assert record is not None and (found.text, record.first, record.last) == (made.trouble, frame.at, later.at)
+    made.close()
+
+
+def test_a_feed_tells_since_when_it_is_not_recorded(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    floor, made, shown = Floor(), recorder(tmp_path / "file" / "sessions", Notes()), list[Frame]()
+    feed = HandFeed(floor.step())
+    RecordedFeed(feed, made).start(shown.append)
+    made.wait_written()
+    for _ in range(2):
+        feed.give(floor.step())
+    assert [frame.records.by_key[CONSOLE, STOPPED].first for frame in shown[-2:]] == [shown[-2].at] * 2
     made.close()
 
 
