@@ -151,7 +151,7 @@ def record(floor: WireFloor, path: Path, seconds: int) -> None:
 
 def day_bytes(path: Path, seconds: int) -> float:
     """The head is written once, what follows it at every second."""
-    head = next(TapeReader(path).blocks()).end
+    head = next(TapeReader(path).walk())[0].end
     return head + (path.stat().st_size - head) / seconds * DAY_SECONDS
 
 
@@ -196,7 +196,7 @@ def show_a_day(short: Path, long: Path) -> None:
     """A day of a small fleet: what was recorded in some minutes, over and over, with marks."""
     record_small(short)
     tape, session = TapeReader(short), Session(short)
-    bodies = [(block.kind, tape.body(block)) for block in tape.blocks() if block.kind in (KEY, CHANGE, SINCE_KEY)]
+    bodies = [(block.kind, body) for block, body in tape.walk() if body and block.kind in (KEY, CHANGE, SINCE_KEY)]
     moments = [(kind, decoded(unpacked(body))) for kind, body in bodies]
     writer = SessionWriter(long, session.head)
     for turn in range(DAY_SECONDS // SMALL_SECONDS):

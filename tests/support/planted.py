@@ -41,9 +41,9 @@ def _blocks(path: Path) -> Iterable[bytes]:
     """Of a session."""
     with suppress(SessionError):
         tape = TapeReader(path)
-        for block in tape.blocks():
-            body = tape.body(block)
-            yield unpacked(body) if block.kind in (KEY, CHANGE, SINCE_KEY, TERMINAL, LEDGER) else body
+        for block, body in tape.walk():
+            held = body if body is not None else tape.whole(block.start)[1]
+            yield unpacked(held) if block.kind in (KEY, CHANGE, SINCE_KEY, TERMINAL, LEDGER) else held
         tape.close()
 
 

@@ -15,6 +15,7 @@ from watchfloor.replayfeed import ReplayFeed, past_of
 from watchfloor.session.player import SPEEDS
 from watchfloor.session.reader import Session
 from watchfloor.session.seeking import Jump
+from watchfloor.session.tape import TapeReader
 from watchfloor.session.writer import SessionWriter
 
 SECONDS = int(KEY_SECONDS) + 15
@@ -176,7 +177,7 @@ def test_a_torn_file_plays_to_where_it_is_whole(told: Told, tmp_path: Path) -> N
 def with_altered(path: Path, frame: Frame, copy: Path) -> Path:
     """A copy, with one other byte in what is told of this moment."""
     data = bytearray(path.read_bytes())
-    block = next(block for block in Session(path)._tape.blocks() if block.at == frame.at)
+    block = next(block for block, _ in TapeReader(path).walk() if block.at == frame.at)
     data[block.body + block.length // 2] ^= 1
     copy.write_bytes(data)
     return copy

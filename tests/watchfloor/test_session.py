@@ -17,7 +17,8 @@ from watchfloor.errors import SessionError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
 from watchfloor.session.reader import Session
-from watchfloor.session.tape import TapeReader
+from watchfloor.session.salvage import nearest
+from watchfloor.session.tape import CHANGE, END, INDEX, KEY, LEDGER, MARK, SINCE_KEY, TERMINAL, Block, TapeReader
 from watchfloor.session.writer import LEAP_SECONDS, Mark, SessionWriter
 
 SECONDS = 125  # three keys, two of them with all that follows; a node boots between them
@@ -89,7 +90,7 @@ def test_a_session_is_sealed_by_the_digest_of_all_its_bytes(tmp_path: Path) -> N
 
 def test_an_altered_moment_is_named_and_those_before_it_are_shown(told: Told, tmp_path: Path) -> None:
     data, begin = bytearray(told[0].read_bytes()), told[1][0].at
-    block = next(block for block in TapeReader(told[0]).blocks() if block.at >= begin + 75)
+    block = next(block for block, _ in TapeReader(told[0]).walk() if block.at >= begin + 75)
     data[block.body] ^= 1
     (tmp_path / "s").write_bytes(data)
     session = Session(tmp_path / "s")
@@ -102,11 +103,87 @@ def test_an_altered_moment_is_named_and_those_before_it_are_shown(told: Told, tm
 
 def test_what_was_altered_long_before_is_not_needed(told: Told, tmp_path: Path) -> None:
     data, begin = bytearray(told[0].read_bytes()), told[1][0].at
-    block = next(block for block in TapeReader(told[0]).blocks() if block.at >= begin + 5)
+    block = next(block for block, _ in TapeReader(told[0]).walk() if block.at >= begin + 5)
     data[block.body] ^= 1
     (tmp_path / "s").write_bytes(data)
     after = int(LEAP_SECONDS) + 3
     assert differences(told[1][after], Session(tmp_path / "s").reel(begin + after).frame()) == []
+
+
+_FIELDS = {"kind": 0, "length": 1, "time": 15, "body": 30}  # places in a block
+_NO_END = -57  # bytes: without the last block, as after a kill
+
+
+def with_altered(path: Path, copy: Path, kind: bytes, nth: int, place: int, until: int | None = None) -> Block:
+    """A copy with one other byte in a block, which is returned."""
+    data = bytearray(path.read_bytes()[:until])
+    block = [block for block, _ in TapeReader(path).walk() if block.kind == kind][nth]
+    data[block.start + place] ^= 0x10
+    copy.write_bytes(data)
+    return block
+
+
+@pytest.mark.parametrize("place", _FIELDS.values(), ids=_FIELDS.keys())
+@pytest.mark.parametrize(("kind", "nth"), [(INDEX, 0), (INDEX, -1), (END, 0)], ids=["first index", "last index", "end"])
+def test_of_an_altered_index_or_end_the_file_is_read_without(
+    told: Told, tmp_path: Path, kind: bytes, nth: int, place: int
+) -> None:
+    block = with_altered(told[0], tmp_path / "s", kind, nth, place)
+    session, whole = Session(tmp_path / "s"), Session(told[0])
+    assert (session.keys, session.stops, session.end) == (whole.keys, whole.stops, whole.end)
+    assert session.sealed() == "" and [f"byte {block.start} " in text for text in session.troubles] == [True]
+
+
+@pytest.mark.parametrize("until", [None, _NO_END], ids=["sealed", "unsealed"])
+@pytest.mark.parametrize("place", _FIELDS.values(), ids=_FIELDS.keys())
+@pytest.mark.parametrize("kind", [KEY, CHANGE, SINCE_KEY], ids=["key", "change", "stop"])
+def test_of_an_altered_moment_no_more_is_lost_than_hangs_on_it_and_it_is_named(
+    told: Told, tmp_path: Path, kind: bytes, place: int, until: int | None
+) -> None:
+    block = with_altered(told[0], tmp_path / "s", kind, 1, place, until)
+    session, frames = Session(tmp_path / "s"), told[1]
+    assert session.end == frames[-1].at
+    reach = {KEY: KEY_SECONDS, CHANGE: LEAP_SECONDS, SINCE_KEY: 0.0}[kind]
+    first = round(block.at - frames[0].at)
+    for frame in (frames[first - 1], frames[first], frames[first + 7], frames[-1]):
+        reel, trouble = nearest(session, frame.at)
+        lost = block.at <= frame.at < block.at + reach
+        assert reel.at == frame.at or (lost and trouble and reel.at < block.at)
+        assert differences(frames[round(reel.at - frames[0].at)], reel.frame()) == []
+    assert [f"byte {block.start} " in text for text in session.troubles] == [True]
+
+
+def test_of_a_burst_that_takes_a_key_with_its_index_no_other_values_are_shown(told: Told, tmp_path: Path) -> None:
+    data, frames = bytearray(told[0].read_bytes()[:_NO_END]), told[1]
+    blocks = [block for block, _ in TapeReader(told[0]).walk()]
+    place = [number for number, block in enumerate(blocks) if block.kind == KEY][1]
+    data[blocks[place].start : blocks[place + 1].end] = bytes(blocks[place + 1].end - blocks[place].start)
+    (tmp_path / "s").write_bytes(data)
+    session = Session(tmp_path / "s")
+    for frame in frames[59::13]:
+        reel, trouble = nearest(session, frame.at)
+        assert differences(frames[round(reel.at - frames[0].at)], reel.frame()) == []
+        assert reel.at == frame.at or trouble
+
+
+def test_of_altered_marks_entries_and_pictures_the_others_are_told(tmp_path: Path) -> None:
+    floor = Floor()
+    writer = SessionWriter(tmp_path / "s", floor.head())
+    for second in range(3):
+        writer.frame(floor.step())
+        writer.mark(Mark(floor.now, "run", f"run {second}"))
+        writer.entries(floor.now, [(second, b"entry")])
+        writer.terminal(floor.now, [(floor.now, "o", str(second))])
+    writer.end()
+    blocks = [
+        with_altered(tmp_path / "s", tmp_path / "s", kind, n, 25) for n, kind in enumerate((MARK, LEDGER, TERMINAL))
+    ]
+    session = Session(tmp_path / "s")
+    assert [mark.text for mark in session.marks()] == ["run 1", "run 2"]
+    assert session.entries_from(0) == (3, [(0, b"entry"), (2, b"entry")])
+    assert [data for _, _, data in session.terminal()] == ["0", "1"]
+    assert [f"byte {block.start} " in text for block, text in zip(blocks, session.troubles, strict=True)] == [True] * 3
+    assert len([*session.moments(session.begin, session.end)]) == 3
 
 
 def test_what_follows_is_the_same_from_the_key_on_and_from_what_changed_since(told: Told) -> None:

@@ -18,6 +18,7 @@ from watchfloor.exits import Audit, Exit
 from watchfloor.recording import recorded
 from watchfloor.session.cast import ScreenTape, asciicast, cut
 from watchfloor.session.folder import files
+from watchfloor.session.tape import END, INDEX, Block, TapeReader
 from watchfloor.session.writer import SessionWriter
 
 
@@ -64,6 +65,29 @@ def test_a_byte_that_was_altered_is_noticed_also_where_the_file_was_sealed_anew(
     shutil.copy(other, path)
     code, text = shown(capsys, "verify", path.name)
     assert code == Audit.ALTERED and "the ledger has another digest" in text
+
+
+@pytest.mark.parametrize("kind", [INDEX, END])
+def test_where_the_altered_byte_is_in_an_index_or_the_end_it_is_named_and_the_rest_is_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str], kind: bytes
+) -> None:
+    (path,) = files(folder)
+    block = _with_altered(path, kind, 0)
+    code, text = shown(capsys, "verify")
+    assert code == Audit.ALTERED and "altered" in text and f"byte {block.start} " in text
+    code, text = shown(capsys, "cast")
+    assert code == Exit.OK and "second 2" in text
+    (one,) = json.loads(shown(capsys, "list", "--json")[1])["sessions"]
+    assert (one["nodes"], one["ended"] - one["begun"]) == (13, 2.0)
+
+
+def _with_altered(path: Path, kind: bytes, nth: int) -> Block:
+    """With one other byte in a block, which is returned."""
+    data = bytearray(path.read_bytes())
+    block = [block for block, _ in TapeReader(path).walk() if block.kind == kind][nth]
+    data[block.body + block.length // 2] ^= 4
+    path.write_bytes(data)
+    return block
 
 
 def _another_recording(path: Path) -> Path:

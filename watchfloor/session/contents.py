@@ -24,6 +24,7 @@ class Contents:
         self._session = session
         self._nodes = [spec.name for spec in session.head.specs]
         self._marks: list[Chapter] = []
+        self._marks_read = 0  # whole ones, and others
         self._events: dict[int, Chapter] = {}
         self._findings: dict[tuple[str, float], Chapter] = {}
         self._older = list(range(len(session.stops)))  # stops that were not read yet
@@ -45,7 +46,7 @@ class Contents:
 
     def read_new(self) -> None:
         """What came since, and at first what came after the last stop."""
-        marks = self._session.marks_from(len(self._marks))
+        self._marks_read, marks = self._session.marks_from(self._marks_read)
         self._marks += [Chapter(mark.at, mark.kind, mark.text, facts=mark.facts) for mark in marks]
         self._sorted = None if marks else self._sorted
         for told in self._session.told(self._read_to):

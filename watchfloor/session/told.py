@@ -17,7 +17,7 @@ class Wholeness(StrEnum):
     SEALED = "sealed"  # it ends as it was ended
     WRITTEN = "being written"
     TORN = "torn"  # it has no end: whoever wrote it was killed
-    ALTERED = "altered"  # its bytes are not those that were sealed
+    ALTERED = "altered"  # its bytes are not those that were sealed, or that a killed one wrote
     UNREADABLE = "unreadable"
 
 
@@ -53,6 +53,7 @@ def told(path: Path, with_digest: bool) -> Told:
                 session.mark_count,
                 session.head.facts,
                 digest,
+                "; ".join(session.troubles),
             )
     except SessionError as error:
         return Told(path, Wholeness.UNREADABLE, size, text=str(error))
@@ -77,4 +78,6 @@ def vouched(one: Told, ledger: Path) -> str:
 def _wholeness(session: Session, digest: str, with_digest: bool) -> Wholeness:
     if session.has_end:
         return Wholeness.SEALED if digest or not with_digest else Wholeness.ALTERED
+    if session.troubles:
+        return Wholeness.ALTERED
     return Wholeness.WRITTEN if is_written(session.path) else Wholeness.TORN

@@ -44,7 +44,7 @@ def said(one: Told, vouched: str) -> str:
         }[vouched]
     once = ", and had one when the ledger got its digest" if vouched == "another" else ""
     words = {
-        Wholeness.ALTERED: "altered: its bytes are not those that were sealed",
+        Wholeness.ALTERED: "altered: its bytes are not those that were written" + (f"; {one.text}" if one.text else ""),
         Wholeness.TORN: f"torn: it has no end{once}; what there is can be replayed",
         Wholeness.WRITTEN: "being written: it is sealed at its end",
         Wholeness.UNREADABLE: one.text,
