@@ -72,6 +72,7 @@ class ReplayFeed:
         self._frames = 0
         torn = not session.has_end and not is_written(path)
         self._trouble = f"{path.name} has no end: whoever wrote it was killed; what there is is shown" if torn else ""
+        self._altered = 0  # places of which it told
         self._wishes: list[Callable[[], None]] = []
         self._ready = threading.Condition()
         self._over = False
@@ -178,10 +179,10 @@ class ReplayFeed:
     def _take_in(self) -> None:
         """What the file has that it had not."""
         self._due = 0.0
+        self._entries, rows = self._session.entries_from(self._entries)
+        self.ledger.take(rows)
         try:
             self._contents.read_new()
-            self._entries, rows = self._session.entries_from(self._entries)
-            self.ledger.take(rows)
         except SessionError as error:
             self._note(error.message)
 
@@ -319,6 +320,10 @@ class ReplayFeed:
     def _show(self, anew: bool) -> None:
         session, player, reel = self._session, self._player, self._reel
         at, whole = player.at(self._clock()), self._depth >= len(DEPTHS)
+        altered = session.troubles
+        if len(altered) > self._altered:
+            self._altered = len(altered)
+            self._note(altered[-1])
         chapters, searching = self._contents.chapters, self._contents.searching
         self._standing = Standing(
             session.begin, session.end, at, player.speed, player.paused, chapters, self._trouble, searching, whole

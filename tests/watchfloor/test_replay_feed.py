@@ -11,12 +11,15 @@ from tests.support.sessions import KEY_SECONDS, Floor, differences
 from watchfloor.errors import ConfigError, SessionError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
+from watchfloor.records import ledgerentry
+from watchfloor.records.ledgerentry import Note, Party, Who
+from watchfloor.records.ledgerwords import Stop
 from watchfloor.replayfeed import ReplayFeed, past_of
 from watchfloor.session.player import SPEEDS
 from watchfloor.session.reader import Session
 from watchfloor.session.seeking import Jump
-from watchfloor.session.tape import TapeReader
-from watchfloor.session.writer import SessionWriter
+from watchfloor.session.tape import LEDGER, MARK, TapeReader
+from watchfloor.session.writer import Mark, SessionWriter
 
 SECONDS = int(KEY_SECONDS) + 15
 MARKED = {20: "proposed: drain dgx-02", 64: "outcome: succeeded"}
@@ -172,6 +175,28 @@ def test_a_torn_file_plays_to_where_it_is_whole(told: Told, tmp_path: Path) -> N
     shown = watched.after(1.0)
     assert same(next(frame for frame in frames if frame.at == shown.at), shown)
     assert "was killed" in watched.feed.standing.trouble
+
+
+@pytest.mark.parametrize("kind", [MARK, LEDGER])
+def test_of_altered_marks_and_entries_the_others_are_there_and_the_place_is_told(tmp_path: Path, kind: bytes) -> None:
+    floor, path = Floor(), tmp_path / "s"
+    writer = SessionWriter(path, floor.head())
+    for second in range(3):
+        writer.frame(floor.step())
+        writer.mark(Mark(floor.now, "run", f"run {second}"))
+        note = Note(Who(Party.PERSON, "anna"), Stop(reason="storm"))
+        told = ledgerentry.told(note, (int(floor.now) - 1) * 10**9, "host")
+        writer.entries(floor.now, [(second + 1, ledgerentry.placed(told, second + 1, ""))])
+    writer.end()
+    block = [block for block, _ in TapeReader(path).walk() if block.kind == kind][1]
+    data = bytearray(path.read_bytes())
+    data[block.body + 5] ^= 1
+    path.write_bytes(data)
+    watched = Watched(path, at=float("inf"))
+    marks = [chapter.text for chapter in watched.feed.standing.chapters if chapter.kind == "run"]
+    assert marks == (["run 0", "run 2"] if kind == MARK else ["run 0", "run 1", "run 2"])
+    assert watched.feed.ledger.look().size == (3 if kind == MARK else 2)
+    assert f"byte {block.start} was altered" in watched.feed.standing.trouble
 
 
 def with_altered(path: Path, frame: Frame, copy: Path) -> Path:

@@ -18,7 +18,7 @@ from watchfloor.exits import Audit, Exit
 from watchfloor.recording import recorded
 from watchfloor.session.cast import ScreenTape, asciicast, cut
 from watchfloor.session.folder import files
-from watchfloor.session.tape import END, INDEX, Block, TapeReader
+from watchfloor.session.tape import END, INDEX, TERMINAL, Block, TapeReader
 from watchfloor.session.writer import SessionWriter
 
 
@@ -79,6 +79,15 @@ def test_where_the_altered_byte_is_in_an_index_or_the_end_it_is_named_and_the_re
     assert code == Exit.OK and "second 2" in text
     (one,) = json.loads(shown(capsys, "list", "--json")[1])["sessions"]
     assert (one["nodes"], one["ended"] - one["begun"]) == (13, 2.0)
+
+
+def test_a_cast_without_an_altered_picture_says_where_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = files(folder)
+    block = _with_altered(path, TERMINAL, 1)
+    assert run(["sessions", "cast"]) == Exit.OK
+    told = capsys.readouterr()
+    assert "second 2" in told.out and "second 1" not in told.out
+    assert [f"byte {block.start} " in line for line in told.err.splitlines()] == [True]
 
 
 def _with_altered(path: Path, kind: bytes, nth: int) -> Block:

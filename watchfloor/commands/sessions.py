@@ -75,6 +75,8 @@ def cast(
     with closing(Session(found(name))) as session:
         marks = [(mark.at, "m", f"{mark.kind}: {mark.text}") for mark in session.marks()]
         lines = list(asciicast(session.terminal(), session.path.name, marks))
+        for trouble in session.troubles:
+            output.remark(trouble)
     if not lines:
         raise ConfigError(f"{name} showed nothing", "only sessions of the terminal have a screen", file="cast")
     text = "\n".join(lines) + "\n"

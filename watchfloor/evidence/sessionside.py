@@ -31,6 +31,7 @@ class Piece:
     told: Told
     slice: Slice
     cast: str
+    troubles: tuple[str, ...] = ()  # what of the file can't be read
 
     @property
     def name(self) -> str:
@@ -87,7 +88,7 @@ def pieces(folder: Path, matter: Matter) -> Pieces:
             notes.append(f"recording {path.name} covers it as well, and is left out: {MOST_SESSIONS} are in here")
             continue
         found.append(piece)
-        notes += [f"recording {path.name}: {redact(trouble)}" for trouble in piece.slice.troubles]
+        notes += [f"recording {path.name}: {redact(trouble)}" for trouble in piece.troubles]
     return Pieces(tuple(found), _missing(folder, matter, found), tuple(notes))
 
 
@@ -98,7 +99,9 @@ def _piece(path: Path, matter: Matter) -> Piece | None:
         if session.end < matter.begin or session.begin > matter.end or not of_these:
             return None
         telemetry = cut(session, matter.begin, matter.end, matter.nodes, matter.jobs)
-        return Piece(told(path, with_digest=True), telemetry, _cast(session, matter))
+        shown = _cast(session, matter)
+        troubles = dict.fromkeys((*telemetry.troubles, *session.troubles))
+        return Piece(told(path, with_digest=True), telemetry, shown, tuple(troubles))
 
 
 def _cast(session: Session, matter: Matter) -> str:
