@@ -316,6 +316,9 @@ class Replay(Feed, Protocol):
     def jump(self, wish: Jump) -> None:
         """To the next thing of a kind, or the last one; nowhere where there is none."""
 
-    def frame_at(self, at: float) -> Frame:
-        """The floor at this moment, whatever is shown. Takes its time. Raises SessionError."""
+    def frame_at(self, at: float) -> tuple[Frame, str]:
+        """The floor at this moment, whatever is shown; where that can't be read the nearest one, and why ("": it can).
+
+        Takes its time. Raises SessionError.
+        """
         ...

@@ -118,10 +118,11 @@ class ReplayFeed:
     def standing(self) -> Standing:
         return self._standing
 
-    def frame_at(self, at: float) -> Frame:
+    def frame_at(self, at: float) -> tuple[Frame, str]:
         session = Session(self.path)
         with closing(session):
-            return nearest(session, at)[0].frame()
+            reel, trouble = nearest(session, at)
+            return reel.frame(), trouble
 
     def pause(self, paused: bool) -> None:
         self._wish(lambda: self._steer(self._player.halted(self._clock(), paused)))

@@ -36,6 +36,7 @@ class HandReplay(HandFeed):
     def __init__(self, first: Frame | None = None, at: float = START + 300, **told: object) -> None:
         super().__init__(recorded(first if first is not None else on_record()))
         self.asked: list[object] = []
+        self.in_the_way = ""  # of a moment that is asked for
         standing = Standing(START, START + 600, at, 1.0, False, STORY)
         self.standing = replace(standing, **told)  # pyright: ignore[reportArgumentType]
         self.ledger: Followed | None = None
@@ -63,5 +64,5 @@ class HandReplay(HandFeed):
     def jump(self, wish: Jump) -> None:
         self.asked.append(wish)
 
-    def frame_at(self, at: float) -> Frame:
-        return self.at(at)
+    def frame_at(self, at: float) -> tuple[Frame, str]:
+        return self.at(at), self.in_the_way

@@ -266,6 +266,15 @@ async def test_what_differs_from_here_on_a_live_floor() -> None:
         assert app.pages["compare"]._compared is not None  # pyright: ignore[reportAttributeAccessIssue]
 
 
+async def test_a_moment_that_cant_be_read_is_compared_by_another_and_it_says_why() -> None:
+    replay = HandReplay()
+    replay.in_the_way = "the block at byte 4711 was altered"
+    app = replayed(replay)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon", *"compare start end", "enter")
+        await until(lambda: "another moment is shown" in screen_of(app) and "byte 4711" in screen_of(app))
+
+
 async def test_rows_are_filtered_by_words_and_lead_to_their_node() -> None:
     replay = HandReplay()
     replay.at = lambda at: recorded(on_record() if at > START + 100 else settled(20))

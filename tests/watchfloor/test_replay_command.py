@@ -63,7 +63,7 @@ def test_a_console_that_records_can_look_back(tmp_path: Path, monkeypatch: pytes
             live.give(floor.step())
         told["recording"].close()
         past = told["past"]()
-        assert past.frame_at(shown[1].at).at == shown[1].at
+        assert past.frame_at(shown[1].at)[0].at == shown[1].at
         past.stop()
     with recording_of(live, wanted=False) as (feed, told):
         assert feed is live and not told

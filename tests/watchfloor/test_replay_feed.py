@@ -225,6 +225,13 @@ def test_what_was_altered_is_told_and_passed_over(told: Told, altered: Path) -> 
     assert same(frames[40], watched.after(0.0))
 
 
+def test_a_moment_that_cant_be_read_is_answered_by_the_nearest_and_why(told: Told, altered: Path) -> None:
+    frame, why = ReplayFeed(altered).frame_at(told[1][25].at)
+    assert differences(told[1][19], frame) == [] and "was altered" in why
+    frame, why = ReplayFeed(altered).frame_at(told[1][40].at)
+    assert differences(told[1][40], frame) == [] and why == ""
+
+
 def test_where_nothing_whole_follows_it_stays_at_what_was(told: Told, tmp_path: Path) -> None:
     path, frames = told
     watched = Watched(with_altered(path, frames[60], tmp_path / "s"), at=frames[58].at)

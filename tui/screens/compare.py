@@ -152,11 +152,14 @@ class ComparePage(WordedPage):
 
     async def _fetch(self, replay: Replay, times: Sequence[float], close: Callable[[], None]) -> None:
         try:
-            frames = [await asyncio.to_thread(replay.frame_at, at) for at in times]
+            read = [await asyncio.to_thread(replay.frame_at, at) for at in times]
         except WatchfloorError as error:
             self.say(str(error), Token.WARNING)
             return
         finally:
             close()
+        frames, troubles = zip(*read, strict=True)
+        if told := "; ".join(dict.fromkeys(filter(None, troubles))):
+            self.say(f"another moment is shown than was asked for: {told}", Token.WARNING)
         self._before, self._after, self._due = frames[0], frames[1] if len(frames) > 1 else None, 0.0
         self.redraw()
