@@ -28,7 +28,7 @@ from watchfloor.session.salvage import nearest
 
 SAMPLE_SECONDS = 3_600.0  # between two moments that are read, at most
 _MOMENTS = 24  # in a short recording there are so many, as far as it has stops
-_EARLY_SECONDS = (5.0, 15.0, 60.0)  # when the first moment is written, nodes are still connecting
+_EARLY_SECONDS = (5.0, 15.0)  # and at the next stop: when the first moment is written, nodes are still connecting
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ def _times(stops: Sequence[float], spans: Spans) -> list[float]:
     found = set[float]()
     for since, until in spans:
         found |= {since, until, *(since + after for after in _EARLY_SECONDS if since + after < until)}
-        before = since
+        before = float("-inf")
         for at in stops[bisect_right(stops, since) : bisect_left(stops, until)]:
             if at - before >= step:
                 before = at
