@@ -142,7 +142,7 @@ def test_where_a_key_was_altered_the_nearest_moment_counts_and_it_is_told_once(
     tmp_path: Path, frames: list[Frame], key: int, first: int, last: int
 ) -> None:
     path = written(tmp_path / "altered.session", frames)
-    block = [block for block in TapeReader(path).blocks() if block.kind == KEY][key]
+    block = [block for block, _ in TapeReader(path).walk() if block.kind == KEY][key]
     data = bytearray(path.read_bytes())
     data[block.end - 1] ^= 4
     path.write_bytes(data)
