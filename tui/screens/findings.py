@@ -30,6 +30,7 @@ from watchfloor.errors import ConfigError, QueryError
 from watchfloor.frame import Frame
 from watchfloor.lineage.watch import finding_key
 from watchfloor.lineagebook import name_of
+from watchfloor.nosecret import refuse_secret
 from watchfloor.ports import Concern
 from watchfloor.record import Record, RecordKey
 
@@ -258,7 +259,8 @@ class FindingsPage(TablePage):
         ]
 
     def _command_ack(self, note: str) -> None:
-        """What the cursor was on when this was begun, whatever it is on now."""
+        """What the cursor was on when this was begun, whatever it is on now. Raises ConfigError."""
+        refuse_secret(note, "the note", "the record of findings")
         asked = self._model.row(self._asked_about) if self._model is not None and self._asked_about else None
         if asked is None and self._asked_about is not None:
             self._here(lambda: self.say("it is over by now", Token.DIM))
