@@ -12,9 +12,11 @@ from tests.support.feeds import HandFeed
 from tests.support.ledgers import beat
 from tests.support.runstory import ANNA, written
 from tests.support.sessions import Floor, differences
+from watchfloor import __version__
 from watchfloor.checks import CONSOLE
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
+from watchfloor.keeper import account
 from watchfloor.recording import STOPPED, RecordedFeed, recorded, with_trouble
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note
@@ -49,7 +51,8 @@ def test_frames_marks_and_screens_are_kept_on_one_timeline(tmp_path: Path) -> No
     (path,) = files(tmp_path)
     session = Session(path)
     assert differences(first, session.reel(session.end).frame()) == []
-    assert [mark.text for mark in session.marks()] == [":filter util > 5"]
+    told = [(mark.at, mark.kind, mark.text) for mark in session.marks()]
+    assert told == [(first.at, "session", "recording begins, test"), (floor.now, "command", ":filter util > 5")]
     assert list(session.terminal()) == [(floor.now, "o", "hello")]
     assert [(note.path, note.sha256) for note in notes] == [(path, session.sealed())]
 
@@ -164,7 +167,8 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
             made.frame(floor.step())
     (path,) = files(places / "sessions")
     session = Session(path)
-    stop, proposed = session.marks()
+    begins, stop, proposed = session.marks()
+    assert (begins.kind, begins.text) == ("session", f"recording begins, watch, {account()}, watchfloor {__version__}")
     assert (stop.kind, stop.text, stop.facts["entry"]) == ("ledger", "stop: storm", "1")
     assert (proposed.facts["run"], proposed.facts["playbook"]) == ("r1", "fatal-xid")  # by both it is looked for
     assert session.head.facts["mode"] == "watch"

@@ -82,7 +82,7 @@ class ApprovalsPage(RunsOfRecord):
         if acting is None:
             self.whole(f"run {name}", text)
         else:
-            self.open_sheet(Card(self.desk.palette, name, text, acting))
+            self.open_sheet(Card(self.desk.palette, name, text, acting, self.desk.acted))
 
     def own_commands(self) -> Sequence[Command]:
         return [Command("approvals", "plans that wait for a person", lambda _: self.desk.go(self.slug, None))]
