@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,27 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
     with LedgerReader(places / "ledger.db") as reader:
         (entry,) = [one for one in reader.entries() if one.kind == Kind.RECORDING]
     assert (entry.body["file"], entry.body["sha256"]) == (path.name, session.sealed())
+
+
+def test_the_head_holds_the_digests_of_what_configures_the_console(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(places / "config"))
+    own, fleet = places / "config" / "watchfloor", places / "fleet.yaml"
+    (own / "policies").mkdir(parents=True)
+    (own / "limits.yaml").write_text("limits: {}\n")
+    for name in ("b.cedar", "a.cedar"):
+        (own / "policies" / name).write_text(f"// {name}\n")
+    fleet.write_text("nodes: n[1-2]\n")
+    with recorded("watch", fleet_file=fleet) as made:
+        made.frame(Floor().step())
+    facts = Session(files(places / "sessions")[0]).head.facts
+    summed = subprocess.run(["sha256sum", "a.cedar", "b.cedar"], cwd=own / "policies", capture_output=True, check=True)
+    assert {name: told for name, told in facts.items() if "sha256:" in told} == {
+        "fleet file": f"{fleet} sha256:{sha256(fleet.read_bytes()).hexdigest()}",
+        "limits": f"{own / 'limits.yaml'} sha256:{sha256((own / 'limits.yaml').read_bytes()).hexdigest()}",
+        "own policies": f"{own / 'policies'} sha256:{sha256(summed.stdout).hexdigest()}",
+    }
 
 
 def test_a_replay_has_the_ledger_as_of_then_also_of_runs_that_were_open_before(places: Path) -> None:
