@@ -310,10 +310,11 @@ class Page(Screen[None]):
         self._message = (redact(words), token)
         if self._message_timer is not None:
             self._message_timer.stop()
-        self._message_timer = self.set_timer(MESSAGE_SECONDS, self._unsay)
+        self._message_timer = self.set_timer(MESSAGE_SECONDS, self.unsay)
         self.draw_bars()
 
-    def _unsay(self) -> None:
+    def unsay(self) -> None:
+        """What was said is over."""
         self._message = None
         self.draw_bars()
 
