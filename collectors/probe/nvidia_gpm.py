@@ -8,6 +8,7 @@ import struct
 
 from .cells import NOT_YET, UNSUPPORTED, Missing, Reading
 from .nvml import ask, closed, gpus, held, partitions, plain, reason
+from .nvml_fields import Call
 
 _LIST_EVERY = 5  # samples
 _LEAST_SECONDS = 0.1  # between two samples, by the driver's own word
@@ -67,32 +68,48 @@ class Subject:
 
     def __init__(self, nvml, device) -> None:
         self._nvml = nvml
-        self._call, self._arguments = _sampling(nvml, device)
-        self._samples = [nvml.nvmlGpmSampleAlloc(), nvml.nvmlGpmSampleAlloc()]
+        call, arguments = _sampling(nvml, device)
+        first, second = self._samples = nvml.nvmlGpmSampleAlloc(), nvml.nvmlGpmSampleAlloc()
         self._taken_at = None  # when the older of the two was taken
-        self._asked = nvml.c_nvmlGpmMetricsGet_t()
-        self._asked.version = nvml.NVML_GPM_METRICS_GET_VERSION
-        self._asked.numMetrics = len(_METRICS)
-        self._place = nvml.c_nvmlGpmMetricsGet_t.metrics.offset
-        for place, metric in enumerate(_METRICS.values()):
-            self._asked.metrics[place].metricId = metric
+        self._turn = Turn(nvml, Call(nvml, call, (*arguments, second)), first, second)
+        self._next = Turn(nvml, Call(nvml, call, (*arguments, first)), second, first)
 
     def cells(self, now: float) -> dict:
         """What went on since the call before. `now` is monotonic time in seconds."""
         if self._taken_at is not None and now - self._taken_at < _LEAST_SECONDS:
             return dict.fromkeys(_METRICS, NOT_YET)
-        older, newer = self._samples
-        refusal = ask(self._nvml, self._call, *self._arguments, newer)
-        if isinstance(refusal, Missing):
+        turn = self._turn
+        refusal = turn.sampling.refusal()
+        if refusal is not None:
             self._taken_at = None
             return dict.fromkeys(_METRICS, refusal)
-        is_first, self._taken_at, self._samples = self._taken_at is None, now, [newer, older]
-        return dict.fromkeys(_METRICS, NOT_YET) if is_first else self._between(older, newer)
+        is_first, self._taken_at = self._taken_at is None, now
+        self._turn, self._next = self._next, turn
+        return dict.fromkeys(_METRICS, NOT_YET) if is_first else turn.between()
 
-    def _between(self, older, newer) -> dict:
-        self._asked.sample1, self._asked.sample2 = older, newer
-        refusal = ask(self._nvml, "nvmlGpmMetricsGet", self._asked)
-        if isinstance(refusal, Missing):
+    def free(self) -> None:
+        for sample in self._samples:
+            ask(self._nvml, "nvmlGpmSampleFree", sample)
+
+
+class Turn:
+    """What is asked while one of the two samples is the newer one: bound once, since it is asked again and again."""
+
+    def __init__(self, nvml, sampling: Call, older, newer) -> None:
+        self.sampling = sampling  # takes the newer one
+        self._nvml = nvml
+        self._asked = asked = nvml.c_nvmlGpmMetricsGet_t()
+        asked.version, asked.numMetrics = nvml.NVML_GPM_METRICS_GET_VERSION, len(_METRICS)
+        asked.sample1, asked.sample2 = older, newer
+        for place, metric in enumerate(_METRICS.values()):
+            asked.metrics[place].metricId = metric
+        self._place = nvml.c_nvmlGpmMetricsGet_t.metrics.offset
+        self._metrics = Call(nvml, "nvmlGpmMetricsGet", (), asked)
+
+    def between(self) -> dict:
+        """The cells of what went on between the two."""
+        refusal = self._metrics.refusal()
+        if refusal is not None:
             return dict.fromkeys(_METRICS, refusal)
         told = _ANSWERS.unpack_from(self._asked, self._place)
         return {name: self._value(code, value) for name, code, value in zip(_METRICS, told[0::2], told[1::2])}
@@ -102,10 +119,6 @@ class Subject:
         if code:
             return reason(self._nvml, code)
         return round(min(100.0, value), 1) if value >= 0 else NOT_YET
-
-    def free(self) -> None:
-        for sample in self._samples:
-            ask(self._nvml, "nvmlGpmSampleFree", sample)
 
 
 def _subject(nvml, device) -> "Subject | Missing":

@@ -4,11 +4,9 @@ On NVLink 5 the older counters are gone. What its correction mends is counted in
 block were broken; `fec_errors` is what was left broken.
 """
 
-import ctypes
-
 from .cells import UNSUPPORTED, Missing
 from .nvml import ask
-from .nvml_fields import FieldBatch, NumberCall
+from .nvml_fields import FieldBatch, Numbers
 
 METRICS = (
     "crc_errors replay_errors recovery_errors symbol_errors fec_errors fec_mended ber rx_errors tx_discards".split()
@@ -47,9 +45,10 @@ class LinkErrors:
     """The errors of all links of one GPU."""
 
     def __init__(self, nvml, handle, links, generation: "int | Missing") -> None:
-        self._handle = handle
         self._links = links
-        self._counter = NumberCall(nvml, "nvmlDeviceGetNvLinkErrorCounter", ctypes.c_ulonglong)
+        asked = [(handle, link, counter) for link in links for _, counter in _COUNTERS]
+        self._counters = Numbers(nvml, "nvmlDeviceGetNvLinkErrorCounter", asked, "Q")
+        self._counted, self._told = [], []  # what they said last, and the cells of it
         self._batch = self._mended = None
         self._mended_of = [UNSUPPORTED] * len(links)
         self._looks = 0
@@ -60,16 +59,20 @@ class LinkErrors:
     def look(self) -> "list[dict]":
         """The cells of each link."""
         if self._batch is None or self._mended is None:
-            return [
-                {name: self._counter.ask(self._handle, link, counter) for name, counter in _COUNTERS}
-                for link in self._links
-            ]
+            return self._of_counters(self._counters.values())
         if self._looks % _MENDED_EVERY == 0:
             counted = self._mended.values()
             self._mended_of = [_sum(counted[at : at + len(_MENDED)]) for at in range(0, len(counted), len(_MENDED))]
         self._looks += 1
         values = iter(self._batch.values())
         return [_of_packets({name: next(values) for name, _ in _FIELDS}, mended) for mended in self._mended_of]
+
+    def _of_counters(self, counted: list) -> "list[dict]":
+        """The very same cells where no counter has moved."""
+        if counted != self._counted:
+            values = iter(counted)
+            self._counted, self._told = counted, [{name: next(values) for name, _ in _COUNTERS} for _ in self._links]
+        return self._told
 
 
 def _sum(bins: list) -> "int | Missing":

@@ -6,7 +6,7 @@ A full board has 18 links with a dozen values each, eight times in a node: most 
 from . import nvidia_link_errors, pcie
 from .cells import NOT_YET, UNSUPPORTED, Missing
 from .nvml import Device, ask, ask_fields, lost
-from .nvml_fields import ByteRates, FieldBatch, NumberCall
+from .nvml_fields import ByteRates, FieldBatch, Numbers
 
 # field ids of nvml.h; the scope of a field is the link, or ALL for the sum
 _LINK_COUNT, _SPEED = 91, 164
@@ -39,53 +39,62 @@ class NvLinks:
         summed = [(field, scope) for field in (sent, received) for scope in all_links]
         self._all = FieldBatch(nvml, self._handle, summed)
         self._each = FieldBatch(nvml, self._handle, [(field, link) for field in (received, sent) for link in links])
-        self._state = NumberCall(nvml, "nvmlDeviceGetNvLinkState")
+        self._states = Numbers(nvml, "nvmlDeviceGetNvLinkState", [(device.handle, link) for link in links])
         generation = nvidia_link_errors.generation(nvml, device.handle) if links else UNSUPPORTED
         self._errors = nvidia_link_errors.LinkErrors(nvml, device.handle, links, generation)
         self._looks = 0
+        self._seen = []  # of each link, whether it is up, as it was told last
         self._up = NOT_YET  # how many
         self._rows = [[_names(device, link, generation), {}, {}, {}, {}, {}] for link in links]
+        self._alone = list(links)  # those whose other end isn't known
+        self._changed = False  # rows, since `cells` were made of them
         self.cells = {key: tuple(row) for key, row in zip(self._keys, self._rows)}
 
     def look(self, at: float) -> None:
         """Ask for every link; the parts that are due. `at` is monotonic time in seconds."""
         if not self._keys:
             return
-        states = self._states()
-        self._up = _total_up(states)
-        self._renew(_PEER, self._peers())
-        self._renew(_STATE, states)
+        self._look_at_states()
+        self._look_for_peers()
         self._renew(_TRAFFIC, self._traffic(at))
         if self._looks % _ERRORS_EVERY == 0:
             self._renew(_FAULTS, self._errors.look())
         if self._looks % _SPEED_EVERY == 0:
             self._renew(_SPEEDS, self._speeds())
         self._looks += 1
-        self.cells = {key: tuple(row) for key, row in zip(self._keys, self._rows)}
+        if self._changed:
+            self._changed = False
+            self.cells = {key: tuple(row) for key, row in zip(self._keys, self._rows)}
 
     def _renew(self, part: int, cells: "list[dict]") -> None:
         """One part of every row; what hasn't changed stays the very same."""
         for row, new in zip(self._rows, cells):
-            if row[part] != new:
+            if row[part] is not new and row[part] != new:
                 row[part] = new
+                self._changed = True
 
     def lose(self) -> None:
         """The GPU is lost, and its links with it; the next look asks for all of them again."""
         if self._looks:
-            self._looks = 0
+            self._looks, self._seen, self._changed = 0, [], True
             self._up = NOT_YET
             self.cells = {key: (row[_NAMES], row[_PEER], _GONE) for key, row in zip(self._keys, self._rows)}
 
-    def _states(self) -> "list[dict]":
-        states = [self._state.ask(self._handle, link) for link in range(len(self._keys))]
-        return [{"up": up if isinstance(up, Missing) else int(up)} for up in states]
+    def _look_at_states(self) -> None:
+        states = self._states.values()
+        if states == self._seen:
+            return
+        self._seen, self._up = states, _total_up(states)
+        self._renew(_STATE, [{"up": up if isinstance(up, Missing) else int(up)} for up in states])
 
-    def _peers(self) -> "list[dict]":
+    def _look_for_peers(self) -> None:
         """The other ends: asked for while they aren't known, since a link that is down has none."""
-        known = [row[_PEER] for row in self._rows]
-        return [
-            peer if isinstance(peer.get("peer"), str) else {"peer": self._peer(link)} for link, peer in enumerate(known)
-        ]
+        for link in self._alone:
+            peer = {"peer": self._peer(link)}
+            if self._rows[link][_PEER] != peer:
+                self._rows[link][_PEER] = peer
+                self._changed = True
+        self._alone = [link for link in self._alone if not isinstance(self._rows[link][_PEER]["peer"], str)]
 
     def _peer(self, link: int) -> "str | Missing":
         info = ask(self._nvml, "nvmlDeviceGetNvLinkRemotePciInfo", self._handle, link)
@@ -149,9 +158,9 @@ def _gpu_at(nvml, address: str) -> str:
     return pcie.normal(address) if isinstance(index, Missing) else "gpu%d" % index
 
 
-def _total_up(states: "list[dict]") -> "int | Missing":
-    unknown = [state["up"] for state in states if isinstance(state["up"], Missing)]
-    return unknown[0] if unknown else sum(state["up"] for state in states)
+def _total_up(states: list) -> "int | Missing":
+    unknown = [state for state in states if isinstance(state, Missing)]
+    return unknown[0] if unknown else sum(states)
 
 
 def _count(nvml, handle) -> "int | Missing":

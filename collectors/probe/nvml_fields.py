@@ -87,22 +87,49 @@ def _rate(old, new, scale: float):
     return int(told_rate((new - old) * scale) + 0.5)
 
 
-class NumberCall:
-    """A call whose last argument is where it puts a number, of a ctypes type."""
+class Numbers:
+    """One call for each of several things. `asked` are its arguments for each, but for the last one: where it puts a
+    number, of a struct's kind."""
 
-    def __init__(self, nvml, name: str, kind: type = ctypes.c_uint) -> None:
+    def __init__(self, nvml, name: str, asked: "list[tuple]", kind: str = "I") -> None:
         self._nvml = nvml
         self._name = name
+        self._asked = asked
         self._call = _bound(nvml, name)
-        self._number = kind()
-        self._where = ctypes.byref(self._number)
+        size = struct.calcsize("=" + kind)
+        self._memory = ctypes.create_string_buffer(size * len(asked))
+        self._unpack = struct.Struct("=%d%s" % (len(asked), kind)).unpack
+        self._bound = [(*one, ctypes.byref(self._memory, size * place)) for place, one in enumerate(asked)]
 
-    def ask(self, handle, *arguments):
-        """The number, or why there is none."""
+    def values(self) -> list:
+        """For each the number, or why there is none."""
+        call = self._call
+        if call is None:
+            return [ask(self._nvml, self._name, *one) for one in self._asked]
+        codes, numbers = [call(*one) for one in self._bound], self._unpack(self._memory)
+        if not any(codes):
+            return list(numbers)
+        return [reason(self._nvml, code) if code else number for code, number in zip(codes, numbers)]
+
+
+class Call:
+    """A call whose arguments are the same each time. `structure`, if any, is its last one, which pynvml takes as it
+    is, and the library by its place; what the call has to say is found in it."""
+
+    def __init__(self, nvml, name: str, arguments: tuple, structure=None) -> None:
+        self._nvml = nvml
+        self._name = name
+        self._arguments = arguments if structure is None else (*arguments, structure)
+        self._call = _bound(nvml, name)
+        self._bound = arguments if structure is None else (*arguments, ctypes.byref(structure))
+
+    def refusal(self) -> "Missing | None":
+        """Make the call: why it was not answered, if it was not."""
         if self._call is None:
-            return ask(self._nvml, self._name, handle, *arguments)
-        code = self._call(handle, *arguments, self._where)
-        return reason(self._nvml, code) if code else self._number.value
+            answer = ask(self._nvml, self._name, *self._arguments)
+            return answer if isinstance(answer, Missing) else None
+        code = self._call(*self._bound)
+        return reason(self._nvml, code) if code else None
 
 
 class ListSize:

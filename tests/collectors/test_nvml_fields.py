@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from collectors.probe.cells import NOT_YET, UNSUPPORTED
-from collectors.probe.nvml_fields import _FIELD, ByteRates, FieldBatch
+from collectors.probe.nvml_fields import _FIELD, ByteRates, FieldBatch, Numbers
 
 _UNSIGNED, _LONG, _SIGNED = 1, 3, 5  # nvmlValueType_t
 _NOT_SUPPORTED = 3
@@ -62,3 +62,30 @@ def test_rates_of_counters_that_are_reset_or_refused() -> None:
     assert rates.of([9, 7], 9.0) == [NOT_YET, 1024]
     assert rates.of([9, 7], 9.0) == [NOT_YET, NOT_YET]
     assert rates.of([9, 7 + 123_456], 10.0) == [0, 126_353_408]
+
+
+class Counters:
+    """Writes to its last argument what the test says of the one before it; refuses what it knows nothing of."""
+
+    def __init__(self, known: dict[int, int]) -> None:
+        self.known = known
+
+    def _nvmlGetFunctionPointer(self, name: str) -> Callable[..., int]:
+        return self._answer
+
+    def _answer(self, handle: object, link: int, where: Any) -> int:
+        if link not in self.known:
+            return _NOT_SUPPORTED
+        ctypes.memmove(ctypes.cast(where, ctypes.c_void_p), struct.pack("=Q", self.known[link]), 8)
+        return 0
+
+
+def test_numbers_of_several_things_each_with_its_own_reason() -> None:
+    driver = Counters({0: 7, 2: 1 << 40})
+    asked = [(None, link) for link in range(3)]
+    numbers = Numbers(driver, "nvmlDeviceGetNvLinkErrorCounter", asked, "Q")
+    assert numbers.values() == [7, UNSUPPORTED, 1 << 40]
+    driver.known = {0: 8, 1: 9, 2: 10}
+    assert numbers.values() == [8, 9, 10]
+    driver.known = {1: 9}
+    assert numbers.values() == [UNSUPPORTED, 9, UNSUPPORTED]

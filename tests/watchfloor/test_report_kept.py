@@ -1,21 +1,17 @@
-"""What is kept, read: a real ledger, a real store of lineage, a real recording."""
+"""What is kept, read: a real ledger, a real store of lineage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.support import lineages, runstory
 from tests.support.ledgers import CRON, written
 from tests.support.reports import plain, rows, value
-from tests.support.sessions import Floor
 from watchfloor.errors import StoreError
-from watchfloor.frame import Frame
 from watchfloor.lineage.graph import Changes
 from watchfloor.lineage.watch import Watch
 from watchfloor.model import Finding, NodeSpec, Scope, State, Subject
@@ -27,11 +23,9 @@ from watchfloor.records.lineage import LineageStore
 from watchfloor.reporting import acts, basis, changes
 from watchfloor.reporting.fromledger import FromLedger, from_ledger
 from watchfloor.reporting.fromlineage import KINDS, RELATIONS, attempts_of, episodes_of
-from watchfloor.reporting.fromsessions import Sample, drawn_between, from_sessions
-from watchfloor.reporting.kept import Energy, Kept, Window
+from watchfloor.reporting.kept import Kept, Window
 from watchfloor.reporting.reading import Places, kept
 from watchfloor.reporting.spans import total, united
-from watchfloor.session.writer import SessionWriter
 
 NOW = 1_800_000_000.0
 DAY = Window(NOW - 86_400.0, NOW)
@@ -230,82 +224,6 @@ def test_attempts_say_where_they_ran_and_what_was_found_when_they_ended(store: L
     assert (first.accelerators, first.ended_as, first.cause) == (2, "node failed", "xid-fatal on n2/gpu3")
     assert first.last - first.start == 98 * lineages.MINUTE
     assert (second.accelerators, second.ended_as, second.last) == (None, "", window.until)
-
-
-# -- recordings
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Window, list[Frame]]:
-    """Two minutes of the synthetic fleet, twice: another console recorded the same."""
-    folder, floor = tmp_path_factory.mktemp("sessions"), Floor()
-    since, frames = floor.now, []
-    writers = [SessionWriter(folder / f"{name}.session", floor.head()) for name in ("1", "2")]
-    for _ in range(3):
-        floor.machines.now += 59.0
-        frames.append(floor.step())
-        for writer in writers:
-            writer.frame(frames[-1])
-    for writer in writers:
-        writer.end()
-    return folder, Window(since, floor.now + 1), frames
-
-
-def test_recordings_tell_who_was_watched_and_where_nodes_stand(recorded: tuple[Path, Window, list[Frame]]) -> None:
-    folder, window, _ = recorded
-    found = from_sessions(folder, window)
-    assert total(united(one.span for one in found.watching)) == pytest.approx(120.0)
-    assert found.watching[0].nodes is not None and "dgx-01" in found.watching[0].nodes
-    assert (found.specs["dgx-01"].rack, found.accelerators["dgx-01"]) == ("r1", 8)
-    assert "H100" in found.models["dgx-01"]
-
-
-def counted(frame: Frame, name: str) -> float:
-    view = frame.accelerators
-    mine = view.node[: view.count] == frame.node_index[name]
-    return float(view.known("energy")[: view.count][mine].sum())
-
-
-def test_energy_is_what_the_boards_counted_and_counted_once(recorded: tuple[Path, Window, list[Frame]]) -> None:
-    folder, window, frames = recorded
-    drawn = from_sessions(folder, window).energy["dgx-01"]
-    assert drawn == Energy(counted(frames[-1], "dgx-01") - counted(frames[0], "dgx-01"), 8 * 120.0, 0.0, 0.0)
-    assert drawn.joules > 0
-
-
-def test_where_no_counter_moved_on_power_counts() -> None:
-    """Two boards for ten seconds: 100 and 300 W at its ends; one was reset, one has no counter and was read once."""
-    nothing = np.array([np.nan, np.nan])
-    before = Sample(
-        0.0, np.zeros(2, np.int32), np.ones(2, bool), np.array([500.0, np.nan]), np.array([100.0, 300.0]), []
-    )
-    after = Sample(10.0, before.node, before.counts, np.array([20.0, np.nan]), np.array([300.0, np.nan]), [])
-    joules, how = drawn_between(before, after, 10.0)
-    assert joules.tolist() == [2000.0, 3000.0] and how.tolist() == [1, 1]
-    joules, how = drawn_between(replace(before, power=nothing), replace(after, power=nothing), 10.0)
-    assert joules.tolist() == [0.0, 0.0] and how.tolist() == [2, 2]
-
-
-def test_a_board_that_came_meanwhile_is_no_guess() -> None:
-    """One that was there draws 100 W; the other wasn't, and what it drew before nobody knows."""
-    early = Sample(0.0, np.zeros(1, np.int32), np.ones(1, bool), np.full(1, np.nan), np.full(1, 100.0), [])
-    late = Sample(10.0, np.zeros(2, np.int32), np.ones(2, bool), np.full(2, np.nan), np.full(2, 100.0), ["", ""])
-    joules, how = drawn_between(early.with_rows_of(late), late, 10.0)
-    assert joules.tolist() == [1000.0, 0.0] and how.tolist() == [1, 2]
-
-
-def test_of_a_node_that_is_silent_no_draw_is_made_up(recorded: tuple[Path, Window, list[Frame]]) -> None:
-    folder, window, frames = recorded
-    frame = frames[-1]
-    dark = [spec.name for at, spec in enumerate(frame.specs) if not frame.live[at]]
-    energy = from_sessions(folder, window).energy
-    assert dark and all(energy.get(name, Energy()).joules == 0.0 for name in dark)
-
-
-def test_a_recording_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    (tmp_path / "torn.session").write_bytes(b"watchfloor session 3\nH")
-    found = from_sessions(tmp_path, Window(0.0, 4e9))
-    assert found.watching == [] and found.troubles[0].startswith("the recording torn.session is left out: ")
 
 
 # -- all of it

@@ -64,7 +64,7 @@ def _basis(of: Energy) -> str:
 def _remarks(of: Energy) -> Iterator[str]:
     yield "energy is of recorded time alone: what wasn't recorded is not made up, hosts and cooling are not in it"
     if of.sampled_seconds:
-        yield "boards without a counter: power read about once an hour, taken for all of it"
+        yield "boards without a counter: power read once an hour or more often, taken for all of it"
     if of.unknown_seconds:
         yield f"{of.unknown_seconds / 3600:,.1f} recorded accelerator hours tell neither energy nor power"
 

@@ -126,6 +126,15 @@ class Energy:
     sampled_seconds: float = 0.0  # accelerator seconds, by power that was read now and then
     unknown_seconds: float = 0.0  # accelerator seconds of which nothing is known
 
+    def plus(self, other: Energy, share: float = 1.0) -> Energy:
+        """With this share of another."""
+        return Energy(
+            self.joules + other.joules * share,
+            self.counted_seconds + other.counted_seconds * share,
+            self.sampled_seconds + other.sampled_seconds * share,
+            self.unknown_seconds + other.unknown_seconds * share,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
