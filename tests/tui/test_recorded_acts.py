@@ -14,6 +14,8 @@ from tests.support.runstory import Story
 from tests.support.screens import screen_of, text_of
 from tests.tui.test_what_to_do import acting, asked
 from tui.commands import PaletteProvider
+from tui.filming import Film
+from tui.widgets.commandline import CommandLine
 from watchfloor.session.writer import Mark
 
 SIZE = (120, 60)
@@ -25,8 +27,10 @@ class NotedRecording:
     def __init__(self) -> None:
         self.trouble = ""
         self.marks: list[Mark] = []
+        self.shown: list[str] = []
 
-    def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None: ...
+    def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
+        self.shown += [data for _, _, data in events]
 
     def mark(self, mark: Mark) -> None:
         self.marks.append(mark)
@@ -45,6 +49,21 @@ async def test_a_command_line_that_was_run_is_told_and_none_that_was_left_or_ref
         await pilot.press("6", "A", *"seen:", "space", *"4711", "enter")
     assert recording.told() == [("command", ":jobs"), ("command", ":stack"), ("command", ":ack seen: 4711")]
     assert {mark.at for mark in recording.marks} == {app.options.now()}
+
+
+async def test_a_line_that_was_just_closed_is_not_filmed_while_it_is_still_drawn() -> None:
+    recording = NotedRecording()
+    app = still_app(on_record())
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("colon")
+        line = app.screen.query_one(CommandLine)
+        line.open(f"theme --token={'x' * 130}plantedSecret")
+        await pilot.press("left", "end")
+        line.close()
+        app.screen.set_focus(None)
+        assert "plantedSecret" in screen_of(app)
+        Film(app, recording, app.options.now).take()
+    assert recording.shown and "plantedSecret" not in "".join(recording.shown)
 
 
 async def test_no_secret_of_a_command_line_is_told() -> None:
