@@ -84,7 +84,7 @@ class WatchfloorApp(App[int]):
         self.set_class(self.options.palette.glyphs is ASCII, "ascii")
         self.desk = Desk.for_options(self.options, self.commands, self.open)
         if self.options.acting is not None:
-            self.desk.carrying = Carrying(self.options.acting, self._tell)
+            self.desk.carrying = Carrying(self.options.acting, self._tell, self.desk.acted)
         self.past = Past(self, self.desk)
         self.set_class(self.desk.replay is not None, "past")
         self.pages = Pages(self.desk, lambda page: self.install_screen(page, page.slug))
@@ -329,18 +329,22 @@ class WatchfloorApp(App[int]):
             self.page.say(words, token)
 
     def action_reconnect(self) -> None:
-        """A node that waits for its next try is tried at once; others have nothing to wait for."""
+        self.desk.acted(self._reconnect())
+
+    def _reconnect(self) -> str:
+        """A node that waits for its next try is tried at once; others have nothing to wait for: what was done."""
         frame, selected = self.desk.frame, self.desk.selected
         names = [spec.name for spec in frame.specs] if frame is not None else []
         if frame is None or selected is None or selected.node not in names:
             self.page.say("no node is selected", Token.DIM)
-            return
+            return ""
         node = names.index(selected.node)
-        if frame.statuses[node].phase is Phase.BACKOFF:
-            self.feed.reconnect(node)
-            self.page.say(f"{selected.node}: trying to connect now")
-        else:
+        if frame.statuses[node].phase is not Phase.BACKOFF:
             self.page.say(f"{selected.node} is {frame.statuses[node].phase}: there is no wait to cut short", Token.DIM)
+            return ""
+        self.feed.reconnect(node)
+        self.page.say(f"{selected.node}: trying to connect now")
+        return f"try to connect to {selected.node} now"
 
     # -- commands
 
@@ -363,7 +367,7 @@ class WatchfloorApp(App[int]):
         ]
 
     def _reconnect_command(self) -> Command:
-        return Command("reconnect", "try to connect to the selected node now", lambda _: self.action_reconnect())
+        return Command("reconnect", "try to connect to the selected node now", lambda _: self._reconnect())
 
     def _leave(self) -> None:
         self.call_later(self.action_quit)

@@ -98,6 +98,23 @@ class Desk:
             replay=options.replay,
         )
 
+    def ran(self, line: str) -> None:
+        """A line of the command line, or a choice of the palette, was run: it is recorded."""
+        if line.strip():
+            self._record("command", f":{line.strip()}")
+
+    def acted(self, what: str) -> None:
+        """A key did this, by itself or by what was asked behind it: it is recorded, unless it did nothing ("")."""
+        if what:
+            self._record("key", what)
+
+    def _record(self, kind: str, text: str) -> None:
+        if self.options.recording is None:
+            return
+        from watchfloor.session.writer import Mark  # noqa: PLC0415 - with the recorder, and nowhere else
+
+        self.options.recording.mark(Mark(self.options.now(), kind, redact(text)))
+
     def take(self, frame: Frame) -> None:
         self.frame, self.summary = frame, summarise(frame)
 
@@ -293,10 +310,11 @@ class Page(Screen[None]):
         self._message = (redact(words), token)
         if self._message_timer is not None:
             self._message_timer.stop()
-        self._message_timer = self.set_timer(MESSAGE_SECONDS, self._unsay)
+        self._message_timer = self.set_timer(MESSAGE_SECONDS, self.unsay)
         self.draw_bars()
 
-    def _unsay(self) -> None:
+    def unsay(self) -> None:
+        """What was said is over."""
         self._message = None
         self.draw_bars()
 
@@ -337,6 +355,7 @@ class Page(Screen[None]):
             column = error.column if isinstance(error, ConfigError | QueryError) else 0
             line.point(column, f"{error.message}{': ' if error.advice else ''}{error.advice}")
             return
+        self.desk.ran(event.text)
         line.remember()
         self._close_command()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -34,9 +35,10 @@ class Card(Asking):
         Binding("x", "choose('reject')", "reject", show=False),
     ]
 
-    def __init__(self, palette: Palette, run: str, text: Text, acting: Acting) -> None:
+    def __init__(self, palette: Palette, run: str, text: Text, acting: Acting, acted: Callable[[str], None]) -> None:
+        """`acted` is told what was signed."""
         super().__init__(palette, f"run {run}", text)
-        self._run, self._acting = run, acting
+        self._run, self._acting, self._acted = run, acting, acted
         self._choice = ""
         self._signing = False
 
@@ -68,6 +70,7 @@ class Card(Asking):
     async def _signed(self, choice: str, reason: str) -> None:
         try:
             self.say([(f" {await self._came(choice, reason)}", Token.OK)])
+            self._acted(f"{choice} run {self._run}")
         except WatchfloorError as error:
             self.complain(error, "not signed: ")
         finally:

@@ -14,10 +14,10 @@ from watchfloor.ports import Acting
 
 
 class Carrying:
-    """`say`: a sentence for the status bar of whatever page is seen by then."""
+    """`say`: a sentence for the status bar of whatever page is seen by then. `acted` is told what was begun."""
 
-    def __init__(self, acting: Acting, say: Callable[[str, Token], None]) -> None:
-        self._acting, self._say = acting, say
+    def __init__(self, acting: Acting, say: Callable[[str, Token], None], acted: Callable[[str], None]) -> None:
+        self._acting, self._say, self._acted = acting, say, acted
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -28,6 +28,7 @@ class Carrying:
     def begin(self, run: str) -> None:
         """On the screen's loop, which doesn't wait for it."""
         if run not in self._tasks:
+            self._acted(f"carry out run {run}")
             self._tasks[run] = asyncio.create_task(self._carried_out(run), name=f"run {run}")
 
     async def _carried_out(self, run: str) -> None:

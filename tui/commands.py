@@ -28,7 +28,7 @@ class Command:
 
     name: str
     help: str
-    run: Callable[[str], None]
+    run: Callable[[str], object]
     choices: Callable[[], Sequence[str]] = nothing
     argument: str = ""  # its name in the help, "" where there is none
 
@@ -88,8 +88,14 @@ def complete(commands: Table, text: str, cursor: int) -> Sequence[str]:
     return [word for word in command.choices() if word.lower().startswith(last)] if command else ()
 
 
+class Listener(Protocol):
+    def ran(self, line: str) -> None: ...
+
+
 class Console(Protocol):
     """What the palette asks of the app."""
+
+    desk: Listener
 
     def commands(self) -> Table: ...
 
@@ -128,6 +134,7 @@ class PaletteProvider(Provider):
     def _run(self, command: Command, argument: str) -> None:
         try:
             command.run(argument)
+            self._console.desk.ran(f"{command.name} {argument}")
         except WatchfloorError as error:
             self.app.notify(str(error), severity="error", markup=False)
 

@@ -28,10 +28,14 @@ class Film:
         if self._recording.trouble or not self._app.screen_stack:
             return
         size, at = self._app.size, self._now()
-        typed = focused.value if isinstance(focused := self._app.focused, Input) else ""
-        events = self._tape.told(at, (size.width, size.height), self._lines(), typed)
+        events = self._tape.told(at, (size.width, size.height), self._lines(), self._typed())
         if events:
             self._recording.terminal(at, events)
+
+    def _typed(self) -> str:
+        """What stands in lines to type into, as long as they are drawn: one that was just closed is, for a moment."""
+        drawn = self._app.screen._compositor.visible_widgets
+        return "\n".join(widget.value for widget in drawn if isinstance(widget, Input))
 
     def _lines(self) -> list[Line]:
         """The screen as it is drawn; those beneath it are part of its picture."""

@@ -98,6 +98,7 @@ class Past:
             what = wish.kind or "mark"
             self._app.page.say(f"no {what}{words} {'after' if wish.forth else 'before'} this{more}", Token.DIM)
         else:
+            self._app.page.unsay()
             replay.jump(wish)
 
     # -- the past of a live floor
@@ -177,6 +178,7 @@ class Past:
         if isinstance(wish, Jump):
             self._jump(replay, wish)
         else:
+            self._app.page.unsay()
             replay.seek(wish)
 
     def _speed(self, text: str) -> None:

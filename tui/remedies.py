@@ -176,19 +176,24 @@ class Remedies(Asking):
         self._show(weighed)
 
     async def _propose(self, weighed: Weighed) -> None:
-        put = await asyncio.to_thread(self._acting.propose, weighed)
+        put = await self._proposed(weighed)
         self._put(
             put, f"{put.said}: the {'approvals page (8)' if put.ruling == 'needs-approval' else 'runs page (7)'} has it"
         )
 
     async def _carry_out(self, weighed: Weighed) -> None:
         """What was permitted when the plan was made may not be by now: then it is only proposed."""
-        put = await asyncio.to_thread(self._acting.propose, weighed)
+        put = await self._proposed(weighed)
         if put.ruling == "permit":
             self._carrying.begin(put.run)
             self._put(put, f"run {put.run} is under way: the runs page (7) shows its steps")
         else:
             self._put(put, f"{put.said}: the runs page (7) has it")
+
+    async def _proposed(self, weighed: Weighed) -> Put:
+        put = await asyncio.to_thread(self._acting.propose, weighed)
+        self._desk.acted(f"propose {asked_of_plan(weighed.plan)}: run {put.run}")
+        return put
 
     def _put(self, put: Put, words: str) -> None:
         self._show(None)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from watchfloor.ledgerfollower import Followed
     from watchfloor.session.player import Standing  # what only replays need
     from watchfloor.session.seeking import Jump
+    from watchfloor.session.writer import Mark
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ class Acting(Protocol):
 
 
 class Recording(Protocol):
-    """What is told what a terminal shows. Any thread may call; no call waits or raises."""
+    """What is told what a terminal shows, and what is done there. Any thread may call; no call waits or raises."""
 
     @property
     def trouble(self) -> str:
@@ -259,6 +260,9 @@ class Recording(Protocol):
 
     def terminal(self, at: float, events: Sequence[tuple[float, str, str]]) -> None:
         """(console time, code of asciicast, data), the oldest first; `at`: of the first."""
+
+    def mark(self, mark: Mark) -> None:
+        """Something to find again: a command line that was run, a key that acted."""
 
 
 class Feed(Protocol):

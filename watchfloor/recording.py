@@ -16,6 +16,7 @@ from pathlib import Path
 
 from watchfloor import __version__
 from watchfloor.checks import CONSOLE
+from watchfloor.configured import configuration
 from watchfloor.frame import Frame
 from watchfloor.keeper import account
 from watchfloor.model import Finding, State, Subject
@@ -34,8 +35,11 @@ STOPPED = "recording-stopped"
 
 
 @contextmanager
-def recorded(mode: str, who: Who | None = None, folder: Path | None = None) -> Iterator[Recorder]:
+def recorded(
+    mode: str, who: Who | None = None, folder: Path | None = None, fleet_file: Path | None = None
+) -> Iterator[Recorder]:
     """A recorder for as long as the block runs; its files are sealed in the ledger. `mode`: terminal, watch, run.
+    `fleet_file`: the one that its nodes are of.
 
     Raises ConfigError where what is to be kept can't be understood.
     """
@@ -44,7 +48,7 @@ def recorded(mode: str, who: Who | None = None, folder: Path | None = None) -> I
     recorder = Recorder(
         folder or sessions_folder(),
         lambda at: new_name(at, mode, os.getpid()),
-        facts_of(mode, by),
+        {**facts_of(mode, by), **configuration(fleet_file)},
         keep_of(os.environ.get(KEEP_VARIABLE, "")),
         partial(_vouch, by),
         marks.news,

@@ -10,15 +10,14 @@ from tests.support.feeds import still_app
 from tui.app import WatchfloorApp
 from tui.widgets.table import VirtualTable
 from watchfloor.ledgerfollower import LedgerFollower
-from watchfloor.ports import Acting
 
 LEDGER = Path("ledger.db")  # relative: its name is in the pictures
 NOW = frames.settled().at
 SIZES = ((80, 24), (120, 40), (200, 60))
 
 
-def app_over(place: Path = LEDGER, acting: Acting | None = None) -> WatchfloorApp:
-    return still_app(frames.settled(), ledger=LedgerFollower(place), zone=UTC, acting=acting)
+def app_over(place: Path = LEDGER, **options: object) -> WatchfloorApp:
+    return still_app(frames.settled(), ledger=LedgerFollower(place), zone=UTC, **options)
 
 
 def rows_shown(app: WatchfloorApp, slug: str) -> list[str]:

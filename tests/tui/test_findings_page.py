@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from tests.support.feeds import HandFeed, still_app
 from tests.support.onrecord import on_record
 from tests.support.patience import until
-from tests.support.screens import text_of
+from tests.support.planted import leaks, planted
+from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp
 from tui.base import AppOptions
 from tui.help import entries
@@ -131,6 +133,18 @@ async def test_acknowledging_and_clearing_are_told_to_the_feed() -> None:
         await pilot.press("o", "end", "c")
         await pilot.pause()
         assert [code for _, code in feed(app).cleared] == ["temp-margin"]
+
+
+async def test_a_note_that_looks_as_if_it_held_a_secret_is_refused_before_anything_is_kept(tmp_path: Path) -> None:
+    app = still_app(on_record(), state_folder=tmp_path)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("6", "home", "A", *"ok,", "space", *f"password={planted()}", "enter")
+        await pilot.pause()
+        assert "the note looks as if it held a secret" in screen_of(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not feed(app).acknowledged
+    assert leaks(tmp_path) == []
 
 
 def worse(frame: Frame) -> Frame:

@@ -124,9 +124,11 @@ async def test_commands_steer_it() -> None:
         assert replay.asked == [
             ("seek", 120.0), ("seek", 360.0), ("speed", 16.0), ("pause", True),
         ]  # fmt: skip
-        assert "no finding with 'xid' after this" in text_of(app, "#status") or replay.standing.paused
         await pilot.press("colon", *"seek -finding xid", "enter")
         assert replay.asked[-1] == Jump("finding", "xid", forth=False)
+        for words, said in (("seek finding xid", True), ("seek -finding xid", False)):
+            await pilot.press("colon", *words, "enter")
+            assert ("no finding with 'xid' after this" in text_of(app, "#status")) == said
         await pilot.press("colon", *"speed 3", "enter")
         assert "3 is no speed" in screen_of(app)
 
@@ -165,7 +167,7 @@ async def test_what_can_not_be_shown_is_told_once() -> None:
         app._each_second()
         await pilot.pause()
         assert "the block at byte 700 was altered" in text_of(app, "#status")
-        app.page._unsay()
+        app.page.unsay()
         app._each_second()
         assert "altered" not in text_of(app, "#status")
 
@@ -190,6 +192,7 @@ async def test_runs_approvals_and_reviews_are_those_of_then(held: HandReplay) ->
         await until(lambda: "What was done" in screen_of(app))
         await pilot.press("escape", "8")
         await until(lambda: "1 waits for a person" in screen_of(app))
+        assert "Enter: the whole plan" in screen_of(app) and "signs" not in screen_of(app)
         await pilot.press("9", "slash", *"kind:intent", "enter")
         await until(lambda: "kind:intent" in text_of(app, "#status") and "outcome" not in screen_of(app))
 

@@ -11,7 +11,7 @@ import sys
 import zipfile
 from bisect import bisect_right
 from contextlib import closing
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from watchfloor.metrics import CATALOGUE
 from watchfloor.model import Missing, Scope
 from watchfloor.records.lineage import LineageStore
 from watchfloor.session.reader import Session
+from watchfloor.session.tape import CHANGE, KEY, SINCE_KEY, TapeReader
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,20 @@ def test_a_long_stretch_is_told_once_a_minute(floor: Console) -> None:
     with closing(Session(floor.sessions / FILE)) as session:
         found = cut(session, START - 4000, START + 4000, [NODE, "not-of-this-fleet"], [])
     assert found.times == [START + 1, START + 61] and found.nodes == (NODE,)
+
+
+@pytest.mark.parametrize(("kind", "number", "told"), [(KEY, 0, 0), (SINCE_KEY, 0, 61), (CHANGE, 40, 71)])
+def test_time_only_goes_on_behind_what_was_altered_and_each_trouble_is_told_once(
+    floor: Console, tmp_path: Path, kind: bytes, number: int, told: int
+) -> None:
+    data = (floor.sessions / FILE).read_bytes()
+    with closing(TapeReader(floor.sessions / FILE)) as tape:
+        block = [block for block in tape.blocks() if block.kind == kind][number]
+    (tmp_path / FILE).write_bytes(flipped(data, block.end - 1))
+    with closing(Session(tmp_path / FILE)) as session:
+        found = cut(session, START, START + 100, [NODE], [])
+    assert all(one < other for one, other in pairwise(found.times)) and len(found.times) == told
+    assert [f"at byte {block.start} " in trouble for trouble in found.troubles] == [True]
 
 
 def test_the_cast_of_the_window_begins_with_the_whole_screen(members: dict[str, bytes]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ from tests.support.feeds import HandFeed
 from tests.support.ledgers import beat
 from tests.support.runstory import ANNA, written
 from tests.support.sessions import Floor, differences
+from watchfloor import __version__
 from watchfloor.checks import CONSOLE
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
+from watchfloor.keeper import account
 from watchfloor.recording import STOPPED, RecordedFeed, recorded, with_trouble
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note
@@ -49,7 +53,8 @@ def test_frames_marks_and_screens_are_kept_on_one_timeline(tmp_path: Path) -> No
     (path,) = files(tmp_path)
     session = Session(path)
     assert differences(first, session.reel(session.end).frame()) == []
-    assert [mark.text for mark in session.marks()] == [":filter util > 5"]
+    told = [(mark.at, mark.kind, mark.text) for mark in session.marks()]
+    assert told == [(first.at, "session", "recording begins, test"), (floor.now, "command", ":filter util > 5")]
     assert list(session.terminal()) == [(floor.now, "o", "hello")]
     assert [(note.path, note.sha256) for note in notes] == [(path, session.sealed())]
 
@@ -164,7 +169,8 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
             made.frame(floor.step())
     (path,) = files(places / "sessions")
     session = Session(path)
-    stop, proposed = session.marks()
+    begins, stop, proposed = session.marks()
+    assert (begins.kind, begins.text) == ("session", f"recording begins, watch, {account()}, watchfloor {__version__}")
     assert (stop.kind, stop.text, stop.facts["entry"]) == ("ledger", "stop: storm", "1")
     assert (proposed.facts["run"], proposed.facts["playbook"]) == ("r1", "fatal-xid")  # by both it is looked for
     assert session.head.facts["mode"] == "watch"
@@ -174,6 +180,27 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
     with LedgerReader(places / "ledger.db") as reader:
         (entry,) = [one for one in reader.entries() if one.kind == Kind.RECORDING]
     assert (entry.body["file"], entry.body["sha256"]) == (path.name, session.sealed())
+
+
+def test_the_head_holds_the_digests_of_what_configures_the_console(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(places / "config"))
+    own, fleet = places / "config" / "watchfloor", places / "fleet.yaml"
+    (own / "policies").mkdir(parents=True)
+    (own / "limits.yaml").write_text("limits: {}\n")
+    for name in ("b.cedar", "a.cedar"):
+        (own / "policies" / name).write_text(f"// {name}\n")
+    fleet.write_text("nodes: n[1-2]\n")
+    with recorded("watch", fleet_file=fleet) as made:
+        made.frame(Floor().step())
+    facts = Session(files(places / "sessions")[0]).head.facts
+    summed = subprocess.run(["sha256sum", "a.cedar", "b.cedar"], cwd=own / "policies", capture_output=True, check=True)
+    assert {name: told for name, told in facts.items() if "sha256:" in told} == {
+        "fleet file": f"{fleet} sha256:{sha256(fleet.read_bytes()).hexdigest()}",
+        "limits": f"{own / 'limits.yaml'} sha256:{sha256((own / 'limits.yaml').read_bytes()).hexdigest()}",
+        "own policies": f"{own / 'policies'} sha256:{sha256(summed.stdout).hexdigest()}",
+    }
 
 
 def test_a_replay_has_the_ledger_as_of_then_also_of_runs_that_were_open_before(places: Path) -> None:

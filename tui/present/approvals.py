@@ -76,12 +76,15 @@ def said(run: RunRecord) -> str:
     return f"{len(run.approved_by)} of {run.needed}{names}"
 
 
-def summary_line(runs: Sequence[RunRecord], now: float, acting: bool) -> Line:
+WHOLE = "Enter: the whole plan"  # of the past nothing is signed
+HERE = f"{WHOLE}, then the keys"
+ELSEWHERE = "`watchfloor approve` signs, or --act"
+
+
+def summary_line(runs: Sequence[RunRecord], now: float, how: str) -> Line:
+    """`how`: WHOLE, HERE or ELSEWHERE, by where it is signed."""
     waiting = [run for run in runs if run.waits(now)]
     longest = f", the first for {duration(now - waiting[0].proposed)}" if waiting else ""
-    how = "Enter: the whole plan, then the keys"
-    if not acting:
-        how = "`watchfloor approve` signs, or --act"
     return [
         (f" {len(waiting)}", Token.WARNING if waiting else Token.STRONG),
         (f" {'waits' if len(waiting) == 1 else 'wait'} for a person{longest}   ", Token.TEXT),

@@ -9,7 +9,16 @@ from tui.base import hint_line
 from tui.card import Card
 from tui.commands import Command
 from tui.ofruns import RunsOfRecord
-from tui.present.approvals import ApprovalTable, card_lines, rows_of, summary_line, within_detail
+from tui.present.approvals import (
+    ELSEWHERE,
+    HERE,
+    WHOLE,
+    ApprovalTable,
+    card_lines,
+    rows_of,
+    summary_line,
+    within_detail,
+)
 from tui.present.line import Line
 from tui.present.plans import told
 from tui.present.recorded import nothing_on_record, with_trouble
@@ -41,12 +50,12 @@ class ApprovalsPage(RunsOfRecord):
 
     def draw(self) -> None:
         picture, times = self.picture, self.times()
-        acting = self.desk.acting is not None
+        how = WHOLE if self.desk.replay is not None else HERE if self.desk.acting is not None else ELSEWHERE
         runs = self.runs(times.now)
         if picture is None or not picture.runs:
             self.summary.show(lambda width: nothing_on_record(picture, self.desk.follower, "nothing waits", width))
         else:
-            self.summary.show(lambda width: with_trouble(summary_line(runs, times.now, acting), picture, width))
+            self.summary.show(lambda width: with_trouble(summary_line(runs, times.now, how), picture, width))
         shown = [run for run in runs if has(run, self.words)]
         self._model = ApprovalTable(shown, times, self.size.width - 1)
         self.table.empty = "no plan passes" if runs else "nothing waits for approval" if picture else ""
@@ -82,7 +91,7 @@ class ApprovalsPage(RunsOfRecord):
         if acting is None:
             self.whole(f"run {name}", text)
         else:
-            self.open_sheet(Card(self.desk.palette, name, text, acting))
+            self.open_sheet(Card(self.desk.palette, name, text, acting, self.desk.acted))
 
     def own_commands(self) -> Sequence[Command]:
         return [Command("approvals", "plans that wait for a person", lambda _: self.desk.go(self.slug, None))]

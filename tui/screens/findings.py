@@ -30,6 +30,7 @@ from watchfloor.errors import ConfigError, QueryError
 from watchfloor.frame import Frame
 from watchfloor.lineage.watch import finding_key
 from watchfloor.lineagebook import name_of
+from watchfloor.nosecret import refuse_secret
 from watchfloor.ports import Concern
 from watchfloor.record import Record, RecordKey
 
@@ -193,42 +194,55 @@ class FindingsPage(TablePage):
         self.redraw()
 
     def action_acknowledge(self) -> None:
-        self._acknowledge(self.record, "")
+        self.desk.acted(self._acknowledge(self.record, ""))
 
     def action_unacknowledge(self) -> None:
-        record = self.record
-        if record is None:
-            self._say_none("there is nothing to take back")
-            return
-        if record.ack is None:
-            self.say("it is not acknowledged", Token.DIM)
-            return
-        self.post_message(Acknowledge(*record.key, None))
-        self.say(f"{record.finding.code} of {record.finding.subject}: no longer acknowledged")
+        self.desk.acted(self._unacknowledge())
 
     def action_clear(self) -> None:
+        self.desk.acted(self._clear())
+
+    # -- what keys and commands do: each says what was done, "" where it was nothing
+
+    def _acknowledge(self, record: Record | None, note: str) -> str:
+        if record is None:
+            return self._say_none("there is nothing to acknowledge")
+        if not record.holds:
+            return self._refuse("it is over: it can be cleared", Token.DIM)
+        self.post_message(Acknowledge(*record.key, note))
+        return self._did(record, "acknowledged")
+
+    def _unacknowledge(self) -> str:
         record = self.record
         if record is None:
-            self._say_none("there is nothing to clear")
-        elif record.holds:
-            self.say("it still holds: it can be acknowledged, not cleared", Token.WARNING)
-        else:
-            self._cleared = record.key
-            self.post_message(Clear(*record.key))
-            self.say(f"{record.finding.code} of {record.finding.subject}: forgotten")
+            return self._say_none("there is nothing to take back")
+        if record.ack is None:
+            return self._refuse("it is not acknowledged", Token.DIM)
+        self.post_message(Acknowledge(*record.key, None))
+        return self._did(record, "no longer acknowledged")
 
-    def _acknowledge(self, record: Record | None, note: str) -> None:
+    def _clear(self) -> str:
+        record = self.record
         if record is None:
-            self._say_none("there is nothing to acknowledge")
-        elif not record.holds:
-            self.say("it is over: it can be cleared", Token.DIM)
-        else:
-            self.post_message(Acknowledge(*record.key, note))
-            self.say(f"{record.finding.code} of {record.finding.subject}: acknowledged")
+            return self._say_none("there is nothing to clear")
+        if record.holds:
+            return self._refuse("it still holds: it can be acknowledged, not cleared", Token.WARNING)
+        self._cleared = record.key
+        self.post_message(Clear(*record.key))
+        return self._did(record, "forgotten")
 
-    def _say_none(self, words: str) -> None:
+    def _did(self, record: Record, what: str) -> str:
+        words = f"{record.finding.code} of {record.finding.subject}: {what}"
+        self.say(words)
+        return words
+
+    def _refuse(self, words: str, token: Token) -> str:
+        self.say(words, token)
+        return ""
+
+    def _say_none(self, words: str) -> str:
         gone = self._gone()
-        self.say(gone_words(gone) if gone else words, Token.WARNING if gone else Token.DIM)
+        return self._refuse(gone_words(gone) if gone else words, Token.WARNING if gone else Token.DIM)
 
     def go_back(self) -> bool:
         """Esc: the filter first, then what is over."""
@@ -251,21 +265,20 @@ class FindingsPage(TablePage):
         return [
             shown,
             Command("ack", "acknowledge the finding under the cursor", self._command_ack, argument="NOTE"),
-            Command("unack", "take an acknowledgement back", lambda _: self._here(self.action_unacknowledge)),
-            Command(
-                "clear", "forget the finding under the cursor, which is over", lambda _: self._here(self.action_clear)
-            ),
+            Command("unack", "take an acknowledgement back", lambda _: self._here(self._unacknowledge)),
+            Command("clear", "forget the finding under the cursor, which is over", lambda _: self._here(self._clear)),
         ]
 
     def _command_ack(self, note: str) -> None:
-        """What the cursor was on when this was begun, whatever it is on now."""
+        """What the cursor was on when this was begun, whatever it is on now. Raises ConfigError."""
+        refuse_secret(note, "the note", "the record of findings")
         asked = self._model.row(self._asked_about) if self._model is not None and self._asked_about else None
         if asked is None and self._asked_about is not None:
             self._here(lambda: self.say("it is over by now", Token.DIM))
         else:
             self._here(lambda: self._acknowledge(asked, note))
 
-    def _here(self, act: Callable[[], None]) -> None:
+    def _here(self, act: Callable[[], object]) -> None:
         """Raises ConfigError on another page, where no finding is under the cursor."""
         if not self.is_current:
             raise ConfigError("no finding is selected", "open the findings page (6) and select one")

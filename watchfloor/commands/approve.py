@@ -20,11 +20,11 @@ from watchfloor.errors import ConfigError
 from watchfloor.exits import Exit
 from watchfloor.keeper import account
 from watchfloor.metrics import Unit
+from watchfloor.nosecret import refuse_secret
 from watchfloor.places import ledger_file, signers_file
 from watchfloor.records.ledger import Ledger
 from watchfloor.records.ledgerentry import Note, Party, Who, node, person, time_of
 from watchfloor.records.ledgerwords import Body, Refused
-from watchfloor.redact import redact
 from watchfloor.runs import RunRecord
 from watchfloor.signing import AgentSigner, Keygen, SshSigner, own_key
 from watchfloor.snapshot.plan import plan_text, printable
@@ -241,8 +241,7 @@ def _fit(reason: str, longest: int) -> str:
         raise ConfigError("there is no reason", "say why: it is what an auditor reads", file="--reason")
     if len(text) > longest:
         raise ConfigError(f"the reason has {len(text)} characters", f"at most {longest}", file="--reason")
-    if redact(text) != text:
-        raise ConfigError("the reason looks as if it held a secret", "the ledger keeps none", file="--reason")
+    refuse_secret(text, "the reason", "the ledger", "--reason")
     return text
 
 

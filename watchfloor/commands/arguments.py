@@ -56,6 +56,12 @@ class Source:
             check_ssh_config(specs)
         return specs, self._work(inventory)
 
+    def fleet_file(self) -> Path | None:
+        """The one that is read; None where there is none."""
+        from watchfloor.inventory import usual_fleet_file  # noqa: PLC0415 - as above
+
+        return self.fleet or usual_fleet_file()
+
     def _work(self, inventory: Inventory) -> Work:
         """As the fleet file says, or --slurm; else the Slurm whose commands this machine has."""
         from watchfloor.jobs.config import Work, host  # noqa: PLC0415

@@ -85,7 +85,7 @@ def run(
     specs, work = source.floor(hosts)
     who = asking(service)
     asked = _Asked(what, target, _values(set), reason or f"asked for by {who.name}", apply, wait, json, who)
-    with recording_for("run", who, apply and not no_record) as seen:
+    with recording_for("run", who, apply and not no_record, source.fleet_file()) as seen:
         return asyncio.run(_road(asked, specs, work, timeout, seen))
 
 

@@ -45,7 +45,7 @@ def terminal(
     ledger = LedgerFollower(ledger_file(), heard)
     made = _acting if act else wiring.LiveFeed
     feed = made(specs, findings_file=findings, work=work, ledger=ledger)
-    with lineagebook.opened(kept) as book, recording_of(feed, record) as (shown, recording):
+    with lineagebook.opened(kept) as book, recording_of(feed, record, source.fleet_file()) as (shown, recording):
         acting, asked = feed if act else None, {"ledger": ledger, **what_reviews()}
         return wiring.run_terminal(shown, read_only=read_only, lineage=book, acting=acting, **asked, **recording)
 
@@ -70,7 +70,7 @@ def _grounds_of(run: RunRecord, now: float) -> Grounds:
 
 
 @contextmanager
-def recording_of(feed: Feed, wanted: bool) -> Iterator[tuple[Feed, Mapping[str, Any]]]:
+def recording_of(feed: Feed, wanted: bool, fleet_file: Path | None = None) -> Iterator[tuple[Feed, Mapping[str, Any]]]:
     """The feed as it is; or one of which every frame is recorded, and what AppOptions are told of that."""
     if not wanted:
         yield feed, {}
@@ -78,7 +78,7 @@ def recording_of(feed: Feed, wanted: bool) -> Iterator[tuple[Feed, Mapping[str, 
     from watchfloor.recording import RecordedFeed, recorded  # noqa: PLC0415 - what isn't recorded needs none of it
     from watchfloor.replayfeed import past_of  # noqa: PLC0415
 
-    with recorded("terminal") as recorder:
+    with recorded("terminal", fleet_file=fleet_file) as recorder:
         yield RecordedFeed(feed, recorder), {"recording": recorder, "past": past_of(lambda: recorder.path)}
     say_where(recorder)
 

@@ -75,7 +75,7 @@ def watch(
                 json,
             )
             return Exit.INTERLOCKED
-        with recording_for("watch", who, not no_record) as seen:
+        with recording_for("watch", who, not no_record, source.fleet_file()) as seen:
             return asyncio.run(_watch(specs, work, who, seconds, timeout, _Tell(json), seen))
 
 

@@ -122,19 +122,15 @@ def _frames(session: Session, begin: float, end: float, troubles: list[str]) -> 
     """Of the whole moments in this time. What can't be read is passed over to the next one that stands alone."""
     if end - begin > EVERY_SECONDS:
         for at in _once_a_minute([stop for stop in session.stops if begin <= stop <= end]):
-            yield from _run(session, at, at, at, troubles)
+            yield from _run(session, at, at, troubles)
         return
-    at = begin
-    while True:
-        before = len(troubles)
+    at: float | None = begin
+    while at is not None and at <= end:
         reached = at
-        for frame in _run(session, at, begin, end, troubles):
+        for frame in _run(session, at, end, troubles):
             reached = frame.at
             yield frame
-        later = stops_after(session, reached)
-        if len(troubles) == before or not later or later[0] > end:
-            return
-        at = later[0]
+        at = next(iter(stops_after(session, reached)), None)
 
 
 def _once_a_minute(times: Iterable[float]) -> Iterator[float]:
@@ -145,15 +141,17 @@ def _once_a_minute(times: Iterable[float]) -> Iterator[float]:
             yield at
 
 
-def _run(session: Session, at: float, begin: float, end: float, troubles: list[str]) -> Iterator[Frame]:
+def _run(session: Session, begin: float, end: float, troubles: list[str]) -> Iterator[Frame]:
+    """Up to the first that can't be read: that is told once, though it be in the way of several."""
     reel = Reel(session.head.specs)
     try:
-        for moment in session.moments(at, end):
+        for moment in session.moments(begin, end):
             reel.skip(moment)
             if moment.at >= begin:
                 yield reel.frame()
     except SessionError as error:
-        troubles.append(error.message)
+        if error.message not in troubles:
+            troubles.append(error.message)
 
 
 # -- values

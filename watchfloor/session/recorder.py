@@ -178,6 +178,7 @@ class Recorder:
             self.path = self._folder / self._name(frame.at)
             self._begun = frame.at
             self._writer = SessionWriter(self.path, Head(frame.at, list(frame.specs), self._facts))
+            self._writer.mark(_beginning(frame.at, self._facts))
             if rows := self._still_open():
                 self._writer.entries(frame.at, rows)
         return self._writer
@@ -195,3 +196,8 @@ class Recorder:
             digest = self._writer.end()
             self._note(Sealed(self._writer.path, digest, self._writer.size_bytes))
             self._writer = None
+
+
+def _beginning(at: float, facts: Mapping[str, str]) -> Mark:
+    told = (facts.get("mode"), facts.get("who"), f"watchfloor {facts['watchfloor']}" if "watchfloor" in facts else "")
+    return Mark(at, "session", ", ".join(["recording begins", *filter(None, told)]))
