@@ -23,7 +23,6 @@ from agents.triggers import Engine, Incident, NotDone
 from watchfloor.change import Outcome, Plan, Ruling
 from watchfloor.errors import StoreError, WatchfloorError
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import SourceState
 from watchfloor.playbook import Playbook
 from watchfloor.ports import Clock, Floor
 from watchfloor.records.ledgerentry import Note, Who
@@ -143,7 +142,8 @@ class Watchman:
             self._polled = now
             self._refresh()
             self._take_up()
-        for one in self._engine.update(frame) if _is_asked(frame) else ():
+        # before, a plan that drains a node would lack the drain and the jobs, and its cooldown keep the right one away
+        for one in self._engine.update(frame) if frame.jobs.asked else ():
             await (self._refrained(one) if isinstance(one, NotDone) else self._begun(one))
         if now - self._weighed_at >= WEIGH_SECONDS:
             self._weighed_at = now
@@ -322,9 +322,3 @@ class Watchman:
 
     async def _note(self, body: Body, subjects: Sequence[str] = ()) -> None:
         await self._means.keep(Note(self._means.who, body, tuple(subjects)))
-
-
-def _is_asked(frame: Frame) -> bool:
-    """Whether each source of jobs has answered once, or failed: before, a plan that drains a node would lack the drain
-    and the jobs to queue again, and its cooldown keep the right one away."""
-    return all(source.state is not SourceState.WAITING for source in frame.jobs.sources)

@@ -8,7 +8,6 @@ import numpy as np
 
 from watchfloor.distinct import distinct
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import SourceState
 from watchfloor.model import Missing, Phase, Scope
 from watchfloor.query import Query
 
@@ -28,7 +27,7 @@ def settled(frame: Frame, seconds: float = SETTLE_SECONDS) -> bool:
 
 def settled_with_jobs(frame: Frame) -> bool:
     """Likewise, and every source of jobs has answered once, or failed."""
-    return settled(frame) and all(status.state is not SourceState.WAITING for status in frame.jobs.sources)
+    return settled(frame) and frame.jobs.asked
 
 
 def _node_settled(frame: Frame, node: int, seconds: float) -> bool:

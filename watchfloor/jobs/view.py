@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watchfloor.columns import Floats, Picture
-from watchfloor.jobs.model import Job, SchedulerNode, SourceStatus
+from watchfloor.jobs.model import Job, SchedulerNode, SourceState, SourceStatus
 from watchfloor.metrics import CATALOGUE, Kind
 from watchfloor.model import Missing, Scope
 from watchfloor.roster import Roster
@@ -101,6 +101,11 @@ class Jobs:
         self.given = standing.given
         index = standing.index
         self.index: Mapping[str, int] = {job.id: row for row, job in enumerate(rows)} if index is None else index
+
+    @property
+    def asked(self) -> bool:
+        """Whether each source has answered once, or failed to."""
+        return all(source.state is not SourceState.WAITING for source in self.sources)
 
     def owner_of(self, accelerator: int) -> int:
         """The row of its job, -1 for none."""
