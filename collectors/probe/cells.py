@@ -115,14 +115,14 @@ class Board:
         self.holders = {}
 
 
-_RATE_BITS = 9
+RATE_BITS = 9
 _WHOLE_FROM = 100.0  # watts
 
 
 def told_rate(rate: float) -> float:
     """With nine binary digits, which is within two thousandths: when a counter is read is known no better, and digits
     that are noise would be sent, and recorded, every second."""
-    noise = int(rate).bit_length() - _RATE_BITS
+    noise = int(rate).bit_length() - RATE_BITS
     if noise < 0:
         return rate
     worth = 1 << noise

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from collectors.probe.cells import RATE_BITS
 from watchfloor.model import Missing
 from watchfloor.report import PROTOCOL_VERSION
 
@@ -116,7 +117,8 @@ def _host(rng: np.random.Generator) -> Cube:
 
 def _rate(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """With as many digits as the probe tells rates (collectors.probe.cells.told_rate)."""
-    worth = np.exp2(np.maximum(np.frexp(values)[1] - 9, 0))
+    values = values.clip(1.0)
+    worth = np.exp2(np.maximum(np.frexp(values)[1] - RATE_BITS, 0))
     return np.rint(values / worth) * worth
 
 

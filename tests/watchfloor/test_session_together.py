@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from collectors.probe.cells import RATE_BITS
 from watchfloor.errors import SessionError
 from watchfloor.session import arrays, coding
-from watchfloor.session.teller import Teller
+from watchfloor.session.teller import RATE_DIGITS, Teller
 from watchfloor.session.together import Listener, Together, last_digits, own_steps
 
 Columns = dict[str, NDArray]
@@ -68,6 +69,10 @@ def test_what_the_last_of_nine_binary_digits_is_worth() -> None:
     assert last_digits(numbers, 9, 10.0).tolist() == [1, 1, 1, 1, 1, 1, 10 * 2**28]  # 102.4 in tenths
     assert last_digits(numbers * 10, 9, 10.0).tolist() == [1, 1, 10, 20, 20, 40, 10 * 2**32]
     assert own_steps(np.array([512, 600]), 9, 1.0).tolist() == [1, 2]  # 512 may be 511 next
+
+
+def test_a_recording_counts_on_the_digits_that_a_probe_tells() -> None:
+    assert RATE_DIGITS == RATE_BITS
 
 
 def test_rates_of_any_size_take_as_much_as_their_digits() -> None:
