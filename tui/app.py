@@ -32,12 +32,13 @@ from tui.messages import Acknowledge, Clear, Drill, FrameReady, ShowAgain, Why
 from tui.pages import Pages
 from tui.past import TIME_KEYS, Past
 from tui.present.style import ASCII, THEMES, Token, palette
+from tui.reconnecting import waiting_node
 from tui.sheet import Sheet
 from tui.widgets.scrollbars import WholeCells
 from tui.widgets.strips import divide
 from watchfloor.errors import WatchfloorError
 from watchfloor.frame import Frame
-from watchfloor.model import Phase, Subject
+from watchfloor.model import Subject
 from watchfloor.ports import Feed
 
 LOOK_SECONDS = 0.25  # what is asked of a person is seen as soon as what has changed on a node
@@ -332,19 +333,13 @@ class WatchfloorApp(App[int]):
         self.desk.acted(self._reconnect())
 
     def _reconnect(self) -> str:
-        """A node that waits for its next try is tried at once; others have nothing to wait for: what was done."""
-        frame, selected = self.desk.frame, self.desk.selected
-        names = [spec.name for spec in frame.specs] if frame is not None else []
-        if frame is None or selected is None or selected.node not in names:
-            self.page.say("no node is selected", Token.DIM)
-            return ""
-        node = names.index(selected.node)
-        if frame.statuses[node].phase is not Phase.BACKOFF:
-            self.page.say(f"{selected.node} is {frame.statuses[node].phase}: there is no wait to cut short", Token.DIM)
+        """What was done, "" where it was nothing."""
+        node, words = waiting_node(self.desk.frame, self.desk.selected)
+        self.page.say(words, Token.DIM if node is None else Token.TEXT)
+        if node is None:
             return ""
         self.feed.reconnect(node)
-        self.page.say(f"{selected.node}: trying to connect now")
-        return f"try to connect to {selected.node} now"
+        return words
 
     # -- commands
 
@@ -367,7 +362,10 @@ class WatchfloorApp(App[int]):
         ]
 
     def _reconnect_command(self) -> Command:
-        return Command("reconnect", "try to connect to the selected node now", lambda _: self._reconnect())
+        def run(_: str) -> None:
+            self._reconnect()
+
+        return Command("reconnect", "try to connect to the selected node now", run)
 
     def _leave(self) -> None:
         self.call_later(self.action_quit)

@@ -28,7 +28,7 @@ class Command:
 
     name: str
     help: str
-    run: Callable[[str], object]
+    run: Callable[[str], None]
     choices: Callable[[], Sequence[str]] = nothing
     argument: str = ""  # its name in the help, "" where there is none
 
