@@ -276,6 +276,23 @@ async def test_a_moment_that_cant_be_read_is_compared_by_another_and_it_says_why
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("colon", *"compare start end", "enter")
         await until(lambda: "another moment is shown" in screen_of(app) and "byte 4711" in screen_of(app))
+        app.page.unsay()
+        await pilot.pause()
+        assert "byte 4711" in screen_of(app), "as long as these two are compared"
+        await pilot.press("b")
+        await pilot.pause()
+        assert "byte 4711" not in screen_of(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_an_approval_of_then_has_its_row_above_its_plan(size: tuple[int, int], held: HandReplay) -> None:
+    app = replayed(held)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("8")
+        await until(lambda: "as of then" in screen_of(app))
+        page = app.page
+        run = page.run.run  # pyright: ignore[reportAttributeAccessIssue]
+        await until(lambda: run in screen_of(app))
 
 
 async def test_rows_are_filtered_by_words_and_lead_to_their_node() -> None:

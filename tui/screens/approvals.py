@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from tui.base import hint_line
+from tui.base import Desk, hint_line
 from tui.card import Card
 from tui.commands import Command
 from tui.ofruns import RunsOfRecord
@@ -29,6 +29,7 @@ from tui.widgets.drawn import give_height
 if TYPE_CHECKING:
     from watchfloor.runs import RunRecord
 
+_BETWEEN = 5  # lines: margins, the table's head, the status bar
 _TABLE_LINES = 5  # that stay for the table: what is decided on has the rest
 
 
@@ -43,6 +44,10 @@ class ApprovalsPage(RunsOfRecord):
         "again when the run begins."
     )
 
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._above = 0  # lines of header and summary
+
     def runs(self, now: float) -> Sequence[RunRecord]:
         return rows_of(super().runs(now), now)
 
@@ -52,10 +57,14 @@ class ApprovalsPage(RunsOfRecord):
         picture, times = self.picture, self.times()
         how = WHOLE if self.desk.replay is not None else HERE if self.desk.acting is not None else ELSEWHERE
         runs = self.runs(times.now)
-        if picture is None or not picture.runs:
-            self.summary.show(lambda width: nothing_on_record(picture, self.desk.follower, "nothing waits", width))
-        else:
-            self.summary.show(lambda width: with_trouble(summary_line(runs, times.now, how), picture, width))
+
+        def summary(width: int) -> Sequence[Line]:
+            if picture is None or not picture.runs:
+                return nothing_on_record(picture, self.desk.follower, "nothing waits", width)
+            return with_trouble(summary_line(runs, times.now, how), picture, width)
+
+        self.summary.show(summary)
+        self._above = len(summary(self.size.width)) + (3 if self.desk.replay is not None else 2)
         shown = [run for run in runs if has(run, self.words)]
         self._model = ApprovalTable(shown, times, self.size.width - 1)
         self.table.empty = "no plan passes" if runs else "nothing waits for approval" if picture else ""
@@ -66,7 +75,7 @@ class ApprovalsPage(RunsOfRecord):
     def draw_detail(self) -> None:
         run, times = self.run, self.times()
         rows = self._model.count if self._model is not None else 0
-        most = max(6, self.size.height - 8 - max(1, min(rows, _TABLE_LINES)))
+        most = max(6, self.size.height - _BETWEEN - self._above - max(1, min(rows, _TABLE_LINES)))
         give_height(self.detail, most)
         self.detail.show(lambda width: within_detail(card_lines(run, times, width), most) if run is not None else [])
 

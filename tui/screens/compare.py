@@ -17,6 +17,7 @@ from tui.present.choice import Filter
 from tui.present.compare import DifferenceTable, detail_lines, passing, summary_line
 from tui.present.line import Line
 from tui.present.listing import Listing
+from tui.present.plans import told
 from tui.present.style import Token
 from tui.widgets.drawn import give_height
 from tui.worded import WordedPage
@@ -48,6 +49,7 @@ class ComparePage(WordedPage):
         super().__init__(desk)
         self._before: Frame | None = None
         self._after: Frame | None = None  # None: the one that is shown
+        self._instead = ""  # why one of them is another than was asked for
         self._model: DifferenceTable | None = None
         self._compared: tuple[Frame, Frame, Comparison] | None = None
         self._due = 0.0  # monotonic seconds: when what goes on is compared again
@@ -60,7 +62,13 @@ class ComparePage(WordedPage):
         found, frames = self._comparison(self._before, self._after or frame)
         rows, glyphs = passing(found.differences, self.words, frames), self.desk.palette.glyphs
         zone, follows = self.desk.zone, self._after is None
-        self.summary.show(lambda width: [summary_line(found, len(rows), follows, zone, width)])
+        instead = self._instead
+        self.summary.show(
+            lambda width: [
+                summary_line(found, len(rows), follows, zone, width),
+                *(told(instead, width, Token.WARNING) if instead else ()),
+            ]
+        )
         self._model = DifferenceTable(frames, rows, self.size.width - 1, glyphs)
         self.table.empty = "nothing passes the filter" if self.words else "nothing differs that a person would see"
         self.table.show(self._model)
@@ -119,11 +127,11 @@ class ComparePage(WordedPage):
     # -- which moments
 
     def action_before(self) -> None:
-        self._before = self.desk.frame
+        self._before, self._instead = self.desk.frame, ""
         self.redraw()
 
     def action_after(self) -> None:
-        self._after, self._due = self.desk.frame if self._after is None else None, 0.0
+        self._after, self._due, self._instead = self.desk.frame if self._after is None else None, 0.0, ""
         self.redraw()
 
     def own_commands(self) -> Sequence[Command]:
@@ -136,8 +144,8 @@ class ComparePage(WordedPage):
             raise ConfigError("two moments can be compared", "as in compare 14:03:20 14:05:00")
         if words:
             replay, close = self._session()
-            told = replay.standing
-            stretch = Stretch(told.begin, told.end, told.at, self.desk.zone)
+            standing = replay.standing
+            stretch = Stretch(standing.begin, standing.end, standing.at, self.desk.zone)
             self.run_worker(self._fetch(replay, [time_of(word, stretch) for word in words], close), name="compare")
         self.desk.go(self.slug, None)
 
@@ -159,7 +167,7 @@ class ComparePage(WordedPage):
         finally:
             close()
         frames, troubles = zip(*read, strict=True)
-        if told := "; ".join(dict.fromkeys(filter(None, troubles))):
-            self.say(f"another moment is shown than was asked for: {told}", Token.WARNING)
+        why = "; ".join(dict.fromkeys(filter(None, troubles)))
+        self._instead = f"another moment is shown than was asked for: {why}" if why else ""
         self._before, self._after, self._due = frames[0], frames[1] if len(frames) > 1 else None, 0.0
         self.redraw()
