@@ -62,6 +62,7 @@ class Recorder:
         self._frames: deque[Frame] = deque()
         self._others: deque[Callable[[SessionWriter], object]] = deque()  # what is written beside the frames
         self._left_out, self._last = 0, float("-inf")
+        self._newest: Frame | None = None  # what came too soon after the last one that is kept
         self._busy, self._closing = False, False
         self._writer: SessionWriter | None = None
         self._begun, self._count = 0.0, 0
@@ -71,10 +72,13 @@ class Recorder:
         self._thread.start()
 
     def frame(self, frame: Frame) -> None:
-        """The fleet as it is now."""
-        if self.trouble or 0 <= frame.at - self._last < _EVERY_SECONDS - 0.05:
+        """The fleet as it is now. One a second is kept, and the last of all."""
+        if self.trouble:
             return
-        self._last = frame.at
+        if 0 <= frame.at - self._last < _EVERY_SECONDS - 0.05:
+            self._newest = frame if frame.at > self._last else None
+            return
+        self._last, self._newest = frame.at, None
         with self._ready:
             self._frames.append(frame)
             if len(self._frames) > _FRAMES_WAITING:
@@ -104,7 +108,9 @@ class Recorder:
     def close(self) -> None:
         """Write what waits, and seal the file. Twice does no harm."""
         with self._ready:
-            self._closing = True
+            if self._newest is not None and not self.trouble:
+                self._frames.append(self._newest)
+            self._newest, self._closing = None, True
             self._ready.notify()
         self._thread.join()
 
@@ -114,6 +120,8 @@ class Recorder:
         try:
             while self._turn():
                 pass
+            if self._writer is not None:
+                self._put_on_record(self._writer)
             self._seal()
         except (SessionError, StoreError) as error:
             self.trouble = f"recording stopped: {error}"
@@ -155,14 +163,18 @@ class Recorder:
             text = f"{left_out} frames before this are left out: the disk, or this machine, was too slow"
             writer.mark(Mark(frame.at, "gap", text))
         writer.frame(frame)
+        self._put_on_record(writer)
+        self._count += 1
+        if self._count % _OFTEN == 1:
+            self._tidy(frame.at)
+
+    def _put_on_record(self, writer: SessionWriter) -> None:
+        """What the ledger got since it was asked last."""
         news = self._news()
         for mark in news.marks:
             writer.mark(mark)
         if news.rows:
-            writer.entries(frame.at, news.rows)
-        self._count += 1
-        if self._count % _OFTEN == 1:
-            self._tidy(frame.at)
+            writer.entries(writer.at, news.rows)
 
     def _current(self) -> SessionWriter:
         assert self._writer is not None, "what is written beside frames waits for the first of them"
