@@ -9,12 +9,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchfloor.errors import SessionError, StoreError
 from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec
 from watchfloor.records.ledgerreader import Row
+from watchfloor.redact import redact, redact_value
 from watchfloor.session import folder as shelf
 from watchfloor.session.folder import Keep
 from watchfloor.session.ledgermarks import News
@@ -189,7 +191,7 @@ class Recorder:
         if self._writer is None:
             self.path = self._folder / self._name(frame.at)
             self._begun = frame.at
-            self._writer = SessionWriter(self.path, Head(frame.at, list(frame.specs), self._facts))
+            self._writer = SessionWriter(self.path, Head(frame.at, list(map(_without_secrets, frame.specs)), self._facts))
             self._writer.mark(_beginning(frame.at, self._facts))
             if rows := self._still_open():
                 self._writer.entries(frame.at, rows)
@@ -208,6 +210,13 @@ class Recorder:
             digest = self._writer.end()
             self._note(Sealed(self._writer.path, digest, self._writer.size_bytes))
             self._writer = None
+
+
+def _without_secrets(spec: NodeSpec) -> NodeSpec:
+    """As its fleet file has it, without those that somebody wrote into it."""
+    labels = {name: redact_value(name, text) for name, text in spec.labels.items()}
+    source = replace(spec.source, selector=redact(spec.source.selector)) if spec.source is not None else None
+    return replace(spec, labels=labels, source=source)
 
 
 def _beginning(at: float, facts: Mapping[str, str]) -> Mark:
