@@ -191,7 +191,8 @@ class Recorder:
         if self._writer is None:
             self.path = self._folder / self._name(frame.at)
             self._begun = frame.at
-            self._writer = SessionWriter(self.path, Head(frame.at, list(map(_without_secrets, frame.specs)), self._facts))
+            specs = [_without_secrets(spec) for spec in frame.specs]
+            self._writer = SessionWriter(self.path, Head(frame.at, specs, self._facts))
             self._writer.mark(_beginning(frame.at, self._facts))
             if rows := self._still_open():
                 self._writer.entries(frame.at, rows)
