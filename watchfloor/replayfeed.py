@@ -71,7 +71,8 @@ class ReplayFeed:
         self._landed = (0.0, 0.0)  # where a jump led, and the time of the chapter that it was for
         self._frames = 0
         torn = not session.has_end and not is_written(path)
-        self._trouble = f"{path.name} has no end: whoever wrote it was killed; what there is is shown" if torn else ""
+        why = "has no end: its writer was killed, or could write no more; what there is is shown"
+        self._trouble = f"{path.name} {why}" if torn else ""
         self._altered = 0  # places of which it told
         self._wishes: list[Callable[[], None]] = []
         self._ready = threading.Condition()

@@ -174,7 +174,7 @@ def test_a_torn_file_plays_to_where_it_is_whole(told: Told, tmp_path: Path) -> N
     watched = Watched(tmp_path / "s", at=float("inf"))
     shown = watched.after(1.0)
     assert same(next(frame for frame in frames if frame.at == shown.at), shown)
-    assert "was killed" in watched.feed.standing.trouble
+    assert "was killed, or could write no more" in watched.feed.standing.trouble
 
 
 @pytest.mark.parametrize("kind", [MARK, LEDGER])
