@@ -123,8 +123,8 @@ class Session:
 
     def next_at(self, at: float) -> float | None:
         """When the moment after this one is, by its own word: it may not be whole. None where none is."""
-        place = bisect_right(self.stops, at) - 1
-        blocks = self._tape.walk(self._stops[place][0]) if place >= 0 else ()
+        place = max(0, bisect_right(self.stops, at) - 1)
+        blocks = self._tape.walk(self._stops[place][0]) if self._stops else ()
         return next((block.at for block, _ in blocks if block.kind in _MOMENTS and block.at > at), None)
 
     def told(self, after: float) -> Iterator[Told]:
