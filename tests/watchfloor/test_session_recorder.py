@@ -94,6 +94,20 @@ def test_another_file_is_begun_where_one_is_large_enough(tmp_path: Path) -> None
     assert [note.sha256 for note in notes] == [Session(path).sealed() for path in files(tmp_path)]
 
 
+def test_another_file_is_begun_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    floor, notes = Floor(), Notes()
+    made = recorder(tmp_path, notes)
+    told = [floor.step() for _ in range(4)]
+    told[2:] = [replace(frame, at=frame.at - 3600) for frame in told[2:]]
+    for frame in told:
+        made.frame(frame)
+        made.wait_written()
+    made.close()
+    earlier, later = map(Session, files(tmp_path))
+    for session, frames in ((later, told[:2]), (earlier, told[2:])):
+        assert [differences(frame, session.reel(frame.at).frame()) for frame in frames] == [[], []]
+
+
 def test_the_oldest_go_where_there_is_too_much_and_none_that_is_written(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.session").write_bytes(b"x" * 100)

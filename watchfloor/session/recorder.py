@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 1.0  # a frame a second, whatever the screen gets
 _FRAMES_WAITING = 3  # more than this behind, and the oldest is left out
+_SET_BACK_SECONDS = 60.0  # by more, and a file is begun anew: in one, what is looked for by its time stands in order
 _OFTEN = 60  # frames between two looks at what is kept
 
 
@@ -67,7 +68,7 @@ class Recorder:
         self._newest: Frame | None = None  # what came too soon after the last one that is kept
         self._busy, self._closing = False, False
         self._writer: SessionWriter | None = None
-        self._begun, self._count = 0.0, 0
+        self._begun, self._written, self._count = 0.0, 0.0, 0
         self.trouble = ""  # why nothing is recorded any more; "" while it is
         self.path: Path | None = None  # what is being written
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -165,6 +166,7 @@ class Recorder:
             text = f"{left_out} frames before this are left out: the disk, or this machine, was too slow"
             writer.mark(Mark(frame.at, "gap", text))
         writer.frame(frame)
+        self._written = frame.at
         self._put_on_record(writer)
         self._count += 1
         if self._count % _OFTEN == 1:
@@ -183,9 +185,11 @@ class Recorder:
         return self._writer
 
     def _writer_for(self, frame: Frame) -> SessionWriter:
-        writer = self._writer
+        writer, keep = self._writer, self._keep
         if writer is not None and (
-            writer.size_bytes > self._keep.file_bytes or frame.at - self._begun > self._keep.file_seconds
+            writer.size_bytes > keep.file_bytes
+            or frame.at - self._begun > keep.file_seconds
+            or frame.at < self._written - _SET_BACK_SECONDS
         ):
             self._seal()
         if self._writer is None:
