@@ -13,7 +13,7 @@ from tests.support.patience import until
 from tests.support.runstory import ANNA, Story
 from tests.support.screens import screen_of, text_of
 from tui.app import WatchfloorApp
-from tui.present.entries import wanted_of
+from tui.present.entries import summary_line, wanted_of
 from watchfloor.errors import QueryError
 from watchfloor.records import ledgerwords as words
 
@@ -118,3 +118,8 @@ def test_what_the_filter_asks_for_and_where_it_is_wrong() -> None:
         with pytest.raises(QueryError) as told:
             wanted_of(text, 0.0)
         assert (told.value.column, told.value.advice) == (column, advice)
+
+
+def test_how_many_pass_is_told_before_a_place_that_may_be_long() -> None:
+    line = summary_line("/home/anna/.local/state/watchfloor/ledger.db" * 2, 43, 8, filtered=True)
+    assert "".join(text for text, _ in line).startswith(" 43 entries   the newest 8 that pass, as they come   /home")

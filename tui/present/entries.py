@@ -265,4 +265,5 @@ def held_lines(entries: Sequence[Entry], width: int) -> Iterator[Line]:
 
 def summary_line(place: str, size: int, shown: int, filtered: bool) -> Line:
     what = f"the newest {shown:,} that pass" if filtered else f"the newest {shown:,}"
-    return [(f" {size:,}", Token.STRONG), (f" entries in {place}", Token.TEXT), (f"   {what}, as they come", Token.DIM)]
+    noun = "entry" if size == 1 else "entries"
+    return [(f" {size:,}", Token.STRONG), (f" {noun}", Token.TEXT), (f"   {what}, as they come   {place}", Token.DIM)]
