@@ -54,6 +54,7 @@ from watchfloor.units import nearest
 from watchfloor.wiring import Collection, SystemClock
 
 _FRAMES_A_SECOND = 4
+_LAST_LOOK_SECONDS = 3.0
 
 
 class LiveFloor:
@@ -186,6 +187,12 @@ class Post:
         if self.running.done():
             self.running.result()
         return await self.floor.first()
+
+    async def last_look(self) -> None:
+        """Until there is a frame that was made after what was done: a recording ends with it."""
+        over = time.time()
+        with suppress(Exception):  # what became of it is told by now, whatever the collection broke on
+            await self.until(lambda frame: frame.at > over, _LAST_LOOK_SECONDS)
 
 
 def settings() -> tuple[Limits, dict[str, Endpoint]]:

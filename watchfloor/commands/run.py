@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 FORMAT = "watchfloor.run/1"
 _POLL_SECONDS = 1.0
-_LAST_LOOK_SECONDS = 3.0
 _MOST_NAMED = 5
 
 _REFUSALS = {
@@ -132,7 +131,7 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, 
     async with post(specs, work, findings=findings, seen=seen, lineage=lineage) as at:
         code = await _walked(asked, at, seconds)
         if seen is not None:
-            await _last_look(at, time.time())
+            await at.last_look()
         return code
 
 
@@ -154,12 +153,6 @@ async def _walked(asked: _Asked, at: Post, seconds: float) -> int:
     if not asked.apply:
         return _shown(asked, at, at.harness.weigh(plan))
     return await _applied(asked, at, await at.harness.propose(plan))
-
-
-async def _last_look(at: Post, over: float) -> None:
-    """What was done shows in a frame that was made afterwards: the recording ends with one."""
-    with suppress(Exception):  # what became of the run is told by now, whatever the collection broke on
-        await at.until(lambda frame: frame.at > over, _LAST_LOOK_SECONDS)
 
 
 def _refuse_without_settings(asked: _Asked) -> None:

@@ -97,6 +97,8 @@ async def _watch(
         if seconds:
             loop.call_later(seconds, stop.set)
         await watchman.watch(stop, __version__, _PATIENCE_ONCE if seconds else LEAVE_SECONDS)
+        if seen is not None:
+            await at.last_look()
         return _code(watchman.account) if seconds else Exit.OK
 
 
