@@ -22,7 +22,7 @@ VERSION = "slurm 24.05.4"
 PARTITION, ACCOUNT = "gpu", "floor"
 _FIRST_ID, _IDS_OF_A_SLOT, _SHIFT_SECONDS = 40_000, 97, 137.0  # as Slot.job has them
 _KEPT_SECONDS = 300.0  # that a job is told of after its end: MinJobAge
-_COLUMNS = "JobIDRaw|State|ExitCode|Start|End|NodeList|Reason"
+_COLUMNS = "JobIDRaw|State|ExitCode|Start|End|NodeList|Reason|AllocTRES"
 
 
 def bare(words: Sequence[str]) -> Sequence[str]:
@@ -199,10 +199,11 @@ def _moment(at: float) -> str:
 def _accounts(machine: Machine, ids: Sequence[str], began_at: float) -> Iterator[str]:
     for job in (job for slot in machine.floor.slots for job in _asked(slot, ids, machine.time)):
         nodes = ",".join(machine.floor.nodes[index].name for index in job.slot.nodes)
+        held = f"node={len(job.slot.nodes)},gres/gpu={len(job.slot.nodes) * len(job.slot.boards)}"
         for one in _attempts(machine, job):
             end = "Unknown" if one.end is None else str(int(began_at + one.end))
             if one.start < math.inf:
-                yield f"{job.id}|{one.state}|0:0|{int(began_at + one.start)}|{end}|{nodes}|{one.reason}"
+                yield f"{job.id}|{one.state}|0:0|{int(began_at + one.start)}|{end}|{nodes}|{one.reason}|{held}"
 
 
 def _asked(slot: Slot, ids: Sequence[str], t: float) -> Iterator[Job]:

@@ -87,6 +87,7 @@ class Attempt:
     exit_code: int | None = None
     signal: int | None = None
     reason: str = ""
+    accelerators: int | None = None  # how many it held, where the source counted them
 
     @property
     def ended_as(self) -> str:
@@ -203,12 +204,27 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a source's accounting has of a job that its queue has no longer: attempts, the oldest first, or why none."""
+
+    job: str  # its id
+    told_by: str  # "the accounting of lab"
+    attempts: tuple[Attempt, ...] = ()  # those that are over; their numbers are only an order
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceAnswer:
-    """Everything that a source tells at one time; it replaces what it told before."""
+    """Everything that a source tells at one time; it replaces what it told before.
+
+    `recalled` alone does not: each is told once, and of `to_recall` jobs the accounting is still to be asked.
+    """
 
     status: SourceStatus
     jobs: tuple[Job, ...] = ()
     nodes: tuple[SchedulerNode, ...] = ()
+    recalled: tuple[Recalled, ...] = ()
+    to_recall: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections import Counter
 
 from watchfloor.lineage.acttree import Acts
 from watchfloor.lineage.graph import Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.jobwords import END_UNKNOWN
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.words import Words
 
@@ -38,6 +39,8 @@ def _of_job(words: Words, acts: Acts, job: Entity, times: Times) -> str:
     if not attempts:
         state = job.facts.get("state", "") or "not told of any more than by its name"
         stands = f"{state} since {times.at(job.start)}{': ' + reason if (reason := _reason(job)) else ''}"
+        if why := job.facts.get(END_UNKNOWN, ""):
+            stands = f"{state} when it was seen last, {times.at(job.seen or job.start)}; more is not known: {why}"
         return "; ".join((stands, *_done_about(acts, -_EVER, _EVER)))
     left_out = len(attempts) - _MOST_ATTEMPTS
     said: list[str] = []

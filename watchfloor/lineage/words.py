@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from watchfloor.hosts import folded
 from watchfloor.jobs.model import ended_as
 from watchfloor.lineage.graph import Edge, Entity, Facts, Graph, Key, Kind, Relation
+from watchfloor.lineage.jobwords import END_UNKNOWN, TOLD_BY
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
 
@@ -49,9 +50,10 @@ class Words:
         if entity.end is not None:
             return f"attempt {number} ran {self._times.between(entity.start, entity.end)}{on}: {self.ending(entity)}"
         if self.is_forgotten(entity):
-            seen = self._times.at(entity.seen or entity.start)
+            seen, why = self._times.at(entity.seen or entity.start), entity.facts.get(END_UNKNOWN, "")
             return (
                 f"attempt {number} ran from {self._times.at(entity.start)}{on}; last seen {seen}, its end is not known"
+                f"{': ' + why if why else ''}"
             )
         state = entity.facts.get("state", "")
         if state == "unknown":
@@ -68,7 +70,9 @@ class Words:
         codes = [f"{name} {said[name]}" for name in ("exit code", "signal") if said.get(name, "0") != "0"]
         reason = said.get("reason", "")
         return ", ".join(
-            part for part in (f"{state}{own}", *codes, reason if reason not in ("None", told) else "") if part
+            part
+            for part in (f"{state}{own}", *codes, reason if reason not in ("None", told) else "", _told_by(attempt))
+            if part
         )
 
     @staticmethod
@@ -85,14 +89,16 @@ class Words:
         """The nodes that an attempt ran on, folded, and how many accelerators where that is known."""
         ends = [edge.effect for edge in self._graph.effects(attempt, Relation.RAN_ON)]
         nodes = sorted(end.id for end in ends if end.kind is Kind.NODE)
-        boards = sum(end.kind is Kind.ACCELERATOR for end in ends)
+        boards = held(self._graph, attempt) or 0
         text = folded(nodes)
         shown = text if len(text) <= _LONGEST_NODES else f"{len(nodes)} nodes"
         return shown + (f" ({boards} accelerator{'s' if boards > 1 else ''})" if boards else "")
 
     def is_forgotten(self, entity: Entity) -> bool:
-        """Nobody saw it end, and nobody has told of it for long."""
-        return entity.end is None and entity.seen is not None and self._times.now - entity.seen > 2 * NOTED_SECONDS
+        """Nobody saw it end, and nobody has told of it for long; or it is known that it isn't there any more."""
+        if entity.end is not None or entity.seen is None:
+            return False
+        return END_UNKNOWN in entity.facts or self._times.now - entity.seen > 2 * NOTED_SECONDS
 
     # -- findings
 
@@ -157,6 +163,18 @@ class Words:
             tracker, _, run = entity.key.id.partition(":")
             return f"{tracker} run {entity.label or run}"
         return f"{entity.key.kind.value} {entity.name}"
+
+
+def held(graph: Graph, attempt: Key) -> int | None:
+    """How many accelerators an attempt held: those that are known one by one, else as its scheduler counted them."""
+    boards = sum(edge.effect.kind is Kind.ACCELERATOR for edge in graph.effects(attempt, Relation.RAN_ON))
+    told = graph.entities[attempt].facts.get("accelerators", "")
+    return boards or (int(told) if told.isdecimal() else None)
+
+
+def _told_by(attempt: Entity) -> str:
+    who = attempt.facts.get(TOLD_BY, "")
+    return f"as {who} has it" if who else ""
 
 
 def finding_name(finding: Entity) -> str:

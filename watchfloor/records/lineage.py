@@ -8,7 +8,7 @@ the last save.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from watchfloor.errors import StoreError
 from watchfloor.lineage.graph import NOTHING, Changes, Edge, Entity, Graph, Key, Kind, Relation
@@ -41,6 +41,8 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS lineage_edge_last ON lineage_edge (COALESCE(ended, seen))",
     f"INSERT INTO lineage_version (version) VALUES ({VERSION}) ON CONFLICT DO NOTHING",
 )
+# what goes on as long as an attempt does
+_WITH_ATTEMPTS = (Relation.TRIED_AS, Relation.RAN_ON, Relation.USED, Relation.LOGGED_AS)
 _ENTITY = "kind, id, label, began, ended, seen, facts"
 _EDGE = "cause_kind, cause_id, effect_kind, effect_id, relation, began, ended, seen, facts"
 
@@ -96,7 +98,39 @@ class LineageStore:
         )
         return self._base.write([(f"DELETE FROM lineage_edge WHERE {' OR '.join(ends)}", [()])])
 
+    def close_edges(self, ends: Mapping[Key, float]) -> None:
+        """What went on with these attempts has ended with them."""
+        self._check()
+        rows = [(end, *_key(key), *_key(key), end) for key, end in sorted(ends.items())]
+        with_it = ", ".join(f"'{relation.value}'" for relation in _WITH_ATTEMPTS)
+        sql = (
+            "UPDATE lineage_edge SET ended = ? WHERE ((cause_kind = ? AND cause_id = ?) OR (effect_kind = ? AND "
+            f"effect_id = ?)) AND relation IN ({with_it}) AND (ended IS NULL OR ended > ?)"
+        )
+        if rows:
+            self._base.write([(sql, rows)])
+
     # -- asking
+
+    def unended(self, since: float, most: int) -> list[str]:
+        """The ids of jobs of which it isn't known how they ended, or an attempt of theirs; those seen last first."""
+        self._check()
+        sql = (
+            "SELECT id FROM lineage_entity WHERE kind IN (?, ?) AND COALESCE(ended, seen) >= ? AND facts <> '{}' AND "
+            f"(ended IS NULL OR {self._base.fact.format('facts', 'state')} = 'unknown') "
+            "ORDER BY COALESCE(ended, seen) DESC LIMIT ?"
+        )
+        rows = self._base.read(sql, (Kind.JOB.value, Kind.ATTEMPT.value, since, most))
+        return list(dict.fromkeys(key.partition("#")[0] for (key,) in rows))
+
+    def job(self, job_id: str) -> tuple[Entity | None, list[Entity]]:
+        """A job and all of its attempts."""
+        self._check()
+        key = Key.of(Kind.JOB, job_id)
+        sql = f"SELECT {_EDGE} FROM lineage_edge WHERE cause_kind = ? AND cause_id = ? AND relation = ?"
+        edges = map(_edge, self._base.read(sql, (*_key(key), Relation.TRIED_AS.value)))
+        attempts = list(self._entities([edge.effect for edge in edges]))
+        return next(self._entities([key]), None), attempts
 
     def find(self, word: str, kinds: Sequence[Kind], most: int = 10) -> list[Entity]:
         """Entities of these kinds whose id or label is `word`, the one that was seen last first."""

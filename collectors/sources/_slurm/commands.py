@@ -17,7 +17,7 @@ MOST_IDS = 200  # in one question to the accounting
 _OPTIONS = {"bin": r"/[\w./+-]*", "conf": r"/[\w./+-]*", "cluster": r"[A-Za-z0-9][\w.-]*"}
 # where packages of vendors put the commands, which the shell of a command over SSH often doesn't know
 FOLDERS = "/opt/slurm/bin:/usr/local/slurm/bin:/cm/shared/apps/slurm/current/bin"
-_ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason,NTasks"
+_ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason,NTasks,AllocTRES"
 
 VERSION = "squeue --version"
 PING = "scontrol ping"
