@@ -106,7 +106,10 @@ def _of_finding(graph: Graph, words: Words, finding: Entity, times: Times) -> st
     attempts = [graph.entities[edge.effect] for edge in graph.effects(finding.key, Relation.DURING)]
     failed = sum(words.has_failed(attempt) for attempt in attempts)
     text = finding.facts.get("text") or finding.name
-    when = f"since {times.at(finding.start)}" if finding.end is None else times.between(finding.start, finding.end)
+    came = words.occurrences(finding.key)
+    last = came[-1] if came else finding
+    when = f"since {times.at(last.start)}" if last.end is None else times.between(last.start, last.end)
+    when = f"{len(came)} times, last {when}" if came else when
     done = _done_about(Acts(graph, times), -_EVER, _EVER)
     if not attempts:
         return "; ".join((f"{text} ({when})", "no job is known to have held it then", *done))

@@ -357,7 +357,8 @@ class Watch:
     def _put(self, told: Entity | Edge) -> None:
         self._told += 1
         if isinstance(told, Edge):
-            self._edges[told.key] = told
+            before = self._edges.get(told.key, told)
+            self._edges[told.key] = told if before.start >= told.start else replace(told, start=before.start)
             return
         self._entities[told.key] = joined(self._entities.get(told.key), told)
 

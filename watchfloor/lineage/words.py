@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from watchfloor.hosts import folded
 from watchfloor.jobs.model import ended_as
@@ -12,6 +13,7 @@ from watchfloor.lineage.jobwords import END_UNKNOWN, TOLD_BY
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
 
+_EVER = float("inf")
 _LONGEST_NODES = 60  # characters
 _BEFORE_SECONDS = 900.0  # what began so long before an attempt's end, or later, may be why it ended
 FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out"})
@@ -25,6 +27,9 @@ class Words:
     def __init__(self, graph: Graph, times: Times) -> None:
         self._graph = graph
         self._times = times
+        self._occurrences: dict[str, list[Entity]] = {}
+        for one in graph.of_kind(Kind.EPISODE):
+            self._occurrences.setdefault(one.key.id.rpartition("@")[0], []).append(one)
 
     # -- jobs
 
@@ -106,14 +111,32 @@ class Words:
         """`xid-fatal on n2/gpu3 11:39–11:52: gpu3 of n2 had …`; the edge is to an attempt, or from its subject."""
         finding = self._graph.entities[edge.cause if edge.relation is Relation.DURING else edge.effect]
         said = {**finding.facts, **edge.facts}
-        if edge.end is None:
-            when = f"since {self._times.at(edge.start)}"
-        elif edge.end - edge.start < 1:
-            when = f"at {self._times.at(edge.start)}"
-        else:
-            when = self._times.between(edge.start, edge.end)
         text = said.get("text", "")
-        return f"{finding_name(finding)} {when}{': ' if text else ''}{text}"
+        return f"{finding_name(finding)} {self.when(edge.start, edge.end)}{': ' if text else ''}{text}"
+
+    def when(self, start: float, end: float | None) -> str:
+        if end is None:
+            return f"since {self._times.at(start)}"
+        return f"at {self._times.at(start)}" if end - start < 1 else self._times.between(start, end)
+
+    def occurrences(self, finding: Key) -> list[Entity]:
+        """Each of them that the graph has, the first first: none where it came but once."""
+        found = self._occurrences.get(finding.id, [])
+        return found if len(found) > 1 else []
+
+    def each(self, edge: Edge, finding: Key, since: float = -_EVER, until: float = _EVER) -> Iterator[Edge]:
+        """An edge that joins the first occurrence of a finding to its last as one for each that held meanwhile."""
+        last = min(_EVER if edge.end is None else edge.end, until)
+        held = [
+            one
+            for one in self._occurrences.get(finding.id, [])
+            if one.start <= last and (one.end is None or one.end >= max(edge.start, since))
+        ]
+        for one in held:
+            said = {name: one.facts[name] for name in ("text", "state") if name in one.facts}
+            yield replace(edge, start=one.start, end=one.end, facts={**edge.facts, **said})
+        if not held:
+            yield edge
 
     @staticmethod
     def alike(finding: Entity, said: Facts) -> str:
@@ -133,11 +156,13 @@ class Words:
         return attempt.end is not None and attempt.facts.get("state", "") in FAILURES
 
     def meanwhile(self, attempt: Entity) -> Iterator[Edge]:
-        """What was found during an attempt; not what turned out to have been over before it began."""
+        """What was found during an attempt, each time; not what turned out to have been over before it began."""
+        until = _EVER if attempt.end is None else attempt.end + AFTER_SECONDS
         return (
-            edge
+            each
             for edge in self._graph.causes(attempt.key, Relation.DURING)
             if edge.end is None or edge.end >= attempt.start
+            for each in self.each(edge, edge.cause, attempt.start, until)
         )
 
     def reasons(self, attempt: Entity) -> list[Edge]:

@@ -20,6 +20,7 @@ KEPT_DAYS = 90.0
 KEPT_ROWS = 2_000_000  # of edges, and as many of entities
 MOST_TOLD = 300_000  # entities, and edges, of one stretch of time
 _BATCH = 200  # keys in one question
+_AROUND_EPISODES = ("@", "A")  # the ids of a finding's episodes lie between its own with these
 _ENDLESS = 1e18  # seconds: later than any time
 
 Opened = Callable[[str, Sequence[str]], Database]
@@ -159,6 +160,19 @@ class LineageStore:
         )
         return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(value), most))]
 
+    def _episodes(self, findings: Sequence[Key], asked: Asked) -> Iterator[Entity]:
+        """Each occurrence of these findings that is asked for."""
+        binary = self._base.binary.format("id")
+        for batch in _batches(findings):
+            of_any = " OR ".join([f"({binary} > ? AND {binary} < ?)"] * len(batch))
+            sql = (
+                f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND ({of_any}) "
+                "AND began <= ? AND (ended IS NULL OR ended >= ?) ORDER BY began DESC LIMIT ?"
+            )
+            bounds = [f"{_clean(key.id)}{mark}" for key in batch for mark in _AROUND_EPISODES]
+            values = (Kind.EPISODE.value, *bounds, *_span(asked), asked.most)
+            yield from map(_entity, self._base.read(sql, values))
+
     def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
         """What entities of these kinds are called, those seen last first."""
         self._check()
@@ -181,7 +195,8 @@ class LineageStore:
         kept = {entity.key: entity for entity in self._entities(keys)}
         for told in (beside.entities[key] for key in keys if key in beside.entities):
             kept[told.key] = told if not told.mentioned else kept.get(told.key, told)
-        return Graph(kept.values(), edges, cut)
+        several = [key for key, one in kept.items() if key.kind is Kind.FINDING and one.facts.get("times", "1") != "1"]
+        return Graph((*kept.values(), *self._episodes(several, asked)), edges, cut)
 
     def between(self, since: float, until: float, kinds: Sequence[Kind], relations: Sequence[Relation]) -> Graph:
         """The entities of these kinds and the edges of these relations (with their ends) that went on then.
@@ -201,8 +216,6 @@ class LineageStore:
         return Graph((*entities, *self._entities(others)), edges, cut)
 
     def _edges_of(self, keys: Sequence[Key], asked: Asked) -> Iterator[Edge]:
-        since = -_ENDLESS if asked.since is None else asked.since
-        until = _ENDLESS if asked.until is None else asked.until
         for batch in _batches(keys):
             pairs, values = _pairs(batch)
             for end in ("cause", "effect"):
@@ -210,7 +223,7 @@ class LineageStore:
                     f"SELECT {_EDGE} FROM lineage_edge WHERE ({end}_kind, {end}_id) IN (VALUES {pairs}) "
                     "AND began <= ? AND (ended IS NULL OR ended >= ?) ORDER BY began DESC LIMIT ?"
                 )
-                yield from map(_edge, self._base.read(sql, (*values, until, since, asked.most + 1)))
+                yield from map(_edge, self._base.read(sql, (*values, *_span(asked), asked.most + 1)))
 
     def _entities(self, keys: Sequence[Key]) -> Iterator[Entity]:
         for batch in _batches(keys):
@@ -258,6 +271,14 @@ def _mention() -> str:
 
 def _marks(columns: str) -> str:
     return ", ".join("?" for _ in columns.split(", "))
+
+
+def _span(asked: Asked) -> tuple[float, float]:
+    """Until when it began, and since when it went on."""
+    return (
+        _ENDLESS if asked.until is None else asked.until,
+        -_ENDLESS if asked.since is None else asked.since,
+    )
 
 
 def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
