@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -150,8 +151,8 @@ class Stepping:
         """`known`: so many deeds are on record already, from before a stop; `anew`: what came of the first of them
         since."""
         again = {f"{operation}.{place}": done for place, done in enumerate(anew[:known])}
-        hands = _Anew(self._world.hands, again) if again else self._world.hands
-        doing = self._world.actions[step.action].apply(step, hands, operation)
+        world = replace(self._world, hands=_Anew(self._world.hands, again)) if again else self._world
+        doing = world.actions[step.action].apply(step, world.hands, operation)
         done = await _done(step, doing, operation, known)
         await self._tell(step, done[known:], attempt, first=known)
         return done
