@@ -60,7 +60,7 @@ def untold(frame: Frame) -> list[str]:
 
 
 def accelerators_at(frame: Frame, node: int) -> int | None:
-    """How many a node has, as its probe tells; where that tells of none, as its scheduler does; None where neither has."""
+    """How many a node has: as its probe tells, else as its scheduler does; None where neither has."""
     if boards := _boards(frame, node):
         return boards
     told = frame.jobs.scheduler.get(node)
