@@ -14,7 +14,7 @@ from watchfloor.jobs.model import Attempt, JobState, Recalled
 TABLE = """JobIDRaw|State|ExitCode|Start|End|NodeList|Reason|NTasks|AllocTRES
 7|REQUEUED|0:0|1795370127|1795370133|gpu[001-002]|None||billing=4,cpu=4,gres/gpu:h100=16,gres/gpu=16,mem=200M,node=2
 7.batch|CANCELLED|0:15|1795370127|1795370133|gpu001||1|cpu=2,gres/gpu:h100=8,gres/gpu=8,mem=100M,node=1
-7|FAILED|3:0|1795370200|1795370300|gpu003|NonZeroExitCode||billing=2,cpu=2,gres/gpu:h100=8,gres/gpu=8,mem=100M,node=1
+7|FAILED|3:0|1795370200|1795370300|gpu003|BeginTime||billing=2,cpu=2,gres/gpu:h100=8,gres/gpu=8,mem=100M,node=1
 9|COMPLETED|0:0|1795370127|1795370133|gpu004|None||billing=2,cpu=2,mem=100M,node=1
 """
 RUNS = Attempt(1, JobState.RUNNING, "RUNNING", 100.0, nodes=("a",))
@@ -27,6 +27,13 @@ def test_the_accounting_tells_how_many_accelerators_an_attempt_held() -> None:
     assert unread == 0
     assert [(one.told_state, one.accelerators) for one in found[7].attempts] == [("REQUEUED", 16), ("FAILED", 8)]
     assert found[9].attempts[0].accelerators is None, "where none are counted nobody knows whether there were any"
+
+
+def test_what_an_attempt_waited_for_is_not_why_it_ended() -> None:
+    """sacct(1): "The last reason a job was blocked from running …, even if the job ran to completion"."""
+    found, _ = accounts.of_table(TABLE + "11|PENDING|0:0|Unknown|Unknown|None assigned|Dependency||\n")
+    assert [one.reason for one in found[7].attempts] == ["", ""]
+    assert found[11].attempts[0].reason == "Dependency"
 
 
 def test_the_accounting_tells_them_as_json_too() -> None:

@@ -116,7 +116,7 @@ def _ended_or_not(
         nodes=values.hosts(nodes),
         exit_code=exited[0] if over else None,
         signal=exited[1] if over else None,
-        reason=values.told(reason),
+        reason="" if over else values.told(reason),  # it says what it waited for, and never why it ended
         accelerators=held.count if held is not None else None,
     )
 
