@@ -17,6 +17,7 @@ from collectors.simulator.order import Ended, Order
 from collectors.simulator.process_environment import directory
 from collectors.simulator.story import Span, Try
 from collectors.simulator.work import EPOCH_BEFORE_START, USERS, Job, Slot
+from watchfloor.hosts import folded
 
 VERSION = "slurm 24.05.4"
 PARTITION, ACCOUNT = "gpu", "floor"
@@ -160,11 +161,21 @@ def _state(machine: Machine, plan: NodePlan) -> tuple[list[str], str, float]:
 
 
 def _shown(machine: Machine, kind: str, name: str, began_at: float) -> str | None:
+    if kind == "show":
+        return {"partition": _partition(machine), "reservation": "No reservations in the system\n"}.get(name)
     if kind == "node":
         plan = next((plan for plan in machine.floor.nodes if plan.name == name), None)
         return None if plan is None else _node_record(machine, plan, began_at)
     found = job_of(machine, name) if kind == "job" else None
     return None if found is None else _job_record(machine, found[0], began_at)
+
+
+def _partition(machine: Machine) -> str:
+    nodes, boards = machine.floor.nodes, sum(plan.shape.boards for plan in machine.floor.nodes)
+    return (
+        f"PartitionName={PARTITION} Default=YES MaxTime=UNLIMITED Nodes={folded([plan.name for plan in nodes])} "
+        f"State=UP TotalNodes={len(nodes)} TRES=node={len(nodes)},gres/gpu={boards}\n"
+    )
 
 
 def _node_record(machine: Machine, plan: NodePlan, began_at: float) -> str:
@@ -203,7 +214,7 @@ def _accounts(machine: Machine, ids: Sequence[str], began_at: float) -> Iterator
         for one in _attempts(machine, job):
             end = "Unknown" if one.end is None else str(int(began_at + one.end))
             if one.start < math.inf:
-                yield f"{job.id}|{one.state}|0:0|{int(began_at + one.start)}|{end}|{nodes}|{one.reason}|{held}"
+                yield f"{job.id}|{one.state}|0:0|{int(began_at + one.start)}|{end}|{nodes}|None|{held}"
 
 
 def _asked(slot: Slot, ids: Sequence[str], t: float) -> Iterator[Job]:

@@ -181,6 +181,32 @@ class SchedulerNode:
     notes: tuple[tuple[str, str], ...] = ()  # Kubernetes': watchfloor's own annotations, by name
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A partition of Slurm's. `nodes` as the scheduler writes them, folded."""
+
+    name: str
+    state: str  # "up", "down", "drain", "inactive"
+    nodes: str = ""
+    is_default: bool = False
+    time_limit_seconds: float | None = None  # None: none
+    accelerators: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Nodes that are kept for somebody, or for maintenance, for a while. `nodes` likewise."""
+
+    name: str
+    nodes: str = ""
+    start: float | None = None
+    end: float | None = None
+    queue: str = ""
+    users: str = ""
+    accounts: str = ""
+    flags: str = ""  # "MAINT,IGNORE_JOBS"
+
+
 class SourceState(StrEnum):
     WAITING = "waiting"  # it was not asked yet
     OK = "ok"
@@ -201,6 +227,8 @@ class SourceStatus:
     text: str = ""  # what is wrong
     advice: str = ""
     cluster: str = ""  # stands in the ids of its jobs, as JobSourceSpec.cluster
+    queues: tuple[Queue, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ STEPS = "squeue --all --steps --noheader '--format=%i|%A|%S|%N|%j'"
 NODES_JSON = "scontrol --all --json show node"
 NODES_JSON_OLD = "sinfo --all --json"  # before 23.02 scontrol speaks no JSON, and sinfo's has the nodes
 NODES_TEXT = "scontrol --all --details --oneliner show node"
+QUEUES = "scontrol --all --oneliner show partition"
+RESERVATIONS = "scontrol --all --oneliner show reservation"
 
 
 def checked(options: Mapping[str, str], source: str) -> dict[str, str]:
