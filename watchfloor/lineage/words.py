@@ -29,7 +29,7 @@ class Words:
         self._times = times
         self._occurrences: dict[str, list[Entity]] = {}
         for one in graph.of_kind(Kind.EPISODE):
-            self._occurrences.setdefault(one.key.id.rpartition("@")[0], []).append(one)
+            self._occurrences.setdefault(one.label, []).append(one)
 
     # -- jobs
 

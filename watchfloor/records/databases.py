@@ -33,7 +33,6 @@ class Database(Protocol):
 
     merged: str  # SQL of two JSON objects in one: the second's names count; {} stand for them
     fact: str  # SQL of the text that a JSON object has under a name; {} stand for both
-    binary: str  # SQL of a text that is compared by its letters' numbers, whatever the language; {} stands for it
 
     def read(self, sql: str, values: Sequence[Value] = ()) -> list[Row]: ...
 
@@ -59,7 +58,6 @@ def readable(place: str, tables: Sequence[str]) -> Database:
 class Sqlite:
     merged = "json_patch({}, {})"
     fact = "json_extract({}, '$.{}')"
-    binary = "{}"
 
     def __init__(self, path: Path, tables: Sequence[str]) -> None:
         self._path, self._tables = path, tables
@@ -137,7 +135,6 @@ class SqliteReader(Sqlite):
 class Postgres:
     merged = "CAST(CAST({} AS jsonb) || CAST({} AS jsonb) AS text)"
     fact = "CAST({} AS jsonb) ->> '{}'"
-    binary = '{} COLLATE "C"'
 
     def __init__(self, address: str, tables: Sequence[str]) -> None:
         self._address, self._tables = address, tables

@@ -20,7 +20,6 @@ KEPT_DAYS = 90.0
 KEPT_ROWS = 2_000_000  # of edges, and as many of entities
 MOST_TOLD = 300_000  # entities, and edges, of one stretch of time
 _BATCH = 200  # keys in one question
-_AROUND_EPISODES = ("@", "A")  # the ids of a finding's episodes lie between its own with these
 _ENDLESS = 1e18  # seconds: later than any time
 
 Opened = Callable[[str, Sequence[str]], Database]
@@ -162,15 +161,12 @@ class LineageStore:
 
     def _episodes(self, findings: Sequence[Key], asked: Asked) -> Iterator[Entity]:
         """Each occurrence of these findings that is asked for."""
-        binary = self._base.binary.format("id")
         for batch in _batches(findings):
-            of_any = " OR ".join([f"({binary} > ? AND {binary} < ?)"] * len(batch))
             sql = (
-                f"SELECT {_ENTITY} FROM lineage_entity WHERE kind = ? AND ({of_any}) "
+                f"SELECT {_ENTITY} FROM lineage_entity WHERE label IN ({', '.join('?' * len(batch))}) AND kind = ? "
                 "AND began <= ? AND (ended IS NULL OR ended >= ?) ORDER BY began DESC LIMIT ?"
             )
-            bounds = [f"{_clean(key.id)}{mark}" for key in batch for mark in _AROUND_EPISODES]
-            values = (Kind.EPISODE.value, *bounds, *_span(asked), asked.most)
+            values = (*(_clean(key.id) for key in batch), Kind.EPISODE.value, *_span(asked), asked.most)
             yield from map(_entity, self._base.read(sql, values))
 
     def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
