@@ -19,7 +19,7 @@ from pathlib import Path
 from watchfloor.errors import ConfigError, SessionError
 from watchfloor.frame import Frame
 from watchfloor.model import Subject
-from watchfloor.session.chapters import neighbour
+from watchfloor.session.chapters import Chapter, neighbour
 from watchfloor.session.contents import Contents
 from watchfloor.session.folder import is_written
 from watchfloor.session.heldledger import HeldLedger
@@ -71,7 +71,8 @@ class ReplayFeed:
         self._landed = (0.0, 0.0)  # where a jump led, and the time of the chapter that it was for
         self._frames = 0
         torn = not session.has_end and not is_written(path)
-        self._trouble = f"{path.name} has no end: whoever wrote it was killed; what there is is shown" if torn else ""
+        why = "has no end: its writer was killed, or could write no more; what there is is shown"
+        self._trouble = f"{path.name} {why}" if torn else ""
         self._altered = 0  # places of which it told
         self._wishes: list[Callable[[], None]] = []
         self._ready = threading.Condition()
@@ -203,16 +204,23 @@ class ReplayFeed:
         self._place(here if then is None else then)
 
     def _jump(self, wish: Jump) -> None:
-        """To the first moment that knows of the chapter."""
-        here = self._here()
+        """To the first moment that knows of the chapter. Back, of all that one moment knows of no more than one is
+        sought: the next one back leads to another."""
+        here, shown = self._here(), None
         if not wish.forth and here == self._landed[0]:
-            here = self._landed[1]
+            here, shown = self._landed[1], here
+        chapter, knows = self._chapter(wish, here)
+        while chapter is not None and knows == shown and not wish.words:
+            chapter, knows = self._chapter(wish, chapter.at)
+        if chapter is not None:
+            self._place(knows)
+            self._landed = self._sought, chapter.at
+
+    def _chapter(self, wish: Jump, here: float) -> tuple[Chapter | None, float]:
+        """The next one, or the last one, and the first moment that knows of it."""
         chapter = neighbour(self._contents.chapters, here, wish.forth, wish.kind, wish.words)
-        if chapter is None:
-            return
-        knows = self._session.next_at(chapter.at - _MOMENT)
-        self._place(self._session.end if knows is None else knows)
-        self._landed = self._sought, chapter.at
+        knows = self._session.next_at(chapter.at - _MOMENT) if chapter is not None else None
+        return chapter, self._session.end if knows is None else knows
 
     def _here(self) -> float:
         """The time of the moment that is shown, or of where it is on its way to."""

@@ -20,6 +20,8 @@ from tests.support.planted import leaks, planted, texts_of
 from watchfloor import trial
 from watchfloor.evidence.container import unpacked
 from watchfloor.exits import Exit
+from watchfloor.session.folder import files
+from watchfloor.session.reader import Session
 
 NODE = "h100-01"
 RECORDED = "watchfloor demo --nodes 2 --scenario steady --act --record"
@@ -65,7 +67,17 @@ def proposed_approved_done(folder: Path) -> None:
     assert "1 of 1: colleague" in colleague("approve", run, "--reason", "seen it", "--yes")
     assert "succeeded" in you("run", run, "--apply", *fleet)
     assert "intact" in you("audit", "verify")
+    shown_again(folder / "state" / "watchfloor" / "sessions")
     bundled(you, run, folder / "evidence.zip")
+
+
+def shown_again(recordings: Path) -> None:
+    """The recording of `run --apply` has all that was put on record, and what was seen afterwards."""
+    session = Session(max(files(recordings)))
+    (outcome,) = [mark for mark in session.marks() if mark.text.startswith("outcome: succeeded")]
+    kinds = {mark.facts["kind"] for mark in session.marks() if mark.kind == "ledger"}
+    assert {"intent", "applied", "verified", "outcome"} <= kinds
+    assert session.next_at(outcome.at) is not None, "a moment after it"
 
 
 def bundled(you: Shell, run: str, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,9 @@ def test_a_bundle_holds_what_was_seen_planned_decided_signed_and_done(members: d
         "session-start", "policy", "proposed", "decided", "approval", "intent", "applied", "verified", "outcome",
         "recording",
     ]  # fmt: skip
+    outcome = json.loads(members[names.ENTRIES].splitlines()[-2])
+    marked = re.search(r"<strong>(\d+)</strong> [\d:]+ outcome: succeeded", members[names.REPORT].decode())
+    assert marked and int(marked[1]) == outcome["number"], "marks in plots are called as their entries"
     transcript = members[f"runs/{RUN}/transcript.txt"].decode()
     assert "$ scontrol update NodeName=dgx-02" in transcript and "exit code 0" in transcript and "drained" in transcript
     about = json.loads(members[names.ABOUT])
@@ -149,7 +153,7 @@ def test_time_only_goes_on_behind_what_was_altered_and_each_trouble_is_told_once
 def test_the_cast_of_the_window_begins_with_the_whole_screen(members: dict[str, bytes]) -> None:
     head, *events = map(json.loads, members[f"cast/{FILE}.cast"].decode().splitlines())
     assert (head["version"], head["width"], head["height"]) == (2, 60, 2)
-    assert "watchfloor" in events[1][2] and events[-1][1:] == ["m", "ledger: outcome: succeeded"]
+    assert "watchfloor" in events[1][2] and events[-2][1:] == ["m", "ledger: outcome: succeeded"]
 
 
 def test_no_secret_is_in_any_file(members: dict[str, bytes]) -> None:

@@ -78,13 +78,13 @@ def test_a_step_holds_until_the_next_or_until_nothing_is_known() -> None:
 
 
 def test_a_plot_is_xml_with_a_title_and_its_marks() -> None:
-    marks = (Mark(10, "xid 79"), Mark(12, "drained"), Mark(900, "<back>"))
+    marks = (Mark(10, "4", "xid 79"), Mark(12, "6", "drained"), Mark(900, "21", "<back>"))
     drawn = lines(plot((0, 1.0), (1000, 2.0), marks=marks))
     svg = ElementTree.fromstring(drawn[drawn.index("<svg") : drawn.index("</svg>") + 6])
     words = [element.text for element in svg.iter("text")]
     assert svg.findtext("title") == "temperature"
-    assert "1–2" in words and "3" in words
-    assert "<strong>3</strong> 900 s &lt;back&gt;" in told(marks, lambda at: f"{at:g} s")
+    assert "4–6" in words and "21" in words
+    assert "<strong>21</strong> 900 s &lt;back&gt;" in told(marks, lambda at: f"{at:g} s")
 
 
 def test_many_points_keep_their_highest_lowest_and_gaps() -> None:

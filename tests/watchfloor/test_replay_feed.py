@@ -137,6 +137,26 @@ def test_it_leads_to_what_somebody_looks_for(told: Told) -> None:
     assert watched.after(0.0).at == before
 
 
+def test_back_it_leads_to_the_beginning_and_each_time_to_another_moment(tmp_path: Path) -> None:
+    floor = Floor()
+    writer = SessionWriter(tmp_path / "s", floor.head())
+    first = floor.step()
+    writer.mark(Mark(first.at, "session", "recording begins"))
+    writer.frame(first)
+    for second in range(1, 9):
+        for part in (0.2, 0.4, 0.6) if second in (3, 6) else ():
+            writer.mark(Mark(floor.now + part, "ledger", f"intent {second}", {"run": "r1"}))
+        writer.frame(floor.step())
+    writer.end()
+    watched = Watched(tmp_path / "s", at=first.at + 8)
+    for wish, second in (("mark", 6), ("mark", 3), ("session", 0)):
+        watched.feed.jump(Jump(wish, forth=False))
+        assert watched.after(0.0).at == first.at + second
+    for words in ("intent 6", "intent 6"):
+        watched.feed.jump(Jump("mark", words))
+        assert watched.after(0.0).at == first.at + 6
+
+
 def test_there_is_an_end_at_which_it_stays(told: Told) -> None:
     path, frames = told
     watched = Watched(path, at=frames[-3].at)
@@ -174,7 +194,7 @@ def test_a_torn_file_plays_to_where_it_is_whole(told: Told, tmp_path: Path) -> N
     watched = Watched(tmp_path / "s", at=float("inf"))
     shown = watched.after(1.0)
     assert same(next(frame for frame in frames if frame.at == shown.at), shown)
-    assert "was killed" in watched.feed.standing.trouble
+    assert "was killed, or could write no more" in watched.feed.standing.trouble
 
 
 @pytest.mark.parametrize("kind", [MARK, LEDGER])

@@ -21,7 +21,7 @@ from tui.filming import Film
 from watchfloor.jobs.model import Job, JobState, SourceAnswer, SourceState, SourceStatus
 from watchfloor.jobs.roll import Roll
 from watchfloor.lineage.graph import Changes, Edge, Entity, Key, Kind, Relation, facts
-from watchfloor.model import NodeStatus, Phase, Problem
+from watchfloor.model import MetricsSource, NodeSpec, NodeStatus, Phase, Problem
 from watchfloor.recording import recorded
 from watchfloor.records import ledgerwords as words
 from watchfloor.records.ledger import Ledger
@@ -49,6 +49,12 @@ def _job() -> Job:
     )  # fmt: skip
 
 
+def _told_by_a_fleet_file(spec: NodeSpec) -> NodeSpec:
+    """With secrets where such a file takes any text."""
+    source = MetricsSource("http://127.0.0.1:9", f'job="dcgm", token="{planted()}"')
+    return replace(spec, labels={"team": "a", "note": f"password={planted()}", "api_key": planted()}, source=source)
+
+
 def _acts(ledger: Ledger) -> None:
     """Inputs of a playbook, a reason, a webhook's address, what a command was given and printed."""
     hook = f"https://hooks.slack.com/services/T0/B0/{planted()}"
@@ -74,7 +80,7 @@ async def test_no_file_of_a_console_holds_what_was_planted(places: Path) -> None
     line = match(f"NVRM: Xid (PCI:0000:3b:00): 31, pid=7, name=python, MMU Fault --token {planted()}")
     assert line is not None
     with Ledger(places / "ledger.db") as ledger, recorded("terminal", folder=places / "sessions") as recorder:
-        recorder.frame(frame)
+        recorder.frame(replace(frame, specs=[_told_by_a_fleet_file(spec) for spec in frame.specs]))
         recorder.wait_written()
         event = Event(floor.now, "kernel", "xid", line["text"], "", 31, id="e1")
         floor.machines.fleet.report(1, Report(900, 1, floor.now, events=[event]), floor.now)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.sessions import KEY_SECONDS, Floor, differences
+from watchfloor.columns import Count
 from watchfloor.errors import SessionError
 from watchfloor.frame import Frame
 from watchfloor.model import Scope
@@ -66,6 +67,17 @@ def test_charts_and_counters_are_those_of_the_live_floor(told: Told) -> None:
             assert np.array_equal(one, other, equal_nan=True)
     grown = [frame.counters.grown(Scope.LINK, "errors", 0.0) for frame in (live, shown)]
     assert grown[0] == grown[1]
+
+
+def test_resets_of_counters_are_told_at_once(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s", (floor := Floor()).head(), KEY_SECONDS)
+    frame = floor.step()
+    frame.counters.note(Scope.LINK, [Count(3, "errors", 9.0, 1.0)], frame.at, lambda row, names: False)
+    writer.frame(frame)
+    writer.end()
+    told = frame.counters.resets()
+    assert [reset.row for reset in told] == [3]
+    assert Session(tmp_path / "s").reel(frame.at).frame().counters.resets() == told
 
 
 def test_frames_that_were_shown_stay_as_they_are(told: Told) -> None:
@@ -164,6 +176,19 @@ def test_of_a_burst_that_takes_a_key_with_its_index_no_other_values_are_shown(to
         reel, trouble = nearest(session, frame.at)
         assert differences(frames[round(reel.at - frames[0].at)], reel.frame()) == []
         assert reel.at == frame.at or trouble
+
+
+@pytest.mark.parametrize("change", [-3, 3], ids=["gone", "more"])
+def test_where_bytes_came_or_went_what_follows_is_found_all_the_same(told: Told, tmp_path: Path, change: int) -> None:
+    data, frames = bytearray(told[0].read_bytes()), told[1]
+    block = [block for block, _ in TapeReader(told[0]).walk() if block.kind == CHANGE][20]
+    data[block.body : block.body + max(0, -change)] = bytes(max(0, change))
+    (tmp_path / "s").write_bytes(data)
+    session = Session(tmp_path / "s")
+    for frame in frames[round(KEY_SECONDS) :: 9]:
+        reel, trouble = nearest(session, frame.at)
+        assert (reel.at, trouble) == (frame.at, "")
+        assert differences(frame, reel.frame()) == []
 
 
 def test_of_altered_marks_entries_and_pictures_the_others_are_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from watchfloor.session.folder import Keep, files, is_written, keep_of, surplus
 from watchfloor.session.ledgermarks import News
 from watchfloor.session.reader import Session
 from watchfloor.session.recorder import Recorder, Sealed
+from watchfloor.session.seeking import Jump
 from watchfloor.session.writer import Mark
 
 
@@ -69,6 +71,18 @@ def test_a_frame_a_second_is_kept_however_many_there_are(tmp_path: Path) -> None
     assert len(list(Session(files(tmp_path)[0]).moments(0, 9e9))) == 1
 
 
+def test_the_last_frame_is_kept_however_soon_it_came(tmp_path: Path) -> None:
+    floor, notes = Floor(), Notes()
+    made = recorder(tmp_path, notes)
+    made.frame(first := floor.step())
+    made.frame(replace(first, at=first.at + 0.2))
+    made.frame(last := replace(floor.step(), at=first.at + 0.4))
+    made.close()
+    session = Session(files(tmp_path)[0])
+    assert [moment.at for moment in session.moments(0, 9e9)] == [first.at, last.at]
+    assert differences(last, session.reel(session.end).frame()) == []
+
+
 def test_another_file_is_begun_where_one_is_large_enough(tmp_path: Path) -> None:
     floor, notes = Floor(), Notes()
     made = recorder(tmp_path, notes, Keep(file_bytes=1, free_bytes=0))
@@ -78,6 +92,20 @@ def test_another_file_is_begun_where_one_is_large_enough(tmp_path: Path) -> None
     made.close()
     assert len(files(tmp_path)) == 3
     assert [note.sha256 for note in notes] == [Session(path).sealed() for path in files(tmp_path)]
+
+
+def test_another_file_is_begun_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    floor, notes = Floor(), Notes()
+    made = recorder(tmp_path, notes)
+    told = [floor.step() for _ in range(4)]
+    told[2:] = [replace(frame, at=frame.at - 3600) for frame in told[2:]]
+    for frame in told:
+        made.frame(frame)
+        made.wait_written()
+    made.close()
+    earlier, later = map(Session, files(tmp_path))
+    for session, frames in ((later, told[:2]), (earlier, told[2:])):
+        assert [differences(frame, session.reel(frame.at).frame()) for frame in frames] == [[], []]
 
 
 def test_the_oldest_go_where_there_is_too_much_and_none_that_is_written(tmp_path: Path) -> None:
@@ -180,6 +208,25 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
     with LedgerReader(places / "ledger.db") as reader:
         (entry,) = [one for one in reader.entries() if one.kind == Kind.RECORDING]
     assert (entry.body["file"], entry.body["sha256"]) == (path.name, session.sealed())
+
+
+def test_what_a_short_run_did_after_its_last_frame_is_in_its_recording(places: Path) -> None:
+    floor = Floor()
+    first = floor.step()
+    story = written(places / "ledger.db", first.at - 1)
+    with recorded("run") as made:
+        made.frame(first)
+        made.wait_written()
+        story.now = first.at + 0.3
+        story.tell(0.0, ANNA, Stop(reason="storm"))
+        story.write()
+    story.ledger.close()
+    feed = ReplayFeed(files(places / "sessions")[0], paused=True)
+    feed.jump(Jump("ledger", "storm"))
+    feed.turn()
+    assert feed.standing.at == feed.standing.end == pytest.approx(first.at + 0.3)
+    assert feed.ledger.look().stopped == "storm (anna)"
+    feed.stop()
 
 
 def test_the_head_holds_the_digests_of_what_configures_the_console(

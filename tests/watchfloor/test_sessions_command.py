@@ -137,6 +137,7 @@ def test_asciinema_takes_what_the_screen_showed(
         stdin=subprocess.DEVNULL,
     )
     assert b"second 2" in told.stdout
+    assert told.stdout.rfind(b"\x1b[?25h") > told.stdout.rfind(b"\x1b[?25l"), "the cursor is seen again"
 
 
 def test_a_secret_on_the_screen_is_not_in_the_recording() -> None:

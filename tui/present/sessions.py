@@ -89,7 +89,8 @@ def has(one: Told, words: Sequence[str]) -> bool:
 def summary_line(folder: Path, sessions: Sequence[Told], shown: int) -> Line:
     size = f"{scaled(sum(one.size_bytes for one in sessions), 1000, 'kMGT')}B"
     some = f"   {shown} of them pass" if shown != len(sessions) else ""
-    return [(f" {len(sessions)}", Token.STRONG), (f" recordings in {folder}, {size}", Token.TEXT), (some, Token.DIM)]
+    noun = "recording" if len(sessions) == 1 else "recordings"
+    return [(f" {len(sessions)}", Token.STRONG), (f" {noun} in {folder}, {size}", Token.TEXT), (some, Token.DIM)]
 
 
 def detail_lines(one: Told | None, verified: str, width: int) -> Iterator[Line]:

@@ -39,9 +39,10 @@ class SessionsPage(WordedPage):
     key = "at"
     help_text = (
         "The recordings of this user, the newest first: when, how long, by whom, with which command; sealed (it has "
-        "its end), torn (whoever wrote it was killed: what there is can be shown), being written, or unreadable. "
-        "v reads every byte of the one under the cursor, and asks the ledger whether these are what was sealed. Enter "
-        "shows it again, in these screens; Esc returns to now. In a replay it tells the command that does."
+        "its end), torn (whoever wrote it was killed, or could write no more: what there is can be shown), being "
+        "written, or unreadable. v reads every byte of the one under the cursor, and asks the ledger whether these are "
+        "what was sealed. Enter shows it again, in these screens; Esc returns to now. In a replay it tells the command "
+        "that does."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("v", "verify", "verify: every byte, and the ledger's word")]
 

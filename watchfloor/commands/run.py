@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 FORMAT = "watchfloor.run/1"
 _POLL_SECONDS = 1.0
+_LAST_LOOK_SECONDS = 3.0
 _MOST_NAMED = 5
 
 _REFUSALS = {
@@ -129,23 +130,36 @@ async def _road(asked: _Asked, specs: Sequence[Any], work: Any, seconds: float, 
         _refuse_without_settings(asked)
         work = replace(work, lineage=lineage)
     async with post(specs, work, findings=findings, seen=seen, lineage=lineage) as at:
-        known = at.book.run(asked.what)
-        if known is None:
-            at.playbook(asked.what, asked.given)  # a slip of the finger is told before anything is waited for
-        await at.until(settled_with_jobs, seconds)
-        if known is not None:
-            return await _go_on(asked, at, known.run)
-        playbook = at.playbook(asked.what, asked.given)
-        targets = _targets(asked, playbook, at.floor.frame())
-        untold = _untold(asked, playbook, at.floor.frame())
-        if not targets:
-            return await _nothing(asked, at, playbook, untold)
-        if untold:
-            output.remark(f"whether --target asks for more isn't known of {untold}")
-        plan = await _planned(asked, at, playbook, targets)
-        if not asked.apply:
-            return _shown(asked, at, at.harness.weigh(plan))
-        return await _applied(asked, at, await at.harness.propose(plan))
+        code = await _walked(asked, at, seconds)
+        if seen is not None:
+            await _last_look(at, time.time())
+        return code
+
+
+async def _walked(asked: _Asked, at: Post, seconds: float) -> int:
+    known = at.book.run(asked.what)
+    if known is None:
+        at.playbook(asked.what, asked.given)  # a slip of the finger is told before anything is waited for
+    await at.until(settled_with_jobs, seconds)
+    if known is not None:
+        return await _go_on(asked, at, known.run)
+    playbook = at.playbook(asked.what, asked.given)
+    targets = _targets(asked, playbook, at.floor.frame())
+    untold = _untold(asked, playbook, at.floor.frame())
+    if not targets:
+        return await _nothing(asked, at, playbook, untold)
+    if untold:
+        output.remark(f"whether --target asks for more isn't known of {untold}")
+    plan = await _planned(asked, at, playbook, targets)
+    if not asked.apply:
+        return _shown(asked, at, at.harness.weigh(plan))
+    return await _applied(asked, at, await at.harness.propose(plan))
+
+
+async def _last_look(at: Post, over: float) -> None:
+    """What was done shows in a frame that was made afterwards: the recording ends with one."""
+    with suppress(Exception):  # what became of the run is told by now, whatever the collection broke on
+        await at.until(lambda frame: frame.at > over, _LAST_LOOK_SECONDS)
 
 
 def _refuse_without_settings(asked: _Asked) -> None:

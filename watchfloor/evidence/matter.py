@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from watchfloor.errors import ConfigError
 from watchfloor.lineage.graph import Graph, Key, Kind, Relation
+from watchfloor.model import NODE_SCOPES, Scope
 from watchfloor.records.ledgerentry import Entry, subjects_of
 from watchfloor.runs import RunRecord
 from watchfloor.snapshot.runs import standing_text
@@ -111,7 +112,7 @@ def answers(run: RunRecord, code: str, nodes: Iterable[str], begin: float | None
     plan = run.plan
     if plan is None or plan.origin.finding != code or (begin is not None and run.proposed < begin):
         return False
-    return bool({plan.origin.subject.partition("/")[0], *(step.target.node for step in plan.steps)} & set(nodes))
+    return bool({_node_of(plan.origin.subject), *(step.target.node for step in plan.steps)} & set(nodes))
 
 
 def _of_runs(matter: Matter, runs: Sequence[RunRecord], entries: Sequence[Entry]) -> Matter:
@@ -120,7 +121,7 @@ def _of_runs(matter: Matter, runs: Sequence[RunRecord], entries: Sequence[Entry]
     times += [run.plan.origin.seen_at for run in runs if run.plan is not None and run.plan.origin.seen_at]
     steps = [step.target for run in runs if run.plan is not None for step in run.plan.steps]
     nodes = [target.node for target in steps]
-    nodes += [name.partition("/")[0] for name in (run.plan.origin.subject for run in runs if run.plan is not None)]
+    nodes += [_node_of(run.plan.origin.subject) for run in runs if run.plan is not None]
     for entry in entries:
         nodes += subjects_of(entry.subjects, "node")
         nodes += [name.partition("/")[0] for name in subjects_of(entry.subjects, "accelerator")]
@@ -128,6 +129,14 @@ def _of_runs(matter: Matter, runs: Sequence[RunRecord], entries: Sequence[Entry]
     jobs += [hit.job for run in runs if run.plan is not None for hit in run.plan.impact.jobs]
     known = replace(matter, jobs=tuple(dict.fromkeys((*matter.jobs, *jobs))), runs=tuple(runs))
     return _joined(known, min(times, default=0.0), max(times, default=0.0), nodes)
+
+
+def _node_of(subject: str) -> str:
+    """Of what a plan is about, as people name it ("n2/gpu3") or triggers do ("accelerator:n2/gpu3"); "" of a job."""
+    scope, _, name = subject.partition(":")
+    if scope == Scope.JOB:
+        return ""
+    return (name if scope in NODE_SCOPES else subject).partition("/")[0]
 
 
 def _joined(matter: Matter, begin: float, end: float, nodes: Iterable[str]) -> Matter:

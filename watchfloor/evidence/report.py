@@ -101,7 +101,7 @@ def _seen(gathered: Gathered) -> Html:
 
 def _marks(gathered: Gathered) -> list[Mark]:
     found = [
-        Mark(entry.seconds, f"{entry.kind}: {said(entry)}".rstrip(": "))
+        Mark(entry.seconds, str(entry.number), f"{entry.kind}: {said(entry)}".rstrip(": "))
         for entry in gathered.entries
         if entry.kind in _MARKED
     ]

@@ -33,16 +33,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at one x."""
+    """Something that happened at one x. `name`: what is drawn there, a few characters."""
 
     at: float
+    name: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
     """`x_text`, `y_text`: how a number of the axis is written. `low`, `high`: values that the axis holds in any case,
-    None for none. `marks`: by x; only their numbers are drawn, `told` has their texts."""
+    None for none. `marks`: by x; only their names are drawn, `told` has their texts."""
 
     title: str
     series: Sequence[Series]
@@ -74,10 +75,8 @@ def steps(plot: Plot) -> Html:
 
 
 def told(marks: Sequence[Mark], x_text: Callable[[float], str]) -> Html:
-    """What the numbers at marks mean: once for all plots that have the same ones."""
-    items = [
-        joined((tag("strong", str(place)), f" {x_text(mark.at)} {mark.text}")) for place, mark in enumerate(marks, 1)
-    ]
+    """What the names of marks stand for: once for all plots that have the same ones."""
+    items = [joined((tag("strong", mark.name), f" {x_text(mark.at)} {mark.text}")) for mark in marks]
     return tag("ol", *(tag("li", item) for item in items), class_="marks") if items else Html()
 
 
@@ -169,24 +168,24 @@ def _grid(frame: _Frame, plot: Plot) -> Iterator[Html]:
 
 
 def _marks(frame: _Frame, plot: Plot) -> Iterator[Html]:
-    for places in _together(frame, plot):
-        x = frame.x(plot.marks[places[0]].at)
-        title = "\n".join(plot.marks[place].text for place in places)
-        name = str(places[0] + 1) if len(places) == 1 else f"{places[0] + 1}–{places[-1] + 1}"
+    for marks in _together(frame, plot):
+        x = frame.x(marks[0].at)
+        title = "\n".join(f"{mark.name} {mark.text}" for mark in marks)
+        name = marks[0].name if len(marks) == 1 else f"{marks[0].name}–{marks[-1].name}"
         yield tag("line", tag("title", title), x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="mark")
         yield tag("text", name, x=x, y=_TOP - 4, text_anchor="middle", class_="label")
 
 
-def _together(frame: _Frame, plot: Plot) -> list[list[int]]:
-    """Places of the marks in the picture; those that stand close together are one."""
-    found: list[list[int]] = []
-    for place, mark in enumerate(plot.marks):
+def _together(frame: _Frame, plot: Plot) -> list[list[Mark]]:
+    """The marks in the picture; those that stand close together are one."""
+    found: list[list[Mark]] = []
+    for mark in plot.marks:
         if not frame.begin <= mark.at <= frame.end:
             continue
-        if found and frame.x(mark.at) - frame.x(plot.marks[found[-1][0]].at) < _APART * len(str(place + 1)):
-            found[-1].append(place)
+        if found and frame.x(mark.at) - frame.x(found[-1][0].at) < _APART * len(mark.name):
+            found[-1].append(mark)
         else:
-            found.append([place])
+            found.append([mark])
     return found
 
 

@@ -16,7 +16,7 @@ from watchfloor.redact import HIDDEN, redact, suspicious
 Event = tuple[float, str, str]  # console time, code (o: output, r: size, m: mark), data
 Line = tuple[str, str]  # what a person reads; the same with escape sequences
 
-_CLEAR, _PLAIN, _HIDE_CURSOR = "\x1b[2J", "\x1b[0m", "\x1b[?25l"
+_CLEAR, _PLAIN, _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[2J", "\x1b[0m", "\x1b[?25l", "\x1b[?25h"
 _PIECE = 4  # characters of what is typed that are told from other words
 _ROW = re.compile(r"\x1b\[(\d+);1H")  # how a changed line begins
 
@@ -117,5 +117,11 @@ def asciicast(events: Iterable[Event], title: str, marks: Iterable[Event] = ()) 
         "title": title,
     }
     yield json.dumps(head, ensure_ascii=False)
-    for at, code, data in sorted([*told, *(mark for mark in marks if mark[0] >= begun)], key=_at):
+    shown = sorted([*told, *(mark for mark in marks if mark[0] >= begun)], key=_at)
+    for at, code, data in [*shown, (shown[-1][0], "o", _behind(sizes[-1][1]))]:
         yield json.dumps([round(at - begun, 6), code, data], ensure_ascii=False)
+
+
+def _behind(rows: int) -> str:
+    """The terminal belongs to whoever played it again: a cursor that is seen, below the last picture."""
+    return f"\x1b[{rows};1H{_SHOW_CURSOR}\r\n"

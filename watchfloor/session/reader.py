@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import inf
 from pathlib import Path
 from typing import TypeVar
@@ -123,8 +123,8 @@ class Session:
 
     def next_at(self, at: float) -> float | None:
         """When the moment after this one is, by its own word: it may not be whole. None where none is."""
-        place = bisect_right(self.stops, at) - 1
-        blocks = self._tape.walk(self._stops[place][0]) if place >= 0 else ()
+        place = max(0, bisect_right(self.stops, at) - 1)
+        blocks = self._tape.walk(self._stops[place][0]) if self._stops else ()
         return next((block.at for block, _ in blocks if block.kind in _MOMENTS and block.at > at), None)
 
     def told(self, after: float) -> Iterator[Told]:
@@ -260,12 +260,19 @@ class Session:
             self._entries.append(place)
 
     def _note_index(self, block: Block, body: bytes) -> None:
-        """It knows better what came since the one before it, unless that isn't whole: then a key may be lost, too."""
+        """It knows better what came since the one before it, unless that isn't whole: then a key may be lost, too; or
+        unless what was found stands elsewhere, for bytes came or went."""
         index = msgspec.msgpack.decode(body, type=Index)
-        if index.before == self._indexed:
+        if index.before == self._indexed and not self._elsewhere(index):
             self._take(index)
             self._unsure = False
         self._indexed = block.start
+
+    def _elsewhere(self, index: Index) -> bool:
+        since = (index.before, 0.0)
+        mine = (found[bisect_left(found, since) :] for found in (self._stops, self._marks, self._entries))
+        known = {start for start, _ in chain(index.stops, index.marks, index.entries)}
+        return any(start not in known for start, _ in chain.from_iterable(mine))
 
     def _stretches(self, number: int) -> Iterator[tuple[int, int, float]]:
         """The parts of the file from one key to the next, from this key on, and its time."""

@@ -9,12 +9,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from watchfloor.errors import SessionError, StoreError
 from watchfloor.frame import Frame
+from watchfloor.model import NodeSpec
 from watchfloor.records.ledgerreader import Row
+from watchfloor.redact import redact, redact_value
 from watchfloor.session import folder as shelf
 from watchfloor.session.folder import Keep
 from watchfloor.session.ledgermarks import News
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 1.0  # a frame a second, whatever the screen gets
 _FRAMES_WAITING = 3  # more than this behind, and the oldest is left out
+_SET_BACK_SECONDS = 60.0  # by more, and a file is begun anew: in one, what is looked for by its time stands in order
 _OFTEN = 60  # frames between two looks at what is kept
 
 
@@ -62,19 +65,23 @@ class Recorder:
         self._frames: deque[Frame] = deque()
         self._others: deque[Callable[[SessionWriter], object]] = deque()  # what is written beside the frames
         self._left_out, self._last = 0, float("-inf")
+        self._newest: Frame | None = None  # what came too soon after the last one that is kept
         self._busy, self._closing = False, False
         self._writer: SessionWriter | None = None
-        self._begun, self._count = 0.0, 0
+        self._begun, self._written, self._count = 0.0, 0.0, 0
         self.trouble = ""  # why nothing is recorded any more; "" while it is
         self.path: Path | None = None  # what is being written
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     def frame(self, frame: Frame) -> None:
-        """The fleet as it is now."""
-        if self.trouble or 0 <= frame.at - self._last < _EVERY_SECONDS - 0.05:
+        """The fleet as it is now. One a second is kept, and the last of all."""
+        if self.trouble:
             return
-        self._last = frame.at
+        if 0 <= frame.at - self._last < _EVERY_SECONDS - 0.05:
+            self._newest = frame if frame.at > self._last else None
+            return
+        self._last, self._newest = frame.at, None
         with self._ready:
             self._frames.append(frame)
             if len(self._frames) > _FRAMES_WAITING:
@@ -104,7 +111,9 @@ class Recorder:
     def close(self) -> None:
         """Write what waits, and seal the file. Twice does no harm."""
         with self._ready:
-            self._closing = True
+            if self._newest is not None and not self.trouble:
+                self._frames.append(self._newest)
+            self._newest, self._closing = None, True
             self._ready.notify()
         self._thread.join()
 
@@ -114,6 +123,8 @@ class Recorder:
         try:
             while self._turn():
                 pass
+            if self._writer is not None:
+                self._put_on_record(self._writer)
             self._seal()
         except (SessionError, StoreError) as error:
             self.trouble = f"recording stopped: {error}"
@@ -155,29 +166,37 @@ class Recorder:
             text = f"{left_out} frames before this are left out: the disk, or this machine, was too slow"
             writer.mark(Mark(frame.at, "gap", text))
         writer.frame(frame)
+        self._written = frame.at
+        self._put_on_record(writer)
+        self._count += 1
+        if self._count % _OFTEN == 1:
+            self._tidy(frame.at)
+
+    def _put_on_record(self, writer: SessionWriter) -> None:
+        """What the ledger got since it was asked last."""
         news = self._news()
         for mark in news.marks:
             writer.mark(mark)
         if news.rows:
-            writer.entries(frame.at, news.rows)
-        self._count += 1
-        if self._count % _OFTEN == 1:
-            self._tidy(frame.at)
+            writer.entries(writer.at, news.rows)
 
     def _current(self) -> SessionWriter:
         assert self._writer is not None, "what is written beside frames waits for the first of them"
         return self._writer
 
     def _writer_for(self, frame: Frame) -> SessionWriter:
-        writer = self._writer
+        writer, keep = self._writer, self._keep
         if writer is not None and (
-            writer.size_bytes > self._keep.file_bytes or frame.at - self._begun > self._keep.file_seconds
+            writer.size_bytes > keep.file_bytes
+            or frame.at - self._begun > keep.file_seconds
+            or frame.at < self._written - _SET_BACK_SECONDS
         ):
             self._seal()
         if self._writer is None:
             self.path = self._folder / self._name(frame.at)
             self._begun = frame.at
-            self._writer = SessionWriter(self.path, Head(frame.at, list(frame.specs), self._facts))
+            specs = [_without_secrets(spec) for spec in frame.specs]
+            self._writer = SessionWriter(self.path, Head(frame.at, specs, self._facts))
             self._writer.mark(_beginning(frame.at, self._facts))
             if rows := self._still_open():
                 self._writer.entries(frame.at, rows)
@@ -196,6 +215,13 @@ class Recorder:
             digest = self._writer.end()
             self._note(Sealed(self._writer.path, digest, self._writer.size_bytes))
             self._writer = None
+
+
+def _without_secrets(spec: NodeSpec) -> NodeSpec:
+    """As its fleet file has it, without those that somebody wrote into it."""
+    labels = {name: redact_value(name, text) for name, text in spec.labels.items()}
+    source = replace(spec.source, selector=redact(spec.source.selector)) if spec.source is not None else None
+    return replace(spec, labels=labels, source=source)
 
 
 def _beginning(at: float, facts: Mapping[str, str]) -> Mark:

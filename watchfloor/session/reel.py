@@ -51,12 +51,13 @@ class Reel:
         for name, values in before.items():
             if values is not None and values is not self._stage.array(name):
                 self._count(name, values)
-        self._counters.told = self._stage.resets()
         self._remember(self.frame())
 
     def frame(self) -> Frame:
         """Raises SessionError before the first moment."""
-        return self._stage.frame(self._history, self._counters)
+        frame = self._stage.frame(self._history, self._counters)
+        self._counters.told = self._stage.resets()
+        return frame
 
     def _note_boots(self, before: NDArray | None) -> None:
         now = self._stage.array(_BOOT)

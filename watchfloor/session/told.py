@@ -16,7 +16,7 @@ from watchfloor.session.reader import Session
 class Wholeness(StrEnum):
     SEALED = "sealed"  # it ends as it was ended
     WRITTEN = "being written"
-    TORN = "torn"  # it has no end: whoever wrote it was killed
+    TORN = "torn"  # it has no end: whoever wrote it was killed, or could write no more
     ALTERED = "altered"  # its bytes are not those that were sealed, or that a killed one wrote
     UNREADABLE = "unreadable"
 

@@ -73,6 +73,11 @@ class SessionWriter:
     def size_bytes(self) -> int:
         return self._tape.size
 
+    @property
+    def at(self) -> float:
+        """Console time of the last thing in it."""
+        return self._at
+
     def frame(self, frame: Frame) -> None:
         """The fleet at this moment."""
         leaves = self._picker.leaves(frame)
@@ -102,6 +107,7 @@ class SessionWriter:
     def mark(self, mark: Mark) -> Block:
         block = self._tape.append(MARK, mark.at, msgspec.json.encode(mark))
         self._marks.append((block.start, mark.at))
+        self._at = max(self._at, mark.at)
         return block
 
     def entries(self, at: float, rows: Sequence[tuple[int, bytes]]) -> None:
