@@ -382,7 +382,7 @@ def finding_key(finding: Finding, subject: Subject) -> Key:
 
 
 def episode(finding: Finding, subject: Subject, began: float, end: float | None, name: str) -> Entity:
-    """One occurrence of a finding, whose id is its label. That it was critical once stays, however it is weighed later."""
+    """One occurrence of a finding, whose id is its label. That it was critical once stays, however it ends."""
     said = facts(
         code=finding.code, scope=subject.scope.value, node=subject.node, part=subject.key, on=name,
         state=finding.state.label, text=finding.text,
