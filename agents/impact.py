@@ -13,6 +13,7 @@ from watchfloor.frame import Frame
 from watchfloor.jobs.model import Job
 from watchfloor.model import Missing, Scope, State
 from watchfloor.snapshot.words import duration
+from watchfloor.view import Cell
 
 _LONGEST_NAME = 80  # characters: of a path the end tells more
 _REGULAR = 3  # checkpoints, from which on it can be said when the next one comes
@@ -59,13 +60,24 @@ def untold(frame: Frame) -> list[str]:
 
 
 def accelerators_at(frame: Frame, node: int) -> int | None:
-    """How many a node has, as its probe tells, else as its scheduler does; None where neither has."""
-    cell, told = frame.nodes.cell(node, "accelerators"), frame.jobs.scheduler.get(node)
+    """How many a node has: as its probe tells, else as its scheduler does; None where neither has."""
     if boards := _boards(frame, node):
         return boards
-    if cell.missing is Missing.NO and isinstance(cell.value, int | float):
-        return int(cell.value)
-    return told.accelerators if told is not None else None
+    told = frame.jobs.scheduler.get(node)
+    if told is not None and told.accelerators:
+        return told.accelerators
+    return _number(frame.nodes.cell(node, "accelerators"))
+
+
+def held_by(frame: Frame, job: int) -> int:
+    """How many accelerators a job holds: those that are seen, or as its scheduler counts where that is more."""
+    told = _number(frame.view(Scope.JOB).cell(job, "accelerators"))
+    return max(len(frame.jobs.accelerators_of(job)), told or 0)
+
+
+def _number(cell: Cell) -> int | None:
+    value = cell.value
+    return int(value) if cell.missing is Missing.NO and isinstance(value, int | float) else None
 
 
 def _boards(frame: Frame, node: int) -> int:
@@ -98,7 +110,7 @@ def _hits(scene: Scene, step: Step, at: float) -> Iterator[JobHit]:
     frame = scene.frame
     for row in sorted(jobs_at(frame, step)):
         job = frame.jobs.rows[row]
-        boards = len(frame.jobs.accelerators_of(row))
+        boards = held_by(frame, row)
         since, told = _counted_from(job, scene.saved(job.id))
         lost = None if since is None else boards * max(0.0, at - since) / 3600.0
         yield JobHit(job.id, step.harms, job.user, job.name, boards, lost, told)

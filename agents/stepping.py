@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from agents.carrying import STOPPED, Halted, Held, World
 from agents.conditions import holds
 from watchfloor.change import Deed, Done, Effect, On, Request, Seen, Step
 from watchfloor.errors import HandsError
+from watchfloor.ports import Hands
 from watchfloor.records.ledgerentry import Note, Who
 from watchfloor.records.ledgerwords import Applied, Body, Intent, Refused, Verified, output
 from watchfloor.runs import Attempt, RunRecord, StepRecord, StepState, state_after
@@ -143,9 +145,14 @@ class Stepping:
         record = self.record(step.key)
         self.states[step.key] = StepRecord(step.key, StepState.BEGUN, (*record.attempts, made))
 
-    async def _applied(self, step: Step, operation: str, attempt: int, known: int = 0) -> Sequence[Done]:
-        """`known`: so many deeds are on record already, from before a stop."""
-        doing = self._world.actions[step.action].apply(step, self._world.hands, operation)
+    async def _applied(
+        self, step: Step, operation: str, attempt: int, known: int = 0, anew: Sequence[Done] = ()
+    ) -> Sequence[Done]:
+        """`known`: so many deeds are on record already, from before a stop; `anew`: what came of the first of them
+        since."""
+        again = {f"{operation}.{place}": done for place, done in enumerate(anew[:known])}
+        world = replace(self._world, hands=_Anew(self._world.hands, again)) if again else self._world
+        doing = world.actions[step.action].apply(step, world.hands, operation)
         done = await _done(step, doing, operation, known)
         await self._tell(step, done[known:], attempt, first=known)
         return done
@@ -225,11 +232,10 @@ class Stepping:
         if len(done) < len(step.deeds) and None not in done and not self._world.rebooted(step):
             room = 0 < len(done) <= preparing(self._world.actions[step.action])
             await (self._may_once_told(step) if room else self._may(step))
-            if room:
-                anew = await self._prepared_anew(step, last)
-                if not anew[-1].ok:
-                    return await self._failed(step, len(anew) - 1, _words(anew[-1]))
-            return await self._judged(step, await self._applied(step, last.operation, last.number, len(done)))
+            anew = await self._prepared_anew(step, last) if room else ()
+            if anew and not anew[-1].ok:
+                return await self._failed(step, len(anew) - 1, _words(anew[-1]))
+            return await self._judged(step, await self._applied(step, last.operation, last.number, len(done), anew))
         return await self._verified(step, len(done) == len(step.deeds) and set(done) == {0})
 
     async def _may_once_told(self, step: Step) -> None:
@@ -327,6 +333,19 @@ class Stepping:
         subject = f"{target.scope}:{target}"
         node = (f"node:{target.node}",) if target.node and target.scope != "node" else ()
         await self._world.keep(Note(self._who, body, (subject, *node), self._run.run, self._run.digest))
+
+
+class _Anew:
+    """ports.Hands for deeds of which some were done again since: what came of that is told, for the actions' own words
+    are of what they see. `again`: by the operations that stand for them."""
+
+    def __init__(self, hands: Hands, again: Mapping[str, Done]) -> None:
+        self._hands, self._again = hands, again
+        self.recall, self.acknowledge = hands.recall, hands.acknowledge
+        self.look, self.close = hands.look, hands.close
+
+    async def do(self, deed: Deed, operation: str) -> Done:
+        return self._again.get(operation) or await self._hands.do(deed, operation)
 
 
 async def _done(step: Step, doing: Awaitable[Sequence[Done]], operation: str, known: int = 0) -> Sequence[Done]:

@@ -144,8 +144,9 @@ def _documented(tree: ast.Module) -> list[ast.Module | ast.ClassDef | ast.Functi
 def pruned(library: str, user: str) -> str:
     """The top-level statements of `library` that `user` reaches, by name, directly or through other statements.
 
-    Compiling the whole of pynvml would cost the node 80 ms. Kept as they stand, in their order; statements that bind
-    no name (imports, calls) always stay, and so does every error code, from which the error classes are made.
+    Compiling the whole of pynvml would cost the node 80 ms, and an import that nobody uses (ctypes.util, with all that
+    it imports itself) another 8. Kept as they stand, in their order; statements that bind no name of their own (calls,
+    `from ctypes import *`) always stay, and so does every error code, from which the error classes are made.
     """
     statements = ast.parse(library).body
     binds = [_bound(statement) for statement in statements]
@@ -167,9 +168,11 @@ def pruned(library: str, user: str) -> str:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """Names that a top-level statement gives a meaning to; none for imports and calls."""
+    """Names that a top-level statement gives a meaning to; none for calls."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {(name.asname or name.name).partition(".")[0] for name in statement.names} - {"*"}
     if isinstance(statement, ast.Assign):
         return {node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)}
     return set()

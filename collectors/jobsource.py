@@ -10,14 +10,14 @@ import asyncio
 import importlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from collectors.backoff import Backoff
 from watchfloor.jobs.model import JobSourceSpec, SourceAnswer, SourceState, SourceStatus
 from watchfloor.model import NodeSpec, Problem
-from watchfloor.ports import Clock, JobSource, Transport
+from watchfloor.ports import Accounting, Clock, JobSource, Transport
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,12 @@ class Kept:
         self._awake.set()
         if self._source is not None:
             self._source.wake()
+
+    def recall(self, jobs: Sequence[str]) -> None:
+        """How these ended is told as `SourceAnswer.recalled`, where the scheduler keeps an accounting."""
+        if isinstance(self._source, Accounting):
+            self.answer = replace(self.answer, to_recall=len(jobs))
+            self._source.recall(jobs)
 
     async def run(self, tell: Callable[[SourceAnswer], None]) -> None:
         def heard(answer: SourceAnswer) -> None:

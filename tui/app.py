@@ -16,9 +16,9 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.filter import LineFilter
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
-from textual.theme import Theme
 from textual.timer import Timer
 
 from tui.base import AppOptions, Desk, Page
@@ -34,6 +34,8 @@ from tui.past import TIME_KEYS, Past
 from tui.present.style import ASCII, THEMES, Token, palette
 from tui.reconnecting import waiting_node
 from tui.sheet import Sheet
+from tui.theme import COLOURS
+from tui.widgets.colourless import Colourless
 from tui.widgets.scrollbars import WholeCells
 from tui.widgets.strips import divide
 from watchfloor.errors import WatchfloorError
@@ -43,17 +45,6 @@ from watchfloor.ports import Feed
 
 LOOK_SECONDS = 0.25  # what is asked of a person is seen as soon as what has changed on a node
 FRAME_SECONDS = 0.25  # data is drawn at most four times a second; keys are answered at once
-
-_COLOURS = Theme(
-    "watchfloor",
-    primary="#5fd7d7",
-    background="#11151a",
-    surface="#11151a",
-    panel="#1a2027",
-    foreground="#d0d0d0",
-    accent="#5fd7d7",
-    variables={"input-cursor-background": "#5fd7d7", "block-cursor-background": "#005f87"},
-)
 
 ScrollBar.renderer = WholeCells  # Textual asks the class, for every bar of the process
 Strip.divide = divide  # and so it does for every line
@@ -79,7 +70,9 @@ class WatchfloorApp(App[int]):
     ]
 
     def __init__(self, feed: Feed, options: AppOptions | None = None) -> None:
+        self._colourless = Colourless.wanted(os.environ)
         super().__init__()
+        self.no_color = bool(self._colourless)  # which the style sheet asks for
         self.feed = feed
         self.options = options or AppOptions()
         self.set_class(self.options.palette.glyphs is ASCII, "ascii")
@@ -98,9 +91,12 @@ class WatchfloorApp(App[int]):
 
     # -- start and end
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return self._colourless or super().get_line_filters()
+
     def on_mount(self) -> None:
-        self.register_theme(_COLOURS)
-        self.theme = _COLOURS.name
+        self.register_theme(COLOURS)
+        self.theme = COLOURS.name
         for slug, key in self.pages.keys_by_name.items():
             self.bind(key, f"open('{slug}')", description=f"{slug} page")
         self.push_screen(next(iter(self.pages.values())))
@@ -355,7 +351,7 @@ class WatchfloorApp(App[int]):
 
     def _app_commands(self) -> Sequence[Command]:
         return [
-            Command("theme", "colours", self._set_theme, lambda: list(THEMES), "NAME"),
+            Command("theme", "colours", self._set_theme, self._themes, "NAME"),
             *([] if self.withheld else [self._reconnect_command()]),
             Command("help", "help for this page", lambda _: self.action_help()),
             *(Command(name, "quit", lambda _: self._leave()) for name in ("q", "quit")),
@@ -370,8 +366,11 @@ class WatchfloorApp(App[int]):
     def _leave(self) -> None:
         self.call_later(self.action_quit)
 
+    def _themes(self) -> Sequence[str]:
+        return ["mono"] if self._colourless else list(THEMES)
+
     def _set_theme(self, name: str) -> None:
-        chosen = palette(one_of(name, list(THEMES), "theme"), ascii_only=not self.desk.palette.glyphs.braille)
+        chosen = palette(one_of(name, self._themes(), "theme"), ascii_only=not self.desk.palette.glyphs.braille)
         self.desk.palette = chosen
         for page in self.pages.opened():
             for widget in page.query("*"):

@@ -21,12 +21,12 @@ from watchfloor.commands.approve import signed
 from watchfloor.commands.run import myself, value_of
 from watchfloor.commands.waiting import settled_with_jobs
 from watchfloor.errors import ConfigError
-from watchfloor.frame import Frame
+from watchfloor.frame import Frame, answered
 from watchfloor.ports import Concern, Put, Remedy, Weighed
 from watchfloor.records.ledgerentry import Party, Who
 from watchfloor.signing import keygen, keygen_unasked
 from watchfloor.sparing import sparing_collector
-from watchfloor.wiring import Collection, LiveFeed, answered
+from watchfloor.wiring import Collection, LiveFeed
 
 _PATIENCE_SECONDS = 60.0
 _SETTLE_SECONDS = 20.0  # as `watchfloor run` waits for slow nodes

@@ -23,14 +23,12 @@ from watchfloor.distinct import among, distinct
 from watchfloor.metrics import CATALOGUE, COLUMNS, Kind
 from watchfloor.model import Missing, Scope
 from watchfloor.roster import Register, Rows
+from watchfloor.told import LOG_CELLS, Floats, Log, Meaning, Places
 
-Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 RowNumbers = NDArray[np.intp]
-Places = NDArray[np.int16]  # columns by their number in the catalogue
 
-_LOG_CELLS = 32_000  # then the log is folded, however young: 0.4 MB, and 2 ms of work
 _LOG_SECONDS = 1.0  # what is folded at once happened at the same time, as far as counters are concerned
 # why a cell is missing travels in the log as a value that no report can hold: this, times the reason
 _GONE = 1e30
@@ -179,32 +177,6 @@ class Count(NamedTuple):
     booted: bool = False  # `before` is of an earlier boot
 
 
-class _Log:
-    """What was told since the last fold: parallel arrays, of which the first `count` places are filled."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._rows: Rows = np.empty(_LOG_CELLS, np.int32)
-        self._places: Places = np.empty(_LOG_CELLS, np.int16)
-        self._values: Floats = np.empty(_LOG_CELLS, np.float64)
-
-    def fits(self, count: int) -> bool:
-        return self.count + count <= _LOG_CELLS
-
-    def append(self, rows: Rows, places: Places, values: Floats) -> None:
-        end = self.count + len(rows)
-        self._rows[self.count : end] = rows
-        self._places[self.count : end] = places
-        self._values[self.count : end] = values
-        self.count = end
-
-    def taken(self) -> tuple[Rows, Places, Floats]:
-        """Everything, column after column, each in the order in which it was told; and begin anew."""
-        order = np.argsort(self._places[: self.count], kind="stable")  # of 16 bits: numpy sorts these by radix
-        self.count = 0
-        return self._rows.take(order), self._places.take(order), self._values.take(order)
-
-
 Counted = Callable[[Scope, Sequence[Count], float], None]
 
 
@@ -227,17 +199,22 @@ class Columns:
         ]
         self._unlisted = _Column(np.int8(0), Missing.NO)
         self._gone: dict[int, float] = {}  # rows that their node no longer names, and since when
-        self._log = _Log()
+        self._log = Log()
         self._at = 0.0  # of the first values in the log
 
     # -- cells
 
     def put(self, rows: Rows, columns: Places, values: Floats, at: float) -> None:
         """Cells have these values now. `at` is console time in seconds, which counters are remembered with."""
-        if abs(at - self._at) > _LOG_SECONDS:
-            self.fold()
-            self._at = at
+        self._begin(at)
         self._note(rows, columns, values)
+
+    def tell(self, meaning: Meaning, rows: Rows, positions: Sequence[int], values: Sequence[float], at: float) -> None:
+        """As `put`, at positions that `meaning` knows, of a table whose subjects have these rows; LOG_CELLS at most."""
+        self._begin(at)
+        if len(positions) > self._log.room:
+            self.fold()
+        self._log.tell(meaning, rows, positions, values)
 
     def put_missing(self, rows: Rows, columns: Places, reasons: Codes) -> None:
         """Cells are missing; their last value stays readable for a dim display."""
@@ -295,16 +272,21 @@ class Columns:
             booted.difference_update(rows)
 
     def _note(self, rows: Rows, columns: Places, values: Floats) -> None:
-        for start in range(0, len(rows), _LOG_CELLS):  # hardly ever more than once
-            part = slice(start, start + _LOG_CELLS)
-            if not self._log.fits(len(rows[part])):
+        for start in range(0, len(rows), LOG_CELLS):  # hardly ever more than once
+            part = slice(start, start + LOG_CELLS)
+            if len(rows[part]) > self._log.room:
                 self.fold()
             self._log.append(rows[part], columns[part], values[part])
+
+    def _begin(self, at: float) -> None:
+        if abs(at - self._at) > _LOG_SECONDS:
+            self.fold()
+            self._at = at
 
     def fold(self) -> None:
         """Bring the columns up to what was told."""
         self._make_room()
-        if not self._log.count:
+        if self._log.room == LOG_CELLS:
             return
         rows, places, values = self._log.taken()
         edges = [0, *(np.flatnonzero(np.diff(places)) + 1).tolist(), len(places)]

@@ -49,7 +49,7 @@ class Fleet:
         self._stale_after_seconds = np.array(by_node)
         self._vocabulary = Vocabulary()
         self._columns = {scope: Columns(scope, COUNTERS[scope], self._count) for scope in NODE_SCOPES}
-        self._tables: list[dict[str, TableMap]] = [{} for _ in self.specs]
+        self._tables: list[dict[Scope, TableMap]] = [{} for _ in self.specs]
         self._generations = [-1 for _ in self.specs]
         self._heard_at = np.zeros(len(self.specs))  # console time of each node's newest report, 0 never
         self._connected = np.zeros(len(self.specs), np.bool_)
@@ -114,7 +114,7 @@ class Fleet:
         """
         ours = [(Scope(name), table) for name, table in schema.tables.items() if name in _SCOPES]
         spare = {scope: self._spare(node, scope, table) for scope, table in ours}
-        self._tables[node] = {scope.value: self._map(node, scope, table, spare[scope]) for scope, table in ours}
+        self._tables[node] = {scope: self._map(node, scope, table, spare[scope]) for scope, table in ours}
         self._generations[node] = schema.generation
         for scope in NODE_SCOPES:
             self._forget(node, scope)
@@ -122,7 +122,7 @@ class Fleet:
 
     def _count_accelerators(self, node: int) -> None:
         """How many the node names. That it has none is known once all who could name one have looked."""
-        table = self._tables[node].get(Scope.ACCELERATOR.value)
+        table = self._tables[node].get(Scope.ACCELERATOR)
         named = len(set(table.rows.tolist())) if table else 0
         why = Missing.NO if named else no_accelerators(self._details[node].samplers)
         if why is Missing.NO:
@@ -154,7 +154,7 @@ class Fleet:
 
     def _forget(self, node: int, scope: Scope) -> None:
         """No cell is current until it is told anew; rows that the node no longer names are lost, never removed."""
-        columns, table = self._columns[scope], self._tables[node].get(scope.value)
+        columns, table = self._columns[scope], self._tables[node].get(scope)
         named = table.rows if table else np.empty(0, np.int32)
         rows = np.array([node], np.int32) if scope is Scope.NODE else distinct(named)
         reasons = table.untold[_TOLD[scope]] if table else np.full(len(_TOLD[scope]), Missing.UNSUPPORTED, np.int8)
@@ -169,12 +169,12 @@ class Fleet:
         if report.generation != self._generations[node]:
             text = f"a report of schema {report.generation}, but the schema is {self._generations[node]}"
             raise StreamError(Problem.GARBAGE, text)
-        for name, table in self._tables[node].items():
-            cells = report.cells.get(name)
+        for scope, table in self._tables[node].items():
+            cells = report.cells.get(scope)
             if cells is not None:
-                self._apply(Scope(name), table, cells, received_at)
+                self._apply(scope, table, cells, received_at)
             if report.full:
-                self._columns[Scope(name)].put_missing(*table.left_out(cells or Cells()))
+                self._columns[scope].put_missing(*table.left_out(cells or Cells()))
         self._heard_at[node] = received_at
         if self._tells_places(node, report):
             self._events.own(node, lambda device: self._owner(node, device))
@@ -187,9 +187,11 @@ class Fleet:
 
     def _tells_places(self, node: int, report: Report) -> bool:
         """Whether it says where an accelerator is: what came before it of that address has found its owner."""
-        scope = Scope.ACCELERATOR.value
-        table, cells = self._tables[node].get(scope), report.cells.get(scope)
-        return table is not None and cells is not None and table.tells("bus_id", cells.xp)
+        cells = report.cells.get(Scope.ACCELERATOR)
+        if cells is None or not cells.xp:
+            return False
+        table = self._tables[node].get(Scope.ACCELERATOR)
+        return table is not None and table.tells("bus_id", cells.xp)
 
     def _owner(self, node: int, device: str) -> str:
         """Key of the accelerator at a PCI address, "" where there is none: sources name one device differently."""
@@ -204,7 +206,9 @@ class Fleet:
     def _apply(self, scope: Scope, table: TableMap, cells: Cells, at: float) -> None:
         columns = self._columns[scope]
         try:
-            if cells.p:
+            if cells.p and table.fits(cells):
+                columns.tell(table.meaning, table.rows, cells.p, cells.v, at)
+            elif cells.p:
                 columns.put(*table.numbers(cells.p, cells.v), at)
             if cells.xp:
                 columns.put(*table.texts(cells.xp, [self._vocabulary.code(text) for text in cells.x]), at)

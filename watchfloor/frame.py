@@ -14,7 +14,7 @@ from watchfloor.counters import CounterLog
 from watchfloor.events import EventLog
 from watchfloor.history import History
 from watchfloor.jobs.view import Jobs
-from watchfloor.model import NODE_SCOPES, Finding, Missing, NodeSpec, NodeStatus, Scope, Subject
+from watchfloor.model import NODE_SCOPES, Finding, Missing, NodeSpec, NodeStatus, Phase, Scope, Subject
 from watchfloor.record import Records
 from watchfloor.report import PAUSED, Hello, SamplerStatus, note_key
 from watchfloor.view import Cell, View
@@ -150,3 +150,11 @@ class RowSubjects(Sequence[Subject]):
         if self.scope is Scope.JOB:
             return Subject(self.scope, "", self._view.keys[row])
         return Subject(self.scope, self._specs[int(self._view.node[row])].name, self._view.keys[row])
+
+
+def answered(frame: Frame) -> bool:
+    """Every node has been heard, or has failed at least once."""
+    return all(
+        status.phase is Phase.BACKOFF or (status.phase is Phase.LIVE and frame.detail[node].samplers)
+        for node, status in enumerate(frame.statuses)
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from watchfloor.frame import Frame
 from watchfloor.jobs.model import SourceAnswer
@@ -174,6 +174,14 @@ class JobSource(Protocol):
 
     def wake(self) -> None:
         """Ask now rather than when the period is over. On the loop of `run`."""
+
+
+@runtime_checkable
+class Accounting(Protocol):
+    """A JobSource that knows of jobs which its queue has no longer."""
+
+    def recall(self, jobs: Sequence[str]) -> None:
+        """How did these end, by their ids? What isn't queued is told as SourceAnswer.recalled. On the loop of `run`."""
 
 
 class Hands(Protocol):

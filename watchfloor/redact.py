@@ -39,9 +39,9 @@ _GETS = r"(?:[=-]>|:=|[=:])"
 # HF_TOKEN X: a name that is written as variables are
 _VARIABLE = r"(?-i:[A-Z][A-Z0-9_]*_(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|KEY|CREDENTIALS?|PAT))[ \t]+"
 
-_FLAG = re.compile(rf"-{_NAME_WITHIN}\Z", re.IGNORECASE)
-_ASSIGNED = re.compile(rf"({_NAME}[=:])(?!\s).+", re.IGNORECASE | re.DOTALL)
-_ENTIRE_NAME = re.compile(rf"{_NAME}\Z", re.IGNORECASE)
+_FLAG = rf"-{_NAME_WITHIN}\Z"
+_ASSIGNED = rf"({_NAME}[=:])(?!\s).+"
+_ENTIRE_NAME = rf"{_NAME}\Z"
 
 # what a text must hold (in lower case) for the patterns behind it to be worth a look -> what is found; its first group
 # may stay, and HIDDEN stands for the rest
@@ -103,8 +103,6 @@ _FOUND = (
     (("akia", "asia"), r"((?<![^\W_])(?:AKIA|ASIA))[0-9A-Z]{12,}"),
     (("eyj",), r"((?<![^\W_])eyJ)[\w-]{8,}\.[\w.-]+"),
 )
-_TABLE = [(needles, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for needles, pattern in _FOUND]
-
 _ALL = {needle for needles, _ in _FOUND for needle in needles}
 _NEEDLES = tuple(sorted(needle for needle in _ALL if not any(other in needle for other in _ALL - {needle})))
 
@@ -114,10 +112,19 @@ def redact(text: str) -> str:
     lower = text.lower()
     if not _any_in(lower, _NEEDLES):
         return text  # most texts are short and hold no word of any pattern
-    for needles, pattern in _TABLE:
+    for needles, pattern in _FOUND:
         if _any_in(lower, needles):
-            text = pattern.sub(r"\1" + HIDDEN, text)
+            text = _compiled(pattern).sub(r"\1" + HIDDEN, text)
     return text
+
+
+_COMPILED = {}  # pattern -> what it is compiled to, once it is needed: all at once would take 20 ms of every start
+
+
+def _compiled(pattern: str):
+    if pattern not in _COMPILED:
+        _COMPILED[pattern] = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    return _COMPILED[pattern]
 
 
 def redact_words(words) -> str:
@@ -132,8 +139,8 @@ def redact_words(words) -> str:
             shown.append(HIDDEN)
             hide = False
             continue
-        hide = _FLAG.match(word) is not None
-        shown.append(_ASSIGNED.sub(r"\1" + HIDDEN, word) if _ASSIGNED.match(word) else word)
+        hide = _compiled(_FLAG).match(word) is not None
+        shown.append(_compiled(_ASSIGNED).sub(r"\1" + HIDDEN, word) if _compiled(_ASSIGNED).match(word) else word)
     return redact(" ".join(shown))
 
 
@@ -147,17 +154,17 @@ def _whole(words) -> list:
             quote = "" if word.endswith(quote) else quote
             continue
         found.append([word])
-        assigned = _ASSIGNED.match(word)
+        assigned = _compiled(_ASSIGNED).match(word)
         secret = word[assigned.end(1) :] if assigned else word if flag else ""
         opens = secret[:1] in ("'", '"') and not secret[1:].endswith(secret[0])
         quote = secret[0] if opens and closed.get(secret[0], place) > place else ""
-        flag = _FLAG.match(word) is not None
+        flag = _compiled(_FLAG).match(word) is not None
     return [" ".join(parts) for parts in found]
 
 
 def redact_value(name: str, value: str) -> str:
     """The value of a variable, as far as it may be shown."""
-    return HIDDEN if value and _ENTIRE_NAME.match(name) else redact(value)
+    return HIDDEN if value and _compiled(_ENTIRE_NAME).match(name) else redact(value)
 
 
 def suspicious(text: str) -> bool:

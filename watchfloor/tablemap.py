@@ -17,6 +17,7 @@ from watchfloor.model import Missing, Scope
 from watchfloor.report import Cells as Told
 from watchfloor.report import Table
 from watchfloor.roster import Rows
+from watchfloor.told import LOG_CELLS, Meaning
 
 _UNKNOWN, _UNFIT = -1, -2  # no metric of this console; a text where a number is asked for, or the reverse
 
@@ -35,6 +36,7 @@ class _Dialect:
         self.column = np.tile(columns, subjects)
         self.number = np.tile(np.where(text, np.int16(_UNFIT), columns), subjects)
         self.text = np.tile(np.where(text | (columns == _UNKNOWN), columns, np.int16(_UNFIT)), subjects)
+        self.meaning = Meaning(self.subject, self.number)
         self.untold: Codes = np.full(len(table), Missing.UNSUPPORTED, np.int8)
         self.untold[columns[columns >= 0]] = Missing.NOT_YET
 
@@ -54,6 +56,17 @@ class TableMap:
     @property
     def untold(self) -> Codes:
         return self._dialect.untold
+
+    @property
+    def meaning(self) -> Meaning:
+        """What the positions of numbers mean."""
+        return self._dialect.meaning
+
+    def fits(self, told: Told) -> bool:
+        """Whether its numbers may be placed together with those of other reports: this console has a column for each,
+        and they fit into a log.
+        """
+        return len(told.p) == len(told.v) <= LOG_CELLS and self._dialect.meaning.knows(told.p)
 
     def numbers(self, positions: Sequence[int], values: Sequence[float]) -> Cells:
         """Rows, columns and values of these positions, without metrics that this console doesn't know (a newer probe).

@@ -21,12 +21,13 @@ from watchfloor import checks
 from watchfloor.exits import Exit
 from watchfloor.fleet import Fleet
 from watchfloor.fleetlineage import FleetLineage
-from watchfloor.frame import Frame
+from watchfloor.frame import Frame, answered
 from watchfloor.jobs.config import NO_WORK, Work, told_apart
+from watchfloor.jobs.model import SourceAnswer
 from watchfloor.jobs.roll import Roll
 from watchfloor.keeper import Keeper
 from watchfloor.ledgerfollower import Followed
-from watchfloor.model import MetricsSource, Missing, NodeSpec, Phase, Scope, Subject
+from watchfloor.model import MetricsSource, Missing, NodeSpec, Scope, Subject
 from watchfloor.places import state_folder
 from watchfloor.ports import Reading
 from watchfloor.sparing import one_arena, sparing_collector
@@ -95,11 +96,11 @@ class Collection:
         self._specs = specs
         self._sources = self._metrics_servers()
         self._roll = Roll(work.pricing)
-        self._lineage = FleetLineage(work.lineage, ledger) if work.lineage else None
         rng, transport_for = random.Random(), self._transports.for_node
         self._schedulers = [Kept(spec, transport_for, self._clock, rng) for spec in told_apart(work.sources)]
         for scheduler in self._schedulers:
             self._roll.answer(scheduler.answer)
+        self.lineage = FleetLineage(work.lineage, ledger, self._schedulers) if work.lineage else None
 
     def _metrics_servers(self) -> dict[MetricsSource, PrometheusSource]:
         """One for each server that is named; equal ones are asked once for all their nodes."""
@@ -121,6 +122,11 @@ class Collection:
         """Ask the sources of jobs now rather than when their period is over. On the loop of `run`."""
         for scheduler in self._schedulers:
             scheduler.wake()
+
+    def _answer(self, answer: SourceAnswer) -> None:
+        self._roll.answer(answer)
+        if self.lineage is not None:
+            self.lineage.answer(answer)
 
     def reconnect(self, node: int) -> None:
         """Try this node now. On the loop of `run`."""
@@ -149,8 +155,8 @@ class Collection:
             with suppress(asyncio.CancelledError):
                 await supervising
             await self.findings.close()
-            if self._lineage is not None:
-                await self._lineage.close()
+            if self.lineage is not None:
+                await self.lineage.close()
             await self._transports.close()
 
     async def _supervise(self) -> None:
@@ -159,7 +165,7 @@ class Collection:
             for source in self._sources.values():
                 tasks.create_task(source.run())
             for scheduler in self._schedulers:
-                tasks.create_task(scheduler.run(self._roll.answer))
+                tasks.create_task(scheduler.run(self._answer))
 
     async def _beat(self, on_frame: Callable[[Frame], None], frames_a_second: int, supervising: asyncio.Task) -> None:
         start, beats = self._clock.monotonic(), 0
@@ -169,8 +175,8 @@ class Collection:
                 self.findings.save()
                 await asyncio.sleep(0)
             frame = await self.frame()
-            if self._lineage is not None:
-                self._lineage.take(frame)
+            if self.lineage is not None:
+                self.lineage.take(frame)
             on_frame(frame)
             beats = max(beats + 1, int((self._clock.monotonic() - start) * frames_a_second))
             due = start + beats / frames_a_second - self._clock.monotonic()
@@ -245,14 +251,6 @@ class LiveFeed:
             self._thread.join(timeout=5)
 
 
-def answered(frame: Frame) -> bool:
-    """Every node has been heard, or has failed at least once."""
-    return all(
-        status.phase is Phase.BACKOFF or (status.phase is Phase.LIVE and frame.detail[node].samplers)
-        for node, status in enumerate(frame.statuses)
-    )
-
-
 async def collect(
     specs: Sequence[NodeSpec],
     seconds: float,
@@ -268,7 +266,8 @@ async def collect(
     def on_frame(frame: Frame) -> None:
         nonlocal frames_left
         latest[:], frames_left = [frame], frames_left - 1
-        if complete(frame) or frames_left <= 0:
+        recalled = collection.lineage is None or collection.lineage.has_recalled
+        if (recalled and complete(frame)) or frames_left <= 0:
             enough.set()
 
     running = asyncio.create_task(collection.run(on_frame, frames_a_second=10))

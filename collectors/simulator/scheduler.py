@@ -17,12 +17,13 @@ from collectors.simulator.order import Ended, Order
 from collectors.simulator.process_environment import directory
 from collectors.simulator.story import Span, Try
 from collectors.simulator.work import EPOCH_BEFORE_START, USERS, Job, Slot
+from watchfloor.hosts import folded
 
 VERSION = "slurm 24.05.4"
 PARTITION, ACCOUNT = "gpu", "floor"
 _FIRST_ID, _IDS_OF_A_SLOT, _SHIFT_SECONDS = 40_000, 97, 137.0  # as Slot.job has them
 _KEPT_SECONDS = 300.0  # that a job is told of after its end: MinJobAge
-_COLUMNS = "JobIDRaw|State|ExitCode|Start|End|NodeList|Reason"
+_COLUMNS = "JobIDRaw|State|ExitCode|Start|End|NodeList|Reason|AllocTRES"
 
 
 def bare(words: Sequence[str]) -> Sequence[str]:
@@ -160,11 +161,21 @@ def _state(machine: Machine, plan: NodePlan) -> tuple[list[str], str, float]:
 
 
 def _shown(machine: Machine, kind: str, name: str, began_at: float) -> str | None:
+    if kind == "show":
+        return {"partition": _partition(machine), "reservation": "No reservations in the system\n"}.get(name)
     if kind == "node":
         plan = next((plan for plan in machine.floor.nodes if plan.name == name), None)
         return None if plan is None else _node_record(machine, plan, began_at)
     found = job_of(machine, name) if kind == "job" else None
     return None if found is None else _job_record(machine, found[0], began_at)
+
+
+def _partition(machine: Machine) -> str:
+    nodes, boards = machine.floor.nodes, sum(plan.shape.boards for plan in machine.floor.nodes)
+    return (
+        f"PartitionName={PARTITION} Default=YES MaxTime=UNLIMITED Nodes={folded([plan.name for plan in nodes])} "
+        f"State=UP TotalNodes={len(nodes)} TRES=node={len(nodes)},gres/gpu={boards}\n"
+    )
 
 
 def _node_record(machine: Machine, plan: NodePlan, began_at: float) -> str:
@@ -199,10 +210,11 @@ def _moment(at: float) -> str:
 def _accounts(machine: Machine, ids: Sequence[str], began_at: float) -> Iterator[str]:
     for job in (job for slot in machine.floor.slots for job in _asked(slot, ids, machine.time)):
         nodes = ",".join(machine.floor.nodes[index].name for index in job.slot.nodes)
+        held = f"node={len(job.slot.nodes)},gres/gpu={len(job.slot.nodes) * len(job.slot.boards)}"
         for one in _attempts(machine, job):
             end = "Unknown" if one.end is None else str(int(began_at + one.end))
             if one.start < math.inf:
-                yield f"{job.id}|{one.state}|0:0|{int(began_at + one.start)}|{end}|{nodes}|{one.reason}"
+                yield f"{job.id}|{one.state}|0:0|{int(began_at + one.start)}|{end}|{nodes}|None|{held}"
 
 
 def _asked(slot: Slot, ids: Sequence[str], t: float) -> Iterator[Job]:

@@ -27,7 +27,6 @@ class Try:
     start: float
     end: float | None
     state: str
-    reason: str = "None"
 
 
 @dataclass(slots=True)
@@ -150,9 +149,9 @@ class Story:
         """The attempts of a job until `t`, the last of which may not have begun yet. `nodes`: names of its place."""
         found, over = list[Try](), job.started + job.kind.lasts - GAP_SECONDS
         start = self._free(job, nodes, job.started)
-        for ended, again, state, reason in sorted(self._ends(job, t)):
+        for ended, again, state in sorted(self._ends(job, t)):
             if start <= ended < min(t, over):
-                found.append(Try(start, ended, state, reason))
+                found.append(Try(start, ended, state))
                 start = self._free(job, nodes, max(again, start))
         cancelled = self._jobs[job.id].cancelled if job.id in self._done_to else math.inf
         if cancelled <= min(t, over):
@@ -161,16 +160,16 @@ class Story:
             return [*found, Try(start, over, "COMPLETED")] if start < over else found
         return [*found, Try(start, None, "RUNNING" if start <= t else "PENDING")]
 
-    def _ends(self, job: Job, t: float) -> Iterator[tuple[float, float, str, str]]:
-        """(when something ended it, when it may begin anew, how that is told, why)."""
+    def _ends(self, job: Job, t: float) -> Iterator[tuple[float, float, str]]:
+        """(when something ended it, when it may begin anew, how that is told)."""
         yield from self._killed(job.slot, t)
         for node in job.slot.nodes:
             for at in self._reboots.get(node, ()):
-                yield at, at + REBOOT_SECONDS, "NODE_FAIL", "a node was rebooted"
+                yield at, at + REBOOT_SECONDS, "NODE_FAIL"
         if job.id in self._done_to:
-            yield from ((at, at + _REQUEUE_SECONDS, "REQUEUED", "None") for at in self._jobs[job.id].requeued)
+            yield from ((at, at + _REQUEUE_SECONDS, "REQUEUED") for at in self._jobs[job.id].requeued)
 
-    def _killed(self, slot: Slot, t: float) -> Iterator[tuple[float, float, str, str]]:
+    def _killed(self, slot: Slot, t: float) -> Iterator[tuple[float, float, str]]:
         for incident in self.incidents:
             if incident.node.index not in slot.nodes:
                 continue
@@ -181,9 +180,9 @@ class Story:
                 ended, again = struck + (after or 0.0), struck + incident.lasts
                 rebooted = [at for at in self._reboots_of(incident) if struck <= at < again]
                 if not (rebooted and incident.ends_with_reboot):
-                    yield ended, again, "NODE_FAIL", f"{incident.node.name} failed"
+                    yield ended, again, "NODE_FAIL"
                 elif ended < rebooted[0]:
-                    yield ended, rebooted[0] + REBOOT_SECONDS, "NODE_FAIL", f"{incident.node.name} failed"
+                    yield ended, rebooted[0] + REBOOT_SECONDS, "NODE_FAIL"
 
     def _free(self, job: Job, nodes: Sequence[str], wanted: float) -> float:
         """When it can begin, if it wants to then: not on drained nodes, and not while it is held."""

@@ -63,6 +63,20 @@ def test_work_is_lost_since_the_newest_checkpoint_where_one_is_known() -> None:
     assert found.gpu_hours_lost == pytest.approx((found.accelerators or 0) * 0.5)
 
 
+def test_what_a_job_holds_and_is_not_seen_is_lost_too() -> None:
+    """On a node that the fleet doesn't have, or whose boards its probe can't see: the scheduler counts them."""
+    wide = replace(TRAIN, allocations=(Allocation("n1", 8), Allocation("elsewhere", 8)))
+    found, _ = hit(scene(wide, saved=every(30, 30)), wide)
+    assert (found.accelerators, found.gpu_hours_lost) == (16, pytest.approx(8.0))
+
+
+def test_a_node_whose_boards_are_gone_takes_out_what_its_scheduler_counts() -> None:
+    told = answer(nodes=(SchedulerNode("n1", "idle", accelerators=8), SchedulerNode("n2", "idle", accelerators=8)))
+    frame = frame_of([Machine("n1", BOARDS), Machine("n2", {})], told)
+    impact = impact_of(scene_of(frame), [bare("drain_node", Target(Scope.NODE, "n2"), reason="x")], NOW)
+    assert impact.accelerators == 8 and impact.capacity_left == pytest.approx(0.5)
+
+
 def test_accelerators_of_a_node_that_was_never_heard_are_those_of_its_scheduler_or_unknown_and_never_none() -> None:
     told = answer(nodes=(SchedulerNode("n2", "idle", accelerators=8), SchedulerNode("n3", "idle")))
     frame = frame_of([Machine("n1", BOARDS), Machine("n2", heard=False), Machine("n3", heard=False)], told)

@@ -176,3 +176,26 @@ async def test_room_that_is_made_again_is_on_record_and_can_be_refused(roomy: Ro
     operations = [(one["operation"], one["exit_code"]) for one in told]
     assert operations == [(f"{run}-0-1.0", 0), (f"{run}-0-1-anew1.0", 1)]
     assert [entry.body["result"] for entry in roomy.entries() if entry.kind == "verified"] == ["no-effect"]
+
+
+class Explaining(Roomy):
+    """Says of a value that can't be set what was seen while room was made."""
+
+    async def apply(self, step: Step, hands: Hands, operation: str) -> Sequence[Done]:
+        done = list(await super().apply(step, hands, operation))
+        if not done[1].ok:
+            done[1] = msgspec.structs.replace(done[1], stderr=f"{done[1].stderr} ({done[0].stdout})")
+        return done
+
+
+async def test_what_was_seen_as_room_was_made_again_is_told_and_not_what_was_seen_before_the_stop(roomy: Road) -> None:
+    roomy.actions["set_value"] = Explaining()
+    run = (await roomy.console().propose(roomy.planned(_ONE))).run
+    roomy.nodes.fails["room room"] = Done(0, stdout="nobody holds it")
+    with pytest.raises(Killed):
+        await roomy.console("one", Points(die_at=_ROOM_MADE)).carry_out(run, ANNA)
+    roomy.leases.release(run, "one")
+    roomy.nodes.fails |= {"room room": Done(0, stdout="pid 7 holds it"), "set dgx-01": Done(1, stderr="it is in use")}
+    result = await roomy.console("two").carry_out(run, ANNA)
+    assert result.outcome is Outcome.FAILED
+    assert "it is in use (pid 7 holds it)" in result.text

@@ -266,20 +266,27 @@ open(sys.argv[1], "a").write("%d %d %d " % (os.getpid(), child.pid, apart.pid))
 print("begun", flush=True)
 signal.pause()
 """
-    pids = bench.path / "pids"
-    done = await bench.hands().do(python(program, str(pids), timeout=3.0), "op")
-    assert done.exit_code is None and done.stdout == "begun\n" and "out of time after 3 s" in done.stderr
-    family = [int(word) for word in pids.read_text().split()]
-    assert len(family) == 4
-    await until(lambda: not any(_alive(pid) for pid in family))
+    for seconds in (1.5, 10.0, 60.0):  # until it has come as far as that
+        pids = bench.path / f"pids {seconds}"
+        done = await bench.hands().do(python(program, str(pids), timeout=seconds), f"op {seconds}")
+        assert done.exit_code is None and f"out of time after {seconds:g} s" in done.stderr
+        family = [int(word) for word in pids.read_text().split()] if pids.exists() else []
+        await until(lambda family=family: not any(_alive(pid) for pid in family))
+        if done.stdout == "begun\n" and len(family) == 4:
+            return
+    pytest.fail("it never began")
 
 
 async def test_who_ends_in_time_when_told_to_is_not_killed(bench: Bench) -> None:
     program = (
         "import signal, sys; signal.signal(15, lambda *_: (print('tidied', flush=True), sys.exit(0))); signal.pause()"
     )
-    done = await bench.hands().do(python(program, timeout=2.0), "op")
-    assert done.exit_code is None and done.stdout == "tidied\n"
+    for seconds in (1.0, 10.0, 60.0):  # until it is ready to be told
+        done = await bench.hands().do(python(program, timeout=seconds), f"op {seconds}")
+        assert done.exit_code is None
+        if done.stdout:
+            break
+    assert done.stdout == "tidied\n"
 
 
 async def test_a_signal_from_elsewhere_is_told(bench: Bench) -> None:

@@ -161,9 +161,15 @@ def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path: Path, monkeyp
 
 
 def test_pruning_follows_names_and_keeps_order() -> None:
-    library = "import os\nA = 1\nB = A + 1\nC = 3\ndef f():\n    return B\n@f\ndef g():\n    pass\nprint(C)\n"
-    assert archive.pruned(library, "f()") == "import os\nA = 1\nB = A + 1\nC = 3\ndef f():\n    return B\nprint(C)"
+    library = "A = 1\nB = A + 1\nC = 3\ndef f():\n    return B\n@f\ndef g():\n    pass\nprint(C)\n"
+    assert archive.pruned(library, "f()") == "A = 1\nB = A + 1\nC = 3\ndef f():\n    return B\nprint(C)"
     assert "@f\ndef g" in archive.pruned(library, "x.g")
+
+
+def test_pruning_takes_along_only_the_imports_that_are_used() -> None:
+    library = "from m import *\nimport os.path\nimport sys as s\nfrom n import q\ndef f():\n    return os.sep, s\n"
+    assert archive.pruned(library, "f()") == library.replace("from n import q\n", "").strip()
+    assert "find_library" not in sent()["pynvml"]
 
 
 def test_the_command_survives_any_login_shell() -> None:

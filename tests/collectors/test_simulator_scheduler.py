@@ -42,7 +42,7 @@ def test_a_job_that_an_incident_ends_waits_and_begins_anew() -> None:
     number = int(waits.number)
     found, _ = accounts.of_table(ask(at, commands.accounts([number])).decode())
     first = found[number].attempts[0]
-    assert first.state is JobState.NODE_FAILED and first.reason.endswith(" failed") and first.ended is not None
+    assert first.state is JobState.NODE_FAILED and first.ended is not None
     again, _ = jobs_json.jobs(ask(machine(200.0), commands.JOBS_JSON), "demo")
     runs = next(job for job in again if job.number == waits.number)
     assert (runs.state, runs.attempt) == (JobState.RUNNING, 2)

@@ -68,3 +68,53 @@ async def test_a_requeued_job_is_told_with_both_attempts_where_they_ran_and_why(
         if edge["relation"] == "ran on" and edge["effect"]["kind"] == "node"
     }
     assert ran == {(f"slurm:{number}#1", "gpu002"), (f"slurm:{number}#2", "gpu003")}
+
+
+def _bin(folder: Path, **scripts: str) -> Path:
+    """A folder with commands of its own in place of Slurm's."""
+    folder.mkdir()
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+async def test_a_job_that_ended_while_nobody_looked_is_told_as_the_accounting_has_it(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    store, go = tmp_path / "lineage.db", tmp_path / "go"
+    # a queue that has forgotten it (Slurm's does after MinJobAge), once without accounting, and once with it
+    queue = """case "$*" in *--json*) echo '{"jobs": []}';; *--version*) echo "slurm 22.05.8";; esac"""
+    off = "echo 'Slurm accounting storage is disabled' >&2; exit 1"
+    fleets: dict[str, Path] = {}
+    for name, folder in (
+        ("whole", None),
+        ("off", _bin(tmp_path / "off", squeue=queue, sacct=off)),
+        ("later", _bin(tmp_path / "later", squeue=queue)),
+    ):
+        fleets[name] = tmp_path / f"{name}.yaml"
+        its = f", bin: {folder}" if folder else ""
+        fleets[name].write_text(
+            f"jobs:\n  lab: {{kind: slurm, via: local, conf: {slurm.conf}{its}}}\nnodes: {{here: {{local: true}}}}\n"
+        )
+    number = slurm.submit("--gres=gpu:2", script=f"while [ ! -e {go} ]; do sleep 0.1; done; exit 7")
+    try:
+        async with Watch(slurm.spec()) as watch:
+            await watch.until(lambda answer: (one := job(answer, number)) and one.state is JobState.RUNNING)
+            run(store, "jobs", "--fleet", str(fleets["whole"]))
+            go.touch()
+            ended = await watch.until(lambda answer: (one := job(answer, number)) and one.state is JobState.FAILED)
+        slurm.wait(lambda: "FAILED" in slurm.run("sacct", "-nX", "-j", str(number), "--format=State"))
+        run(store, "jobs", "--fleet", str(fleets["off"]))
+        without = run(store, "lineage", str(number))
+        run(store, "jobs", "--fleet", str(fleets["later"]))
+        told: dict[str, Any] = json.loads(run(store, "lineage", str(number), "--json"))
+        said = run(store, "lineage", str(number))
+    finally:
+        slurm.cancel_all()
+    assert "its end is not known: the accounting of lab: the accounting tells nothing: " in without
+    attempt = next(one for one in told["entities"] if one["id"] == f"slurm:{number}#1")
+    known = job(ended, number)
+    assert known is not None and attempt["end"] == known.ended
+    assert attempt["facts"].items() >= {"state": "failed", "exit code": "7", "accelerators": "2"}.items()
+    assert "(2 accelerators): failed, exit code 7" in said and said.rstrip().endswith("as the accounting of lab has it")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.sources._slurm import accounts, jobs_json, jobs_text, nodes, states, steps, values
+from collectors.sources._slurm import accounts, jobs_json, jobs_text, nodes, queues, states, steps, values
 from collectors.sources._slurm.refused import NoAnswer, Refused
 from tests.support.parts import samples
 from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode
@@ -25,6 +25,8 @@ _READERS: dict[str, Callable[[Path], object]] = {
     "nodes as text": lambda path: nodes.of_text(_text(path)),
     "accounts": lambda path: accounts.of_json(path.read_bytes()),
     "accounts as text": lambda path: accounts.of_table(_text(path))[0],
+    "queues": lambda path: queues.queues(_text(path)),
+    "reservations": lambda path: queues.reservations(_text(path)),
 }
 # what each captured output is; whatever isn't named is none of them
 _READ = {
@@ -48,6 +50,8 @@ _READ = {
     "slurmrestd-25.05-0.0.43-slurmdb-job-gpus-completed.json",
     "accounts as text": "sacct-X.txt sacct-duplicates.requeued.txt gcm-sample-sacct-one-multiline.txt "
     "gcm-sample-sacct-output-with-invalid-lines.txt gcm-sample-sacct-running-output.txt",
+    "queues": "scontrol-show-partition.txt gcm-sample-scontrol-output.txt",
+    "reservations": "scontrol-show-reservation.txt",
 }
 
 
@@ -169,6 +173,17 @@ def test_every_attempt_of_a_requeued_job_is_in_the_accounting() -> None:
         (1, "REQUEUED", ("gpu001", "gpu002")), (2, "REQUEUED", ("gpu002", "gpu003")), (3, "CANCELLED", ()),
     ]  # fmt: skip
     assert attempts[2].started is None and attempts[0].ended == 1795370133
+
+
+def test_partitions_and_reservations_are_told_with_their_nodes_and_times() -> None:
+    train, debug = queues.queues(_text(_live("scontrol-show-partition.txt")))
+    assert (train.name, train.state, train.nodes, train.is_default) == ("train", "up", "gpu[001-004]", True)
+    assert (train.time_limit_seconds, train.accelerators, debug.time_limit_seconds) == (None, 32, 1800.0)
+    (kept,) = queues.reservations(_text(_live("scontrol-show-reservation.txt")))
+    assert (kept.name, kept.nodes, kept.users, kept.queue) == ("maint_gpu004", "gpu004", "root", "")
+    assert kept.end is not None and kept.start is not None and kept.end - kept.start == 1800.0
+    assert "MAINT" in kept.flags
+    assert queues.reservations("No reservations in the system\n") == ()
 
 
 def test_the_accounting_is_the_same_as_json() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.support import parts
 from tests.support.slurm import KIND, Slurm, Watch, job, node
 from watchfloor.jobs.model import Attempt, Job, JobState, SourceAnswer, SourceState
+from watchfloor.snapshot.jobs import source_words
 
 
 @pytest.fixture
@@ -266,6 +267,30 @@ async def test_a_job_that_left_the_queue_unseen_is_told_as_the_accounting_has_it
         ["0", "batch"],
     )
     assert gone.ended is not None and gone.started is not None
+
+
+async def test_partitions_and_reservations_are_told_and_what_keeps_work_away_is_said(lab: Slurm) -> None:
+    lab.run(
+        "scontrol", "create", "reservation", "ReservationName=upkeep", "StartTime=now", "Duration=30", "Nodes=gpu004",
+        "Users=root", "Flags=MAINT,IGNORE_JOBS",
+    )  # fmt: skip
+    lab.run("scontrol", "update", "PartitionName=debug", "State=DRAIN")
+    try:
+        async with Watch(lab.spec()) as watch:
+            answer = await watch.until(
+                lambda answer: [one.state for one in answer.status.queues if one.name == "debug"] == ["drain"]
+            )
+    finally:
+        lab.run("scontrol", "delete", "ReservationName=upkeep")
+        lab.run("scontrol", "update", "PartitionName=debug", "State=UP")
+    status = answer.status
+    train = next(one for one in status.queues if one.name == "train")
+    assert (train.state, train.nodes, train.is_default, train.accelerators) == ("up", "gpu[001-004]", True, 32)
+    (kept,) = status.reservations
+    assert (kept.name, kept.nodes, kept.users) == ("upkeep", "gpu004", "root") and "MAINT" in kept.flags
+    assert kept.start is not None and kept.end == kept.start + 1800
+    said = source_words(status, status.at)
+    assert "; queue debug is drain; upkeep reserves gpu004 for " in said
 
 
 async def test_without_accounting_jobs_are_told_all_the_same(lab: Slurm, tmp_path: Path) -> None:

@@ -34,6 +34,31 @@ def test_the_lines_fill_the_width_exactly(width: int) -> None:
     assert width_of(first_line("a lab with a long name", summary, ("LIVE", Token.OK), width, 0.2)) == width
 
 
+@pytest.mark.parametrize(
+    ("live", "stale", "width", "said"),
+    [
+        (0.2, None, 120, "oldest sample 0.3 s  LIVE"),
+        (0.2, 18.0, 120, "oldest live sample 0.3 s  stale up to 18 s  LIVE"),
+        (0.2, 18.0, 60, "oldest sample 18 s  LIVE"),  # the true one, where there is room for one
+        (None, 18.0, 120, "oldest sample 18 s  LIVE"),
+        (None, None, 120, "LIVE"),
+        (0.2, 18.0, 40, "LIVE"),
+    ],
+)
+def test_the_ages_leave_out_no_sample_that_is_shown(
+    live: float | None, stale: float | None, width: int, said: str
+) -> None:
+    summary = replace(summarise(frames.settled()), oldest_seconds=live, stale_seconds=stale)
+    line = "".join(text for text, _ in first_line("lab", summary, ("LIVE", Token.OK), width, 0.1))
+    assert line.split("lab")[1].strip() == said
+
+
+def test_a_node_that_fell_silent_has_the_oldest_sample() -> None:
+    summary = summarise(frames.settled())
+    assert summary.oldest_seconds is not None and summary.oldest_seconds < 1
+    assert summary.stale_seconds is not None and summary.stale_seconds > 5
+
+
 def test_the_badge() -> None:
     frame = frames.hosts_only()
     assert badge(None, False, 0.0)[0] == "STARTING"

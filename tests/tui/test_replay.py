@@ -157,8 +157,8 @@ async def test_ages_are_those_of_then() -> None:
     app = replayed(HandReplay(), now=lambda: START + 9e6)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        assert "oldest sample" in text_of(app, "#header") and "NO FRAME" not in text_of(app, "#header")
-        assert " d " not in text_of(app, "#header").split("oldest sample")[1]
+        assert "oldest live sample" in text_of(app, "#header") and "NO FRAME" not in text_of(app, "#header")
+        assert " d " not in text_of(app, "#header").split("oldest live sample")[1]
 
 
 async def test_what_can_not_be_shown_is_told_once() -> None:

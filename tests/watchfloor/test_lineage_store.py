@@ -302,3 +302,23 @@ def test_without_its_library_postgresql_says_what_to_install(monkeypatch: pytest
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(ConfigError, match="postgres"):
         LineageStore("postgresql://host/base")
+
+
+def test_jobs_that_nobody_saw_end_are_found_and_what_went_on_with_them_is_closed(
+    opened: Callable[[], LineageStore],
+) -> None:
+    store, changes = opened(), lineages.watched().due()
+    store.save(changes, NOW)
+    attempts = {one.key: one for one in changes.entities if one.key.kind is Kind.ATTEMPT}
+    assert store.unended(NOW - DAY, 10) == ["slurm:4242"] and store.unended(NOW + 1, 10) == []
+    job, known = store.job("slurm:4242")
+    assert job is not None and job.key == JOB and {one.key for one in known} == attempts.keys()
+    second = Key(Kind.ATTEMPT, "slurm:4242#2")
+    store.close_edges({second: NOW})
+    ran = [edge for edge in store.around(Asked(JOB)).edges if second == edge.cause]
+    assert ran and {edge.end for edge in ran} == {NOW}
+    over = [replace(one, end=NOW, facts={"state": "done"}) for one in (job, *known)]
+    store.save(Changes(tuple(over)), NOW + 1)
+    assert store.unended(NOW - DAY, 10) == []
+    store.save(Changes((replace(over[1], facts={"state": "unknown"}),)), NOW + 2)
+    assert store.unended(NOW - DAY, 10) == ["slurm:4242"]

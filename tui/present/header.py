@@ -34,6 +34,7 @@ class Summary:
     warnings: int
     criticals: int
     oldest_seconds: float | None  # age of the oldest sample among the nodes that are live
+    stale_seconds: float | None  # the same among those that are not, and whose last values are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def summarise(frame: Frame) -> Summary:
     busy = (util >= BUSY_PERCENT) & devices & ~faulted
     idle = (util < BUSY_PERCENT) & devices & ~faulted
     count = int(devices.sum())
-    ages = frame.nodes.known("age")[frame.live]
+    ages = frame.nodes.known("age")
     seen = {key for key, record in frame.records.by_key.items() if record.ack}
     states = [finding.state for finding in frame.findings if (finding.subject, finding.code) not in seen]
     return Summary(
@@ -71,8 +72,14 @@ def summarise(frame: Frame) -> Summary:
         budget_watts=_total(frame.nodes.known("power_budget")),
         warnings=states.count(State.WARNING),
         criticals=states.count(State.CRITICAL),
-        oldest_seconds=float(np.nanmax(ages)) if np.any(ages == ages) else None,
+        oldest_seconds=_most(ages[frame.live]),
+        stale_seconds=_most(ages[~frame.live]),
     )
+
+
+def _most(values: np.ndarray) -> float | None:
+    known = values[values == values]
+    return float(known.max()) if known.size else None
 
 
 def _total(values: np.ndarray) -> float | None:
@@ -99,13 +106,30 @@ def recorded(sign: Piece, trouble: str) -> Piece:
 
 
 def first_line(context: str, summary: Summary | None, sign: Piece, width: int, since_frame: float) -> Line:
-    """Name and context on the left, badge and age of the oldest live sample on the right."""
+    """Name and context on the left, badge and age of the oldest samples on the right."""
     left: list[Piece] = [(" watchfloor ", Token.TITLE), (f" {context}", Token.STRONG)]
     right: list[Piece] = [sign, (" ", Token.TEXT)]
-    if summary is not None and summary.oldest_seconds is not None and width >= 50:
-        oldest = age(summary.oldest_seconds + max(0.0, since_frame))
-        right = [("oldest sample ", Token.DIM), (oldest, Token.TEXT), ("  ", Token.TEXT), *right]
+    if summary is not None and width >= 50:
+        room = width - width_of(left) - width_of(right) - 1
+        right = [*_ages(summary, max(0.0, since_frame), room), *right]
     return spread(left, right, width)
+
+
+def _ages(summary: Summary, since_frame: float, room: int) -> Line:
+    """How old what is shown is. Nodes that fell silent are told apart where there is room, and never left out."""
+    live, stale = summary.oldest_seconds, summary.stale_seconds
+    known = [seconds for seconds in (live, stale) if seconds is not None]
+    if not known:
+        return []
+    short = _told("oldest sample ", max(known) + since_frame, Token.TEXT if stale is None else Token.STALE)
+    if live is None or stale is None:
+        return short
+    both = _told("oldest live sample ", live + since_frame) + _told("stale up to ", stale + since_frame, Token.STALE)
+    return both if width_of(both) <= room else short
+
+
+def _told(label: str, seconds: float, token: Token = Token.TEXT) -> list[Piece]:
+    return [(label, Token.DIM), (age(seconds), token), ("  ", Token.TEXT)]
 
 
 def second_line(summary: Summary | None, glyphs: Glyphs, width: int, told: OnRecord = _NOTHING) -> Line:

@@ -87,6 +87,7 @@ class Attempt:
     exit_code: int | None = None
     signal: int | None = None
     reason: str = ""
+    accelerators: int | None = None  # how many it held, where the source counted them
 
     @property
     def ended_as(self) -> str:
@@ -180,6 +181,32 @@ class SchedulerNode:
     notes: tuple[tuple[str, str], ...] = ()  # Kubernetes': watchfloor's own annotations, by name
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A partition of Slurm's. `nodes` as the scheduler writes them, folded."""
+
+    name: str
+    state: str  # "up", "down", "drain", "inactive"
+    nodes: str = ""
+    is_default: bool = False
+    time_limit_seconds: float | None = None  # None: none
+    accelerators: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Nodes that are kept for somebody, or for maintenance, for a while. `nodes` likewise."""
+
+    name: str
+    nodes: str = ""
+    start: float | None = None
+    end: float | None = None
+    queue: str = ""
+    users: str = ""
+    accounts: str = ""
+    flags: str = ""  # "MAINT,IGNORE_JOBS"
+
+
 class SourceState(StrEnum):
     WAITING = "waiting"  # it was not asked yet
     OK = "ok"
@@ -200,15 +227,32 @@ class SourceStatus:
     text: str = ""  # what is wrong
     advice: str = ""
     cluster: str = ""  # stands in the ids of its jobs, as JobSourceSpec.cluster
+    queues: tuple[Queue, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a source's accounting has of a job that its queue has no longer: attempts, the oldest first, or why none."""
+
+    job: str  # its id
+    told_by: str  # "the accounting of lab"
+    attempts: tuple[Attempt, ...] = ()  # those that are over; their numbers are only an order
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceAnswer:
-    """Everything that a source tells at one time; it replaces what it told before."""
+    """Everything that a source tells at one time; it replaces what it told before.
+
+    `recalled` alone does not: each is told once, and of `to_recall` jobs the accounting is still to be asked.
+    """
 
     status: SourceStatus
     jobs: tuple[Job, ...] = ()
     nodes: tuple[SchedulerNode, ...] = ()
+    recalled: tuple[Recalled, ...] = ()
+    to_recall: int = 0
 
 
 @dataclass(frozen=True, slots=True)

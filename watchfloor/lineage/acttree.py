@@ -26,10 +26,11 @@ class Acts:
 
     # -- which
 
-    def of_finding(self, finding: Key, begin: float, end: float | None) -> Iterator[Branch]:
-        """The plans that a finding led to while it held."""
+    def of_finding(self, finding: Key, begin: float, end: float | None, again: float | None = None) -> Iterator[Branch]:
+        """The plans that a finding led to while it held; `again`: when it came next."""
         for edge in self._graph.effects(finding, Relation.LED_TO):
             late = end is not None and edge.start > end + _LATE_SECONDS
+            late = late or (again is not None and edge.start >= again - _EARLY_SECONDS)
             if edge.start >= begin - _EARLY_SECONDS and not late:
                 yield self._plan(self._graph.entities[edge.effect], "led to ")
 

@@ -9,6 +9,7 @@ from collections import Counter
 
 from watchfloor.lineage.acttree import Acts
 from watchfloor.lineage.graph import Entity, Graph, Key, Kind, Relation
+from watchfloor.lineage.jobwords import END_UNKNOWN
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.words import Words
 
@@ -38,6 +39,8 @@ def _of_job(words: Words, acts: Acts, job: Entity, times: Times) -> str:
     if not attempts:
         state = job.facts.get("state", "") or "not told of any more than by its name"
         stands = f"{state} since {times.at(job.start)}{': ' + reason if (reason := _reason(job)) else ''}"
+        if why := job.facts.get(END_UNKNOWN, ""):
+            stands = f"{state} when it was seen last, {times.at(job.seen or job.start)}; more is not known: {why}"
         return "; ".join((stands, *_done_about(acts, -_EVER, _EVER)))
     left_out = len(attempts) - _MOST_ATTEMPTS
     said: list[str] = []
@@ -103,7 +106,10 @@ def _of_finding(graph: Graph, words: Words, finding: Entity, times: Times) -> st
     attempts = [graph.entities[edge.effect] for edge in graph.effects(finding.key, Relation.DURING)]
     failed = sum(words.has_failed(attempt) for attempt in attempts)
     text = finding.facts.get("text") or finding.name
-    when = f"since {times.at(finding.start)}" if finding.end is None else times.between(finding.start, finding.end)
+    came = words.occurrences(finding.key)
+    last = came[-1] if came else finding
+    when = f"since {times.at(last.start)}" if last.end is None else times.between(last.start, last.end)
+    when = f"{len(came)} times, last {when}" if came else when
     done = _done_about(Acts(graph, times), -_EVER, _EVER)
     if not attempts:
         return "; ".join((f"{text} ({when})", "no job is known to have held it then", *done))

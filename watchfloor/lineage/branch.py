@@ -10,6 +10,7 @@ from watchfloor.lineage.graph import Key
 from watchfloor.lineage.times import Times
 
 _LONGEST_NAMES = 60  # characters
+_FEW_TIMES = 5  # that the same thing came: each has a line with its times
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def folded(branch: Branch, times: Times) -> Branch:
     found: list[Branch] = []
     for child in branch.children:
         every = groups.get(child.alike, [child]) if not child.children else [child]
-        if len(every) == 1:
+        if len(every) == 1 or (len(every) <= _FEW_TIMES and len({one.on for one in every}) == 1):
             found.append(folded(child, times))
         elif child is every[0]:
             found.append(_as_one(every, times))

@@ -30,7 +30,7 @@ _LONGEST = 80  # characters of a label's line
 def dot(graph: Graph, times: Times) -> str:
     """One digraph, in an order that doesn't change."""
     words = Words(graph, times)
-    known = [graph.entities[key] for key in sorted(graph.entities)]
+    known = [graph.entities[key] for key in sorted(graph.entities) if key.kind is not Kind.EPISODE]
     names = {entity.key: f"n{number}" for number, entity in enumerate(known)}
     nodes = (f"  {names[entity.key]} [{_attributes(_label(words, entity), entity)}];" for entity in known)
     edges = (

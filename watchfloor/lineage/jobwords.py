@@ -20,8 +20,12 @@ from watchfloor.redact import redact, redact_value
 # as Slurm writes it: "afterok:4241:4240+5,afterany:7_3" (+5: minutes later; 7_3: a task of an array, 7_*: all of them)
 _WAITS_FOR = re.compile(r"after\w*:([\d:+_*]+)")
 
-# facts that are over once nobody tells them any more: why it waits, and until when
-_PASSING: Mapping[str, str] = {"reason": "", "expected start": ""}
+END_UNKNOWN = "end not known"  # why the accounting can't tell it, of what nobody saw end
+TOLD_BY = "told by"  # of an attempt: who told how it ended, where nobody saw that
+
+# facts that are over once nobody tells them any more: why it waits, until when, and why nobody knows more
+_PASSING: Mapping[str, str] = {"reason": "", "expected start": "", END_UNKNOWN: ""}
+
 
 _NOBODY: Mapping[tuple[str, str], str] = {}
 _KINDS = {
@@ -189,14 +193,16 @@ def _of_attempt(seen: Seen, job: Key, attempt: Attempt, names: Names) -> Iterato
 
 
 def _attempt_facts(attempt: Attempt) -> dict[str, str]:
-    return facts(
+    told = facts(
         number=attempt.number,
         state=attempt.state.value,
         told_state=attempt.told_state,
         reason=attempt.reason,
         exit_code=attempt.exit_code,
         signal=attempt.signal,
+        accelerators=attempt.accelerators,
     )
+    return {"reason": "", END_UNKNOWN: "", **told}
 
 
 def of_subject(subject: Subject, names: Names, start: float) -> Iterator[Entity | Edge]:

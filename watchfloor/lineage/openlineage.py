@@ -13,7 +13,7 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from watchfloor import __version__
-from watchfloor.lineage.graph import Entity, Facts, Graph, Key, Kind, Relation
+from watchfloor.lineage.graph import Edge, Entity, Facts, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.watch import AFTER_SECONDS
 from watchfloor.lineage.words import Words
@@ -80,7 +80,7 @@ def _of_attempt(graph: Graph, words: Words, job: Entity, attempt: Entity, times:
         "parent": {**_base(f"{_FACETS}/1-2-0/ParentRunFacet.json#/$defs/ParentRunFacet"), **parent, "root": parent},
         ATTEMPT_FACET: _ours(ATTEMPT_FACET, _attempt(graph, job, attempt)),
     }
-    findings = [_finding(graph, edge.cause, attempt.key) for edge in graph.causes(attempt.key, Relation.DURING)]
+    findings = [_finding(graph, edge) for edge in words.meanwhile(attempt)]
     if findings:
         facets[FINDINGS_FACET] = _ours(FINDINGS_FACET, {"findings": findings})
     if acts := list(_acts(graph, job, attempt)):
@@ -151,8 +151,8 @@ def _attempt(graph: Graph, job: Entity, attempt: Entity) -> Json:
     }
 
 
-def _finding(graph: Graph, finding: Key, attempt: Key) -> Json:
-    edge = next(edge for edge in graph.causes(attempt, Relation.DURING) if edge.cause == finding)
+def _finding(graph: Graph, edge: Edge) -> Json:
+    finding = edge.cause
     said = {**graph.entities[finding].facts, **edge.facts}
     names = ("code", "on", "state", "text")
     span = {"start": _time(edge.start), "end": None if edge.end is None else _time(edge.end)}

@@ -40,6 +40,11 @@ class Sights:
         if abs(frame.at - self._at) >= SIGHT_SECONDS or self._watch.is_behind:
             self._take(frame)
 
+    @property
+    def names(self) -> Names:
+        """How the last frame calls things."""
+        return Names() if self._last is None else _names(self._last)
+
     def take_last(self) -> None:
         """The last frame was the last: what came between two sights counts, too, and all that still waits."""
         if self._last is None:

@@ -100,7 +100,8 @@ class _Grower:
         entity = self._graph.entities[finding]
         said = {**entity.facts, **edge.facts}
         text, alike = f"finding {self._words.finding(edge)}", self._words.alike(entity, said)
-        acts = by_time(self._acts.of_finding(finding, edge.start, edge.end))
+        again = next((one.start for one in self._words.occurrences(finding) if one.start > edge.start), None)
+        acts = by_time(self._acts.of_finding(finding, edge.start, edge.end, again))
         return Branch(finding, edge.start, text, acts, said.get("state", ""), edge.end, alike, said.get("on", ""))
 
     def _found(self, finding: Entity) -> Branch:
@@ -109,6 +110,9 @@ class _Grower:
             Branch(edge.cause, edge.start, f"found on {self._words.thing(self._graph.entities[edge.cause])}")
             for edge in self._graph.causes(finding.key, Relation.FOUND_ON)
         ]
+        for one in self._words.occurrences(finding.key):
+            when, text = self._words.when(one.start, one.end), one.facts.get("text", "")
+            grown.append(Branch(one.key, one.start, f"came {when}{': ' if text else ''}{text}", until=one.end))
         for edge in self._graph.effects(finding.key, Relation.DURING):
             grown.append(self._told_with_job(self._graph.entities[edge.effect]))
         text = f"finding {finding.name}: {finding.facts.get('text', '')}"
@@ -125,16 +129,17 @@ class _Grower:
     def _place(self, root: Entity) -> Branch:
         """A node, a part of one, or whatever else jobs have to do with: their attempts, and what was found."""
         grown: list[Branch] = []
-        during: set[Key] = set()
+        during: set[tuple[Key, float]] = set()
         for attempt in self._graph.of_kind(Kind.ATTEMPT):
             if not self._is_beside(attempt.key):
                 continue
             grown.append(self._told_with_job(attempt))
-            during |= {edge.cause for edge in self._graph.causes(attempt.key, Relation.DURING)}
+            during |= {(edge.cause, edge.start) for edge in self._words.meanwhile(attempt)}
         grown += self._runs_beside(root.key)
         for edge in self._graph.edges:
-            if edge.relation is Relation.FOUND_ON and edge.effect not in during:
-                grown.append(self._finding(edge, edge.effect))
+            if edge.relation is Relation.FOUND_ON:
+                each = self._words.each(edge, edge.effect)
+                grown += [self._finding(one, one.effect) for one in each if (one.effect, one.start) not in during]
         grown += self._acts.of_target(root.key)
         return Branch(root.key, root.start, self._words.thing(root), by_time(grown))
 

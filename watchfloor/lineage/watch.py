@@ -357,7 +357,8 @@ class Watch:
     def _put(self, told: Entity | Edge) -> None:
         self._told += 1
         if isinstance(told, Edge):
-            self._edges[told.key] = told
+            before = self._edges.get(told.key, told)
+            self._edges[told.key] = told if before.start >= told.start else replace(told, start=before.start)
             return
         self._entities[told.key] = joined(self._entities.get(told.key), told)
 
@@ -381,7 +382,7 @@ def finding_key(finding: Finding, subject: Subject) -> Key:
 
 
 def episode(finding: Finding, subject: Subject, began: float, end: float | None, name: str) -> Entity:
-    """One occurrence of a finding. That it was critical once stays, however it is weighed later."""
+    """One occurrence of a finding, whose id is its label. That it was critical once stays, however it ends."""
     said = facts(
         code=finding.code, scope=subject.scope.value, node=subject.node, part=subject.key, on=name,
         state=finding.state.label, text=finding.text,
@@ -390,4 +391,5 @@ def episode(finding: Finding, subject: Subject, began: float, end: float | None,
         said["was critical"] = "yes"
     if xid := next((fact for fact, _ in finding.evidence if fact.startswith("XID ")), ""):
         said["xid"] = xid
-    return Entity(Key.of(Kind.EPISODE, f"{finding.code}@{subject}@{began:.0f}"), began, end, facts=said)
+    of = finding_key(finding, subject).id
+    return Entity(Key.of(Kind.EPISODE, f"{finding.code}@{subject}@{began:.0f}"), began, end, of, said)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from watchfloor.hosts import folded
 from watchfloor.jobs.model import ended_as
 from watchfloor.lineage.graph import Edge, Entity, Facts, Graph, Key, Kind, Relation
+from watchfloor.lineage.jobwords import END_UNKNOWN, TOLD_BY
 from watchfloor.lineage.times import Times
 from watchfloor.lineage.watch import AFTER_SECONDS, NOTED_SECONDS
 
+_EVER = float("inf")
 _LONGEST_NODES = 60  # characters
 _BEFORE_SECONDS = 900.0  # what began so long before an attempt's end, or later, may be why it ended
 FAILURES = frozenset({"failed", "node failed", "out of memory", "timed out"})
@@ -24,6 +27,9 @@ class Words:
     def __init__(self, graph: Graph, times: Times) -> None:
         self._graph = graph
         self._times = times
+        self._occurrences: dict[str, list[Entity]] = {}
+        for one in graph.of_kind(Kind.EPISODE):
+            self._occurrences.setdefault(one.label, []).append(one)
 
     # -- jobs
 
@@ -49,9 +55,10 @@ class Words:
         if entity.end is not None:
             return f"attempt {number} ran {self._times.between(entity.start, entity.end)}{on}: {self.ending(entity)}"
         if self.is_forgotten(entity):
-            seen = self._times.at(entity.seen or entity.start)
+            seen, why = self._times.at(entity.seen or entity.start), entity.facts.get(END_UNKNOWN, "")
             return (
                 f"attempt {number} ran from {self._times.at(entity.start)}{on}; last seen {seen}, its end is not known"
+                f"{': ' + why if why else ''}"
             )
         state = entity.facts.get("state", "")
         if state == "unknown":
@@ -68,7 +75,9 @@ class Words:
         codes = [f"{name} {said[name]}" for name in ("exit code", "signal") if said.get(name, "0") != "0"]
         reason = said.get("reason", "")
         return ", ".join(
-            part for part in (f"{state}{own}", *codes, reason if reason not in ("None", told) else "") if part
+            part
+            for part in (f"{state}{own}", *codes, reason if reason not in ("None", told) else "", _told_by(attempt))
+            if part
         )
 
     @staticmethod
@@ -85,14 +94,16 @@ class Words:
         """The nodes that an attempt ran on, folded, and how many accelerators where that is known."""
         ends = [edge.effect for edge in self._graph.effects(attempt, Relation.RAN_ON)]
         nodes = sorted(end.id for end in ends if end.kind is Kind.NODE)
-        boards = sum(end.kind is Kind.ACCELERATOR for end in ends)
+        boards = held(self._graph, attempt) or 0
         text = folded(nodes)
         shown = text if len(text) <= _LONGEST_NODES else f"{len(nodes)} nodes"
         return shown + (f" ({boards} accelerator{'s' if boards > 1 else ''})" if boards else "")
 
     def is_forgotten(self, entity: Entity) -> bool:
-        """Nobody saw it end, and nobody has told of it for long."""
-        return entity.end is None and entity.seen is not None and self._times.now - entity.seen > 2 * NOTED_SECONDS
+        """Nobody saw it end, and nobody has told of it for long; or it is known that it isn't there any more."""
+        if entity.end is not None or entity.seen is None:
+            return False
+        return END_UNKNOWN in entity.facts or self._times.now - entity.seen > 2 * NOTED_SECONDS
 
     # -- findings
 
@@ -100,14 +111,32 @@ class Words:
         """`xid-fatal on n2/gpu3 11:39–11:52: gpu3 of n2 had …`; the edge is to an attempt, or from its subject."""
         finding = self._graph.entities[edge.cause if edge.relation is Relation.DURING else edge.effect]
         said = {**finding.facts, **edge.facts}
-        if edge.end is None:
-            when = f"since {self._times.at(edge.start)}"
-        elif edge.end - edge.start < 1:
-            when = f"at {self._times.at(edge.start)}"
-        else:
-            when = self._times.between(edge.start, edge.end)
         text = said.get("text", "")
-        return f"{finding_name(finding)} {when}{': ' if text else ''}{text}"
+        return f"{finding_name(finding)} {self.when(edge.start, edge.end)}{': ' if text else ''}{text}"
+
+    def when(self, start: float, end: float | None) -> str:
+        if end is None:
+            return f"since {self._times.at(start)}"
+        return f"at {self._times.at(start)}" if end - start < 1 else self._times.between(start, end)
+
+    def occurrences(self, finding: Key) -> list[Entity]:
+        """Each of them that the graph has, the first first: none where it came but once."""
+        found = self._occurrences.get(finding.id, [])
+        return found if len(found) > 1 else []
+
+    def each(self, edge: Edge, finding: Key, since: float = -_EVER, until: float = _EVER) -> Iterator[Edge]:
+        """An edge that joins the first occurrence of a finding to its last as one for each that held meanwhile."""
+        last = min(_EVER if edge.end is None else edge.end, until)
+        held = [
+            one
+            for one in self._occurrences.get(finding.id, [])
+            if one.start <= last and (one.end is None or one.end >= max(edge.start, since))
+        ]
+        for one in held:
+            said = {name: one.facts[name] for name in ("text", "state") if name in one.facts}
+            yield replace(edge, start=one.start, end=one.end, facts={**edge.facts, **said})
+        if not held:
+            yield edge
 
     @staticmethod
     def alike(finding: Entity, said: Facts) -> str:
@@ -127,11 +156,13 @@ class Words:
         return attempt.end is not None and attempt.facts.get("state", "") in FAILURES
 
     def meanwhile(self, attempt: Entity) -> Iterator[Edge]:
-        """What was found during an attempt; not what turned out to have been over before it began."""
+        """What was found during an attempt, each time; not what turned out to have been over before it began."""
+        until = _EVER if attempt.end is None else attempt.end + AFTER_SECONDS
         return (
-            edge
+            each
             for edge in self._graph.causes(attempt.key, Relation.DURING)
             if edge.end is None or edge.end >= attempt.start
+            for each in self.each(edge, edge.cause, attempt.start, until)
         )
 
     def reasons(self, attempt: Entity) -> list[Edge]:
@@ -157,6 +188,18 @@ class Words:
             tracker, _, run = entity.key.id.partition(":")
             return f"{tracker} run {entity.label or run}"
         return f"{entity.key.kind.value} {entity.name}"
+
+
+def held(graph: Graph, attempt: Key) -> int | None:
+    """How many accelerators an attempt held: those that are known one by one, else as its scheduler counted them."""
+    boards = sum(edge.effect.kind is Kind.ACCELERATOR for edge in graph.effects(attempt, Relation.RAN_ON))
+    told = graph.entities[attempt].facts.get("accelerators", "")
+    return boards or (int(told) if told.isdecimal() else None)
+
+
+def _told_by(attempt: Entity) -> str:
+    who = attempt.facts.get(TOLD_BY, "")
+    return f"as {who} has it" if who else ""
 
 
 def finding_name(finding: Entity) -> str:

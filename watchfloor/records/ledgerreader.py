@@ -14,7 +14,7 @@ from watchfloor.records.ledgermerkle import leaf
 from watchfloor.records.ledgerstore import FAULTS, IS_CHECKPOINT, Head, head_of, trouble, version_of
 
 _WAIT_SECONDS = 10.0
-_BATCH = 4_096  # rows
+_BATCH = 256  # rows: what is read is hashed while it is still in the cache of the processor
 _ENTRY = "number, CAST(text AS BLOB)"
 _EVERY_SUBJECT = "EXISTS (SELECT 1 FROM json_each(text, '$.entry.subjects') WHERE {})"
 _OF_PLAYBOOK = (

@@ -8,7 +8,7 @@ the last save.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from watchfloor.errors import StoreError
 from watchfloor.lineage.graph import NOTHING, Changes, Edge, Entity, Graph, Key, Kind, Relation
@@ -41,6 +41,8 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS lineage_edge_last ON lineage_edge (COALESCE(ended, seen))",
     f"INSERT INTO lineage_version (version) VALUES ({VERSION}) ON CONFLICT DO NOTHING",
 )
+# what goes on as long as an attempt does
+_WITH_ATTEMPTS = (Relation.TRIED_AS, Relation.RAN_ON, Relation.USED, Relation.LOGGED_AS)
 _ENTITY = "kind, id, label, began, ended, seen, facts"
 _EDGE = "cause_kind, cause_id, effect_kind, effect_id, relation, began, ended, seen, facts"
 
@@ -96,7 +98,39 @@ class LineageStore:
         )
         return self._base.write([(f"DELETE FROM lineage_edge WHERE {' OR '.join(ends)}", [()])])
 
+    def close_edges(self, ends: Mapping[Key, float]) -> None:
+        """What went on with these attempts has ended with them."""
+        self._check()
+        rows = [(end, *_key(key), *_key(key), end) for key, end in sorted(ends.items())]
+        with_it = ", ".join(f"'{relation.value}'" for relation in _WITH_ATTEMPTS)
+        sql = (
+            "UPDATE lineage_edge SET ended = ? WHERE ((cause_kind = ? AND cause_id = ?) OR (effect_kind = ? AND "
+            f"effect_id = ?)) AND relation IN ({with_it}) AND (ended IS NULL OR ended > ?)"
+        )
+        if rows:
+            self._base.write([(sql, rows)])
+
     # -- asking
+
+    def unended(self, since: float, most: int) -> list[str]:
+        """The ids of jobs of which it isn't known how they ended, or an attempt of theirs; those seen last first."""
+        self._check()
+        sql = (
+            "SELECT id FROM lineage_entity WHERE kind IN (?, ?) AND COALESCE(ended, seen) >= ? AND facts <> '{}' AND "
+            f"(ended IS NULL OR {self._base.fact.format('facts', 'state')} = 'unknown') "
+            "ORDER BY COALESCE(ended, seen) DESC LIMIT ?"
+        )
+        rows = self._base.read(sql, (Kind.JOB.value, Kind.ATTEMPT.value, since, most))
+        return list(dict.fromkeys(key.partition("#")[0] for (key,) in rows))
+
+    def job(self, job_id: str) -> tuple[Entity | None, list[Entity]]:
+        """A job and all of its attempts."""
+        self._check()
+        key = Key.of(Kind.JOB, job_id)
+        sql = f"SELECT {_EDGE} FROM lineage_edge WHERE cause_kind = ? AND cause_id = ? AND relation = ?"
+        edges = map(_edge, self._base.read(sql, (*_key(key), Relation.TRIED_AS.value)))
+        attempts = list(self._entities([edge.effect for edge in edges]))
+        return next(self._entities([key]), None), attempts
 
     def find(self, word: str, kinds: Sequence[Kind], most: int = 10) -> list[Entity]:
         """Entities of these kinds whose id or label is `word`, the one that was seen last first."""
@@ -125,6 +159,16 @@ class LineageStore:
         )
         return [_entity(row) for row in self._base.read(sql, (Kind.JOB.value, _clean(value), most))]
 
+    def _episodes(self, findings: Sequence[Key], asked: Asked) -> Iterator[Entity]:
+        """Each occurrence of these findings that is asked for."""
+        for batch in _batches(findings):
+            sql = (
+                f"SELECT {_ENTITY} FROM lineage_entity WHERE label IN ({', '.join('?' * len(batch))}) AND kind = ? "
+                "AND began <= ? AND (ended IS NULL OR ended >= ?) ORDER BY began DESC LIMIT ?"
+            )
+            values = (*(_clean(key.id) for key in batch), Kind.EPISODE.value, *_span(asked), asked.most)
+            yield from map(_entity, self._base.read(sql, values))
+
     def names(self, kinds: Sequence[Kind], most: int) -> list[str]:
         """What entities of these kinds are called, those seen last first."""
         self._check()
@@ -147,7 +191,8 @@ class LineageStore:
         kept = {entity.key: entity for entity in self._entities(keys)}
         for told in (beside.entities[key] for key in keys if key in beside.entities):
             kept[told.key] = told if not told.mentioned else kept.get(told.key, told)
-        return Graph(kept.values(), edges, cut)
+        several = [key for key, one in kept.items() if key.kind is Kind.FINDING and one.facts.get("times", "1") != "1"]
+        return Graph((*kept.values(), *self._episodes(several, asked)), edges, cut)
 
     def between(self, since: float, until: float, kinds: Sequence[Kind], relations: Sequence[Relation]) -> Graph:
         """The entities of these kinds and the edges of these relations (with their ends) that went on then.
@@ -167,8 +212,6 @@ class LineageStore:
         return Graph((*entities, *self._entities(others)), edges, cut)
 
     def _edges_of(self, keys: Sequence[Key], asked: Asked) -> Iterator[Edge]:
-        since = -_ENDLESS if asked.since is None else asked.since
-        until = _ENDLESS if asked.until is None else asked.until
         for batch in _batches(keys):
             pairs, values = _pairs(batch)
             for end in ("cause", "effect"):
@@ -176,7 +219,7 @@ class LineageStore:
                     f"SELECT {_EDGE} FROM lineage_edge WHERE ({end}_kind, {end}_id) IN (VALUES {pairs}) "
                     "AND began <= ? AND (ended IS NULL OR ended >= ?) ORDER BY began DESC LIMIT ?"
                 )
-                yield from map(_edge, self._base.read(sql, (*values, until, since, asked.most + 1)))
+                yield from map(_edge, self._base.read(sql, (*values, *_span(asked), asked.most + 1)))
 
     def _entities(self, keys: Sequence[Key]) -> Iterator[Entity]:
         for batch in _batches(keys):
@@ -224,6 +267,14 @@ def _mention() -> str:
 
 def _marks(columns: str) -> str:
     return ", ".join("?" for _ in columns.split(", "))
+
+
+def _span(asked: Asked) -> tuple[float, float]:
+    """Until when it began, and since when it went on."""
+    return (
+        _ENDLESS if asked.until is None else asked.until,
+        -_ENDLESS if asked.since is None else asked.since,
+    )
 
 
 def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:

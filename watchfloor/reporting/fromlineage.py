@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from watchfloor.lineage.graph import Entity, Graph, Key, Kind, Relation
 from watchfloor.lineage.times import Times
-from watchfloor.lineage.words import Words
+from watchfloor.lineage.words import Words, held
 from watchfloor.reporting.kept import Attempt, Episode, Window
 
 KINDS = (Kind.ATTEMPT, Kind.EPISODE, Kind.FINDING)
@@ -69,8 +69,7 @@ def attempts_of(graph: Graph, window: Window) -> list[Attempt]:
 def _attempt(entity: Entity, graph: Graph, words: Words, window: Window) -> Attempt:
     job = words.job_of(entity.key)
     facts: Mapping[str, str] = job.facts if job is not None else {}
-    held = [edge.effect for edge in graph.effects(entity.key, Relation.RAN_ON)]
-    boards = sum(key.kind is Kind.ACCELERATOR for key in held)
+    ran_on = [edge.effect for edge in graph.effects(entity.key, Relation.RAN_ON)]
     ended = entity.end is not None and entity.end < window.until
     last = entity.end if entity.end is not None else entity.seen or entity.start
     return Attempt(
@@ -79,8 +78,8 @@ def _attempt(entity: Entity, graph: Graph, words: Words, window: Window) -> Atte
         facts.get("account", ""),
         entity.start,
         min(last, window.until),
-        _nodes(held),
-        boards or None,
+        _nodes(ran_on),
+        held(graph, entity.key),
         words.ended_as(entity) if ended else "",
         _cause(entity, graph, words) if ended else "",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 
@@ -26,6 +26,8 @@ COLUMNS = (
     "mem", "power", "elapsed", "time_left", "where", "reason",
 )  # fmt: skip
 _GAP = "  "
+_SOON_SECONDS = 86_400.0
+_MOST_RESERVATIONS = 2
 _LONGEST_NAME = 40  # characters of what users call their jobs; `--json` has all of it
 
 Json = dict[str, object]
@@ -133,9 +135,21 @@ def source_words(source: SourceStatus, at: float) -> str:
         return f"{name}: no answer yet"
     age = f"{duration_in_prose(max(0.0, at - source.at))} ago" if source.at else "never"
     if source.state is SourceState.OK:
-        return f"{name}: asked {age}"
+        return "; ".join((f"{name}: asked {age}", *_of_queues(source, at)))
     advice = f" ({source.advice})" if source.advice else ""
     return f"{name}: last answer {age}: {source.text}{advice}"  # the age first: a narrow screen cuts the end
+
+
+def _of_queues(source: SourceStatus, at: float) -> Iterator[str]:
+    """What keeps work from nodes: queues that aren't up, reservations that hold or begin within a day."""
+    yield from (f"queue {queue.name} is {queue.state}" for queue in source.queues if queue.state not in ("up", ""))
+    soon = [one for one in source.reservations if at - (one.end or at) < 0 and (one.start or at) < at + _SOON_SECONDS]
+    for one in soon[:_MOST_RESERVATIONS]:
+        begins, left = (one.start or at) - at, (one.end or at) - at
+        when = f"in {duration_in_prose(begins)}" if begins > 0 else f"for {duration_in_prose(left)} more"
+        yield f"{one.name} reserves {one.nodes or 'nodes'} {when}"
+    if len(soon) > _MOST_RESERVATIONS:
+        yield f"{len(soon) - _MOST_RESERVATIONS} more reservations"
 
 
 def _told(job: Job) -> Json:

@@ -77,14 +77,21 @@ def _of_told(job: wire.AccountTold, state: wire.AccountState) -> Attempt:
     time = job.time or wire.AccountTime()
     return _ended_or_not(
         words, wire.moment(time.start), wire.moment(time.end), wire.text(job.nodes), (code, signal),
-        wire.text(state.reason),
+        wire.text(state.reason), _listed(job.tres),
     )  # fmt: skip
+
+
+def _listed(tres: wire.AccountResources | None) -> str:
+    """As the table has them: `cpu=192,gres/gpu=16,gres/gpu:h100=16`."""
+    told = tres.allocated if tres is not None else []
+    named = ((f"{one.type}/{one.name}" if one.name else one.type, wire.whole(one.count)) for one in told)
+    return ",".join(f"{name}={count}" for name, count in named if count is not None)
 
 
 def _attempt(row: Mapping[str, str]) -> Attempt:
     return _ended_or_not(
         states.words(row.get("State", "")), values.moment(row.get("Start")), values.moment(row.get("End")),
-        row.get("NodeList", ""), exit_code(row.get("ExitCode")), row.get("Reason", ""),
+        row.get("NodeList", ""), exit_code(row.get("ExitCode")), row.get("Reason", ""), row.get("AllocTRES", ""),
     )  # fmt: skip
 
 
@@ -95,7 +102,9 @@ def _ended_or_not(
     nodes: str,
     exited: tuple[int | None, int | None],
     reason: str,
+    allocated: str,
 ) -> Attempt:
+    held = values.accelerators(allocated)
     state = states.ended_state(words, exited[0])
     over = state.is_over
     return Attempt(
@@ -107,7 +116,8 @@ def _ended_or_not(
         nodes=values.hosts(nodes),
         exit_code=exited[0] if over else None,
         signal=exited[1] if over else None,
-        reason=values.told(reason),
+        reason="" if over else values.told(reason),  # it says what it waited for, and never why it ended
+        accelerators=held.count if held is not None else None,
     )
 
 

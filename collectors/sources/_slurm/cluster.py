@@ -13,11 +13,11 @@ from enum import Enum
 from typing import TypeVar
 
 from collectors.oneshot import Output, run_once
-from collectors.sources._slurm import accounts, commands, jobs_json, jobs_text, nodes, steps
+from collectors.sources._slurm import accounts, commands, jobs_json, jobs_text, nodes, queues, steps
 from collectors.sources._slurm.accounts import Account
 from collectors.sources._slurm.refused import NoAnswer, Refused, down, no_answer
 from watchfloor.errors import ConfigError, StreamError, WatchfloorError
-from watchfloor.jobs.model import Job, JobSourceSpec, SchedulerNode, Step
+from watchfloor.jobs.model import Job, JobSourceSpec, Queue, Reservation, SchedulerNode, Step
 from watchfloor.model import Problem
 from watchfloor.ports import Clock, Transport
 
@@ -100,6 +100,12 @@ class Cluster:
                 if not _asked_otherwise(error):
                     raise
         return await self._ask(commands.NODES_TEXT, lambda raw: nodes.of_text(_text(raw)))
+
+    async def queues(self) -> tuple[Queue, ...]:
+        return await self._ask(commands.QUEUES, lambda raw: queues.queues(_text(raw)))
+
+    async def reservations(self) -> tuple[Reservation, ...]:
+        return await self._ask(commands.RESERVATIONS, lambda raw: queues.reservations(_text(raw)))
 
     async def steps(self) -> dict[str, tuple[Step, ...]]:
         """Those that run, by what people call their job."""

@@ -17,7 +17,7 @@ MOST_IDS = 200  # in one question to the accounting
 _OPTIONS = {"bin": r"/[\w./+-]*", "conf": r"/[\w./+-]*", "cluster": r"[A-Za-z0-9][\w.-]*"}
 # where packages of vendors put the commands, which the shell of a command over SSH often doesn't know
 FOLDERS = "/opt/slurm/bin:/usr/local/slurm/bin:/cm/shared/apps/slurm/current/bin"
-_ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason,NTasks"
+_ACCOUNT_FIELDS = "JobIDRaw,State,ExitCode,Start,End,NodeList,Reason,NTasks,AllocTRES"
 
 VERSION = "squeue --version"
 PING = "scontrol ping"
@@ -28,6 +28,8 @@ STEPS = "squeue --all --steps --noheader '--format=%i|%A|%S|%N|%j'"
 NODES_JSON = "scontrol --all --json show node"
 NODES_JSON_OLD = "sinfo --all --json"  # before 23.02 scontrol speaks no JSON, and sinfo's has the nodes
 NODES_TEXT = "scontrol --all --details --oneliner show node"
+QUEUES = "scontrol --all --oneliner show partition"
+RESERVATIONS = "scontrol --all --oneliner show reservation"
 
 
 def checked(options: Mapping[str, str], source: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ JITTER = 0.1  # of a pause, at random, comes on top: consoles don't ask in step
 
 NODES_EVERY_SECONDS = 30.0
 STEPS_EVERY_SECONDS = 60.0
+QUEUES_EVERY_SECONDS = 300.0
 ACCOUNTS_EVERY_SECONDS = 60.0
 NO_ACCOUNTS_SECONDS = 600.0  # where the accounting gave no answer
 _DOUBLINGS = 3  # up to 40 s: a controller that is back is seen within a minute

@@ -179,6 +179,16 @@ class AccountStep(msgspec.Struct):
     exit_code: float | Exit | None = None
 
 
+class AccountResource(msgspec.Struct):
+    type: Text = None
+    name: Text = None
+    count: Number = None
+
+
+class AccountResources(msgspec.Struct):
+    allocated: list[AccountResource] = []
+
+
 class AccountTold(msgspec.Struct):
     """A job of the accounting database: one attempt."""
 
@@ -188,6 +198,7 @@ class AccountTold(msgspec.Struct):
     time: AccountTime | None = None
     exit_code: float | Exit | None = None
     nodes: Text = None
+    tres: AccountResources | None = None
     steps: list[AccountStep] = []
 
 
