@@ -186,7 +186,7 @@ class Remedies(Asking):
         put = await self._proposed(weighed)
         if put.ruling == "permit":
             self._carrying.begin(put.run)
-            self._put(put, f"run {put.run} is under way: the runs page (7) shows its steps")
+            self._put(put, f"run {put.run} has begun: the runs page (7) shows its steps")
         else:
             self._put(put, f"{put.said}: the runs page (7) has it")
 

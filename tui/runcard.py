@@ -64,5 +64,5 @@ class RunCard(Asking):
             self.say([(f" {why}", Token.WARNING)])
             return ""
         self._carrying.begin(self._name)
-        self.say([(f" run {self._name} is under way: it goes on whichever page you look at", Token.OK)])
+        self.say([(f" run {self._name} has begun: it goes on whichever page you look at", Token.OK)])
         return ""

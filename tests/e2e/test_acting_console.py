@@ -60,7 +60,7 @@ def test_a_node_is_drained_from_the_screen_after_somebody_else_approved(person: 
         terminal.wait(f"carry out drain-node on {NODE} (1 step, R3)?")
         terminal.type("yes")
         terminal.press("Enter")
-        terminal.wait(f"run {run} is under way")
+        terminal.wait(f"run {run} has begun")
         terminal.press("Escape")
         terminal.wait(lambda screen: "1 of 1 steps done" in screen and "verified" in screen)
         assert state(person.lab).startswith("drained|asked for at the terminal")

@@ -106,7 +106,7 @@ async def test_what_was_proposed_and_carried_out_is_told() -> None:
         await pilot.press("down", "enter")
         await until(lambda: "Verdict: permit" in screen_of(app))
         await pilot.press("c", *"yes", "enter")
-        await until(lambda: "run r0123456789 is under way" in text_of(app, "#cardfoot"))
+        await until(lambda: "run r0123456789 has begun" in text_of(app, "#cardfoot"))
         port.carried["r0123456789"].set_result("run r0123456789 succeeded: 1 of 1 steps done")
         await until(lambda: app.desk.carrying is not None and not app.desk.carrying.runs)
     assert recording.told() == [

@@ -141,7 +141,7 @@ async def test_what_is_permitted_is_carried_out_once_somebody_typed_yes_and_goes
         await pilot.press("escape")
         assert "nothing was done" in text_of(app, "#cardfoot")
         await pilot.press("c", *"yes", "enter")
-        await until(lambda: "run r0123456789 is under way" in text_of(app, "#cardfoot"))
+        await until(lambda: "run r0123456789 has begun" in text_of(app, "#cardfoot"))
         assert port.proposed == ["collect-evidence"] and list(port.carried) == ["r0123456789"]
         await pilot.press("escape", "1")
         port.carried["r0123456789"].set_result("run r0123456789 succeeded: 1 of 1 steps done")

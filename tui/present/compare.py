@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from tui.present.findings import subject_name
-from tui.present.format import Text, age, exact
+from tui.present.format import Text, exact
 from tui.present.itemised import Itemised
 from tui.present.line import Line, fitting, paragraphs, within
 from tui.present.rows import Column
@@ -14,6 +14,7 @@ from tui.present.style import STATE_TOKENS, Glyphs, Token
 from watchfloor.compare import MOST, Change, Comparison, Difference
 from watchfloor.frame import Cell, Frame
 from watchfloor.model import Finding, Missing, State, Subject
+from watchfloor.snapshot.words import duration_in_prose
 
 _GAP = "   "
 _NAMES_LOOKED_AT = 200  # rows whose names make the second column as wide as it is
@@ -103,7 +104,7 @@ def summary_line(found: Comparison, shown: int, follows: bool, zone: tzinfo, wid
     """Which two moments, and how much of them differs. `follows`: the second one moves on."""
     before, after = _clocks(found, zone)
     apart = found.after - found.before
-    later = f" {age(abs(apart))} {'later' if apart > 0 else 'earlier'}" if apart else " the same moment"
+    later = f" {duration_in_prose(abs(apart))} {'later' if apart > 0 else 'earlier'}" if apart else " the same moment"
     others = sum(row.before is not row.after for row in found.differences)
     told = [(f"{_GAP}{shown:,} shown", Token.DIM)] if shown != found.count else []
     told += [(f" of the first {MOST:,}", Token.DIM)] if found.count > MOST else []

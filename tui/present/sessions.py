@@ -43,7 +43,7 @@ class SessionTable(Itemised["Told"]):
             *([Column("nodes", "NODES", 5, "right"), Column("marks", "MARKS", 5, "right")] if wide else []),
             Column("mode", "MODE", 8),
             Column("who", "BY", 14 if wide else 8),
-            Column("state", "STATE", 13 if wide else 10),
+            Column("state", "STATE", 13),
             Column("command", "COMMAND", 12, flexible=True),
         )
 
