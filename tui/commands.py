@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from watchfloor import units
 from watchfloor.errors import ConfigError, QueryError, WatchfloorError
 
 PALETTE_HITS = 60
@@ -59,8 +59,8 @@ def run(commands: Table, text: str) -> None:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Advice for a word that isn't known."""
-    close = difflib.get_close_matches(word, known, 1)
-    return f"did you mean {close[0]!r}?" if close else ""
+    close = units.nearest(word, known)
+    return f"did you mean {close!r}?" if close else ""
 
 
 def one_of(word: str, known: Sequence[str], what: str) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from watchfloor import config
 from watchfloor.frame import Frame
@@ -22,6 +23,7 @@ from watchfloor.shippeddata import shipped
 from watchfloor.stack import Numbers, Stacks, models, numbers
 
 _PART = re.compile(r"(>=|<=|<|>|==)(\d[\w.]*)")
+_FILE = Path(__file__).parent / "checks" / "incompatible.toml"
 _KEYS = ("when", "needs", "same", "ordered", "unless", "boards", "machine", "state", "why", "advice", "source")
 _STATES = {"warning": State.WARNING, "critical": State.CRITICAL}
 
@@ -87,7 +89,7 @@ class Clash:
 @cache
 def rules() -> Sequence[Rule]:
     """All of watchfloor/checks/incompatible.toml. Raises ConfigError."""
-    return [_rule(name, item) for name, item in shipped("watchfloor.checks", "incompatible.toml").items()]
+    return [_rule(name, item) for name, item in shipped(_FILE).items()]
 
 
 def _rule(name: str, item: config.Item) -> Rule:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from watchfloor.config import Item
 
 
-def shipped(package: str, name: str) -> Mapping[str, Item]:
-    """The tables of a file beside a package's modules, by their names."""
-    return items(tomllib.loads((files(package) / name).read_text("utf-8")), name).entries()
+def shipped(path: Path) -> Mapping[str, Item]:
+    """The tables of a file beside the modules, by their names."""
+    return items(tomllib.loads(path.read_text("utf-8")), path.name).entries()
 
 
 def items(value: Any, file: str, path: str = "") -> Item:

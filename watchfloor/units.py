@@ -6,7 +6,7 @@ Letter case counts: B is a byte, b is a bit, M is mega, m is minute or milli.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from watchfloor.metrics import Unit
 
@@ -78,7 +78,7 @@ def quantity(text: str, unit: Unit) -> float:
     return float(match[1]) * UNITS[suffix][1]
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: Sequence[str]) -> str:
     """The known word most like this one, "" where none is."""
     from difflib import get_close_matches  # noqa: PLC0415 - only where something was mistyped
 

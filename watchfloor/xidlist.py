@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 USUAL = "nvidia"
 _EVERY = "*"
@@ -125,7 +125,7 @@ def meaning(code: int) -> str:
 
 @cache
 def _rows() -> tuple[tuple[str, Opinion], ...]:
-    return tuple(_read((files("watchfloor.checks") / "xids.tsv").read_text("utf-8")))
+    return tuple(_read((Path(__file__).parent / "checks" / "xids.tsv").read_text("utf-8")))
 
 
 def _read(text: str) -> Iterator[tuple[str, Opinion]]:

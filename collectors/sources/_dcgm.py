@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from collectors.probe.pcie import normal
 from collectors.sources._server import Series
@@ -38,7 +38,7 @@ class Line:
 @cache
 def table() -> tuple[Line, ...]:
     lines = []
-    for line in files("collectors.sources").joinpath("dcgm.txt").read_text("utf-8").splitlines():
+    for line in Path(__file__).with_name("dcgm.txt").read_text("utf-8").splitlines():
         metric, *rest = (part.strip() for part in line.partition("#")[0].split("|"))
         if rest:
             lines.append(Line(metric, tuple(rest[0].split(" + ")), float(rest[1])))

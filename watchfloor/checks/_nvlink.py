@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from watchfloor.events import Entry
 from watchfloor.xidlist import WORDS, Weight
@@ -181,6 +181,6 @@ def _nvlink5() -> tuple[_Rule, ...]:
 
 
 def _rows(name: str) -> Iterator[Sequence[str]]:
-    lines = (files("watchfloor.checks") / name).read_text("utf-8").splitlines()
+    lines = Path(__file__).with_name(name).read_text("utf-8").splitlines()
     told = [line for line in lines if line and not line.startswith("#")]
     yield from (line.split("\t") for line in told[1:])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from operator import is_not
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ Rows = NDArray[np.intp]
 @cache
 def thresholds() -> Mapping[str, Mapping[str, config.Item]]:
     """Code -> its limits, from thresholds.toml. Raises ConfigError."""
-    return {code: item.entries() for code, item in shipped("watchfloor.checks", "thresholds.toml").items()}
+    return {code: item.entries() for code, item in shipped(Path(__file__).with_name("thresholds.toml")).items()}
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from watchfloor.html.markup import Html, escape, joined, tag
 
@@ -46,4 +46,4 @@ def page(title: str, sections: Sequence[Section], lead: str = "") -> str:
 
 @cache
 def _style() -> str:
-    return files("watchfloor.html").joinpath("page.css").read_text("utf-8")
+    return Path(__file__).with_name("page.css").read_text("utf-8")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 
 from watchfloor.errors import WatchfloorError
 
 
 def schema_names() -> list[str]:
     """The schemas that there are."""
-    found = (entry.name for entry in files(__name__).iterdir())
+    found = (entry.name for entry in Path(__file__).parent.iterdir())
     return sorted(name.removesuffix(".schema.json") for name in found if name.endswith(".schema.json"))
 
 
@@ -17,4 +17,4 @@ def schema_text(name: str) -> str:
     """The JSON Schema of one kind of file, as text. Raises WatchfloorError for a name that isn't there."""
     if name not in schema_names():
         raise WatchfloorError(f"there is no schema {name!r}", f"known are {', '.join(schema_names())}")
-    return (files(__name__) / f"{name}.schema.json").read_text("utf-8")
+    return Path(__file__).with_name(f"{name}.schema.json").read_text("utf-8")

@@ -5,7 +5,6 @@ On a terminal the widest text columns give way first and then the last columns g
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from watchfloor.model import Missing, Scope, State
 from watchfloor.snapshot import hanging, letting_go
 from watchfloor.snapshot.selection import Selection, unread
 from watchfloor.snapshot.words import cells_wide, legend, shown
+from watchfloor.units import nearest
 
 DEFAULT_COLUMNS: dict[Scope, tuple[str, ...]] = {
     Scope.ACCELERATOR: (
@@ -78,8 +78,8 @@ def resolve(scope: Scope, name: str) -> Column:
     if bare in node and (scope is Scope.NODE or name in _NODE_WORDS or name.startswith("node.")):
         return Column(node[bare], of_node=scope is not Scope.NODE)
     known = [*inner, *_NODE_WORDS, *(f"node.{word}" for word in node)]
-    near = difflib.get_close_matches(name, known, 1)
-    advice = f"did you mean {near[0]}?" if near else "`watchfloor metrics` lists the names"
+    near = nearest(name, known)
+    advice = f"did you mean {near}?" if near else "`watchfloor metrics` lists the names"
     raise ConfigError(f"no column {name!r} for a table of {scope.value}s", advice, file="--columns")
 
 

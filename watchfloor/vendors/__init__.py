@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from watchfloor.metrics import Metric
 
@@ -28,7 +28,7 @@ class Vendor:
 @cache
 def vendors() -> Mapping[str, Vendor]:
     """Every vendor by name. Raises ValueError for a file that is not as described above."""
-    texts = {path.name: path.read_text("utf-8") for path in files(__name__).iterdir() if path.name.endswith(".txt")}
+    texts = {path.name: path.read_text("utf-8") for path in Path(__file__).parent.glob("*.txt")}
     return {name.removesuffix(".txt"): parse(name, texts[name]) for name in sorted(texts)}
 
 
