@@ -59,7 +59,7 @@ class Result:
             f" {self.cpu_percent:>6.1f} ({self.cpu_percent / 45:.2f}×)"
             f" {self.p50:>6.1f} ({self.p50 / KEY_P50_LIMIT:.2f}×) {self.p99:>6.1f} ({self.p99 / KEY_P99_LIMIT:.2f}×)"
             f" {self.page_p50:>5.1f} {self.page_p99:>6.1f}"
-            f" {self.mebibytes:>6.0f} ({self.mebibytes / limit:.2f}×) {self.bytes_per_second / 1024:>6.0f}"
+            f" {self.mebibytes:>6.1f} ({self.mebibytes / limit:.2f}×) {self.bytes_per_second / 1024:>6.0f}"
         )
 
 
