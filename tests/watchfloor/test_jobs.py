@@ -15,7 +15,16 @@ from watchfloor.fleet import Fleet
 from watchfloor.frame import Frame
 from watchfloor.jobs.config import Pricing
 from watchfloor.jobs.hosts import Hosts
-from watchfloor.jobs.model import Allocation, Job, JobState, SchedulerNode, SourceAnswer, SourceState, SourceStatus
+from watchfloor.jobs.model import (
+    Allocation,
+    Job,
+    JobState,
+    Reservation,
+    SchedulerNode,
+    SourceAnswer,
+    SourceState,
+    SourceStatus,
+)
 from watchfloor.jobs.roll import Roll
 from watchfloor.jobs.view import Jobs
 from watchfloor.metrics import CATALOGUE
@@ -213,6 +222,19 @@ def test_nodes_that_were_not_read_are_said_below_the_jobs() -> None:
 def test_the_age_of_what_a_scheduler_told_comes_before_what_is_wrong_with_it() -> None:
     failed = replace(STATUS, state=SourceState.FAILED, text="no answer", advice="scontrol ping")
     assert source_words(failed, START + 45.0) == "alpha (slurm): last answer 45 s ago: no answer (scontrol ping)"
+
+
+def test_what_is_reserved_is_said_before_its_end_and_also_where_it_has_none() -> None:
+    at, hour = START + 45.0, 3600.0
+    told = (
+        ("endless", None, None),
+        ("next", at + 2 * hour, at + 3 * hour),
+        ("over", at - hour, at),
+        ("far", at + 25 * hour, None),
+    )
+    reservations = tuple(Reservation(name, "n[1-2]", start, end) for name, start, end in told)
+    said = source_words(replace(STATUS, reservations=reservations), at).split("; ")
+    assert said[1:] == ["endless reserves n[1-2] without an end", "next reserves n[1-2] in 2 h"]
 
 
 def test_times_of_jobs_that_wait_run_and_are_over() -> None:

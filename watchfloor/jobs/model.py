@@ -206,6 +206,12 @@ class Reservation:
     accounts: str = ""
     flags: str = ""  # "MAINT,IGNORE_JOBS"
 
+    def begins_before(self, at: float) -> bool:
+        return self.start is None or self.start < at
+
+    def is_over(self, at: float) -> bool:
+        return self.end is not None and self.end <= at
+
 
 class SourceState(StrEnum):
     WAITING = "waiting"  # it was not asked yet

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from watchfloor.errors import ConfigError
 from watchfloor.frame import Frame
-from watchfloor.jobs.model import Attempt, Job, SchedulerNode, SourceState, SourceStatus, Step
+from watchfloor.jobs.model import Attempt, Job, Reservation, SchedulerNode, SourceState, SourceStatus, Step
 from watchfloor.jobs.provenance import Provenance
 from watchfloor.jobs.spread import Spread, lagging, spreads
 from watchfloor.metrics import CATALOGUE, Kind
@@ -143,13 +143,17 @@ def source_words(source: SourceStatus, at: float) -> str:
 def _of_queues(source: SourceStatus, at: float) -> Iterator[str]:
     """What keeps work from nodes: queues that aren't up, reservations that hold or begin within a day."""
     yield from (f"queue {queue.name} is {queue.state}" for queue in source.queues if queue.state not in ("up", ""))
-    soon = [one for one in source.reservations if at - (one.end or at) < 0 and (one.start or at) < at + _SOON_SECONDS]
+    soon = [one for one in source.reservations if one.begins_before(at + _SOON_SECONDS) and not one.is_over(at)]
     for one in soon[:_MOST_RESERVATIONS]:
-        begins, left = (one.start or at) - at, (one.end or at) - at
-        when = f"in {duration_in_prose(begins)}" if begins > 0 else f"for {duration_in_prose(left)} more"
-        yield f"{one.name} reserves {one.nodes or 'nodes'} {when}"
+        yield f"{one.name} reserves {one.nodes or 'nodes'} {_reserved_when(one, at)}"
     if len(soon) > _MOST_RESERVATIONS:
         yield f"{len(soon) - _MOST_RESERVATIONS} more reservations"
+
+
+def _reserved_when(one: Reservation, at: float) -> str:
+    if one.start is not None and one.start > at:
+        return f"in {duration_in_prose(one.start - at)}"
+    return "without an end" if one.end is None else f"for {duration_in_prose(one.end - at)} more"
 
 
 def _told(job: Job) -> Json:
