@@ -171,7 +171,8 @@ def _shown(machine: Machine, kind: str, name: str, began_at: float) -> str | Non
 
 
 def _partition(machine: Machine) -> str:
-    nodes, boards = machine.floor.nodes, sum(plan.shape.boards for plan in machine.floor.nodes)
+    nodes = [plan for plan in machine.floor.nodes if plan.shape.boards]
+    boards = sum(plan.shape.boards for plan in nodes)
     return (
         f"PartitionName={PARTITION} Default=YES MaxTime=UNLIMITED Nodes={folded([plan.name for plan in nodes])} "
         f"State=UP TotalNodes={len(nodes)} TRES=node={len(nodes)},gres/gpu={boards}\n"
