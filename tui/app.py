@@ -70,7 +70,7 @@ class WatchfloorApp(App[int]):
     ]
 
     def __init__(self, feed: Feed, options: AppOptions | None = None) -> None:
-        self._colourless = Colourless.wanted(os.environ)
+        self._colourless = Colourless.taken_from(os.environ)
         super().__init__()
         self.no_color = bool(self._colourless)  # which the style sheet asks for
         self.feed = feed

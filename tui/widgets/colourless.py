@@ -18,7 +18,7 @@ class Colourless(LineFilter):
     """Leaves text, attributes and what a click does."""
 
     @classmethod
-    def wanted(cls, environment: MutableMapping[str, str]) -> Sequence[LineFilter]:
+    def taken_from(cls, environment: MutableMapping[str, str]) -> Sequence[LineFilter]:
         """This filter where NO_COLOR is set and not empty, none otherwise; and what NO_COLOR says is taken out, for
         Textual would make greys where it is empty, too.
         """
