@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.feeds import HandFeed
 from tests.support.ledgers import beat
-from tests.support.runstory import ANNA, written
+from tests.support.runstory import ANNA, Story, written
 from tests.support.sessions import Floor, differences
 from watchfloor import __version__
 from watchfloor.checks import CONSOLE
@@ -210,16 +210,21 @@ def test_the_ledger_has_the_digest_and_the_session_what_was_put_on_record(places
     assert (entry.body["file"], entry.body["sha256"]) == (path.name, session.sealed())
 
 
+def stopped_after(made: Recorder, frame: Frame, story: Story, seconds: float) -> None:
+    """The frame is recorded, and so long after it anna stops everything."""
+    made.frame(frame)
+    made.wait_written()
+    story.now = frame.at + seconds
+    story.tell(0.0, ANNA, Stop(reason="storm"))
+    story.write()
+
+
 def test_what_a_short_run_did_after_its_last_frame_is_in_its_recording(places: Path) -> None:
     floor = Floor()
     first = floor.step()
     story = written(places / "ledger.db", first.at - 1)
     with recorded("run") as made:
-        made.frame(first)
-        made.wait_written()
-        story.now = first.at + 0.3
-        story.tell(0.0, ANNA, Stop(reason="storm"))
-        story.write()
+        stopped_after(made, first, story, 0.3)
     story.ledger.close()
     feed = ReplayFeed(files(places / "sessions")[0], paused=True)
     feed.jump(Jump("ledger", "storm"))
@@ -255,11 +260,7 @@ def test_a_replay_has_the_ledger_as_of_then_also_of_runs_that_were_open_before(p
     first = floor.step()
     story = written(places / "ledger.db", first.at - 1)
     with recorded("watch") as made:
-        made.frame(first)
-        made.wait_written()
-        story.now = first.at + 0.5
-        story.tell(0.0, ANNA, Stop(reason="storm"))
-        story.write()
+        stopped_after(made, first, story, 0.5)
         made.frame(floor.step())
     story.ledger.close()
     (places / "ledger.db").unlink()  # it is the session's by now
